@@ -1,0 +1,73 @@
+/** The spec: what the user wrote, parsed and checked, every default filled in. Plain, deterministic data. */
+import type { OnFailure } from '../../director/control.ts'
+import type { EngineName } from '../../engines/engine.ts'
+import type { HypervisorName } from '../../guests/hypervisor.ts'
+import type { ImageSpec } from '../../guests/images/image.ts'
+import type { CheckSpec } from '../../health/check.ts'
+import type { Endpoint, Forwarding, Service } from '../../lvs/service.ts'
+
+export type HostSpec = {
+  readonly name: string
+  /** undefined: this machine. */
+  readonly ssh?: string
+  readonly hypervisor: HypervisorName
+  readonly bridge?: string
+  readonly storage?:
+    | { readonly kind: 'lvm'; readonly volumeGroup: string }
+    | { readonly kind: 'dir'; readonly path: string }
+}
+
+export type NetworkSpec =
+  | { readonly kind: 'user' }
+  | {
+      readonly kind: 'bridge'
+      readonly bridge: string
+      readonly addresses: readonly string[]
+      readonly gateway?: string
+    }
+
+/** A pool of like guests. `count` undefined: one guest that bears the pool's own name; otherwise NAME-1 … NAME-count. */
+export type GuestPoolSpec = {
+  readonly name: string
+  readonly count?: number
+  readonly image: string
+  readonly memoryBytes: number
+  readonly vcpus: number
+  readonly diskBytes?: number
+  readonly network: NetworkSpec
+  readonly autostart: boolean
+  /** undefined: the first host. */
+  readonly host?: string
+}
+
+export type ServerSpec =
+  | { readonly kind: 'guests'; readonly guests: string; readonly port: number; readonly weight: number }
+  | { readonly kind: 'address'; readonly endpoint: Endpoint; readonly weight: number }
+
+export type ServiceSpec = {
+  readonly name: string
+  readonly service: Service
+  readonly forwarding: Forwarding
+  readonly servers: readonly ServerSpec[]
+  readonly check?: CheckSpec
+  readonly onFailure: OnFailure
+  readonly fallback?: Endpoint
+}
+
+export type DirectorsSpec = { readonly hosts: readonly string[]; readonly engine: EngineName | 'auto' }
+
+export type ClusterSpec = {
+  readonly name: string
+  /** By name, in the file's order; never empty: left out, it is this machine as `local` with qemu. */
+  readonly hosts: Readonly<Record<string, HostSpec>>
+  readonly images: Readonly<Record<string, ImageSpec>>
+  readonly guests: Readonly<Record<string, GuestPoolSpec>>
+  readonly services: Readonly<Record<string, ServiceSpec>>
+  readonly directors: DirectorsSpec
+}
+
+/** The names of a pool's guests, in order. */
+export function guestNames(pool: Pick<GuestPoolSpec, 'name' | 'count'>): string[] {
+  if (pool.count === undefined) return [pool.name]
+  return Array.from({ length: pool.count }, (_, index) => `${pool.name}-${index + 1}`)
+}

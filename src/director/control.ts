@@ -1,0 +1,100 @@
+/** What one asks of a director: the same interface in its process and over its control socket. */
+import type { Connection, Counters, EngineCapabilities, EngineName } from '../engines/engine.ts'
+import type { CheckSpec } from '../health/check.ts'
+import type { Endpoint, RealServer, Service, ServiceId } from '../lvs/service.ts'
+
+export type OnFailure = 'drain' | 'remove'
+
+export type WantedServer = RealServer & {
+  /** The guest that this server is; undefined for a plain address. */
+  readonly guest?: string
+}
+
+/** A named service of a cluster, with everything that keeps it right. */
+export type WantedService = {
+  readonly name: string
+  readonly service: Service
+  readonly servers: readonly WantedServer[]
+  readonly check?: CheckSpec
+  /** What becomes of a server whose check fails: weight 0 (`drain`) or out of the table (`remove`). */
+  readonly onFailure: OnFailure
+  /** Takes the connections when no server is usable. */
+  readonly fallback?: Endpoint
+}
+
+export type ClusterServices = { readonly cluster: string; readonly services: readonly WantedService[] }
+
+export type Health = 'unknown' | 'healthy' | 'unhealthy' | 'unchecked'
+
+export type ServerStatus = {
+  readonly address: string
+  readonly port: number
+  readonly guest?: string
+  readonly forwarding: RealServer['forwarding']
+  /** As wanted, and as it stands in the engine now (0 while drained or failed; undefined when out of the table). */
+  readonly wantedWeight: number
+  readonly weight: number | undefined
+  readonly health: Health
+  /** What the last probe said. */
+  readonly detail: string
+  /** Set by hand with `drain`. */
+  readonly drained: boolean
+  readonly active: number
+  readonly inactive: number
+  readonly connections: number
+  readonly counters: Counters
+  readonly fallback: boolean
+}
+
+export type ServiceStatus = {
+  /** The cluster that wants it; undefined for a service made by hand. */
+  readonly cluster?: string
+  readonly name: string
+  readonly service: Service
+  readonly counters: Counters
+  readonly servers: readonly ServerStatus[]
+}
+
+export type DirectorStatus = {
+  readonly version: string
+  readonly pid: number
+  readonly startedAt: string
+  readonly engine: EngineName
+  readonly capabilities: EngineCapabilities
+  /** How often the supervisor had to start it again. */
+  readonly restarts: number
+  readonly clusters: readonly ClusterServices[]
+  readonly services: readonly ServiceStatus[]
+  /** Changes that the engine refused or could not make, in words; retried until they stand. */
+  readonly problems: readonly string[]
+}
+
+/** Which servers a drain means: a guest's, or an endpoint's (in every service, on every port when it is 0). */
+export type DrainTarget = { readonly guest: string } | { readonly endpoint: Endpoint }
+
+export type CallOptions = { readonly signal: AbortSignal }
+
+export interface DirectorControl {
+  status(options: CallOptions): Promise<DirectorStatus>
+  /**
+   * Makes these the services of the cluster; others' and hand-made ones are not touched. Resolves when the engine has
+   * them and the intent is on disk. @throws InfraError `invalid`/`unsupported` with every reason; nothing is changed then.
+   */
+  putCluster(wanted: ClusterServices, options: CallOptions): Promise<void>
+  /** Succeeds when there is none. */
+  removeCluster(cluster: string, options: CallOptions): Promise<void>
+  /** Resolves to the number of servers that match now; a drain is kept for servers that come later, too. */
+  drain(target: DrainTarget, options: CallOptions): Promise<number>
+  undrain(target: DrainTarget, options: CallOptions): Promise<number>
+  /** A guest is reached elsewhere now (it was started again): moves its servers there. */
+  moveGuest(
+    guest: string,
+    reach: readonly { readonly guestPort: number; readonly address: string; readonly port: number }[],
+    options: CallOptions,
+  ): Promise<void>
+  connections(options: CallOptions): Promise<readonly Connection[]>
+  /** The service's probe, run once now, for every server. */
+  checkNow(id: ServiceId, options: CallOptions): Promise<void>
+  /** Ends the daemon and its supervisor. */
+  stop(options: CallOptions): Promise<void>
+}

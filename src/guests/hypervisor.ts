@@ -1,0 +1,118 @@
+/** The Hypervisor port: what runs guests on a host. */
+import type { Duplex } from 'node:stream'
+import type { Protocol } from '../lvs/service.ts'
+
+export type HypervisorName = 'qemu' | 'libvirt' | 'xen' | 'fake'
+
+/** A file that an image gave: made once per content, shared by all guests that boot from it. */
+export type GuestBoot =
+  | { readonly kind: 'kernel'; readonly kernel: string; readonly initrd?: string; readonly cmdline: string }
+  | { readonly kind: 'disk' }
+
+export type GuestDisk = {
+  /** The guest's own disk is a copy-on-write overlay over this image file; undefined: an empty disk. */
+  readonly base?: { readonly path: string; readonly format: 'qcow2' | 'raw' }
+  /** Virtual size in bytes; undefined: the base's own. */
+  readonly sizeBytes?: number
+}
+
+export type GuestNetwork =
+  /** No privilege needed. Guest ports are reached through ports on the host's loopback that the hypervisor picks. */
+  | { readonly kind: 'user'; readonly forwards: readonly { readonly protocol: 'tcp' | 'udp'; readonly port: number }[] }
+  /** A network card on a bridge. `address` (CIDR) and `gateway` when fixed; DHCP otherwise. */
+  | { readonly kind: 'bridge'; readonly bridge: string; readonly address?: string; readonly gateway?: string }
+
+/** Whose a guest is. Guests without a mark were made by hand and are never touched by `up` or `down`. */
+export type GuestMark = { readonly cluster: string; readonly pool: string }
+
+/** All that makes a guest what it is. Plain data, compared field by field by the planner. */
+export type GuestDefinition = {
+  readonly name: string
+  readonly mark?: GuestMark
+  readonly memoryBytes: number
+  readonly vcpus: number
+  /** The content digest of the image it was made from: another digest means another guest. */
+  readonly image: string
+  readonly boot: GuestBoot
+  readonly disks: readonly GuestDisk[]
+  readonly network: GuestNetwork
+  readonly autostart: boolean
+}
+
+/** `crashed`: defined and started, its process is gone without being asked to go. `saved`: its memory is in a file. */
+export type GuestRunState = 'running' | 'paused' | 'stopped' | 'crashed' | 'saved'
+
+/** Where a port of the guest is reached from its host. */
+export type GuestReach = {
+  readonly protocol: Protocol
+  readonly guestPort: number
+  readonly address: string
+  readonly port: number
+}
+
+export type GuestState = {
+  readonly definition: GuestDefinition
+  readonly state: GuestRunState
+  /** The process or domain id while it runs. */
+  readonly id?: number
+  /** Its own address on a bridge; on a user network none. undefined while not known. */
+  readonly address?: string
+  /** Known ways in; a port that is not listed is not reachable (yet). */
+  readonly reach: readonly GuestReach[]
+  /** What executes it, e.g. `kvm` or `tcg`. */
+  readonly acceleration?: string
+}
+
+export type GuestStatistics = {
+  /** CPU time used since the guest started, seconds. */
+  readonly cpuSeconds: number
+  /** Host memory in use. */
+  readonly residentBytes: number
+  readonly disk: { readonly readBytes: number; readonly writtenBytes: number }
+  readonly network: { readonly receivedBytes: number; readonly sentBytes: number }
+}
+
+export type GuestEvent = { readonly guest: string; readonly state: GuestRunState | 'removed' }
+
+export type HypervisorInfo = {
+  readonly name: HypervisorName
+  readonly version: string
+  /** Whether guests run on the CPU itself, and why not. */
+  readonly acceleration: { readonly kind: string; readonly reason: string }
+  readonly networks: readonly GuestNetwork['kind'][]
+}
+
+export type CallOptions = { readonly signal: AbortSignal }
+
+/**
+ * Every method is idempotent: asking for what already is succeeds. @throws InfraError `not-found` for an unknown guest,
+ * `invalid` when the guest's state does not allow it, `missing-tool` when the hypervisor is not installed.
+ */
+export interface Hypervisor extends AsyncDisposable {
+  readonly name: HypervisorName
+  info(options: CallOptions): Promise<HypervisorInfo>
+  /** All guests of this hypervisor, sorted by name, as the host has them now. */
+  list(options: CallOptions): Promise<readonly GuestState[]>
+  /** Records the guest and makes its disks; keeps a disk that is there. A running guest takes up forwards at once, the rest at its next start. */
+  define(definition: GuestDefinition, options: CallOptions): Promise<void>
+  /** Ends and forgets the guest with its disks, saved state, sockets and logs. Unknown guests are gone already: succeeds. */
+  undefine(name: string, options: CallOptions): Promise<void>
+  /** Starts it, or restores it when it is saved. Resolves when it executes. */
+  start(name: string, options: CallOptions): Promise<void>
+  /** Asks the guest to power off and waits until it has; the caller's deadline ends the wait with `timeout`. */
+  shutdown(name: string, options: CallOptions): Promise<void>
+  /** Ends it at once. */
+  destroy(name: string, options: CallOptions): Promise<void>
+  reboot(name: string, options: CallOptions): Promise<void>
+  pause(name: string, options: CallOptions): Promise<void>
+  unpause(name: string, options: CallOptions): Promise<void>
+  /** Stops it with its memory kept; `start` goes on from there. */
+  save(name: string, options: CallOptions): Promise<void>
+  /** The serial console. Several may be open at once. */
+  console(name: string, options: CallOptions): Promise<Duplex>
+  /** What the console said so far, the newest `maxBytes` of it. */
+  consoleLog(name: string, options: CallOptions & { readonly maxBytes: number }): Promise<string>
+  statistics(name: string, options: CallOptions): Promise<GuestStatistics>
+  /** State changes from now on, coalesced by guest; ends with the signal. */
+  events(options: CallOptions): AsyncIterable<GuestEvent>
+}

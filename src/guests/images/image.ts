@@ -1,0 +1,25 @@
+/** Images: what guests are made from. A spec says which; building it gives files that guests share. */
+
+export type ImageSpec =
+  /** Debian's cloud kernel and a small initramfs that serves HTTP with its own name. */
+  | { readonly kind: 'tiny' }
+  | { readonly kind: 'kernel'; readonly kernel: string; readonly initrd?: string; readonly cmdline: string }
+  /** A local qcow2 or raw file. */
+  | { readonly kind: 'disk'; readonly path: string }
+  | {
+      readonly kind: 'debootstrap'
+      readonly suite: string
+      readonly packages: readonly string[]
+      /** Path in the image -> local file. */
+      readonly files: Readonly<Record<string, string>>
+      readonly mirror?: string
+    }
+
+/** A built image in the cache of a host. `digest` names the content: same digest, same bytes. */
+export type BuiltImage = {
+  readonly digest: string
+  readonly kernel?: string
+  readonly initrd?: string
+  readonly cmdline?: string
+  readonly disk?: { readonly path: string; readonly format: 'qcow2' | 'raw'; readonly sizeBytes: number }
+}
