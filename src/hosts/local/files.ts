@@ -1,6 +1,6 @@
 /** Files on this machine: atomic writes, quiet removals, locks that end with their holder. */
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { tryLockExclusive } from '../../os/flock.ts'
@@ -77,21 +77,35 @@ export async function removeAll(path: string): Promise<void> {
   }
 }
 
+/**
+ * A lock file may be removed by whoever holds its lock, so a lock counts only while the path still names the locked
+ * file; otherwise the next one would lock a new file beside it.
+ */
 export async function lockFile(path: string, { signal }: Signalled): Promise<AsyncDisposable> {
   const what = `lock ${path}`
-  let file: FileHandle | undefined
-  try {
-    await mkdir(dirname(path), { recursive: true })
-    file = await open(path, 'a', 0o600)
-    for (let waitMs = 2; !tryLockExclusive(file.fd); waitMs = Math.min(waitMs * 2, 100)) {
-      await sleep(waitMs, undefined, { signal })
+  for (let waitMs = 2; ; waitMs = Math.min(waitMs * 2, 100)) {
+    let file: FileHandle | undefined
+    try {
+      await mkdir(dirname(path), { recursive: true })
+      file = await open(path, 'a', 0o600)
+      if (tryLockExclusive(file.fd) && (await isSameFile(file, path))) {
+        const held = file
+        return { [Symbol.asyncDispose]: () => held.close() }
+      }
+      await file.close()
+    } catch (error) {
+      await file?.close()
+      if (!isAbsent(error)) throw asInfraError(error, what, path, signal)
     }
-    const held = file
-    return { [Symbol.asyncDispose]: () => held.close() }
-  } catch (error) {
-    await file?.close()
-    throw asInfraError(error, what, path, signal)
+    await sleep(waitMs, undefined, { signal }).catch((error: unknown) => {
+      throw asInfraError(error, what, path, signal)
+    })
   }
+}
+
+async function isSameFile(file: FileHandle, path: string): Promise<boolean> {
+  const [held, named] = await Promise.all([file.stat(), stat(path).catch(() => undefined)])
+  return named !== undefined && held.ino === named.ino && held.dev === named.dev
 }
 
 async function syncDirectory(path: string): Promise<void> {

@@ -1,0 +1,78 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { directoriesFromEnvironment } from './directories.ts'
+import { type FakeCommand, fakeHost } from './fake/fake.ts'
+import { hostContract } from './host.contract.ts'
+import { localHost } from './local/local.ts'
+
+hostContract('local', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'baton-host-'))
+  return {
+    host: localHost(),
+    directory,
+    async listenEcho(path) {
+      const server = createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket))
+      await new Promise<void>((resolve) => server.listen(path, resolve))
+      return server
+    },
+    [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
+  }
+})
+
+const untilAborted: FakeCommand = (_args, { signal }) =>
+  new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve({ code: 143, stdout: '', stderr: '' }), { once: true })
+  })
+
+hostContract('fake', async () => {
+  const host = fakeHost()
+  host.install('cat', async (_args, { input }) => ({ code: 0, stdout: String(input), stderr: '' }))
+  host.install('false', async () => ({ code: 1, stdout: '', stderr: '' }))
+  host.install('sleep', untilAborted)
+  host.install('sh', async (_args, { onStderr }) => {
+    onStderr?.('oops\n')
+    return { code: 3, stdout: '', stderr: 'oops\n' }
+  })
+  await host.makeDirectory('/test', { signal: AbortSignal.timeout(1000) })
+  return {
+    host,
+    directory: '/test',
+    async listenEcho(path) {
+      const listener = host.listen(path, (stream) => stream.pipe(stream))
+      return { [Symbol.asyncDispose]: async () => listener[Symbol.dispose]() }
+    },
+    [Symbol.asyncDispose]: async () => {},
+  }
+})
+
+describe('directories', () => {
+  test.each([
+    { name: 'root', environment: { HOME: '/root' }, uid: 0, runtime: '/run/baton', state: '/var/lib/baton' },
+    {
+      name: 'a user with a session',
+      environment: { HOME: '/home/ann', XDG_RUNTIME_DIR: '/run/user/7' },
+      uid: 7,
+      runtime: '/run/user/7/baton',
+      state: '/home/ann/.local/state/baton',
+    },
+    {
+      name: 'a user without one',
+      environment: { HOME: '/home/ann' },
+      uid: 7,
+      runtime: '/tmp/baton-7',
+      state: '/home/ann/.local/state/baton',
+    },
+    {
+      name: 'what the environment says',
+      environment: { BATON_RUNTIME_DIR: '/r', BATON_STATE_DIR: '/s' },
+      uid: 0,
+      runtime: '/r',
+      state: '/s',
+    },
+  ])('$name', ({ environment, uid, runtime, state }) => {
+    expect(directoriesFromEnvironment(environment, uid)).toMatchObject({ runtime, state })
+  })
+})
