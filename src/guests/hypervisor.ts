@@ -51,6 +51,7 @@ export type GuestReach = {
 }
 
 export type GuestState = {
+  /** What runs; while it does not run, what would start. */
   readonly definition: GuestDefinition
   readonly state: GuestRunState
   /** The process or domain id while it runs. */
@@ -69,7 +70,8 @@ export type GuestStatistics = {
   /** Host memory in use. */
   readonly residentBytes: number
   readonly disk: { readonly readBytes: number; readonly writtenBytes: number }
-  readonly network: { readonly receivedBytes: number; readonly sentBytes: number }
+  /** undefined where the hypervisor cannot count: QEMU's user network. */
+  readonly network?: { readonly receivedBytes: number; readonly sentBytes: number }
 }
 
 export type GuestEvent = { readonly guest: string; readonly state: GuestRunState | 'removed' }
@@ -97,18 +99,18 @@ export interface Hypervisor extends AsyncDisposable {
   define(definition: GuestDefinition, options: CallOptions): Promise<void>
   /** Ends and forgets the guest with its disks, saved state, sockets and logs. Unknown guests are gone already: succeeds. */
   undefine(name: string, options: CallOptions): Promise<void>
-  /** Starts it, or restores it when it is saved. Resolves when it executes. */
+  /** Starts it, or restores it when it is saved, or resumes it when it is paused. Resolves when it executes. */
   start(name: string, options: CallOptions): Promise<void>
   /** Asks the guest to power off and waits until it has; the caller's deadline ends the wait with `timeout`. */
   shutdown(name: string, options: CallOptions): Promise<void>
-  /** Ends it at once. */
+  /** Ends it at once; saved memory is dropped and a crash acknowledged: it is `stopped` then. */
   destroy(name: string, options: CallOptions): Promise<void>
   reboot(name: string, options: CallOptions): Promise<void>
   pause(name: string, options: CallOptions): Promise<void>
   unpause(name: string, options: CallOptions): Promise<void>
   /** Stops it with its memory kept; `start` goes on from there. */
   save(name: string, options: CallOptions): Promise<void>
-  /** The serial console. Several may be open at once. */
+  /** The serial console. One at a time: @throws InfraError `busy` while another has it. */
   console(name: string, options: CallOptions): Promise<Duplex>
   /** What the console said so far, the newest `maxBytes` of it. */
   consoleLog(name: string, options: CallOptions & { readonly maxBytes: number }): Promise<string>

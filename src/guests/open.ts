@@ -1,0 +1,23 @@
+/** From a hypervisor's name to the thing itself, on a host. */
+import { InfraError } from '../errors.ts'
+import type { Host } from '../hosts/host.ts'
+import { fakeHypervisor } from './fake/fake.ts'
+import { fileStore } from './fake/store.ts'
+import type { Hypervisor, HypervisorName } from './hypervisor.ts'
+import { qemuHypervisor } from './qemu/qemu.ts'
+
+/** Does not touch the host yet. @throws InfraError `unsupported` for a hypervisor that this Baton cannot drive. */
+export function openHypervisor(name: HypervisorName, host: Host): Hypervisor {
+  switch (name) {
+    case 'fake':
+      return fakeHypervisor({ store: fileStore(host) })
+    case 'qemu':
+      return qemuHypervisor(host)
+    case 'libvirt':
+    case 'xen':
+      throw new InfraError('unsupported', `hypervisor ${name} cannot be driven yet`, {
+        subject: name,
+        hint: 'use `hypervisor: qemu`',
+      })
+  }
+}
