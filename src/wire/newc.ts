@@ -1,4 +1,5 @@
 /** The cpio "newc" archive that the kernel takes as an initramfs (Documentation/driver-api/early-userspace/buffer-format.rst). */
+import { WireError } from './wire-error.ts'
 
 export type ArchiveEntry =
   | { readonly kind: 'file'; readonly path: string; readonly mode: number; readonly content: Uint8Array }
@@ -18,17 +19,6 @@ const trailer = 'TRAILER!!!'
 
 /** File type bits of stat(2). */
 const types = { file: 0o100000, directory: 0o040000, symlink: 0o120000, character: 0o020000 } as const
-
-/** Malformed bytes: where, and what was expected there. */
-export class WireError extends Error {
-  readonly offset: number
-
-  constructor(offset: number, what: string) {
-    super(`offset ${offset}: ${what}`)
-    this.name = 'WireError'
-    this.offset = offset
-  }
-}
 
 /** Everything is owned by root and dated 0, so the same entries always give the same bytes. */
 export function encodeArchive(entries: readonly ArchiveEntry[]): Uint8Array {
