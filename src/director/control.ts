@@ -6,8 +6,9 @@ import type { Endpoint, RealServer, Service, ServiceId } from '../lvs/service.ts
 export type OnFailure = 'drain' | 'remove'
 
 export type WantedServer = RealServer & {
-  /** The guest that this server is; undefined for a plain address. */
+  /** The guest that this server is, and the port inside it; undefined for a plain address. */
   readonly guest?: string
+  readonly guestPort?: number
 }
 
 /** A named service of a cluster, with everything that keeps it right. */

@@ -1,0 +1,92 @@
+/** What crosses the control socket and what is kept on disk, checked on the way in. */
+import { z } from 'zod'
+import { type SchedulerName, schedulerNames } from '../lvs/service.ts'
+import type { ClusterServices, DrainTarget } from './control.ts'
+
+const port = z.int().min(0).max(65535)
+const address = z.string().min(1)
+const milliseconds = z.number().positive()
+
+export const endpointSchema = z.strictObject({ address, port })
+
+const serviceId = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('address'), protocol: z.enum(['tcp', 'udp', 'sctp']), address, port }),
+  z.strictObject({ kind: z.literal('fwmark'), mark: z.int().min(1).max(4294967295), family: z.enum(['ipv4', 'ipv6']) }),
+])
+
+const service = z.strictObject({
+  id: serviceId,
+  scheduler: z.enum(schedulerNames as unknown as [SchedulerName, ...SchedulerName[]]),
+  schedulerFlags: z.array(z.string()),
+  persistence: z
+    .strictObject({ timeoutSeconds: z.int().positive(), mask: z.string(), engine: z.literal('sip').exactOptional() })
+    .exactOptional(),
+  onePacket: z.boolean(),
+  idleTimeoutSeconds: z.number().positive().exactOptional(),
+  proxyProtocol: z.enum(['v1', 'v2']).exactOptional(),
+})
+
+const server = z.strictObject({
+  address,
+  port,
+  forwarding: z.enum(['masq', 'tunnel', 'direct', 'local']),
+  weight: z.int().min(0),
+  upperThreshold: z.int().min(0),
+  lowerThreshold: z.int().min(0),
+  guest: z.string().exactOptional(),
+  guestPort: port.exactOptional(),
+})
+
+const status = z.union([z.int(), z.tuple([z.int(), z.int()])])
+
+const probe = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('tcp') }),
+  z.strictObject({
+    kind: z.literal('http'),
+    path: z.string(),
+    status: z.array(status),
+    body: z.string().exactOptional(),
+    host: z.string().exactOptional(),
+    tls: z.strictObject({ verify: z.boolean(), sni: z.string().exactOptional() }).exactOptional(),
+  }),
+])
+
+const check = z.strictObject({
+  probe,
+  port: port.exactOptional(),
+  everyMs: milliseconds,
+  timeoutMs: milliseconds,
+  rise: z.int().min(1),
+  fall: z.int().min(1),
+})
+
+const wantedService = z.strictObject({
+  name: z.string().min(1),
+  service,
+  servers: z.array(server),
+  check: check.exactOptional(),
+  onFailure: z.enum(['drain', 'remove']),
+  fallback: endpointSchema.exactOptional(),
+})
+
+export const clusterServicesSchema: z.ZodType<ClusterServices> = z.strictObject({
+  cluster: z.string().min(1),
+  services: z.array(wantedService),
+})
+
+export const drainTargetSchema: z.ZodType<DrainTarget> = z.union([
+  z.strictObject({ guest: z.string().min(1) }),
+  z.strictObject({ endpoint: endpointSchema }),
+])
+
+export const reachSchema = z.array(z.strictObject({ guestPort: port, address, port }))
+
+export const checkNowSchema = z.strictObject({ id: serviceId })
+
+export const intentSchema = z.strictObject({
+  version: z.literal(1),
+  clusters: z.array(clusterServicesSchema),
+  drains: z.array(drainTargetSchema),
+})
+
+export type Intent = z.infer<typeof intentSchema>

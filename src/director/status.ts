@@ -1,0 +1,113 @@
+/** What a director says of itself: the wanted services joined with what the engine and the checks see. Pure. */
+import type { ServerSnapshot, ServiceSnapshot } from '../engines/engine.ts'
+import type { Checker } from '../health/checker.ts'
+import { realServerKey, serviceKey } from '../lvs/service.ts'
+import type { ServerStatus, ServiceStatus, WantedServer, WantedService } from './control.ts'
+import type { Intent } from './schemas.ts'
+import { isDrained } from './table.ts'
+
+const nothing = { connections: 0, packetsIn: 0, packetsOut: 0, bytesIn: 0, bytesOut: 0 }
+
+type Views = Pick<Checker, 'view'>
+
+/** Clusters' services in the order in which they were put, then those made by hand. */
+export function serviceStatuses(intent: Intent, standing: readonly ServiceSnapshot[], views: Views): ServiceStatus[] {
+  const snapshots = new Map(standing.map((snapshot) => [serviceKey(snapshot.service.id), snapshot]))
+  const wanted = intent.clusters.flatMap(({ cluster, services }) =>
+    services.map((service): ServiceStatus => {
+      const snapshot = snapshots.get(serviceKey(service.service.id))
+      snapshots.delete(serviceKey(service.service.id))
+      return wantedStatus(cluster, service, snapshot, intent, views)
+    }),
+  )
+  const byHand = [...snapshots.values()].map(
+    ({ service, servers, counters }): ServiceStatus => ({
+      name: serviceKey(service.id),
+      service,
+      counters,
+      servers: servers.map((server) => engineOnly(server, false)),
+    }),
+  )
+  return [...wanted, ...byHand]
+}
+
+function wantedStatus(
+  cluster: string,
+  wanted: WantedService,
+  snapshot: ServiceSnapshot | undefined,
+  intent: Intent,
+  views: Views,
+): ServiceStatus {
+  const standing = new Map((snapshot?.servers ?? []).map((server) => [realServerKey(server.server), server]))
+  const servers = wanted.servers.map((server) => {
+    const key = realServerKey(server)
+    const status = serverStatus(wanted, server, standing.get(key), intent, views)
+    standing.delete(key)
+    return status
+  })
+  // What is left is the fallback, or a server that is on its way out.
+  const extra = [...standing.values()].map((server) =>
+    engineOnly(
+      server,
+      wanted.fallback !== undefined && realServerKey(wanted.fallback) === realServerKey(server.server),
+    ),
+  )
+  return {
+    cluster,
+    name: wanted.name,
+    service: wanted.service,
+    counters: snapshot?.counters ?? nothing,
+    servers: [...servers, ...extra],
+  }
+}
+
+function serverStatus(
+  wanted: WantedService,
+  server: WantedServer,
+  standing: ServerSnapshot | undefined,
+  intent: Intent,
+  views: Views,
+): ServerStatus {
+  const view = wanted.check === undefined ? undefined : views.view({ check: wanted.check, endpoint: server })
+  return {
+    address: server.address,
+    port: server.port,
+    ...(server.guest === undefined ? {} : { guest: server.guest }),
+    forwarding: server.forwarding,
+    wantedWeight: server.weight,
+    weight: standing?.server.weight,
+    health: view?.health ?? 'unchecked',
+    detail: view?.detail ?? 'no check',
+    drained: isDrained(intent.drains, server),
+    ...measured(standing),
+    fallback: false,
+  }
+}
+
+function engineOnly(snapshot: ServerSnapshot, fallback: boolean): ServerStatus {
+  const { address, port, forwarding, weight } = snapshot.server
+  return {
+    address,
+    port,
+    forwarding,
+    wantedWeight: weight,
+    weight,
+    health: 'unchecked',
+    detail: fallback ? 'fallback' : 'made by hand',
+    drained: false,
+    ...measured(snapshot),
+    fallback,
+  }
+}
+
+function measured(
+  snapshot: ServerSnapshot | undefined,
+): Pick<ServerStatus, 'active' | 'inactive' | 'connections' | 'counters'> {
+  const counters = snapshot?.counters ?? nothing
+  return {
+    active: snapshot?.active ?? 0,
+    inactive: snapshot?.inactive ?? 0,
+    connections: counters.connections,
+    counters,
+  }
+}
