@@ -5,6 +5,7 @@ import { describeError, InfraError } from '../errors.ts'
 import type { Probe, ProbeSpec } from '../health/check.ts'
 import { type Checker, type CheckTarget, openChecker, type Timing } from '../health/checker.ts'
 import { type ServiceId, serviceKey } from '../lvs/service.ts'
+import { version } from '../version.ts'
 import type {
   ClusterServices,
   DirectorControl,

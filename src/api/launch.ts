@@ -1,0 +1,112 @@
+/** Starting the supervised director of a host, and ending it without a trace. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { DirectorControl, DirectorStatus } from '../director/control.ts'
+import type { EngineName } from '../engines/engine.ts'
+import { InfraError, isInfraError } from '../errors.ts'
+import type { Host } from '../hosts/host.ts'
+import { directorClient } from './client.ts'
+
+type CallOptions = { readonly signal: AbortSignal }
+
+export type Launch = {
+  readonly engine: EngineName | 'auto'
+  /** The command that runs this very Baton. */
+  readonly program: readonly string[]
+}
+
+const startMs = 15_000
+/** A longer log is put aside at the next start. */
+const maxLogBytes = 10 * 1024 * 1024
+
+/**
+ * Makes sure that a director with this engine runs, and resolves when it answers. One that runs with another engine is
+ * ended and started anew, unless it also serves other clusters. @throws InfraError `busy` then.
+ */
+export async function launchDirector(
+  host: Host,
+  launch: Launch,
+  { signal }: CallOptions,
+  cluster?: string,
+): Promise<DirectorControl> {
+  const control = directorClient(host)
+  const lock = `${host.directories.runtime}/director.launch`
+  await using _lock = await host.lock(lock, { signal })
+  try {
+    const standing = await runningStatus(control, signal)
+    if (standing !== undefined) {
+      if (launch.engine === 'auto' || standing.engine === launch.engine) return control
+      const others = standing.clusters.filter((other) => other.cluster !== cluster).map((other) => other.cluster)
+      if (others.length > 0)
+        throw new InfraError('busy', `the director runs the ${standing.engine} engine for ${others.join(', ')}`, {
+          subject: host.name,
+          hint: `use engine: ${standing.engine}, or take the other clusters down first`,
+        })
+      await stopDirector(host, { signal })
+    }
+    await start(host, launch, control, signal)
+    return control
+  } finally {
+    await host.remove(lock, { signal: AbortSignal.timeout(5_000) })
+  }
+}
+
+async function start(
+  host: Host,
+  { engine, program }: Launch,
+  control: DirectorControl,
+  signal: AbortSignal,
+): Promise<void> {
+  const { runtime, state, cache } = host.directories
+  const directory = `${state}/director`
+  const logFile = `${directory}/director.log`
+  await host.makeDirectory(directory, { signal, mode: 0o700 })
+  const size = await host.run(['stat', '-c', '%s', logFile], { signal })
+  if (Number(size.stdout) > maxLogBytes) await host.rename(logFile, `${logFile}.1`, { signal })
+  const pid = await host.spawn([...program, 'director', '--supervise', '--engine', engine], {
+    signal,
+    logFile,
+    environment: { BATON_RUNTIME_DIR: runtime, BATON_STATE_DIR: state, BATON_CACHE_DIR: cache },
+  })
+  const deadline = AbortSignal.any([signal, AbortSignal.timeout(startMs)])
+  while ((await runningStatus(control, deadline)) === undefined) {
+    if (!(await host.signal(pid, 0, { signal: deadline }))) throw await ended(host, logFile, signal)
+    await sleep(20, undefined, { signal: deadline }).catch(async () => {
+      throw await ended(host, logFile, signal)
+    })
+  }
+}
+
+async function ended(host: Host, logFile: string, signal: AbortSignal): Promise<InfraError> {
+  const log = await host.run(['tail', '-n', '5', '--', logFile], { signal })
+  const messages = log.stdout.split('\n').flatMap((line) => /"msg":"((?:[^"\\]|\\.)*)"/.exec(line)?.[1] ?? [])
+  return new InfraError('failed', `the director did not start: ${messages.at(-1) ?? 'it said nothing'}`, {
+    subject: host.name,
+    hint: `its log is ${logFile}`,
+  })
+}
+
+/** Ends the director if one runs, and waits until its socket is gone. */
+export async function stopDirector(host: Host, { signal }: CallOptions): Promise<void> {
+  const control = directorClient(host)
+  const standing = await runningStatus(control, signal)
+  if (standing === undefined) return
+  await control.stop({ signal })
+  while (await host.signal(standing.pid, 0, { signal })) {
+    await sleep(20, undefined, { signal }).catch(() => {
+      throw new InfraError('timeout', `the director (process ${standing.pid}) did not end`, {
+        subject: host.name,
+        retryable: true,
+      })
+    })
+  }
+}
+
+/** undefined when none runs. */
+async function runningStatus(control: DirectorControl, signal: AbortSignal): Promise<DirectorStatus | undefined> {
+  try {
+    return await control.status({ signal })
+  } catch (error) {
+    if (isInfraError(error) && (error.code === 'not-found' || error.code === 'unreachable')) return undefined
+    throw error
+  }
+}

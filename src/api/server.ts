@@ -1,0 +1,124 @@
+/** The control API of a director: HTTP and JSON on a unix socket that only its owner can open. */
+import { chmod, mkdir, rm } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { dirname } from 'node:path'
+import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
+import type { z } from 'zod'
+import type { DirectorControl } from '../director/control.ts'
+import { checkNowSchema, clusterServicesSchema, drainTargetSchema, reachSchema } from '../director/schemas.ts'
+import { describeError, type InfraCode, InfraError, isInfraError } from '../errors.ts'
+import { openApiDocument, routes } from './schemas.ts'
+
+const httpStatus: Readonly<Partial<Record<InfraCode, number>>> = {
+  'not-found': 404,
+  'already-exists': 409,
+  invalid: 400,
+  unsupported: 422,
+  permission: 403,
+  busy: 409,
+  timeout: 504,
+}
+
+/** How long one request may take. */
+const requestMs = 30_000
+const maxBodyBytes = 64 * 1024 * 1024
+
+/** The routes, without a socket yet. */
+export function controlServer(control: DirectorControl): FastifyInstance {
+  const server = fastify({ logger: false, bodyLimit: maxBodyBytes, forceCloseConnections: true })
+  const within = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(requestMs) })
+  type Handler = (body: unknown, name: string) => Promise<unknown>
+  const handlers: Readonly<Record<keyof typeof routes, Handler>> = {
+    status: () => control.status(within()),
+    putCluster: (body, name) => control.putCluster({ ...parse(clusterServicesSchema, body), cluster: name }, within()),
+    removeCluster: (_body, name) => control.removeCluster(name, within()),
+    drain: async (body) => ({ servers: await control.drain(parse(drainTargetSchema, body), within()) }),
+    undrain: async (body) => ({ servers: await control.undrain(parse(drainTargetSchema, body), within()) }),
+    moveGuest: (body, name) => control.moveGuest(name, parse(reachSchema, body), within()),
+    connections: () => control.connections(within()),
+    checkNow: (body) => control.checkNow(parse(checkNowSchema, body).id, within()),
+    stop: () => control.stop(within()),
+    openapi: async () => openApiDocument(),
+  }
+  for (const key of Object.keys(routes) as (keyof typeof routes)[]) {
+    const { method, path } = routes[key]
+    server.route<{ Params: { name?: string } }>({
+      method,
+      url: path,
+      handler: async (request, reply) => {
+        const result = await handlers[key](request.body, request.params.name ?? '')
+        return reply.send(result ?? {})
+      },
+    })
+  }
+  server.setErrorHandler((error, _request, reply) => sendError(reply, error))
+  server.setNotFoundHandler((request, reply) =>
+    sendError(
+      reply,
+      new InfraError('not-found', `no route ${request.method} ${request.url}`, {
+        subject: request.url,
+        hint: 'see /v1/openapi.json',
+      }),
+    ),
+  )
+  return server
+}
+
+/**
+ * Listens on the socket. A file left over by a killed daemon is replaced; the caller holds the lock that says that no
+ * other daemon lives here.
+ */
+export async function listenControl(control: DirectorControl, path: string): Promise<AsyncDisposable> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  if (await answers(path)) throw new InfraError('busy', `a director already listens on ${path}`, { subject: path })
+  await rm(path, { force: true })
+  const server = controlServer(control)
+  // Nobody else may connect in the moment between listen and chmod.
+  const before = process.umask(0o177)
+  try {
+    await server.listen({ path })
+  } finally {
+    process.umask(before)
+  }
+  await chmod(path, 0o600)
+  return {
+    async [Symbol.asyncDispose]() {
+      await server.close()
+      await rm(path, { force: true })
+    },
+  }
+}
+
+function parse<T>(schema: z.ZodType<T>, body: unknown): T {
+  const parsed = schema.safeParse(body)
+  if (parsed.success) return parsed.data
+  const issues = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`)
+  throw new InfraError('invalid', issues.join('; '), { subject: 'request', hint: 'see /v1/openapi.json' })
+}
+
+function sendError(reply: FastifyReply, error: unknown): FastifyReply {
+  if (isInfraError(error)) {
+    const { code, message, subject, retryable, hint } = error
+    return reply
+      .code(httpStatus[code] ?? 500)
+      .send({ code, message, subject, retryable, ...(hint === undefined ? {} : { hint }) })
+  }
+  const status = typeof error === 'object' && error !== null && 'statusCode' in error ? Number(error.statusCode) : 500
+  return reply.code(status).send({
+    code: status < 500 ? 'invalid' : 'failed',
+    message: describeError(error),
+    subject: 'request',
+    retryable: false,
+  })
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path)
+    const end = (answer: boolean): void => {
+      socket.destroy()
+      resolve(answer)
+    }
+    socket.once('connect', () => end(true)).once('error', () => end(false))
+  })
+}

@@ -1,0 +1,69 @@
+/** Keeps the daemon alive: starts it again whenever it ends without having been asked to. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** The daemon's way of saying that starting it again would not help (sysexits.h EX_CONFIG). */
+export const hopelessCode = 78
+
+/** A daemon that ran this long starts the count of its failures anew. */
+const steadyMs = 10_000
+
+/** How long to wait before the n-th start in a row, from 1: the first at once, so that a crash costs no second. */
+export function restartDelayMs(attempt: number): number {
+  return attempt <= 1 ? 0 : Math.min(50 * 2 ** (attempt - 2), 5_000)
+}
+
+export type SupervisorOptions = {
+  /** Program and arguments of the daemon. */
+  readonly command: readonly [string, ...string[]]
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly signal: AbortSignal
+  /** One line of the supervisor's own log. */
+  readonly log: (entry: Readonly<Record<string, unknown>>, message: string) => void
+}
+
+/**
+ * Resolves to the exit code for the supervisor itself: 0 after an orderly end of the daemon, its code when starting
+ * again is hopeless. An abort asks the daemon to end and waits for it. The daemon learns in BATON_DIRECTOR_RESTARTS how
+ * often it was started again.
+ */
+export async function supervise({ command, environment, signal, log }: SupervisorOptions): Promise<number> {
+  let restarts = 0
+  for (let attempt = 1; ; attempt += 1) {
+    const begun = performance.now()
+    const [program, ...args] = command
+    const child = spawn(program, args, {
+      stdio: 'inherit',
+      env: { ...environment, BATON_DIRECTOR_RESTARTS: String(restarts) },
+    })
+    const end = await ended(child, signal)
+    if (signal.aborted || end.code === 0) return 0
+    if (end.code === hopelessCode) return hopelessCode
+    if (performance.now() - begun > steadyMs) attempt = 1
+    restarts += 1
+    const waitMs = restartDelayMs(attempt)
+    log(
+      { component: 'supervisor', code: end.code, signal: end.signal, restarts, waitMs },
+      'the director ended unasked; starting it again',
+    )
+    await sleep(waitMs, undefined, { signal }).catch(() => undefined)
+    if (signal.aborted) return 0
+  }
+}
+
+function ended(child: ChildProcess, signal: AbortSignal): Promise<{ code: number | null; signal: string | null }> {
+  return new Promise((resolve) => {
+    const forward = (): void => void child.kill('SIGTERM')
+    const reload = (): void => void child.kill('SIGHUP')
+    const finish = (code: number | null, how: string | null): void => {
+      signal.removeEventListener('abort', forward)
+      process.off('SIGHUP', reload)
+      resolve({ code, signal: how })
+    }
+    signal.addEventListener('abort', forward, { once: true })
+    process.on('SIGHUP', reload)
+    child.once('error', (error) => finish(null, error.message))
+    child.once('exit', finish)
+    if (signal.aborted) forward()
+  })
+}
