@@ -1,5 +1,15 @@
 /** The Engine port: what moves connections from a virtual service to its real servers. */
-import type { Endpoint, Forwarding, Protocol, RealServer, SchedulerName, Service, ServiceId } from '../lvs/service.ts'
+import { InfraError } from '../errors.ts'
+import {
+  type Endpoint,
+  type Forwarding,
+  type Protocol,
+  type RealServer,
+  type SchedulerName,
+  type Service,
+  type ServiceId,
+  serviceKey,
+} from '../lvs/service.ts'
 
 export type EngineName = 'userspace' | 'ebpf' | 'ipvs' | 'fake'
 
@@ -39,6 +49,8 @@ export type ServerSnapshot = {
   readonly active: number
   readonly inactive: number
   readonly counters: Counters
+  /** Connections that went to another server because this one could not be reached. Only engines that connect know. */
+  readonly connectFailures?: number
 }
 
 export type ServiceSnapshot = {
@@ -100,6 +112,8 @@ export function refusals(name: EngineName, can: EngineCapabilities, changes: rea
       if (service.onePacket && !can.onePacket) refuse(`the ${name} engine has no one-packet scheduling`, packetEngines)
       if (service.proxyProtocol !== undefined && !can.proxyProtocol)
         refuse(`the ${name} engine cannot speak the PROXY protocol`, 'the userspace engine can')
+      if (service.proxyProtocol !== undefined && id.kind === 'address' && id.protocol !== 'tcp')
+        refuse(`the PROXY protocol goes over tcp, not ${id.protocol}`)
       if (service.idleTimeoutSeconds !== undefined && !can.idleTimeout)
         refuse(`the ${name} engine has no idle timeout of its own`, 'the userspace engine has')
     }
@@ -112,4 +126,19 @@ export function refusals(name: EngineName, can: EngineCapabilities, changes: rea
     }
   }
   return found
+}
+
+/** @throws InfraError `unsupported`, with all reasons, when the engine cannot make one of the changes. */
+export function throwIfRefused(name: EngineName, can: EngineCapabilities, changes: readonly EngineChange[]): void {
+  const [first, ...others] = refusals(name, can, changes)
+  if (first === undefined) return
+  const { change, hint } = first
+  const subject = serviceKey('service' in change ? change.service.id : change.id)
+  const reasons = [first, ...others].map(({ reason }) => reason).join('; ')
+  throw new InfraError('unsupported', `${subject}: ${reasons}`, hint === undefined ? { subject } : { subject, hint })
+}
+
+/** @throws InfraError `cancelled` when the call's signal has been aborted. */
+export function throwIfCancelled({ signal }: CallOptions, subject: string): void {
+  if (signal.aborted) throw new InfraError('cancelled', `${subject}: cancelled`, { subject, cause: signal.reason })
 }

@@ -55,7 +55,7 @@ function withWeights(name: SchedulerName, weights: readonly number[], kind?: Kin
   weights.forEach((weight, index) => made.add(index + 2, weight))
   return made
 }
-const digits = (text: string): number[] => [...text].map(Number)
+const digits = (text: string): number[] => text.split('').map(Number)
 
 describe('schedulers pick as Linux 6.12 was seen to', () => {
   test.each<{ name: SchedulerName; weights: number[]; picks: string; kind?: Kind }>([

@@ -1,0 +1,132 @@
+/**
+ * The userspace engine: no kernel module, no root. Each connection is two sockets, joined in threads of our own, so
+ * that the caller's thread never waits for traffic.
+ */
+import { InfraError, isInfraError } from '../../errors.ts'
+import { addressNumber } from '../../lvs/address.ts'
+import { implementedSchedulers } from '../../lvs/schedulers/registry.ts'
+import { type Endpoint, serviceKey } from '../../lvs/service.ts'
+import type { Connection, Engine, EngineCapabilities, EngineChange, ServiceSnapshot } from '../engine.ts'
+import { throwIfCancelled, throwIfRefused } from '../engine.ts'
+import { sharedLedgerMemory } from '../ledger.ts'
+import type { ConnectionPage, PlaneName, PlaneSettings } from './plane.ts'
+import { workerFile } from './worker-file.ts'
+import { startWorker, type WorkerLink } from './worker-link.ts'
+
+export type UserspaceOptions = Partial<PlaneSettings> & {
+  /** `epoll`: system calls of our own; `net`: Node's public interfaces only; `auto`: the first that works here. */
+  readonly plane?: PlaneName | 'auto'
+}
+
+export type UserspaceEngine = Engine & { readonly plane: PlaneName }
+
+const capabilities: EngineCapabilities = {
+  protocols: ['tcp', 'udp'],
+  schedulers: implementedSchedulers,
+  forwarding: ['masq', 'local'],
+  fwmark: false,
+  persistence: false,
+  onePacket: false,
+  thresholds: true,
+  proxyProtocol: true,
+  idleTimeout: true,
+}
+
+const defaults: PlaneSettings = {
+  connectTimeoutMs: 5000,
+  tcpIdleSeconds: 900,
+  udpIdleSeconds: 300,
+  udpSessions: 16_384,
+}
+
+/**
+ * Starts the engine with an empty table.
+ *
+ * A TCP connection that finds no usable server is accepted and reset. A server that cannot be reached gives way to the
+ * scheduler's next choice, each tried once. Packets are counted as reads (what came in one piece), bytes exactly.
+ * @throws InfraError `unsupported` when the wanted plane cannot run here.
+ */
+export async function userspaceEngine(options: UserspaceOptions = {}): Promise<UserspaceEngine> {
+  const { plane: wanted = 'auto', ...rest } = options
+  const settings = { ...defaults, ...rest }
+  const { plane, links } = await startPlane(wanted, settings)
+  const [director] = links
+  if (director === undefined) throw new InfraError('failed', 'the data plane has no thread', { subject: 'userspace' })
+
+  return {
+    name: 'userspace',
+    plane,
+    capabilities,
+    async apply(changes, callOptions) {
+      throwIfCancelled(callOptions, 'apply')
+      throwIfRefused('userspace', capabilities, changes)
+      throwIfInvalid(changes)
+      await director.call({ kind: 'apply', changes }, callOptions.signal)
+    },
+    async read(callOptions) {
+      throwIfCancelled(callOptions, 'read')
+      return (await director.call({ kind: 'read' }, callOptions.signal)) as readonly ServiceSnapshot[]
+    },
+    async *connections(callOptions): AsyncIterable<Connection> {
+      for (const link of links) {
+        let from: number | undefined = 0
+        while (from !== undefined) {
+          throwIfCancelled(callOptions, 'connections')
+          const page = (await link.call({ kind: 'connections', from }, callOptions.signal)) as ConnectionPage
+          yield* page.connections
+          from = page.next
+        }
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(links.map((link) => link.close()))
+    },
+  }
+}
+
+type RunningPlane = { readonly plane: PlaneName; readonly links: readonly WorkerLink[] }
+
+async function startPlane(wanted: PlaneName | 'auto', settings: PlaneSettings): Promise<RunningPlane> {
+  try {
+    return await startThreads(wanted === 'auto' ? 'epoll' : wanted, settings)
+  } catch (error) {
+    if (wanted !== 'auto' || !isInfraError(error, 'unsupported')) throw error
+    return await startThreads('net', settings)
+  }
+}
+
+async function startThreads(plane: PlaneName, settings: PlaneSettings): Promise<RunningPlane> {
+  const threads = 1
+  const memory = sharedLedgerMemory(threads)
+  const file = await workerFile()
+  const started = await Promise.allSettled(
+    Array.from({ length: threads }, (_, thread) => startWorker(file, { plane, thread, threads, memory, settings })),
+  )
+  const links = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+  const failed = started.find((result) => result.status === 'rejected')
+  if (failed === undefined) return { plane, links }
+  await Promise.all(links.map((link) => link.close()))
+  throw failed.reason
+}
+
+/** What no capability names: an address and a port to listen on, and one to connect to. */
+function throwIfInvalid(changes: readonly EngineChange[]): void {
+  for (const change of changes) {
+    const place = placeOf(change)
+    if (place === undefined) continue
+    const subject = serviceKey('service' in change ? change.service.id : change.id)
+    if (addressNumber(place.address) === undefined)
+      throw new InfraError('invalid', `${subject}: ${place.address} is no address`, { subject })
+    if (place.port < 1 || place.port > 65_535)
+      throw new InfraError('unsupported', `${subject}: the userspace engine needs a port, not ${place.port}`, {
+        subject,
+        hint: 'services on all ports (port 0) need the ebpf or ipvs engine',
+      })
+  }
+}
+
+function placeOf(change: EngineChange): Endpoint | undefined {
+  if (change.kind === 'server.add' || change.kind === 'server.update') return change.server
+  if (change.kind !== 'service.add' && change.kind !== 'service.update') return undefined
+  return change.service.id.kind === 'address' ? change.service.id : undefined
+}

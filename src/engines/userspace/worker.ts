@@ -1,0 +1,47 @@
+/** The entry of a data plane's thread: opens its plane and answers the engine's calls. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { describeError, InfraError } from '../../errors.ts'
+import { openNetPlane } from './net/plane.ts'
+import type { Answer, Call, CallMessage, ErrorMessage, WorkerData, WorkerMessage } from './plane.ts'
+
+const data = workerData as WorkerData
+const say = (message: WorkerMessage): void => parentPort?.postMessage(message, [])
+
+function errorMessage(error: unknown): ErrorMessage {
+  if (!(error instanceof InfraError))
+    return { code: 'failed', message: describeError(error), subject: 'engine', hint: undefined, retryable: false }
+  const { code, message, subject, hint, retryable } = error
+  return { code, message, subject, hint, retryable }
+}
+
+function runNetPlane(): void {
+  const plane = openNetPlane(data)
+  const answer = async (call: Call): Promise<Answer> => {
+    switch (call.kind) {
+      case 'apply':
+        return plane.apply(call.changes).then(() => undefined)
+      case 'read':
+        return plane.read()
+      case 'connections':
+        return plane.connections(call.from)
+      case 'close':
+        await plane.close()
+        parentPort?.close()
+        return undefined
+    }
+  }
+  // One call after the other: two applies never mix.
+  let last: Promise<unknown> = Promise.resolve()
+  parentPort?.on('message', ({ id, call }: CallMessage) => {
+    last = last
+      .then(() => answer(call))
+      .then(
+        (value) => say({ kind: 'answer', id, value }),
+        (error: unknown) => say({ kind: 'error', id, error: errorMessage(error) }),
+      )
+  })
+  say({ kind: 'ready', wakeFd: undefined })
+}
+
+if (data.plane === 'net') runNetPlane()
+else say({ kind: 'cannot', reason: 'the epoll plane does not stand yet' })
