@@ -29,3 +29,17 @@ export function difference<K, A, B>(
   for (const [key, actualThing] of actual) if (!wanted.has(key)) removed.push({ key, actual: actualThing })
   return { added, changed, removed, unchanged }
 }
+
+/** Plain data as text, the same for the same data whatever the order of its keys. */
+export function canonicalText(value: unknown): string {
+  const text = JSON.stringify(value, (_key, inner: unknown) =>
+    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  ) as string | undefined
+  return text ?? 'undefined'
+}
+
+export function sameData(a: unknown, b: unknown): boolean {
+  return a === b || canonicalText(a) === canonicalText(b)
+}

@@ -1,6 +1,6 @@
 /** From what is wanted, healthy and drained to what the engine should hold. Pure. */
 
-import { difference } from '../difference.ts'
+import { difference, sameData } from '../difference.ts'
 import type { EngineChange, ServiceSnapshot } from '../engines/engine.ts'
 import { type RealServer, realServerKey, type Service, type ServiceId, serviceKey } from '../lvs/service.ts'
 import type { DrainTarget, Health, WantedServer, WantedService } from './control.ts'
@@ -73,7 +73,7 @@ export function tableChanges(
     return wanted.has(key) || owned.has(key)
   })
   const actual = new Map(ours.map((snapshot) => [serviceKey(snapshot.service.id), snapshot]))
-  const services = difference(actual, wanted, (a, b) => same(a.service, b.service))
+  const services = difference(actual, wanted, (a, b) => sameData(a.service, b.service))
   const changes: EngineChange[] = services.removed.map(({ actual }) => ({
     kind: 'service.remove',
     id: actual.service.id,
@@ -86,23 +86,10 @@ export function tableChanges(
 
 function serverChanges(id: ServiceId, standing: ServiceSnapshot | undefined, wanted: TableEntry): EngineChange[] {
   const actual = new Map((standing?.servers ?? []).map(({ server }) => [realServerKey(server), server]))
-  const found = difference(actual, wanted.servers, same)
+  const found = difference(actual, wanted.servers, sameData)
   return [
     ...found.added.map(({ wanted: server }): EngineChange => ({ kind: 'server.add', id, server })),
     ...found.changed.map(({ wanted: server }): EngineChange => ({ kind: 'server.update', id, server })),
     ...found.removed.map(({ actual: server }): EngineChange => ({ kind: 'server.remove', id, server })),
   ]
-}
-
-/** Plain data in, so equal text is equal data once the keys are in one order. */
-function same(a: unknown, b: unknown): boolean {
-  return canonical(a) === canonical(b)
-}
-
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) =>
-    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
-  )
 }

@@ -1,60 +1,83 @@
 /** The plan: the ordered steps from what is to what should be, each with its reason. Plain data. */
 import type { ClusterServices } from '../../director/control.ts'
 import type { EngineName } from '../../engines/engine.ts'
-import type { GuestDefinition } from '../../guests/hypervisor.ts'
+import type { GuestDefinition, GuestState } from '../../guests/hypervisor.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
-import type { ServiceSpec } from '../spec/model.ts'
 
-/** Guests are defined with the image's name; apply puts the built image's files in. */
+/** A guest as wanted, before its image is built: apply puts the image's files in. */
 export type PlannedGuest = Omit<GuestDefinition, 'boot' | 'disks' | 'image'> & {
+  /** The image's name in the spec, and what it is. */
   readonly image: string
+  readonly imageSpec: ImageSpec
   readonly diskBytes?: number
 }
 
 export type Action =
   | { readonly kind: 'image.build'; readonly host: string; readonly image: string; readonly spec: ImageSpec }
+  /** Defined and started. */
   | { readonly kind: 'guest.create'; readonly host: string; readonly guest: PlannedGuest }
   | { readonly kind: 'guest.start'; readonly host: string; readonly guest: string }
   /** Takes effect without a restart. */
   | { readonly kind: 'guest.update'; readonly host: string; readonly guest: PlannedGuest }
-  /** The same disk, shut down and started again with another definition. */
+  /** The same disk, drained, shut down, started again with another definition, and healthy before the step ends. */
   | { readonly kind: 'guest.restart'; readonly host: string; readonly guest: PlannedGuest }
-  /** Another guest of the same name: its disk is lost. */
+  /** As a restart, but another guest of the same name: its disk is lost. */
   | { readonly kind: 'guest.replace'; readonly host: string; readonly guest: PlannedGuest }
+  /** Drained, shut down, forgotten with its disk. */
   | { readonly kind: 'guest.remove'; readonly host: string; readonly guest: string }
-  | { readonly kind: 'director.start'; readonly host: string; readonly engine: EngineName }
+  | { readonly kind: 'director.start'; readonly host: string; readonly engine: EngineName | 'auto' }
   | { readonly kind: 'director.stop'; readonly host: string }
   /** Hands the cluster's services to the director; the guests' addresses are read when the step runs. */
-  | { readonly kind: 'services.apply'; readonly host: string; readonly services: readonly ServiceSpec[] }
-  | { readonly kind: 'services.remove'; readonly host: string; readonly cluster: string }
-  /** Until every server of these services that can be is healthy. */
-  | { readonly kind: 'services.wait'; readonly host: string; readonly services: readonly string[] }
-  | { readonly kind: 'guest.drain'; readonly host: string; readonly guest: string }
+  | { readonly kind: 'services.apply'; readonly host: string }
+  | { readonly kind: 'services.remove'; readonly host: string }
+  /** Until every server that has a check is healthy. */
+  | { readonly kind: 'services.wait'; readonly host: string }
+
+export type ActionKind = Action['kind']
 
 export type Step = {
   /** Stable and unique in its plan: `guest.create local/web-1`. */
   readonly id: string
   readonly action: Action
-  /** Why, for people: `memory changed from 128M to 256M`. */
+  /** Why, for people: `memory changes from 128M to 256M`. */
   readonly reason: string
+  /** The ids of the steps that must have succeeded: when one fails, this one is skipped. */
+  readonly needs: readonly string[]
+  /** The ids of the steps that must have ended, well or not. */
   readonly after: readonly string[]
 }
 
-export type Plan = {
-  readonly cluster: string
-  readonly steps: readonly Step[]
-  /** How many guests and servers that stand now go away, of how many: the blast-radius limit looks at it. */
-  readonly goingAway: {
-    readonly guests: number
-    readonly ofGuests: number
-    readonly servers: number
-    readonly ofServers: number
-  }
+/** What stands now and goes away or is interrupted, of how much: the blast-radius limit looks at it. */
+export type Blast = {
+  readonly guests: number
+  readonly ofGuests: number
+  readonly servers: number
+  readonly ofServers: number
 }
 
-/** What a director runs for this cluster, as it says itself. */
+/** Steps in an order in which they could run one by one. */
+export type Plan = { readonly cluster: string; readonly steps: readonly Step[]; readonly blast: Blast }
+
+/** What a director runs, as it says itself. */
 export type ObservedDirector = {
   readonly engine: EngineName
+  /** This cluster's services there. */
   readonly services: ClusterServices | undefined
   readonly otherClusters: number
 }
+
+export type ObservedHost = { readonly guests: readonly GuestState[]; readonly director: ObservedDirector | undefined }
+
+/** What the hosts say now. */
+export type Observed = {
+  readonly hosts: ReadonlyMap<string, ObservedHost>
+  /** The digest that each image of the spec has, or would have, by its name. */
+  readonly digests: ReadonlyMap<string, string>
+  /** `HOST/DIGEST` of every such image that is built already. */
+  readonly built: ReadonlySet<string>
+}
+
+/** The plan, or what stands in its way: things that only a person can decide. */
+export type Planned =
+  | { readonly kind: 'plan'; readonly plan: Plan }
+  | { readonly kind: 'conflicts'; readonly conflicts: readonly string[] }

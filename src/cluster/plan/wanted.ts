@@ -1,0 +1,129 @@
+/** A spec expanded: every guest and every server by itself, keyed. Pure. */
+import type { ClusterServices, WantedServer, WantedService } from '../../director/control.ts'
+import type { GuestNetwork, GuestState } from '../../guests/hypervisor.ts'
+import type { ImageSpec } from '../../guests/images/image.ts'
+import type { Endpoint, Protocol } from '../../lvs/service.ts'
+import { type ClusterSpec, type GuestPoolSpec, guestNames, type ServiceSpec } from '../spec/model.ts'
+import type { PlannedGuest } from './plan.ts'
+
+export type WantedGuest = { readonly host: string; readonly guest: PlannedGuest }
+
+/** The first host carries what names none. */
+export function defaultHost(spec: ClusterSpec): string {
+  return Object.keys(spec.hosts)[0] ?? 'local'
+}
+
+export function imageSpecOf(spec: ClusterSpec, image: string): ImageSpec {
+  return spec.images[image] ?? { kind: 'tiny' }
+}
+
+/** By name, pool after pool. */
+export function wantedGuests(spec: ClusterSpec): Map<string, WantedGuest> {
+  const found = new Map<string, WantedGuest>()
+  for (const pool of Object.values(spec.guests)) {
+    const forwards = forwardsOf(spec, pool.name)
+    for (const [index, name] of guestNames(pool).entries())
+      found.set(name, {
+        host: pool.host ?? defaultHost(spec),
+        guest: {
+          name,
+          mark: { cluster: spec.name, pool: pool.name },
+          memoryBytes: pool.memoryBytes,
+          vcpus: pool.vcpus,
+          image: pool.image,
+          imageSpec: imageSpecOf(spec, pool.image),
+          ...(pool.diskBytes === undefined ? {} : { diskBytes: pool.diskBytes }),
+          network: networkOf(pool, index, forwards),
+          autostart: pool.autostart,
+        },
+      })
+  }
+  return found
+}
+
+type Forwards = Extract<GuestNetwork, { kind: 'user' }>['forwards']
+
+/** Every port on which a service or its check reaches the pool, sorted. */
+function forwardsOf(spec: ClusterSpec, pool: string): Forwards {
+  const found = new Map<string, Forwards[number]>()
+  const add = (protocol: Protocol, port: number): void => {
+    if (protocol !== 'sctp') found.set(`${protocol} ${port}`, { protocol, port })
+  }
+  for (const { service, servers, check } of Object.values(spec.services))
+    for (const server of servers) {
+      if (server.kind !== 'guests' || server.guests !== pool) continue
+      add(service.id.kind === 'address' ? service.id.protocol : 'tcp', server.port)
+      if (check?.port !== undefined) add('tcp', check.port)
+    }
+  return [...found.values()].sort((a, b) => a.port - b.port || (a.protocol < b.protocol ? -1 : 1))
+}
+
+function networkOf({ network }: GuestPoolSpec, index: number, forwards: Forwards): GuestNetwork {
+  if (network.kind === 'user') return { kind: 'user', forwards }
+  const address = network.addresses[index]
+  return {
+    kind: 'bridge',
+    bridge: network.bridge,
+    ...(address === undefined ? {} : { address }),
+    ...(network.gateway === undefined ? {} : { gateway: network.gateway }),
+  }
+}
+
+/** Where a guest's port is reached, or undefined while it is not known: a guest that does not run is no server yet. */
+export function reachOf(guest: GuestState | undefined, protocol: Protocol, port: number): Endpoint | undefined {
+  if (guest === undefined) return undefined
+  if (guest.address !== undefined) return { address: guest.address, port }
+  const found = guest.reach.find((reach) => reach.protocol === protocol && reach.guestPort === port)
+  return found === undefined ? undefined : { address: found.address, port: found.port }
+}
+
+/**
+ * The cluster's services with every server resolved by what the guests say now. A guest whose address is not known is
+ * left out; `standing` (what the director has) keeps the last known address of one that only is down for now, so that
+ * its check and its place in the order stay.
+ */
+export function wantedServices(
+  spec: ClusterSpec,
+  guests: ReadonlyMap<string, GuestState>,
+  standing: ClusterServices | undefined,
+): ClusterServices {
+  const last = new Map<string, Endpoint>()
+  for (const service of standing?.services ?? [])
+    for (const { guest, guestPort, address, port } of service.servers)
+      if (guest !== undefined) last.set(`${service.name} ${guest} ${guestPort}`, { address, port })
+  return {
+    cluster: spec.name,
+    services: Object.values(spec.services).map((service) =>
+      wantedService(
+        spec,
+        service,
+        (guest, protocol, port) =>
+          reachOf(guests.get(guest), protocol, port) ?? last.get(`${service.name} ${guest} ${port}`),
+      ),
+    ),
+  }
+}
+
+type Resolve = (guest: string, protocol: Protocol, port: number) => Endpoint | undefined
+
+function wantedService(spec: ClusterSpec, wanted: ServiceSpec, resolve: Resolve): WantedService {
+  const { name, service, forwarding, check, onFailure, fallback } = wanted
+  const common = { forwarding, upperThreshold: 0, lowerThreshold: 0 } as const
+  const servers = wanted.servers.flatMap((server): WantedServer[] => {
+    if (server.kind === 'address') return [{ ...server.endpoint, ...common, weight: server.weight }]
+    const pool = spec.guests[server.guests]
+    if (pool === undefined) return []
+    return guestNames(pool).flatMap((guest) => {
+      const at = resolve(guest, service.id.kind === 'address' ? service.id.protocol : 'tcp', server.port)
+      return at === undefined ? [] : [{ ...at, ...common, weight: server.weight, guest, guestPort: server.port }]
+    })
+  })
+  return {
+    name,
+    service,
+    servers,
+    ...(check === undefined ? {} : { check }),
+    onFailure,
+    ...(fallback === undefined ? {} : { fallback }),
+  }
+}
