@@ -1,9 +1,11 @@
 /** Whether guests run on the CPU itself: a /dev/kvm that exists can still be unusable, so a guest is run to see. */
 import { randomUUID } from 'node:crypto'
-import { isInfraError } from '../../errors.ts'
+import { InfraError, isInfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
 
 export type Acceleration = { readonly kind: 'kvm' | 'tcg'; readonly reason: string }
+
+type Signalled = { readonly signal: AbortSignal }
 
 /** A boot sector that writes 0x10 to the debug-exit port: `mov dx,0xf4; mov al,0x10; out dx,al; hlt`. */
 const bootSector = Uint8Array.from(
@@ -12,67 +14,81 @@ const bootSector = Uint8Array.from(
 )
 /** isa-debug-exit ends QEMU with (value << 1) | 1. */
 const bootedCode = 33
-/** On a CPU that really runs it this takes a tenth of a second; a KVM that only limps takes many. */
-const probeMs = 1_500
+/** A CPU that really runs it takes a few tenths of a second; tried again once, since the host may be busy. */
+const probeMs = 2_500
+const probes = 2
 
-/** Asked once per boot of the host, then remembered in its cache. */
-export async function findAcceleration(host: Host, options: { readonly signal: AbortSignal }): Promise<Acceleration> {
-  const { bootId } = await host.facts(options)
+/**
+ * Asked once per boot of the host, then remembered in its cache.
+ * @throws InfraError `unsupported` on a CPU that is not x86_64: guests are.
+ */
+export async function findAcceleration(host: Host, options: Signalled): Promise<Acceleration> {
+  const { bootId, architecture, cpuFlags } = await host.facts(options)
+  if (architecture !== 'x86_64')
+    throw new InfraError('unsupported', `hypervisor qemu runs on x86_64 hosts, and this is ${architecture}`, {
+      subject: host.name,
+    })
   const path = `${host.directories.cache}/acceleration.json`
-  const cached = await host.readFile(path, options)
-  if (cached !== undefined) {
-    const known = parseKnown(new TextDecoder().decode(cached))
-    if (known?.bootId === bootId) return known
-  }
-  const found = await probe(host, options)
+  const known = parseKnown(await host.readFile(path, options))
+  if (known?.bootId === bootId) return { kind: known.kind, reason: known.reason }
+  const found = await probe(host, cpuFlags, options)
   await host.writeFile(path, JSON.stringify({ bootId, ...found }), options)
   return found
 }
 
-async function probe(host: Host, { signal }: { readonly signal: AbortSignal }): Promise<Acceleration> {
-  const tcg = (reason: string): Acceleration => ({ kind: 'tcg', reason })
-  const usable = await host.run(['sh', '-c', 'test -e /dev/kvm && exec 3<>/dev/kvm'], { signal })
-  if (usable.code !== 0) return tcg('/dev/kvm is not there, or not open to this user (group kvm)')
-  const { cpuFlags } = await host.facts({ signal })
+const tcg = (reason: string): Acceleration => ({ kind: 'tcg', reason })
+
+/** From cheap to costly; the first that fails is the reason. */
+async function probe(host: Host, cpuFlags: readonly string[], { signal }: Signalled): Promise<Acceleration> {
+  const exists = await host.run(['test', '-e', '/dev/kvm'], { signal })
+  if (exists.code !== 0) return tcg('there is no /dev/kvm')
+  const opens = await host.run(['sh', '-c', 'exec 3<>/dev/kvm'], { signal })
+  if (opens.code !== 0) return tcg('/dev/kvm does not open for this user (is it in the group kvm?)')
   if (!cpuFlags.includes('vmx') && !cpuFlags.includes('svm'))
     return tcg('/dev/kvm is there, but this CPU shows neither vmx nor svm')
   const sector = `${host.directories.cache}/probe-${randomUUID()}.img`
   await host.writeFile(sector, bootSector, { signal })
   try {
-    const result = await host.run(
-      [
-        ...[
-          'qemu-system-x86_64',
-          '-accel',
-          'kvm',
-          '-cpu',
-          'host',
-          '-m',
-          '16',
-          '-nodefaults',
-          '-no-user-config',
-          '-display',
-          'none',
-        ],
-        ...['-drive', `file=${sector},format=raw,if=ide`, '-device', 'isa-debug-exit,iobase=0xf4,iosize=1'],
-      ],
-      { signal: AbortSignal.any([signal, AbortSignal.timeout(probeMs)]) },
-    )
-    if (result.code === bootedCode) return { kind: 'kvm', reason: 'a probe guest ran' }
-    return tcg(`/dev/kvm is there, but a probe guest failed: ${result.stderr.trim().split('\n')[0] ?? result.code}`)
-  } catch (error) {
-    if (!signal.aborted && isInfraError(error, 'timeout'))
-      return tcg('/dev/kvm is there, but a probe guest did not run in time')
-    throw error
+    let failure = ''
+    for (let attempt = 0; attempt < probes; attempt += 1) {
+      failure = await runProbe(host, sector, signal)
+      if (failure === '') return { kind: 'kvm', reason: 'a probe guest ran on it' }
+    }
+    return tcg(`/dev/kvm is there, but a probe guest ${failure}`)
   } finally {
     await host.remove(sector, { signal: AbortSignal.timeout(5_000) })
   }
 }
 
-function parseKnown(text: string): (Acceleration & { readonly bootId: string }) | undefined {
+/** '' when the guest came to its mark; otherwise what became of it. */
+async function runProbe(host: Host, sector: string, signal: AbortSignal): Promise<string> {
   try {
-    return JSON.parse(text) as Acceleration & { readonly bootId: string }
+    const result = await host.run(probeArguments(sector), {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(probeMs)]),
+    })
+    if (result.code === bootedCode) return ''
+    return `failed: ${result.stderr.trim().split('\n')[0] || `exit code ${result.code}`}`
+  } catch (error) {
+    if (signal.aborted || !isInfraError(error)) throw error
+    if (error.code === 'timeout') return `did not run within ${probeMs / 1000} s`
+    throw error
+  }
+}
+
+function probeArguments(sector: string): string[] {
+  const machine = 'qemu-system-x86_64 -accel kvm -cpu host -m 16 -nodefaults -no-user-config -display none'
+  const exit = '-device isa-debug-exit,iobase=0xf4,iosize=1'
+  return [...machine.split(' '), '-drive', `file=${sector},format=raw,if=ide`, ...exit.split(' ')]
+}
+
+function parseKnown(content: Uint8Array | undefined): (Acceleration & { readonly bootId: string }) | undefined {
+  if (content === undefined) return undefined
+  try {
+    const value = JSON.parse(new TextDecoder().decode(content)) as Partial<Acceleration & { readonly bootId: string }>
+    const { kind, reason, bootId } = value
+    if (kind === undefined || reason === undefined || bootId === undefined) return undefined
+    return { kind, reason, bootId }
   } catch {
-    return undefined
+    return undefined // the cache may be damaged or deleted at any time
   }
 }

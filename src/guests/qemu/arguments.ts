@@ -1,4 +1,5 @@
 /** The QEMU command line of a guest. Pure: everything about the host comes in. */
+import { createHash } from 'node:crypto'
 import type { GuestDefinition, GuestReach } from '../hypervisor.ts'
 import type { GuestPaths } from './paths.ts'
 import { forwardRule } from './user-network.ts'
@@ -8,8 +9,6 @@ export type Launch = {
   readonly paths: GuestPaths
   /** Ports of the last run, asked for again. */
   readonly ports: readonly GuestReach[]
-  /** The tap device of a guest on a bridge. */
-  readonly tap: string
   readonly restore: boolean
 }
 
@@ -17,7 +16,9 @@ export function qemuArguments(guest: GuestDefinition, launch: Launch): string[] 
   const { paths } = launch
   return [
     'qemu-system-x86_64',
-    ...['-name', `guest=${guest.name},process=baton-${guest.name}`.slice(0, 100)],
+    ...['-name', `guest=${guest.name},process=baton-${guest.name}`],
+    ...['-pidfile', paths.pid],
+    '-daemonize',
     '-nodefaults',
     '-no-user-config',
     ...['-display', 'none'],
@@ -30,10 +31,7 @@ export function qemuArguments(guest: GuestDefinition, launch: Launch): string[] 
     ...['-m', `${Math.ceil(guest.memoryBytes / 1024 ** 2)}M`],
     ...['-object', 'rng-random,id=rng0,filename=/dev/urandom', '-device', 'virtio-rng-pci,rng=rng0'],
     ...['-device', 'virtio-balloon-pci'],
-    ...[
-      '-chardev',
-      `socket,id=console,path=${value(paths.console)},server=on,wait=off,logfile=${value(paths.consoleLog)},logappend=on`,
-    ],
+    ...['-chardev', `pipe,id=console,path=${value(paths.console)},logfile=${value(paths.consoleLog)},logappend=on`],
     ...['-serial', 'chardev:console'],
     ...['-qmp', `unix:${value(paths.control)},server=on,wait=off`],
     ...bootArguments(guest),
@@ -45,8 +43,6 @@ export function qemuArguments(guest: GuestDefinition, launch: Launch): string[] 
     ]),
     ...networkArguments(guest, launch),
     ...(launch.restore ? ['-incoming', `exec:cat ${quote(paths.saved)}`] : []),
-    ...['-pidfile', paths.pid],
-    '-daemonize',
   ]
 }
 
@@ -56,9 +52,11 @@ function bootArguments({ boot }: GuestDefinition): string[] {
   return ['-kernel', boot.kernel, ...initrd, '-append', boot.cmdline]
 }
 
-function networkArguments({ name, network }: GuestDefinition, { ports, tap }: Launch): string[] {
-  const device = ['-device', `virtio-net-pci,netdev=net0,mac=${macAddress(name)}`]
-  if (network.kind === 'bridge') return ['-netdev', `tap,id=net0,ifname=${tap},script=no,downscript=no`, ...device]
+function networkArguments(guest: GuestDefinition, { ports, paths }: Launch): string[] {
+  const { network } = guest
+  const device = ['-device', `virtio-net-pci,netdev=net0,mac=${macAddress(guest)}`]
+  if (network.kind === 'bridge')
+    return ['-netdev', `tap,id=net0,ifname=${tapName(paths)},script=no,downscript=no`, ...device]
   const forwards = network.forwards.map((forward) => {
     const last = ports.find(({ protocol, guestPort }) => protocol === forward.protocol && guestPort === forward.port)
     return `,hostfwd=${forwardRule(forward, last?.port ?? 0)}`
@@ -66,19 +64,21 @@ function networkArguments({ name, network }: GuestDefinition, { ports, tap }: La
   return ['-netdev', `user,id=net0${forwards.join('')}`, ...device]
 }
 
-/** 52:54:00 is QEMU's own prefix; the rest comes from the name, so that it stays (FNV-1a, 24 of 32 bits). */
-export function macAddress(name: string): string {
-  let hash = 0x811c9dc5
-  for (const byte of new TextEncoder().encode(name)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0
-  const hex = hash.toString(16).padStart(8, '0')
-  return `52:54:00:${hex.slice(2, 4)}:${hex.slice(4, 6)}:${hex.slice(6, 8)}`
+/** 52:54:00 is QEMU's own prefix; the rest comes from cluster and name: it stays, and like names on a LAN differ. */
+export function macAddress({ name, mark }: Pick<GuestDefinition, 'name' | 'mark'>): string {
+  const digest = hex(mark === undefined ? name : `${mark.cluster}/${name}`)
+  return `52:54:00:${digest.slice(0, 2)}:${digest.slice(2, 4)}:${digest.slice(4, 6)}`
 }
 
-/** At most 15 characters, as the kernel allows. */
-export function tapName(name: string): string {
-  return `bt${macAddress(name).replaceAll(':', '').slice(2)}`
+/** One for each guest of each user of the host; at most 15 characters, as the kernel allows. */
+export function tapName(paths: Pick<GuestPaths, 'state'>): string {
+  return `bt${hex(paths.state).slice(0, 12)}`
 }
+
+const hex = (text: string): string => createHash('sha256').update(text).digest('hex')
 
 /** QEMU doubles commas inside an option's value. */
 const value = (text: string): string => text.replaceAll(',', ',,')
-const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
+
+/** One word for sh(1). */
+export const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`

@@ -2,113 +2,155 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { InfraError, isInfraError } from '../../errors.ts'
 import type { Host, RunResult } from '../../hosts/host.ts'
-import type { GuestDefinition, GuestReach } from '../hypervisor.ts'
-import { findAcceleration } from './acceleration.ts'
+import { abortError } from '../../hosts/local/failures.ts'
+import type { CallOptions, GuestDefinition, GuestReach } from '../hypervisor.ts'
+import { ensureDisk } from '../storage/dir.ts'
+import { type Acceleration, findAcceleration } from './acceleration.ts'
 import { qemuArguments, tapName } from './arguments.ts'
-import type { GuestPaths } from './paths.ts'
-import { openQmp } from './qmp.ts'
+import { makeConsole, trimConsoleLog } from './console.ts'
+import { readJson, type Started } from './observe.ts'
+import { checkPaths, type GuestPaths } from './paths.ts'
+import { endProcess, findProcess } from './process.ts'
+import { withQmp } from './qmp.ts'
 import { addTap, removeTap } from './tap.ts'
-import { parseForwards } from './user-network.ts'
+import { parseForwards, refusedForward } from './user-network.ts'
 
-/** sun_path of unix(7), less its terminating zero. */
-const maxSocketPathBytes = 107
+export const installHint = 'apt-get install qemu-system-x86 qemu-utils'
 
-/** The caller holds the guest's lock and has seen that it does not run. */
+/**
+ * Resolves when the guest executes. The caller holds the guest's lock and has seen that it is neither running nor
+ * paused; what is left over of another run, also a process that never came to execute, is cleared away first.
+ */
 export async function launchGuest(
   host: Host,
-  guest: GuestDefinition,
+  recorded: GuestDefinition,
   paths: GuestPaths,
-  options: { readonly signal: AbortSignal; readonly restore: boolean },
+  options: CallOptions & { readonly restore: boolean },
 ): Promise<void> {
   const { signal, restore } = options
-  for (const path of [paths.control, paths.console])
-    if (Buffer.byteLength(path) > maxSocketPathBytes)
-      throw new InfraError('invalid', `${path} is too long for a socket (${maxSocketPathBytes} bytes at most)`, {
-        subject: guest.name,
-        hint: 'choose a shorter BATON_RUNTIME_DIR or guest name',
-      })
+  checkPaths(paths, recorded.name)
+  const guest = restore ? await savedAs(host, recorded, paths, { signal }) : recorded
   const acceleration = await findAcceleration(host, { signal })
-  // A crashed run may have left sockets and a pid file.
+  await endProcess(host, guest.name, paths, { signal })
+  for (const [index, disk] of guest.disks.entries()) await ensureDisk(host, paths.disk(index), disk, { signal })
+  await trimConsoleLog(host, paths, { signal })
   await host.remove(paths.runtime, { signal })
   await host.makeDirectory(paths.runtime, { signal, mode: 0o700 })
-  await host.writeFile(paths.started, JSON.stringify(guest), { signal })
-  const tap = tapName(guest.name)
-  if (guest.network.kind === 'bridge') await addTap(host, tap, guest.network.bridge, { signal })
-  const command = (ports: readonly GuestReach[]): string[] =>
-    qemuArguments(guest, { acceleration: acceleration.kind, paths, ports, tap, restore })
   try {
-    const ports = await lastPorts(host, paths, signal)
-    let result = await runQemu(host, command(ports), signal)
-    // Somebody else has a port of the last run: the kernel chooses another.
-    if (result.code !== 0 && ports.length > 0 && result.stderr.includes('host forwarding'))
-      result = await runQemu(host, command([]), signal)
-    if (result.code !== 0) throw refused(guest.name, result)
-    await untilRunning(host, guest, paths, restore, signal)
+    await makeConsole(host, paths, { signal })
+    const started: Started = { definition: guest, bootId: (await host.facts({ signal })).bootId }
+    await host.writeFile(paths.started, JSON.stringify(started), { signal })
+    if (guest.network.kind === 'bridge') await addTap(host, tapName(paths), guest.network.bridge, { signal })
+    await execute(host, guest, paths, acceleration, options)
+    if (restore) await untilRestored(host, guest.name, paths, { signal })
+    await notePorts(host, guest, paths, { signal })
   } catch (error) {
     await tidyFailedStart(host, guest, paths)
     throw error
   }
 }
 
-async function runQemu(host: Host, command: readonly string[], signal: AbortSignal): Promise<RunResult> {
+/** Asks for the ports of the last run; whichever somebody else has by now is chosen anew by the kernel. */
+async function execute(
+  host: Host,
+  guest: GuestDefinition,
+  paths: GuestPaths,
+  acceleration: Acceleration,
+  { signal, restore }: CallOptions & { readonly restore: boolean },
+): Promise<void> {
+  let ports = (await readJson<readonly GuestReach[]>(host, paths.ports, { signal })) ?? []
+  for (;;) {
+    const result = await runQemu(
+      host,
+      qemuArguments(guest, { acceleration: acceleration.kind, paths, ports, restore }),
+      {
+        signal,
+      },
+    )
+    if (result.code === 0) return
+    const refused = refusedForward(result.stderr)
+    const others = ports.filter(({ protocol, port }) => protocol !== refused?.protocol || port !== refused.port)
+    if (others.length === ports.length) throw startFailure(guest.name, result)
+    ports = others
+  }
+}
+
+export async function runQemu(host: Host, command: readonly string[], options: CallOptions): Promise<RunResult> {
   try {
-    return await host.run(command, { signal })
+    return await host.run(command, options)
   } catch (error) {
     if (!isInfraError(error, 'missing-tool')) throw error
     throw new InfraError('missing-tool', 'QEMU is not installed', {
-      subject: 'qemu-system-x86_64',
+      subject: command[0] ?? 'qemu',
       cause: error,
-      hint: 'apt-get install qemu-system-x86 qemu-utils',
+      hint: installHint,
     })
   }
 }
 
-/** Restored memory comes back paused; and the ports that the kernel chose are written down. */
-async function untilRunning(
+/** Memory fits only the machine that it was saved from; the ways in may be others by now. */
+async function savedAs(
+  host: Host,
+  recorded: GuestDefinition,
+  paths: GuestPaths,
+  options: CallOptions,
+): Promise<GuestDefinition> {
+  const saved = (await readJson<GuestDefinition>(host, paths.savedDefinition, options)) ?? recorded
+  const bothUser = saved.network.kind === 'user' && recorded.network.kind === 'user'
+  return bothUser ? { ...saved, network: recorded.network } : saved
+}
+
+/** QEMU loads memory after it went to the background, and is then as it was: stopped. */
+async function untilRestored(host: Host, name: string, paths: GuestPaths, { signal }: CallOptions): Promise<void> {
+  const ask = (command: string): Promise<unknown> =>
+    withQmp(host, paths.control, { signal }, (qmp) => qmp.execute(command)).catch(async (error: unknown) => {
+      if (signal.aborted || typeof (await findProcess(host, paths, { signal })) === 'number') throw error
+      throw new InfraError('failed', `restore ${name}: QEMU does not take its saved memory`, {
+        subject: name,
+        cause: error,
+        hint: `baton destroy ${name} drops the saved memory; then it can start anew`,
+      })
+    })
+  for (;;) {
+    const { status } = (await ask('query-status')) as { readonly status: string }
+    if (status !== 'inmigrate') break
+    await sleep(20, undefined, { signal }).catch(() => {
+      throw abortError(signal, `restore ${name}`, name)
+    })
+  }
+  // The saved memory is out of use before the guest executes: restored twice it would not fit its disks any more.
+  await host.rename(paths.saved, paths.usedMemory, { signal })
+  await ask('cont')
+  await host.remove(paths.usedMemory, { signal })
+  await host.remove(paths.savedDefinition, { signal })
+}
+
+/** The ports that the kernel chose. */
+export async function notePorts(
   host: Host,
   guest: GuestDefinition,
   paths: GuestPaths,
-  restore: boolean,
-  signal: AbortSignal,
+  options: CallOptions,
 ): Promise<void> {
-  await using qmp = await openQmp(host, paths.control, { signal })
-  if (restore) {
-    while ((await queryStatus(qmp)) === 'inmigrate') await sleep(20, undefined, { signal })
-    await qmp.execute('cont')
-    await host.remove(paths.saved, { signal })
-  }
-  if (guest.network.kind === 'user') {
-    const reach = parseForwards(await qmp.monitor('info usernet'))
-    await host.writeFile(paths.ports, JSON.stringify(reach), { signal })
-  }
+  if (guest.network.kind !== 'user') return
+  const text = await withQmp(host, paths.control, options, (qmp) => qmp.monitor('info usernet'))
+  await host.writeFile(paths.ports, JSON.stringify(parseForwards(text)), options)
 }
 
-async function queryStatus(qmp: { execute: (command: string) => Promise<unknown> }): Promise<string> {
-  return String((((await qmp.execute('query-status')) ?? {}) as { status?: unknown }).status)
-}
-
+/** The caller's signal may be what ended the start: this has a deadline of its own. */
 async function tidyFailedStart(host: Host, guest: GuestDefinition, paths: GuestPaths): Promise<void> {
-  const options = { signal: AbortSignal.timeout(10_000) }
-  if ((await host.readFile(paths.pid, options)) !== undefined) return // it runs after all: the next look decides
+  const options = { signal: AbortSignal.timeout(15_000) }
+  await endProcess(host, guest.name, paths, options)
+  if (guest.network.kind === 'bridge') await removeTap(host, tapName(paths), options)
   await host.remove(paths.runtime, options)
-  if (guest.network.kind === 'bridge') await removeTap(host, tapName(guest.name), options)
 }
 
-async function lastPorts(host: Host, paths: GuestPaths, signal: AbortSignal): Promise<readonly GuestReach[]> {
-  const content = await host.readFile(paths.ports, { signal })
-  return content === undefined ? [] : (JSON.parse(new TextDecoder().decode(content)) as GuestReach[])
-}
-
-function refused(name: string, { code, stderr }: RunResult): InfraError {
-  const reason =
-    stderr
-      .trim()
-      .split('\n')
-      .at(-1)
-      ?.replace(/^qemu-system-\S+: /, '') ?? ''
-  const memory = /cannot set up guest memory|Cannot allocate memory/.test(stderr)
-  return new InfraError('failed', `QEMU did not start ${name}: ${reason === '' ? `exit code ${code}` : reason}`, {
+export function startFailure(name: string, { code, stderr }: RunResult): InfraError {
+  const lines = stderr.trim().split('\n')
+  const reason = (lines.at(-1) ?? '').replace(/^qemu-system-\S+: /, '')
+  const isMemory = /cannot set up guest memory|Cannot allocate memory/.test(stderr)
+  return new InfraError('failed', `start ${name}: QEMU says: ${reason === '' ? `exit code ${code}` : reason}`, {
     subject: name,
-    ...(memory ? { hint: 'the host has not that much free memory' } : {}),
+    ...(isMemory ? { hint: 'the host has not that much free memory' } : {}),
   })
 }

@@ -1,19 +1,31 @@
 /** Where the files of a QEMU guest are. */
+import { InfraError } from '../../errors.ts'
 import type { Directories } from '../../hosts/host.ts'
 
 export type GuestPaths = ReturnType<typeof guestPaths>
 
+/** sun_path of unix(7), less its terminating zero. */
+const maxSocketPathBytes = 107
+
 export function guestPaths(directories: Directories, name: string) {
-  const state = `${directories.state}/guests/${name}`
-  const runtime = `${directories.runtime}/guests/${name}`
+  const guests = `${directories.state}/guests`
+  const running = `${directories.runtime}/guests`
+  const state = `${guests}/${name}`
+  const runtime = `${running}/${name}`
   return {
+    /** The directories of all guests: they go with the last one. */
+    parents: [guests, running],
     state,
-    /** What the guest should be at its next start. */
+    /** What the guest should be at its next start. Written first and removed last: what it names can be cleaned up. */
     definition: `${state}/definition.json`,
     /** The host ports of its last run: asked for again, so that its address stays. */
     ports: `${state}/ports.json`,
-    /** Its memory, when it is saved. */
-    saved: `${state}/saved`,
+    /** Its memory, when it is saved. INVARIANT: while this file stands, the guest has not executed since. */
+    saved: `${state}/${savedName}`,
+    /** Saved memory that is being restored: worth nothing any more. */
+    usedMemory: `${state}/${savedName}.used`,
+    /** What it was when it was saved: memory fits no other machine. */
+    savedDefinition: `${state}/saved.json`,
     consoleLog: `${state}/console.log`,
     disk: (index: number) => `${state}/disk${index}.qcow2`,
     runtime,
@@ -22,8 +34,22 @@ export function guestPaths(directories: Directories, name: string) {
     /** What runs now: the definition at the time of the start. */
     started: `${runtime}/started.json`,
     control: `${runtime}/qmp`,
+    /** QEMU's chardev `pipe` opens PATH.in and PATH.out. */
     console: `${runtime}/console`,
-    lock: `${directories.runtime}/guests/.${name}.lock`,
-    consoleLock: `${runtime}/console.lock`,
+    consoleInput: `${runtime}/console.in`,
+    consoleOutput: `${runtime}/console.out`,
+    lock: `${running}/.${name}.lock`,
   } as const
+}
+
+export const savedName = 'saved'
+
+/** @throws InfraError `invalid` when the guest's sockets could not be opened. */
+export function checkPaths(paths: GuestPaths, guest: string): void {
+  if (new TextEncoder().encode(paths.control).length <= maxSocketPathBytes) return
+  throw new InfraError(
+    'invalid',
+    `define ${guest}: ${paths.control} is too long for a socket (at most ${maxSocketPathBytes} bytes)`,
+    { subject: guest, hint: 'choose a shorter guest name or BATON_RUNTIME_DIR' },
+  )
 }

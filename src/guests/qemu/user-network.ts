@@ -23,14 +23,25 @@ export function forwardRule(forward: Forward, hostPort: number): string {
   return `${forward.protocol}:127.0.0.1:${hostPort}-:${forward.port}`
 }
 
+const isSame = (reach: GuestReach, forward: Forward): boolean =>
+  reach.protocol === forward.protocol && reach.guestPort === forward.port
+
+export function sameForwards(standing: readonly GuestReach[], wanted: readonly Forward[]): boolean {
+  return forwardChanges(standing, wanted).length === 0
+}
+
 /** What a running guest's forwards lack and have too much, as monitor commands. */
 export function forwardChanges(standing: readonly GuestReach[], wanted: readonly Forward[]): string[] {
-  const isSame = (reach: GuestReach, forward: Forward): boolean =>
-    reach.protocol === forward.protocol && reach.guestPort === forward.port
   const added = wanted.filter((forward) => !standing.some((reach) => isSame(reach, forward)))
   const removed = standing.filter((reach) => !wanted.some((forward) => isSame(reach, forward)))
   return [
     ...removed.map(({ protocol, address, port }) => `hostfwd_remove net0 ${protocol}:${address}:${port}`),
     ...added.map((forward) => `hostfwd_add net0 ${forwardRule(forward, 0)}`),
   ]
+}
+
+/** The host port that QEMU could not have: `Could not set up host forwarding rule 'tcp:127.0.0.1:41183-:80'`. */
+export function refusedForward(stderr: string): { readonly protocol: string; readonly port: number } | undefined {
+  const [, protocol, port] = /forwarding rule '(tcp|udp):127\.0\.0\.1:(\d+)-:\d+'/.exec(stderr) ?? []
+  return protocol === undefined ? undefined : { protocol, port: Number(port) }
 }

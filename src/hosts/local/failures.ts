@@ -9,6 +9,7 @@ const codes: Readonly<Record<string, InfraCode>> = {
   EPERM: 'permission',
   EROFS: 'permission',
   EBUSY: 'busy',
+  EAGAIN: 'busy', // connect(2) to a unix socket whose queue is full
   ETXTBSY: 'busy',
   EADDRINUSE: 'busy',
   ENOSPC: 'no-space',

@@ -1,0 +1,179 @@
+/** What is known of the guests of a host: their records in files, their state from their processes. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isInfraError } from '../../errors.ts'
+import type { Host } from '../../hosts/host.ts'
+import type { CallOptions, GuestDefinition, GuestReach, GuestRunState, GuestState } from '../hypervisor.ts'
+import { isGuestName, unknownGuest } from '../lifecycle.ts'
+import { macAddress } from './arguments.ts'
+import { type GuestPaths, guestPaths, savedName } from './paths.ts'
+import { findProcess } from './process.ts'
+import { type Qmp, withQmp } from './qmp.ts'
+import { neighbourAddress } from './tap.ts'
+import { parseForwards, sameForwards } from './user-network.ts'
+
+/** One guest as it stands: what an operation decides by. */
+export type Known = {
+  readonly definition: GuestDefinition
+  readonly paths: GuestPaths
+  readonly state: GuestRunState
+  /** While it has a process. */
+  readonly pid: number | undefined
+}
+
+/** `started.json`: what runs, and since which boot of the host. */
+export type Started = { readonly definition: GuestDefinition; readonly bootId: string }
+
+/** What was found of a guest's process. `silent`: it stands and does not answer: it starts, or it hangs. */
+export type ProcessState =
+  | { readonly kind: 'none' | 'crashed' }
+  | { readonly kind: 'silent'; readonly pid: number }
+  | { readonly kind: 'alive'; readonly pid: number; readonly status: string }
+
+/** How long a listing waits for a guest that does not answer, and an operation. */
+const listPatienceMs = 2_000
+const operationPatienceMs = 10_000
+/** Conversations at once: each costs a few file descriptors and a little of two processes' time. */
+const listedAtOnce = 16
+
+/** While saved memory stands the guest has not executed since, whatever process there is. */
+export function runStateOf(process: ProcessState, hasSavedMemory: boolean): GuestRunState {
+  if (process.kind === 'alive' && process.status === 'running') return 'running'
+  if (hasSavedMemory) return 'saved'
+  const states = { none: 'stopped', crashed: 'crashed', silent: 'running', alive: 'paused' } as const
+  return states[process.kind]
+}
+
+/** @throws InfraError `not-found` for an unknown guest. */
+export async function knownGuest(host: Host, name: string, options: CallOptions): Promise<Known> {
+  const paths = guestPaths(host.directories, name)
+  const definition = isGuestName(name) ? await readDefinition(host, paths, options) : undefined
+  if (definition === undefined) throw unknownGuest(name)
+  const found = await inspect(host, paths, operationPatienceMs, options, async () => undefined)
+  const state = runStateOf(found.process, await hasSaved(host, paths, options))
+  return { definition, paths, state, pid: 'pid' in found.process ? found.process.pid : undefined }
+}
+
+export async function listGuests(host: Host, options: CallOptions): Promise<readonly GuestState[]> {
+  const names = (await host.list(`${host.directories.state}/guests`, options)) ?? []
+  const states: GuestState[] = []
+  const queue = names.filter(isGuestName)
+  const worker = async (): Promise<void> => {
+    for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
+      const state = await guestState(host, name, options)
+      if (state !== undefined) states.push(state)
+    }
+  }
+  await Promise.all(Array.from({ length: listedAtOnce }, worker))
+  return states.sort((a, b) => (a.definition.name < b.definition.name ? -1 : 1))
+}
+
+/** undefined when it is undefined, perhaps while we looked. */
+async function guestState(host: Host, name: string, options: CallOptions): Promise<GuestState | undefined> {
+  const paths = guestPaths(host.directories, name)
+  const definition = await readDefinition(host, paths, options)
+  if (definition === undefined) return undefined
+  const { process, detail } = await inspect(host, paths, listPatienceMs, options, (qmp) => queryDetail(qmp))
+  const state = runStateOf(process, await hasSaved(host, paths, options))
+  if (!('pid' in process) || (state !== 'running' && state !== 'paused')) return { definition, state, reach: [] }
+  const standing = standingDefinition(definition, (await readStarted(host, paths, options))?.definition, detail?.reach)
+  const address = await addressOf(host, standing, options)
+  return {
+    definition: standing,
+    state,
+    id: process.pid,
+    reach: standing.network.kind === 'user' ? (detail?.reach ?? []) : [],
+    ...(detail === undefined ? {} : { acceleration: detail.acceleration }),
+    ...(address === undefined ? {} : { address }),
+  }
+}
+
+/** A running guest is what it was started as, except for what takes effect without a restart. */
+export function standingDefinition(
+  recorded: GuestDefinition,
+  started: GuestDefinition | undefined,
+  reach: readonly GuestReach[] | undefined,
+): GuestDefinition {
+  const { mark: _old, ...rest } = started ?? recorded
+  const standing: GuestDefinition = {
+    ...rest,
+    autostart: recorded.autostart,
+    ...(recorded.mark === undefined ? {} : { mark: recorded.mark }),
+  }
+  if (standing.network.kind !== 'user' || recorded.network.kind !== 'user') return standing
+  const wanted = recorded.network.forwards
+  // The record's own order, so that nothing looks changed that is not.
+  const forwards = reach === undefined || sameForwards(reach, wanted) ? wanted : reach.flatMap(forwardOf)
+  return { ...standing, network: { kind: 'user', forwards } }
+}
+
+function forwardOf({ protocol, guestPort }: GuestReach): { readonly protocol: 'tcp' | 'udp'; readonly port: number }[] {
+  return protocol === 'sctp' ? [] : [{ protocol, port: guestPort }]
+}
+
+async function addressOf(host: Host, guest: GuestDefinition, options: CallOptions): Promise<string | undefined> {
+  if (guest.network.kind === 'user') return undefined
+  const { bridge, address } = guest.network
+  return address?.split('/')[0] ?? (await neighbourAddress(host, bridge, macAddress(guest), options))
+}
+
+type Detail = { readonly acceleration: 'kvm' | 'tcg'; readonly reach: readonly GuestReach[] }
+
+async function queryDetail(qmp: Qmp): Promise<Detail> {
+  const { enabled } = (await qmp.execute('query-kvm')) as { readonly enabled: boolean }
+  return { acceleration: enabled ? 'kvm' : 'tcg', reach: parseForwards(await qmp.monitor('info usernet')) }
+}
+
+/** The guest's process and what it says; one that ends while we look is looked for again. */
+async function inspect<T>(
+  host: Host,
+  paths: GuestPaths,
+  patienceMs: number,
+  options: CallOptions,
+  more: (qmp: Qmp) => Promise<T>,
+): Promise<{ readonly process: ProcessState; readonly detail?: T }> {
+  const until = performance.now() + patienceMs
+  for (let waitMs = 5; ; waitMs *= 2) {
+    const pid = await findProcess(host, paths, options)
+    if (pid === 'crashed') return { process: { kind: await crashedOrGone(host, paths, options) } }
+    if (pid === undefined) return { process: { kind: 'none' } }
+    try {
+      return await withQmp(host, paths.control, { ...options, patienceMs }, async (qmp) => {
+        const { status } = (await qmp.execute('query-status')) as { readonly status: string }
+        return { process: { kind: 'alive', pid, status }, detail: await more(qmp) }
+      })
+    } catch (error) {
+      if (options.signal.aborted || !isInfraError(error)) throw error
+      if (performance.now() + waitMs > until) return { process: { kind: 'silent', pid } }
+      await sleep(waitMs)
+    }
+  }
+}
+
+/** What ran at another boot of the host went down with the host: that is no crash of the guest. */
+async function crashedOrGone(host: Host, paths: GuestPaths, options: CallOptions): Promise<'crashed' | 'none'> {
+  const started = await readStarted(host, paths, options)
+  const { bootId } = await host.facts(options)
+  return started === undefined || started.bootId === bootId ? 'crashed' : 'none'
+}
+
+async function hasSaved(host: Host, paths: GuestPaths, options: CallOptions): Promise<boolean> {
+  return ((await host.list(paths.state, options)) ?? []).includes(savedName)
+}
+
+export async function readDefinition(
+  host: Host,
+  paths: GuestPaths,
+  options: CallOptions,
+): Promise<GuestDefinition | undefined> {
+  return readJson(host, paths.definition, options)
+}
+
+export async function readStarted(host: Host, paths: GuestPaths, options: CallOptions): Promise<Started | undefined> {
+  return readJson(host, paths.started, options)
+}
+
+/** Files that this hypervisor writes itself, each atomically. */
+export async function readJson<T>(host: Host, path: string, options: CallOptions): Promise<T | undefined> {
+  const content = await host.readFile(path, options)
+  return content === undefined ? undefined : (JSON.parse(new TextDecoder().decode(content)) as T)
+}
