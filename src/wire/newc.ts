@@ -6,7 +6,7 @@ export type ArchiveEntry =
   | { readonly kind: 'directory'; readonly path: string; readonly mode: number }
   | { readonly kind: 'symlink'; readonly path: string; readonly target: string }
   | {
-      readonly kind: 'character'
+      readonly kind: 'character' | 'block'
       readonly path: string
       readonly mode: number
       readonly major: number
@@ -18,7 +18,7 @@ const headerBytes = 110
 const trailer = 'TRAILER!!!'
 
 /** File type bits of stat(2). */
-const types = { file: 0o100000, directory: 0o040000, symlink: 0o120000, character: 0o020000 } as const
+const types = { file: 0o100000, directory: 0o040000, symlink: 0o120000, character: 0o020000, block: 0o060000 } as const
 
 /** Everything is owned by root and dated 0, so the same entries always give the same bytes. */
 export function encodeArchive(entries: readonly ArchiveEntry[]): Uint8Array {
@@ -27,7 +27,7 @@ export function encodeArchive(entries: readonly ArchiveEntry[]): Uint8Array {
   for (const entry of entries) {
     const data = entry.kind === 'file' ? entry.content : utf8(entry.kind === 'symlink' ? entry.target : '')
     const permissions = entry.kind === 'symlink' ? 0o777 : entry.mode
-    const [major, minor] = entry.kind === 'character' ? [entry.major, entry.minor] : [0, 0]
+    const [major, minor] = 'major' in entry ? [entry.major, entry.minor] : [0, 0]
     parts.push(...record(entry.path, types[entry.kind] | permissions, inode++, data, major, minor))
   }
   parts.push(...record(trailer, 0, 0, new Uint8Array(0), 0, 0))
@@ -72,6 +72,8 @@ function entryOf(path: string, mode: number, data: Uint8Array, major: number, mi
       return { kind: 'symlink', path, target: new TextDecoder().decode(data) }
     case types.character:
       return { kind: 'character', path, mode: permissions, major, minor }
+    case types.block:
+      return { kind: 'block', path, mode: permissions, major, minor }
     default:
       throw new WireError(at, `unknown file type in mode ${mode.toString(8)}`)
   }
