@@ -1,0 +1,178 @@
+/** What every DirectorControl must do: one suite for the object itself and for the one behind the socket. */
+import { describe, expect, test } from 'vitest'
+import { buildCheck, buildServer, buildService, buildWanted } from '../../test/build/services.ts'
+import type { FakeEngine } from '../engines/fake/fake.ts'
+import { isInfraError } from '../errors.ts'
+import type { DirectorControl } from './control.ts'
+
+export type ControlUnderTest = AsyncDisposable & {
+  readonly control: DirectorControl
+  readonly engine: FakeEngine
+  /** What the probes of each port answer from now on. */
+  setHealthy(port: number, healthy: boolean): void
+}
+
+const within = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(5_000) })
+
+async function codeOf(failing: Promise<unknown>): Promise<string> {
+  try {
+    await failing
+  } catch (error) {
+    return isInfraError(error) ? `${error.code}: ${error.message}` : `not an InfraError: ${String(error)}`
+  }
+  return 'no error'
+}
+
+/** `port: weight` of the first service as the engine has it, by port; a fallback or removed server shows by its absence. */
+async function weightsIn({ engine }: ControlUnderTest): Promise<Record<number, number>> {
+  const [service] = await engine.read(within())
+  const pairs = (service?.servers ?? []).map(({ server }) => [server.port, server.weight] as const)
+  return Object.fromEntries(pairs.sort(([a], [b]) => a - b))
+}
+
+export function controlContract(name: string, open: () => Promise<ControlUnderTest>): void {
+  describe(`director control contract: ${name}`, () => {
+    test('a cluster’s services stand in the engine once they are put', async () => {
+      await using world = await open()
+      await world.control.putCluster({ cluster: 'shop', services: [buildWanted()] }, within())
+      expect(await weightsIn(world)).toEqual({ 1001: 1, 1002: 1 })
+      const status = await world.control.status(within())
+      expect(status.services).toMatchObject([
+        { cluster: 'shop', name: 'www', servers: [{ port: 1001, weight: 1, health: 'unchecked' }, { port: 1002 }] },
+      ])
+    })
+
+    test('putting a cluster again changes only what changed', async () => {
+      await using world = await open()
+      await world.control.putCluster({ cluster: 'shop', services: [buildWanted()] }, within())
+      world.engine.traffic.connect(buildService().id, { server: { address: '127.0.0.1', port: 1001 } })
+      await world.control.putCluster(
+        { cluster: 'shop', services: [buildWanted({ servers: [buildServer(1001), buildServer(1003)] })] },
+        within(),
+      )
+      expect(await weightsIn(world)).toEqual({ 1001: 1, 1003: 1 })
+      const [service] = (await world.control.status(within())).services
+      expect(service?.servers.find(({ port }) => port === 1001)).toMatchObject({ active: 1, connections: 1 })
+    })
+
+    test('a removed cluster takes its services along, and nobody else’s', async () => {
+      await using world = await open()
+      const other = buildWanted({
+        name: 'api',
+        service: buildService({ id: { kind: 'address', protocol: 'tcp', address: '127.0.0.1', port: 81 } }),
+      })
+      await world.engine.apply(
+        [
+          {
+            kind: 'service.add',
+            service: buildService({ id: { kind: 'address', protocol: 'udp', address: '127.0.0.1', port: 53 } }),
+          },
+        ],
+        within(),
+      )
+      await world.control.putCluster({ cluster: 'shop', services: [buildWanted()] }, within())
+      await world.control.putCluster({ cluster: 'other', services: [other] }, within())
+      await world.control.removeCluster('shop', within())
+      await world.control.removeCluster('shop', within())
+      const { services } = await world.control.status(within())
+      expect(services.map((service) => [service.cluster, service.name])).toEqual([
+        ['other', 'api'],
+        [undefined, 'udp 127.0.0.1:53'],
+      ])
+    })
+
+    test('two clusters cannot have one address, and nothing is changed then', async () => {
+      await using world = await open()
+      await world.control.putCluster({ cluster: 'shop', services: [buildWanted()] }, within())
+      expect(await codeOf(world.control.putCluster({ cluster: 'thief', services: [buildWanted()] }, within()))).toBe(
+        'invalid: tcp 127.0.0.1:8080 of www is taken by shop/www',
+      )
+      expect((await world.control.status(within())).clusters.map(({ cluster }) => cluster)).toEqual(['shop'])
+    })
+
+    test('a drain holds through a reload, and is undone by hand', async () => {
+      await using world = await open()
+      const services = [
+        buildWanted({ servers: [buildServer(1001, { guest: 'web-1' }), buildServer(1002, { guest: 'web-2' })] }),
+      ]
+      await world.control.putCluster({ cluster: 'shop', services }, within())
+      expect(await world.control.drain({ guest: 'web-1' }, within())).toBe(1)
+      expect(await weightsIn(world)).toEqual({ 1001: 0, 1002: 1 })
+      await world.control.putCluster({ cluster: 'shop', services }, within())
+      expect(await weightsIn(world)).toEqual({ 1001: 0, 1002: 1 })
+      expect((await world.control.status(within())).services[0]?.servers[0]).toMatchObject({
+        guest: 'web-1',
+        drained: true,
+      })
+      await world.control.undrain({ guest: 'web-1' }, within())
+      expect(await weightsIn(world)).toEqual({ 1001: 1, 1002: 1 })
+    })
+
+    test('a moved guest is served where it is now, and stays drained', async () => {
+      await using world = await open()
+      const servers = [buildServer(1001, { guest: 'web-1', guestPort: 80 }), buildServer(1002)]
+      await world.control.putCluster({ cluster: 'shop', services: [buildWanted({ servers })] }, within())
+      await world.control.drain({ guest: 'web-1' }, within())
+      await world.control.moveGuest('web-1', [{ guestPort: 80, address: '127.0.0.1', port: 1009 }], within())
+      expect(await weightsIn(world)).toEqual({ 1002: 1, 1009: 0 })
+    })
+
+    test('a server that fails its checks is drained, and comes back', async () => {
+      await using world = await open()
+      await world.control.putCluster(
+        { cluster: 'shop', services: [buildWanted({ check: buildCheck({ everyMs: 5, fall: 2, rise: 2 }) })] },
+        within(),
+      )
+      await expect.poll(() => weightsIn(world)).toEqual({ 1001: 1, 1002: 1 })
+      world.setHealthy(1001, false)
+      await expect.poll(() => weightsIn(world)).toEqual({ 1001: 0, 1002: 1 })
+      expect((await world.control.status(within())).services[0]?.servers[0]).toMatchObject({
+        health: 'unhealthy',
+        weight: 0,
+        wantedWeight: 1,
+      })
+      world.setHealthy(1001, true)
+      await expect.poll(() => weightsIn(world)).toEqual({ 1001: 1, 1002: 1 })
+    })
+
+    test('the fallback serves while nobody else can', async () => {
+      await using world = await open()
+      const wanted = buildWanted({
+        check: buildCheck({ everyMs: 5, fall: 1, rise: 1 }),
+        fallback: { address: '127.0.0.1', port: 9 },
+      })
+      world.setHealthy(1001, false)
+      world.setHealthy(1002, false)
+      await world.control.putCluster({ cluster: 'shop', services: [wanted] }, within())
+      await expect.poll(() => weightsIn(world)).toEqual({ 9: 1, 1001: 0, 1002: 0 })
+      expect((await world.control.status(within())).services[0]?.servers.at(-1)).toMatchObject({
+        port: 9,
+        fallback: true,
+      })
+      world.setHealthy(1002, true)
+      await expect.poll(() => weightsIn(world)).toEqual({ 1001: 0, 1002: 1 })
+    })
+
+    test('a check can be asked for at once', async () => {
+      await using world = await open()
+      await world.control.putCluster(
+        { cluster: 'shop', services: [buildWanted({ check: buildCheck({ everyMs: 3_600_000, fall: 1 }) })] },
+        within(),
+      )
+      await expect.poll(() => weightsIn(world)).toEqual({ 1001: 1, 1002: 1 })
+      world.setHealthy(1002, false)
+      await world.control.checkNow(buildService().id, within())
+      await expect.poll(() => weightsIn(world)).toEqual({ 1001: 1, 1002: 0 })
+      expect(await codeOf(world.control.checkNow({ kind: 'fwmark', mark: 7, family: 'ipv4' }, within()))).toMatch(
+        /^not-found/,
+      )
+    })
+
+    test('the connections are those of the engine', async () => {
+      await using world = await open()
+      await world.control.putCluster({ cluster: 'shop', services: [buildWanted()] }, within())
+      world.engine.traffic.connect(buildService().id)
+      expect(await world.control.connections(within())).toMatchObject([{ protocol: 'tcp', service: { port: 8080 } }])
+    })
+  })
+}
