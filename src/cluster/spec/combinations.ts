@@ -1,0 +1,105 @@
+/** Keys that need or exclude one another inside one thing, and the names of things. Looks at what is written, so that it finds all at once. */
+import { whereOf } from './explain.ts'
+import { namePattern, nameRule, show } from './leaf.ts'
+import { namedSections } from './schema.ts'
+import {
+  child,
+  items,
+  members,
+  type Path,
+  type Place,
+  problem,
+  type Report,
+  type SourceEntry,
+  type SourceMap,
+  type SourceNode,
+} from './source.ts'
+import { nearest } from './suggest.ts'
+
+export function checkCombinations(root: SourceMap, report: Report): void {
+  for (const section of namedSections) {
+    for (const [name, { key }] of members(child(root, section)))
+      if (!namePattern.test(name)) report(problem(key, `${show(name)} is not a name: expected ${nameRule}`))
+  }
+  for (const [name, { key, value }] of members(child(root, 'images'))) checkImage(value, ['images', name], key, report)
+  for (const [name, { value }] of members(child(root, 'guests'))) checkNetwork(child(value, 'network'), name, report)
+  for (const [name, { value }] of members(child(root, 'services'))) {
+    for (const [index, server] of items(child(value, 'servers')).entries())
+      checkServer(server, ['services', name, 'servers', index], report)
+    const check = value.kind === 'map' ? value.entries.get('check') : undefined
+    if (check !== undefined) checkCheck(check, ['services', name, 'check'], report)
+  }
+}
+
+/** Exactly one key of `kinds` says what a thing is; each other key goes with some kinds only. */
+type Kinds = Readonly<Record<string, readonly string[]>>
+
+const imageKinds: Kinds = {
+  builtin: [],
+  kernel: ['initrd', 'cmdline'],
+  disk: ['cloud-init'],
+  debootstrap: ['packages', 'files', 'mirror'],
+}
+const serverKinds: Kinds = { guests: ['port', 'weight'], address: ['weight'] }
+const probeTimes = ['port', 'every', 'timeout', 'rise', 'fall']
+const checkKinds: Kinds = {
+  tcp: probeTimes,
+  http: ['status', 'body', 'host', 'tls', ...probeTimes],
+}
+
+/** The kind, when there is exactly one. `place`: where a missing kind is said. */
+function checkKind(node: SourceNode, kinds: Kinds, path: Path, place: Place, report: Report): string | undefined {
+  const written = members(node).filter(([key]) => Object.hasOwn(kinds, key))
+  const names = Object.keys(kinds).join(', ')
+  const [[kind] = [undefined], second] = written
+  const isMisspelt = members(node).some(([key]) => nearest(key, Object.keys(kinds)) !== undefined)
+  if (kind === undefined && !isMisspelt)
+    report(problem(place, `${whereOf(path)} does not say what it is: expected one of ${names}`))
+  else if (second !== undefined) {
+    const message = `${second[0]} does not go with ${kind}: expected only one of ${names}`
+    report(problem(second[1].key, message, 'remove one of them'))
+    return undefined
+  }
+  if (kind === undefined) return undefined
+  for (const [key, entry] of members(node)) {
+    const owners = Object.keys(kinds).filter((kind) => kinds[kind]?.includes(key))
+    if (owners.length > 0 && !owners.includes(kind))
+      report(problem(entry.key, `${key} does not go with ${kind}: it belongs to ${owners.join(' and ')}`))
+  }
+  return kind
+}
+
+function checkImage(node: SourceNode, path: Path, key: Place, report: Report): void {
+  if (node.kind !== 'map') return
+  checkKind(node, imageKinds, path, key, report)
+  for (const [file, entry] of members(child(node, 'files')))
+    if (!file.startsWith('/') || file.endsWith('/') || file.split('/').includes('..'))
+      report(problem(entry.key, `${show(file)} is not an absolute path of a file in the image`, 'begin it with /'))
+}
+
+function checkServer(node: SourceNode, path: Path, report: Report): void {
+  if (node.kind !== 'map') return
+  const kind = checkKind(node, serverKinds, path, node.place, report)
+  if (kind === 'guests' && child(node, 'port') === undefined)
+    report(problem(node.place, `${whereOf(path)} has no port: expected the port on the guests`, 'add port: 80'))
+}
+
+function checkCheck({ key, value: node }: SourceEntry, path: Path, report: Report): void {
+  if (node.kind !== 'map') return
+  const kind = checkKind(node, checkKinds, path, key, report)
+  const tcp = child(node, 'tcp')
+  if (kind === 'tcp' && tcp?.kind === 'scalar' && tcp.value === false)
+    report(problem(tcp.place, 'tcp: false checks nothing', 'remove the whole check'))
+}
+
+function checkNetwork(node: SourceNode | undefined, pool: string, report: Report): void {
+  const [address, addresses] = [child(node, 'address'), child(node, 'addresses')]
+  if (node?.kind !== 'map') return
+  if (address !== undefined && addresses !== undefined) {
+    const message = `the network of ${pool} has both address and addresses`
+    report(problem(node.entries.get('addresses')?.key ?? addresses.place, message, 'keep one of them'))
+  }
+  const gateway = node.entries.get('gateway')
+  if (gateway !== undefined && address === undefined && addresses === undefined)
+    report(problem(gateway.key, 'gateway needs a fixed address: with DHCP the router comes from there'))
+}

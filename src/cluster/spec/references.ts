@@ -1,0 +1,237 @@
+/** What holds between things: references to nothing, things that are there twice, addresses that clash. Looks at what is written. */
+import { isAnyAddress, isInNetwork, parseCidr, parseEndpoint } from '../../lvs/address.ts'
+import { familyOf, formatEndpoint } from '../../lvs/service.ts'
+import { isNothing } from './explain.ts'
+import { defaultHost } from './schema.ts'
+import {
+  child,
+  items,
+  members,
+  nodeAt,
+  type Place,
+  problem,
+  type Report,
+  type SourceMap,
+  type SourceNode,
+  textOf,
+  warning,
+} from './source.ts'
+import { didYouMean } from './suggest.ts'
+
+export function checkReferences(root: SourceMap, report: Report): void {
+  checkHosts(root, report)
+  checkPools(root, report)
+  checkFixedAddresses(root, report)
+  checkServices(root, report)
+  checkDirectors(root, report)
+}
+
+function namesOf(root: SourceMap, section: string): string[] {
+  return members(child(root, section)).map(([name]) => name)
+}
+
+function hostNames(root: SourceMap): string[] {
+  const names = namesOf(root, 'hosts')
+  return names.length === 0 ? [defaultHost.name] : names
+}
+
+/** Reports a name that is not among `known`. Values that are no text were refused already. */
+function checkKnown(node: SourceNode | undefined, what: string, known: readonly string[], report: Report): void {
+  const name = textOf(node)
+  if (node === undefined || name === undefined || name === '' || known.includes(name)) return
+  const pool = /^(.+)-[1-9][0-9]*$/.exec(name)?.[1]
+  if (what === 'guest pool' && pool !== undefined && known.includes(pool)) {
+    report(problem(node.place, `${name} is one guest: expected the name of a pool`, `write ${pool} for all its guests`))
+    return
+  }
+  const hint = known.length === 0 ? `no ${what} is defined in this file` : `there is ${known.slice(0, 20).join(', ')}`
+  report(problem(node.place, `there is no ${what} ${name}${didYouMean(name, known)}`, hint))
+}
+
+/** Two hosts without a way to reach another machine are the same machine. */
+function checkHosts(root: SourceMap, report: Report): void {
+  const local = members(child(root, 'hosts')).filter(
+    ([, { value }]) => child(value, 'ssh') === undefined && textOf(child(value, 'hypervisor')) !== 'fake',
+  )
+  for (const [name, { key }] of local.slice(1))
+    report(problem(key, `${name} is the same machine as ${local[0]?.[0]}: expected one host without ssh`))
+}
+
+function checkPools(root: SourceMap, report: Report): void {
+  const pools = members(child(root, 'guests'))
+  const [images, hosts] = [[...namesOf(root, 'images'), 'tiny'], hostNames(root)]
+  for (const [name, { key, value }] of pools) {
+    checkKnown(child(value, 'image'), 'image', images, report)
+    checkKnown(child(value, 'host'), 'host', hosts, report)
+    checkBridge(root, value, report)
+    const count = countOf(value)
+    if (count !== undefined && `${name}-${count}`.length > 63)
+      report(problem(key, `the guest ${name}-${count} would have a name of more than 63 letters`))
+    const [, pool = '', number = 'none'] = /^(.+)-([1-9][0-9]*)$/.exec(name) ?? []
+    const other = child(child(root, 'guests'), pool)
+    if (count === undefined && Number(number) <= (countOf(other) ?? 0))
+      report(problem(key, `two guests would be called ${name}: this one, and number ${number} of ${pool}`))
+  }
+}
+
+function countOf(pool: SourceNode | undefined): number | undefined {
+  const count = child(pool, 'count')
+  return count?.kind === 'scalar' && typeof count.value === 'number' ? count.value : undefined
+}
+
+function checkBridge(root: SourceMap, pool: SourceNode, report: Report): void {
+  const network = child(pool, 'network')
+  const isBridged = network?.kind === 'map' || textOf(network) === 'dhcp'
+  if (network === undefined || !isBridged || child(network, 'bridge') !== undefined) return
+  const host = textOf(child(pool, 'host')) ?? hostNames(root)[0] ?? defaultHost.name
+  const written = nodeAt(root, ['hosts', host])
+  if (written === undefined && host !== defaultHost.name) return
+  if (child(written, 'bridge') !== undefined) return
+  const hint = `add bridge: to the host, or write network: { bridge: br0 }, or network: user`
+  report(problem(network.place, `this network needs a bridge, and the host ${host} names none`, hint))
+}
+
+/** The fixed addresses of a pool, with the key that names them. */
+function fixedAddresses(pool: SourceNode): { key: Place; nodes: readonly SourceNode[] } | undefined {
+  const network = child(pool, 'network')
+  if (network?.kind !== 'map') return undefined
+  const one = network.entries.get('address')
+  const many = network.entries.get('addresses')
+  if (many !== undefined && many.value.kind === 'list') return { key: many.key, nodes: many.value.items }
+  return one === undefined ? undefined : { key: one.key, nodes: [one.value] }
+}
+
+function checkFixedAddresses(root: SourceMap, report: Report): void {
+  const taken = new Map<string, Place>()
+  for (const [name, { value }] of members(child(root, 'guests'))) {
+    const fixed = fixedAddresses(value)
+    if (fixed === undefined) continue
+    const guests = countOf(value) ?? 1
+    if (fixed.nodes.length !== guests) {
+      const message = `${name} has ${guests} guests and ${fixed.nodes.length} addresses: expected one for each guest`
+      report(problem(fixed.key, message))
+    }
+    for (const node of fixed.nodes) {
+      const cidr = parseCidr(textOf(node) ?? '')
+      if (cidr === undefined) continue
+      takeOnce(taken, cidr.address, node.place, (line) => `${cidr.address} is taken: first in ${line}`, report)
+    }
+    checkGateway(child(child(value, 'network'), 'gateway'), fixed.nodes, report)
+  }
+  for (const [name, { value }] of members(child(root, 'services'))) {
+    const node = child(value, 'address')
+    const endpoint = parseEndpoint(textOf(node) ?? '')
+    const guest = endpoint === undefined ? undefined : taken.get(endpoint.address)
+    if (node !== undefined && endpoint !== undefined && guest !== undefined)
+      report(problem(node.place, `${endpoint.address} is a guest's own address: ${name} needs one of its own`))
+  }
+}
+
+function checkGateway(gateway: SourceNode | undefined, addresses: readonly SourceNode[], report: Report): void {
+  const router = textOf(gateway)
+  const [first] = addresses
+  const network = parseCidr(textOf(first) ?? '')
+  if (gateway === undefined || router === undefined || network === undefined) return
+  if (parseEndpoint(`[${router}]:1`) === undefined && parseEndpoint(`${router}:1`) === undefined) return
+  if (!isInNetwork(router, network))
+    report(problem(gateway.place, `the gateway ${router} is not in the network of ${textOf(first)}`))
+}
+
+function takeOnce(
+  taken: Map<string, Place>,
+  key: string,
+  place: Place,
+  message: (first: string) => string,
+  report: Report,
+): void {
+  const first = taken.get(key)
+  if (first === undefined) taken.set(key, place)
+  else
+    report(
+      problem(place, message(first.file === place.file ? `line ${first.line}` : `${first.file}, line ${first.line}`)),
+    )
+}
+
+function checkServices(root: SourceMap, report: Report): void {
+  const taken = new Map<string, Place>()
+  for (const [name, { value }] of members(child(root, 'services'))) {
+    const address = child(value, 'address')
+    const own = parseEndpoint(textOf(address) ?? '')
+    const protocol = textOf(child(value, 'protocol')) ?? 'tcp'
+    if (address !== undefined && own !== undefined) {
+      const text = formatEndpoint(own)
+      const message = (first: string) => `${protocol} ${text} is another service's address already: ${first}`
+      takeOnce(taken, `${protocol} ${text}`, address.place, message, report)
+    }
+    checkServers(root, name, value, report)
+    const fallback = child(value, 'fallback')
+    if (own !== undefined && fallback !== undefined && isSame(fallback, own))
+      report(problem(fallback.place, 'the fallback is the service itself: its connections would go round for ever'))
+    checkProbe(child(value, 'check'), protocol, report)
+  }
+  checkOverlaps(root, report)
+}
+
+function isSame(node: SourceNode | undefined, endpoint: { address: string; port: number }): boolean {
+  const other = parseEndpoint(textOf(node) ?? '')
+  return other?.address === endpoint.address && other.port === endpoint.port
+}
+
+function checkServers(root: SourceMap, service: string, node: SourceNode, report: Report): void {
+  const pools = namesOf(root, 'guests')
+  const own = parseEndpoint(textOf(child(node, 'address')) ?? '')
+  const servers = child(node, 'servers')
+  const taken = new Map<string, Place>()
+  for (const server of items(servers)) {
+    const [guests, address, port] = [child(server, 'guests'), child(server, 'address'), child(server, 'port')]
+    checkKnown(guests, 'guest pool', pools, report)
+    if (own !== undefined && address !== undefined && isSame(address, own))
+      report(problem(address.place, `the server is ${service} itself: its connections would go round for ever`))
+    const endpoint = parseEndpoint(textOf(address) ?? '')
+    const number = port?.kind === 'scalar' ? port.value : undefined
+    const key = endpoint === undefined ? `${textOf(guests)} port ${number}` : formatEndpoint(endpoint)
+    const at = address ?? guests
+    if (at !== undefined && (endpoint !== undefined || textOf(guests) !== undefined))
+      takeOnce(taken, key, at.place, (first) => `${key} is a server of ${service} already: first in ${first}`, report)
+  }
+  if (servers?.kind === 'list' && servers.items.length === 0 && child(node, 'fallback') === undefined)
+    report(warning(servers.place, `${service} has no servers: every connection is refused`))
+}
+
+function checkProbe(check: SourceNode | undefined, protocol: string, report: Report): void {
+  if (check !== undefined && !isNothing(check) && protocol === 'udp' && child(check, 'port') === undefined)
+    report(warning(check.place, 'the service is UDP, but the check opens TCP connections to the same port'))
+}
+
+/** A service on all addresses takes the port from every other address, too. */
+function checkOverlaps(root: SourceMap, report: Report): void {
+  const services = members(child(root, 'services')).flatMap(([name, entry]) => {
+    const node = child(entry.value, 'address')
+    const endpoint = parseEndpoint(textOf(node) ?? '')
+    const protocol = textOf(child(entry.value, 'protocol')) ?? 'tcp'
+    return node === undefined || endpoint === undefined ? [] : [{ name, node, endpoint, protocol }]
+  })
+  const wide = services.filter(({ endpoint }) => isAnyAddress(endpoint.address))
+  for (const { name, node, endpoint, protocol } of services) {
+    const over = wide.find(
+      (other) =>
+        other.protocol === protocol &&
+        other.endpoint.port === endpoint.port &&
+        other.endpoint.address !== endpoint.address &&
+        familyOf(other.endpoint.address) === familyOf(endpoint.address),
+    )
+    if (over !== undefined)
+      report(warning(node.place, `${over.name} takes port ${endpoint.port} of all addresses: ${name} may not get it`))
+  }
+}
+
+function checkDirectors(root: SourceMap, report: Report): void {
+  const written: readonly SourceNode[] = items(nodeAt(root, ['directors', 'hosts']))
+  for (const host of written) checkKnown(host, 'host', hostNames(root), report)
+  const [, second] = written
+  if (second !== undefined)
+    report(problem(second.place, 'more than one director is not available in this version', 'name one host'))
+  const empty = nodeAt(root, ['directors', 'hosts'])
+  if (empty?.kind === 'list' && empty.items.length === 0)
+    report(problem(empty.place, 'directors need a host: expected the name of a host', 'or leave hosts out'))
+}
