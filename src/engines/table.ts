@@ -291,3 +291,23 @@ function isSameServer(a: RealServer, b: RealServer): boolean {
     a.lowerThreshold === b.lowerThreshold
   )
 }
+
+/** Only what the model knows: callers may pass richer objects. */
+export function plainChange(change: EngineChange): EngineChange {
+  switch (change.kind) {
+    case 'service.add':
+    case 'service.update':
+    case 'service.remove':
+      return change
+    case 'server.add':
+    case 'server.update': {
+      const { address, port, forwarding, weight, upperThreshold, lowerThreshold } = change.server
+      const server = { address, port, forwarding, weight, upperThreshold, lowerThreshold }
+      return { kind: change.kind, id: change.id, server }
+    }
+    case 'server.remove': {
+      const { address, port } = change.server
+      return { kind: change.kind, id: change.id, server: { address, port } }
+    }
+  }
+}

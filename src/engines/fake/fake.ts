@@ -10,7 +10,7 @@ import {
 } from '../../lvs/service.ts'
 import { type Connection, type Engine, type EngineCapabilities, throwIfCancelled, throwIfRefused } from '../engine.ts'
 import { Ledger, sharedLedgerMemory } from '../ledger.ts'
-import { type ServerRecord, type ServiceRecord, Table } from '../table.ts'
+import { plainChange, type ServerRecord, type ServiceRecord, Table } from '../table.ts'
 
 const capabilities: EngineCapabilities = {
   protocols: ['tcp', 'udp', 'sctp'],
@@ -63,7 +63,7 @@ export function fakeEngine(): FakeEngine {
         failure = undefined
         throw error
       }
-      table.commit(changes)
+      table.commit(changes.map(plainChange))
       table.sweep()
     },
     async read(options) {

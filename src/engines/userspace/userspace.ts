@@ -9,6 +9,7 @@ import { type Endpoint, serviceKey } from '../../lvs/service.ts'
 import type { Connection, Engine, EngineCapabilities, EngineChange, ServiceSnapshot } from '../engine.ts'
 import { throwIfCancelled, throwIfRefused } from '../engine.ts'
 import { sharedLedgerMemory } from '../ledger.ts'
+import { plainChange } from '../table.ts'
 import type { ConnectionPage, PlaneName, PlaneSettings } from './plane.ts'
 import { workerFile } from './worker-file.ts'
 import { startWorker, type WorkerLink } from './worker-link.ts'
@@ -61,7 +62,7 @@ export async function userspaceEngine(options: UserspaceOptions = {}): Promise<U
       throwIfCancelled(callOptions, 'apply')
       throwIfRefused('userspace', capabilities, changes)
       throwIfInvalid(changes)
-      await director.call({ kind: 'apply', changes }, callOptions.signal)
+      await director.call({ kind: 'apply', changes: changes.map(plainChange) }, callOptions.signal)
     },
     async read(callOptions) {
       throwIfCancelled(callOptions, 'read')

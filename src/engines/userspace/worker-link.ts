@@ -57,8 +57,8 @@ export async function startWorker(file: URL, data: WorkerData): Promise<WorkerLi
   const call = (call: Call, signal?: AbortSignal): Promise<Answer> => {
     if (death !== undefined) return Promise.reject(death)
     const id = ++lastId
-    const answer = new Promise<Answer>((resolve, reject) => pending.set(id, { resolve, reject }))
     worker.postMessage({ id, call } satisfies CallMessage, [])
+    const answer = new Promise<Answer>((resolve, reject) => pending.set(id, { resolve, reject }))
     if (wakeFd !== undefined) writeSync(wakeFd, wakeUp)
     return withDeadline(answer, callDeadlineMs, call.kind, signal).finally(() => pending.delete(id))
   }

@@ -48,7 +48,8 @@ const socketType = (address: string): 'udp4' | 'udp6' => (familyOf(address) === 
 export async function listenUdp(context: NetContext, service: Service): Promise<UdpListener> {
   const { id } = service
   const address = id.kind === 'address' ? id.address : '0.0.0.0'
-  const socket = createSocket({ type: socketType(address), ipv6Only: true })
+  const type = socketType(address)
+  const socket = createSocket({ type, ipv6Only: type === 'udp6' })
   await new Promise<void>((resolve, reject) => {
     socket.once('error', (error) => {
       socket.close()

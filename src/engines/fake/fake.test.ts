@@ -1,0 +1,70 @@
+import { describe, expect, test } from 'vitest'
+import { InfraError } from '../../errors.ts'
+import type { ServiceId } from '../../lvs/service.ts'
+import { addServer, addService, aServer, aService, engineContract, errorOf, within } from '../engine.contract.ts'
+import type { Connection } from '../engine.ts'
+import { fakeEngine } from './fake.ts'
+
+engineContract('fake', async () => {
+  const engine = fakeEngine()
+  let port = 8000
+  return {
+    engine,
+    freeService: async (protocol = 'tcp') => ({ kind: 'address', protocol, address: '192.0.2.1', port: port++ }),
+    [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
+  }
+})
+
+const web: ServiceId = { kind: 'address', protocol: 'tcp', address: '192.0.2.1', port: 80 }
+
+describe('fake engine', () => {
+  test('made-up connections are placed by the scheduler, counted, and listed until they close', async () => {
+    await using engine = fakeEngine()
+    await engine.apply([addService(aService(web)), addServer(web, aServer(81)), addServer(web, aServer(82))], within())
+    const first = engine.traffic.connect(web)
+    const second = engine.traffic.connect(web)
+    expect([first?.server.port, second?.server.port]).toEqual([82, 81])
+    first?.transfer({ in: 10, out: 2000 })
+    second?.halfClose()
+    const [snapshot] = await engine.read(within())
+    expect(snapshot?.servers.map(({ active, inactive }) => [active, inactive])).toEqual([
+      [1, 0],
+      [0, 1],
+    ])
+    expect(snapshot?.counters).toEqual({ connections: 2, packetsIn: 1, packetsOut: 1, bytesIn: 10, bytesOut: 2000 })
+    second?.close()
+    const listed: Connection[] = []
+    for await (const connection of engine.connections(within())) listed.push(connection)
+    expect(listed.map(({ server, state }) => [server.port, state])).toEqual([[82, 'established']])
+  })
+
+  test('a connection outlives the removal of its server, and the service keeps its counts', async () => {
+    await using engine = fakeEngine()
+    await engine.apply([addService(aService(web)), addServer(web, aServer(81))], within())
+    const connection = engine.traffic.connect(web)
+    await engine.apply([{ kind: 'server.remove', id: web, server: aServer(81) }], within())
+    expect(engine.traffic.connect(web)).toBeUndefined()
+    connection?.transfer({ in: 5, out: 5 })
+    connection?.close()
+    await engine.apply([], within())
+    expect((await engine.read(within()))[0]?.counters).toMatchObject({ connections: 1, bytesIn: 5, bytesOut: 5 })
+  })
+
+  test('it takes firewall marks, every scheduler and every forwarding', async () => {
+    await using engine = fakeEngine()
+    const id: ServiceId = { kind: 'fwmark', mark: 7, family: 'ipv6' }
+    const service = aService(id, { scheduler: 'mh', persistence: { timeoutSeconds: 300, mask: '128' } })
+    await engine.apply(
+      [addService(service), addServer(id, aServer(0, { forwarding: 'tunnel', upperThreshold: 5 }))],
+      within(),
+    )
+    expect(engine.traffic.connect(id, { server: aServer(0) })?.server.port).toBe(0)
+  })
+
+  test('a failure can be ordered, and changes nothing', async () => {
+    await using engine = fakeEngine()
+    engine.traffic.failNextApply(new InfraError('busy', 'taken', { subject: 'x' }))
+    expect((await errorOf(engine.apply([addService(aService(web))], within()))).code).toBe('busy')
+    expect(await engine.read(within())).toEqual([])
+  })
+})
