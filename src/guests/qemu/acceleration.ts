@@ -15,14 +15,17 @@ const bootSector = Uint8Array.from(
 /** isa-debug-exit ends QEMU with (value << 1) | 1. */
 const bootedCode = 33
 /** A CPU that really runs it takes a few tenths of a second; tried again once, since the host may be busy. */
-const probeMs = 2_500
+const defaultProbeMs = 2_500
 const probes = 2
 
 /**
  * Asked once per boot of the host, then remembered in its cache.
  * @throws InfraError `unsupported` on a CPU that is not x86_64: guests are.
  */
-export async function findAcceleration(host: Host, options: Signalled): Promise<Acceleration> {
+export async function findAcceleration(
+  host: Host,
+  options: Signalled & { readonly probeMs?: number },
+): Promise<Acceleration> {
   const { bootId, architecture, cpuFlags } = await host.facts(options)
   if (architecture !== 'x86_64')
     throw new InfraError('unsupported', `hypervisor qemu runs on x86_64 hosts, and this is ${architecture}`, {
@@ -31,7 +34,7 @@ export async function findAcceleration(host: Host, options: Signalled): Promise<
   const path = `${host.directories.cache}/acceleration.json`
   const known = parseKnown(await host.readFile(path, options))
   if (known?.bootId === bootId) return { kind: known.kind, reason: known.reason }
-  const found = await probe(host, cpuFlags, options)
+  const found = await probe(host, cpuFlags, options.probeMs ?? defaultProbeMs, options)
   await host.writeFile(path, JSON.stringify({ bootId, ...found }), options)
   return found
 }
@@ -39,7 +42,12 @@ export async function findAcceleration(host: Host, options: Signalled): Promise<
 const tcg = (reason: string): Acceleration => ({ kind: 'tcg', reason })
 
 /** From cheap to costly; the first that fails is the reason. */
-async function probe(host: Host, cpuFlags: readonly string[], { signal }: Signalled): Promise<Acceleration> {
+async function probe(
+  host: Host,
+  cpuFlags: readonly string[],
+  probeMs: number,
+  { signal }: Signalled,
+): Promise<Acceleration> {
   const exists = await host.run(['test', '-e', '/dev/kvm'], { signal })
   if (exists.code !== 0) return tcg('there is no /dev/kvm')
   const opens = await host.run(['sh', '-c', 'exec 3<>/dev/kvm'], { signal })
@@ -51,7 +59,7 @@ async function probe(host: Host, cpuFlags: readonly string[], { signal }: Signal
   try {
     let failure = ''
     for (let attempt = 0; attempt < probes; attempt += 1) {
-      failure = await runProbe(host, sector, signal)
+      failure = await runProbe(host, sector, probeMs, signal)
       if (failure === '') return { kind: 'kvm', reason: 'a probe guest ran on it' }
     }
     return tcg(`/dev/kvm is there, but a probe guest ${failure}`)
@@ -61,7 +69,7 @@ async function probe(host: Host, cpuFlags: readonly string[], { signal }: Signal
 }
 
 /** '' when the guest came to its mark; otherwise what became of it. */
-async function runProbe(host: Host, sector: string, signal: AbortSignal): Promise<string> {
+async function runProbe(host: Host, sector: string, probeMs: number, signal: AbortSignal): Promise<string> {
   try {
     const result = await host.run(probeArguments(sector), {
       signal: AbortSignal.any([signal, AbortSignal.timeout(probeMs)]),
