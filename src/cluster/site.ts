@@ -42,9 +42,7 @@ export function openSites(
 
 function openSite(name: string, spec: HostSpec, program: readonly string[]): Site {
   const machine = localHost({ name })
-  // Pretended hosts all live on this machine: each keeps its guests in a folder of its own.
-  const host =
-    spec.hypervisor === 'fake' ? localHost({ name, directories: fakeDirectories(machine.directories, name) }) : machine
+  const host = spec.hypervisor === 'fake' ? pretendedHost(name) : machine
   return {
     name,
     host,
@@ -63,6 +61,12 @@ export function directorAccess(host: Host, program: readonly string[]): Director
   }
 }
 
-function fakeDirectories({ state, ...others }: Directories, name: string): Directories {
-  return { ...others, state: `${state}/fake-hosts/${name}` }
+/** Pretended hosts all live on this machine: each keeps its guests in a folder of its own. */
+export function pretendedHost(name: string): Host {
+  const { directories } = localHost()
+  return localHost({ name, directories: { ...directories, state: `${pretendedHostsFolder(directories)}/${name}` } })
+}
+
+export function pretendedHostsFolder({ state }: Directories): string {
+  return `${state}/fake-hosts`
 }

@@ -1,8 +1,8 @@
 /** Which engine stands behind a name. */
 import { InfraError } from '../errors.ts'
-import type { Engine, EngineName } from './engine.ts'
-import { fakeEngine } from './fake/fake.ts'
-import { userspaceEngine } from './userspace/userspace.ts'
+import type { Engine, EngineCapabilities, EngineName } from './engine.ts'
+import { fakeCapabilities, fakeEngine } from './fake/fake.ts'
+import { userspaceCapabilities, userspaceEngine } from './userspace/userspace.ts'
 
 /**
  * Opens an engine; `auto` takes the best that works here, which today is `userspace`.
@@ -15,4 +15,13 @@ export async function openEngine(name: EngineName | 'auto'): Promise<Engine> {
     subject: name,
     hint: 'say engine: userspace, or engine: auto',
   })
+}
+
+/** What the engine of that name can do, without opening it; undefined when this build does not have it. */
+export function capabilitiesOf(
+  name: EngineName | 'auto',
+): { readonly name: EngineName; readonly capabilities: EngineCapabilities } | undefined {
+  if (name === 'auto' || name === 'userspace') return { name: 'userspace', capabilities: userspaceCapabilities }
+  if (name === 'fake') return { name, capabilities: fakeCapabilities }
+  return undefined
 }

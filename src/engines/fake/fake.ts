@@ -12,7 +12,7 @@ import { type Connection, type Engine, type EngineCapabilities, throwIfCancelled
 import { Ledger, sharedLedgerMemory } from '../ledger.ts'
 import { plainChange, type ServerRecord, type ServiceRecord, Table } from '../table.ts'
 
-const capabilities: EngineCapabilities = {
+export const fakeCapabilities: EngineCapabilities = {
   protocols: ['tcp', 'udp', 'sctp'],
   schedulers: schedulerNames,
   forwarding: ['masq', 'tunnel', 'direct', 'local'],
@@ -53,10 +53,10 @@ export function fakeEngine(): FakeEngine {
 
   return {
     name: 'fake',
-    capabilities,
+    capabilities: fakeCapabilities,
     async apply(changes, options) {
       throwIfCancelled(options, 'apply')
-      throwIfRefused('fake', capabilities, changes)
+      throwIfRefused('fake', fakeCapabilities, changes)
       table.check(changes)
       if (failure !== undefined) {
         const error = failure

@@ -21,7 +21,7 @@ export type UserspaceOptions = Partial<PlaneSettings> & {
 
 export type UserspaceEngine = Engine & { readonly plane: PlaneName }
 
-const capabilities: EngineCapabilities = {
+export const userspaceCapabilities: EngineCapabilities = {
   protocols: ['tcp', 'udp'],
   schedulers: implementedSchedulers,
   forwarding: ['masq', 'local'],
@@ -57,10 +57,10 @@ export async function userspaceEngine(options: UserspaceOptions = {}): Promise<U
   return {
     name: 'userspace',
     plane,
-    capabilities,
+    capabilities: userspaceCapabilities,
     async apply(changes, callOptions) {
       throwIfCancelled(callOptions, 'apply')
-      throwIfRefused('userspace', capabilities, changes)
+      throwIfRefused('userspace', userspaceCapabilities, changes)
       throwIfInvalid(changes)
       await director.call({ kind: 'apply', changes: changes.map(plainChange) }, callOptions.signal)
     },
