@@ -9,7 +9,12 @@ import { formatSize } from '../spec/size.ts'
 import type { PlannedGuest } from './plan.ts'
 
 /** What has to be done about a guest that stands, with its reasons; undefined: nothing. */
-export type GuestChange = { readonly kind: 'update' | 'restart' | 'replace'; readonly reasons: readonly string[] }
+export type GuestChange = {
+  readonly kind: 'update' | 'restart' | 'replace'
+  readonly reasons: readonly string[]
+  /** Whether its ports may be reached elsewhere afterwards. */
+  readonly movesPorts: boolean
+}
 
 /** The strongest change wins: what needs another disk replaces, what needs another start restarts, the rest is live. */
 export function guestChange(
@@ -20,6 +25,7 @@ export function guestChange(
   const replace: string[] = []
   const restart: string[] = []
   const update: string[] = []
+  const movesPorts = forwardText(actual.network) !== forwardText(wanted.network)
   if (actual.image !== digest) replace.push(`image ${wanted.image} changed`)
   const disk = actual.disks[0]?.sizeBytes
   if (disk !== wanted.diskBytes) replace.push(`disk changes from ${sizeWord(disk)} to ${sizeWord(wanted.diskBytes)}`)
@@ -28,13 +34,13 @@ export function guestChange(
   if (actual.vcpus !== wanted.vcpus) restart.push(`vcpus change from ${actual.vcpus} to ${wanted.vcpus}`)
   if (networkText(actual.network) !== networkText(wanted.network))
     restart.push(`network changes from ${networkText(actual.network)} to ${networkText(wanted.network)}`)
-  else if (forwardText(actual.network) !== forwardText(wanted.network))
+  else if (movesPorts)
     update.push(`forwarded ports change from ${forwardText(actual.network)} to ${forwardText(wanted.network)}`)
   if (actual.autostart !== wanted.autostart) update.push(`autostart is switched ${wanted.autostart ? 'on' : 'off'}`)
   if (actual.mark?.pool !== wanted.mark?.pool) update.push(`it belongs to pool ${wanted.mark?.pool} now`)
-  if (replace.length > 0) return { kind: 'replace', reasons: [...replace, ...restart] }
-  if (restart.length > 0) return { kind: 'restart', reasons: restart }
-  return update.length > 0 ? { kind: 'update', reasons: update } : undefined
+  if (replace.length > 0) return { kind: 'replace', reasons: [...replace, ...restart], movesPorts: true }
+  if (restart.length > 0) return { kind: 'restart', reasons: restart, movesPorts: true }
+  return update.length > 0 ? { kind: 'update', reasons: update, movesPorts } : undefined
 }
 
 const sizeWord = (bytes: number | undefined): string =>

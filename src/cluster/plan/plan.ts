@@ -63,10 +63,17 @@ export type ObservedDirector = {
   readonly engine: EngineName
   /** This cluster's services there. */
   readonly services: ClusterServices | undefined
-  readonly otherClusters: number
+  /** Whether it also serves other clusters, or services that were made by hand. */
+  readonly servesOthers: boolean
 }
 
-export type ObservedHost = { readonly guests: readonly GuestState[]; readonly director: ObservedDirector | undefined }
+export type ObservedHost = {
+  readonly guests: readonly GuestState[]
+  /** undefined: none runs. */
+  readonly director: ObservedDirector | undefined
+  /** The host on the same machine that stands for the machine's one director; this one has none of its own then. */
+  readonly sharesDirectorOf?: string
+}
 
 /** What the hosts say now. */
 export type Observed = {

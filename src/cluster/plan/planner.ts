@@ -100,7 +100,7 @@ function planGuests(
     if (change !== undefined) {
       const id = changeStep(spec, observed, key, guest, change, chains, builder)
       steps.all.push(id)
-      steps.changed.push(id)
+      if (change.movesPorts) steps.changed.push(id)
     } else if (actual.state.state !== 'running') {
       const id = builder.add(
         { kind: 'guest.start', host: guest.host, guest: guest.guest.name },
