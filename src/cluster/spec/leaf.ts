@@ -59,6 +59,8 @@ export function show(value: unknown): string {
 /** Text that a pattern describes. */
 export function text(expected: string, pattern: RegExp, hint?: (value: string) => string | undefined): Leaf<string> {
   return leaf(expected, { type: 'string', pattern: pattern.source }, (value) => {
+    if (typeof value === 'number' || typeof value === 'boolean')
+      return refuse(`expected ${expected}, found ${show(value)}`, 'put it in quotes if it is meant as text')
     if (typeof value !== 'string') return undefined
     if (pattern.test(value)) return value
     return refuse(`expected ${expected}, found ${show(value)}`, hint?.(value))

@@ -264,6 +264,9 @@ export const namedSections = ['hosts', 'images', 'guests', 'services'] as const
 /** A host that is not described: this machine. */
 export const defaultHost = { name: 'local', shape: host.parse({}) }
 export const defaultCheck: CheckShape = check.parse({})
+/** Only their defaults count: the rest is there because a pool and a service cannot be without. */
+export const defaultPool: PoolShape = guestPool.parse({ image: 'tiny' })
+export const defaultService: ServiceShape = service.parse({ address: '127.0.0.1:1', servers: [] })
 export const defaultCmdline = 'console=ttyS0'
 
 function statusJson(): Record<string, unknown> {
@@ -274,10 +277,4 @@ function statusJson(): Record<string, unknown> {
     ],
   }
   return { anyOf: [...one.anyOf, { type: 'array', items: one, minItems: 1 }] }
-}
-
-/** The file's JSON Schema, for editors: every key with its description. */
-export function jsonSchema(): Record<string, unknown> {
-  const schema = z.toJSONSchema(fileSchema, { io: 'input', target: 'draft-2020-12' })
-  return { ...schema, title: 'baton.yaml', description: 'What should be: hosts, guests and the services before them.' }
 }
