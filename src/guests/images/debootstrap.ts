@@ -1,7 +1,7 @@
 /** Debian from packages: mmdebstrap's tree on an ext4 disk, booted by its own kernel. Without root where the host allows it. */
 import { InfraError } from '../../errors.ts'
 import type { BuiltImage, ImageSpec } from './image.ts'
-import type { Recipe } from './tiny.ts'
+import type { Recipe } from './recipe.ts'
 
 /** Part of the digest: another recipe is another image. */
 export const debootstrapRecipe = '1'

@@ -1,7 +1,7 @@
 /** Images made from files the user gives: a kernel with its initrd, or a whole disk. Copied, so that a guest's base never changes. */
 import { InfraError } from '../../errors.ts'
 import type { BuiltImage, ImageSpec } from './image.ts'
-import type { Recipe } from './tiny.ts'
+import type { Recipe } from './recipe.ts'
 
 export async function buildKernel(
   spec: Extract<ImageSpec, { kind: 'kernel' }>,

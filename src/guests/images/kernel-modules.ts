@@ -12,7 +12,7 @@ export function moduleDependencies(module: Uint8Array): string[] {
 
 /** Module names treat `-` and `_` as one, as modprobe(8) does. */
 export function moduleName(fileName: string): string {
-  return fileName.replace(/\.ko$/, '').replaceAll('-', '_')
+  return fileName.replace(/\.ko(\.(xz|zst|gz))?$/, '').replaceAll('-', '_')
 }
 
 /** The wanted modules with all they need, each after what it needs. A name without dependencies known is a leaf. */

@@ -6,7 +6,8 @@ import { buildDebootstrap } from './debootstrap.ts'
 import { imageDigest } from './digest.ts'
 import { buildDisk, buildKernel } from './files.ts'
 import type { BuiltImage, ImageSpec } from './image.ts'
-import { buildTiny, type Recipe } from './tiny.ts'
+import type { Recipe } from './recipe.ts'
+import { buildTiny } from './tiny.ts'
 
 export type CallOptions = { readonly signal: AbortSignal }
 

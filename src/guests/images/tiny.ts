@@ -1,110 +1,128 @@
-/** The built-in image `tiny`: Debian's cloud kernel and a busybox initramfs of a megabyte or so. */
+/** The built-in image `tiny`: Debian's cloud kernel and an initramfs of a few megabytes with busybox and a web server. */
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
-import { InfraError } from '../../errors.ts'
-import type { Host } from '../../hosts/host.ts'
+import { InfraError, isInfraError } from '../../errors.ts'
 import { type ArchiveEntry, encodeArchive } from '../../wire/newc.ts'
-import { aptOptions, resolveMetapackage, unpackPackages } from './debian-packages.ts'
-import type { BuiltImage } from './image.ts'
+import { dependenciesOf, ownKernelHint, resolveKernel, unpackPackages, withApt } from './debian-packages.ts'
 import { loadOrder, moduleDependencies, moduleName } from './kernel-modules.ts'
-import { init, leaseScript } from './tiny-init.ts'
+import type { Made, Recipe } from './recipe.ts'
+import { init, leaseScript, webServerConfig } from './tiny-init.ts'
 
 /** Part of the digest: another recipe is another image. */
-export const tinyRecipe = '1'
+export const tinyRecipe = '2'
 
-const debianArchitectures: Readonly<Record<string, string>> = { x86_64: 'amd64', aarch64: 'arm64' }
-
-/** What a guest on virtio hardware needs; the rest is built into the cloud kernel. */
-const wantedModules = [
-  'virtio_pci', 'virtio_mmio', 'virtio_net', 'virtio_blk', 'virtio_console', 'virtio_rng', 'virtio_balloon', 'evdev', 'button',
-] // biome-ignore format: a list to read at a glance
-
-export type Recipe = {
-  readonly host: Host
-  /** The empty directory that becomes the image. */
-  readonly directory: string
-  /** Scratch space beside it, removed afterwards. */
-  readonly scratch: string
-  readonly signal: AbortSignal
-  readonly progress: (text: string) => void
+type Platform = {
+  readonly debian: string
+  readonly libraries: string
+  readonly loader: string
+  readonly console: string
 }
 
-/** @returns the image with paths inside `directory`. */
-export async function buildTiny({
-  host,
-  directory,
-  scratch,
-  signal,
-  progress,
-}: Recipe): Promise<Omit<BuiltImage, 'digest'>> {
-  const { architecture } = await host.facts({ signal })
-  const debian = debianArchitectures[architecture]
-  if (debian === undefined)
-    throw new InfraError('unsupported', `image tiny is not made for ${architecture}`, {
-      subject: 'tiny',
-      hint: 'give the image a kernel and an initrd of your own',
-    })
-  const metapackage = `linux-image-cloud-${debian}`
-  const fetch = { host, signal, directory: scratch }
-  progress('asking apt for the current cloud kernel')
-  const apt = await aptOptions(fetch, metapackage).catch((error: unknown) => {
-    throw notDebian(error)
-  })
-  const kernelPackage = await resolveMetapackage(fetch, apt, metapackage)
-  progress(`fetching ${kernelPackage} and busybox-static`)
+const platforms: Readonly<Record<string, Platform>> = {
+  x86_64: { debian: 'amd64', libraries: 'x86_64-linux-gnu', loader: 'lib64/ld-linux-x86-64.so.2', console: 'ttyS0' },
+  aarch64: { debian: 'arm64', libraries: 'aarch64-linux-gnu', loader: 'lib/ld-linux-aarch64.so.1', console: 'ttyAMA0' },
+}
+
+/** What a guest on virtio hardware needs; the rest is built into the cloud kernel. */
+const wantedModules =
+  'virtio_pci virtio_mmio virtio_net virtio_blk virtio_console virtio_rng virtio_balloon evdev button'.split(' ')
+
+/** What init and a person at the console call by name; `busybox NAME` knows the others. */
+const applets =
+  'sh mount umount mkdir cat echo insmod lsmod ip ifconfig hostname udhcpc cut tail dd kill sleep sync poweroff reboot halt setsid ls ps top free wget vi uname dmesg df ping nc grep less date uptime'.split(
+    ' ',
+  )
+
+export async function buildTiny(recipe: Recipe): Promise<Made> {
+  const { host, directory, scratch, signal, progress } = recipe
+  const platform = await platformOf(recipe)
   const tree = `${scratch}/tree`
-  await unpackPackages(fetch, apt, [kernelPackage, 'busybox-static'], tree)
-  const version = kernelPackage.replace('linux-image-', '')
-  progress('packing the initramfs')
-  const entries = [
-    ...skeleton(await needFile(host, `${tree}/bin/busybox`, signal)),
-    ...(await modules(host, `${tree}/lib/modules/${version}`, signal)),
-  ]
-  await host.writeFile(`${directory}/initrd.gz`, await promisify(gzip)(encodeArchive(entries), { level: 9 }), {
-    signal,
+  progress('asking apt for the current cloud kernel')
+  await withApt({ host, signal, directory: scratch }, progress, async (apt) => {
+    const kernel = await resolveKernel(apt, `linux-image-cloud-${platform.debian}`)
+    const libraries = (await dependenciesOf(apt, 'lighttpd')).filter((name) => name.startsWith('lib'))
+    progress(`fetching ${kernel}, busybox-static and lighttpd`)
+    await unpackPackages(apt, [kernel, 'busybox-static', 'lighttpd', ...libraries], tree)
+  }).catch((error: unknown) => {
+    throw isInfraError(error, 'missing-tool') ? notDebian(error) : error
   })
-  await host.rename(`${tree}/boot/vmlinuz-${version}`, `${directory}/vmlinuz`, { signal })
+  progress('packing the initramfs')
+  const unpacked = await listTree(recipe, tree)
+  const entries = [
+    ...skeleton(),
+    await fileEntry(recipe, unpacked(/\/s?bin\/busybox$/), 'bin/busybox', 0o755),
+    ...(await webServer(recipe, platform, tree, unpacked(/\/sbin\/lighttpd$/))),
+    ...(await modules(recipe, tree)),
+  ]
+  const archive = await promisify(gzip)(encodeArchive(entries), { level: 9 })
+  await host.writeFile(`${directory}/initrd.gz`, archive, { signal })
+  await host.rename(unpacked(/\/boot\/vmlinuz-[^/]*$/), `${directory}/vmlinuz`, { signal })
   return {
     kernel: `${directory}/vmlinuz`,
     initrd: `${directory}/initrd.gz`,
-    cmdline: 'console=ttyS0 quiet panic=-1 net.ifnames=0',
+    cmdline: `console=${platform.console} quiet panic=-1 net.ifnames=0`,
   }
 }
 
-function skeleton(busybox: Uint8Array): ArchiveEntry[] {
-  const text = (path: string, content: string, mode = 0o755): ArchiveEntry => ({
-    kind: 'file',
-    path,
-    mode,
-    content: new TextEncoder().encode(content),
+async function platformOf({ host, signal }: Recipe): Promise<Platform> {
+  const { architecture } = await host.facts({ signal })
+  const platform = platforms[architecture]
+  if (platform !== undefined) return platform
+  throw new InfraError('unsupported', `image tiny is not made for ${architecture}`, {
+    subject: 'tiny',
+    hint: ownKernelHint,
   })
-  const folders = ['bin', 'dev', 'etc', 'lib', 'lib/modules', 'proc', 'root', 'run', 'sys', 'tmp', 'www']
-  // The applets that init and a person at the console use; busybox itself knows the others.
-  const applets =
-    'sh mount umount mkdir cat echo insmod ip ifconfig hostname udhcpc httpd awk cut dd kill sleep sync poweroff reboot setsid ls ps top free wget vi uname dmesg df ping'.split(
-      ' ',
-    )
+}
+
+function skeleton(): ArchiveEntry[] {
+  const folders = 'bin dev etc lib lib64 lib/modules proc root run sys tmp www'.split(' ')
   return [
     ...folders.map((path): ArchiveEntry => ({ kind: 'directory', path, mode: 0o755 })),
     { kind: 'character', path: 'dev/console', mode: 0o600, major: 5, minor: 1 },
     { kind: 'character', path: 'dev/null', mode: 0o666, major: 1, minor: 3 },
-    { kind: 'file', path: 'bin/busybox', mode: 0o755, content: busybox },
     ...applets.map((applet): ArchiveEntry => ({ kind: 'symlink', path: `bin/${applet}`, target: 'busybox' })),
-    text('init', init),
-    text('lease', leaseScript),
-    text('etc/passwd', 'root:x:0:0:root:/root:/bin/sh\n', 0o644),
+    textEntry('init', 0o755, init),
+    textEntry('lease', 0o755, leaseScript),
+    textEntry('etc/lighttpd.conf', 0o644, webServerConfig),
+    textEntry('etc/passwd', 0o644, 'root:x:0:0:root:/root:/bin/sh\n'),
+    textEntry('etc/group', 0o644, 'root:x:0:\n'),
   ]
 }
 
-async function modules(host: Host, tree: string, signal: AbortSignal): Promise<ArchiveEntry[]> {
-  const listing = await host.run(['find', tree, '-name', '*.ko'], { signal })
+/** The server with the shared libraries that the loader names for it. */
+async function webServer(recipe: Recipe, platform: Platform, tree: string, program: string): Promise<ArchiveEntry[]> {
+  const { host, signal } = recipe
+  const { libraries, loader } = platform
+  const places = ['lib', 'usr/lib'].map((folder) => `${tree}/${folder}/${libraries}`)
+  const loaderFile = `${places[0]}/${loader.split('/').at(-1)}`
+  const listed = await host.run([loaderFile, '--library-path', places.join(':'), '--list', program], {
+    signal,
+    environment: { LD_PRELOAD: '', LD_LIBRARY_PATH: '' },
+  })
+  const needed = [...listed.stdout.matchAll(/^\s*(\S+) => (\S+)/gm)].filter(([, name]) => !name?.includes('/'))
+  const foreign = needed.find(([, , path]) => !path?.startsWith(`${tree}/`))
+  if (listed.code !== 0 || foreign !== undefined || needed.length === 0)
+    throw new InfraError('failed', `find the libraries of lighttpd: ${listed.stderr.trim()}${foreign?.[0] ?? ''}`, {
+      subject: 'lighttpd',
+    })
+  return await Promise.all([
+    fileEntry(recipe, loaderFile, loader, 0o755),
+    fileEntry(recipe, program, 'bin/lighttpd', 0o755),
+    ...needed.map(([, name, path = '']) => fileEntry(recipe, path, `lib/${name}`, 0o755)),
+  ])
+}
+
+/** The wanted modules and all they need, with a file that says in which order to load them. */
+async function modules(recipe: Recipe, tree: string): Promise<ArchiveEntry[]> {
+  const { host, signal } = recipe
+  const listing = await host.run(['find', tree, '-path', '*/modules/*', '-name', '*.ko*'], { signal })
   const paths = new Map(listing.stdout.split('\n').map((path) => [moduleName(path.split('/').at(-1) ?? ''), path]))
   const contents = new Map<string, Uint8Array>()
   const dependencies = new Map<string, string[]>()
   const visit = async (name: string): Promise<void> => {
     const path = paths.get(name)
     if (path === undefined || dependencies.has(name)) return // built in, or seen
-    const content = await needFile(host, path, signal)
+    const content = await needFile(recipe, await plainModule(recipe, path))
     contents.set(name, content)
     const needed = moduleDependencies(content)
     dependencies.set(name, needed)
@@ -113,6 +131,7 @@ async function modules(host: Host, tree: string, signal: AbortSignal): Promise<A
   for (const name of wantedModules) await visit(name)
   const order = loadOrder(wantedModules, dependencies).filter((name) => contents.has(name))
   return [
+    textEntry('lib/modules/order', 0o644, `${order.join('\n')}\n`),
     ...order.map(
       (name): ArchiveEntry => ({
         kind: 'file',
@@ -121,27 +140,48 @@ async function modules(host: Host, tree: string, signal: AbortSignal): Promise<A
         content: contents.get(name) ?? new Uint8Array(),
       }),
     ),
-    {
-      kind: 'file',
-      path: 'lib/modules/order',
-      mode: 0o644,
-      content: new TextEncoder().encode(`${order.join('\n')}\n`),
-    },
   ]
 }
 
-async function needFile(host: Host, path: string, signal: AbortSignal): Promise<Uint8Array> {
+/** Newer Debian kernels compress their modules; busybox insmod wants them plain. */
+async function plainModule({ host, signal }: Recipe, path: string): Promise<string> {
+  const suffix = /\.(xz|zst|gz)$/.exec(path)?.[0]
+  if (suffix === undefined) return path
+  const tool = { '.xz': 'xz', '.zst': 'zstd', '.gz': 'gzip' }[suffix] ?? 'xz'
+  const result = await host.run([tool, '-d', '-f', '-q', path], { signal })
+  if (result.code !== 0) throw new InfraError('failed', `${tool} ${path}: ${result.stderr.trim()}`, { subject: path })
+  return path.slice(0, -suffix.length)
+}
+
+/** Finds one file of the unpacked packages by its path, which differs a little between Debian's releases. */
+async function listTree({ host, signal }: Recipe, tree: string): Promise<(pattern: RegExp) => string> {
+  const listing = await host.run(['find', tree, '-type', 'f', '-not', '-path', '*/modules/*'], { signal })
+  const paths = listing.stdout.split('\n')
+  return (pattern) => {
+    const path = paths.find((candidate) => pattern.test(candidate))
+    if (path !== undefined) return path
+    throw new InfraError('not-found', `the packages hold no ${pattern.source}`, { subject: pattern.source })
+  }
+}
+
+async function fileEntry(recipe: Recipe, from: string, path: string, mode: number): Promise<ArchiveEntry> {
+  return { kind: 'file', path, mode, content: await needFile(recipe, from) }
+}
+
+function textEntry(path: string, mode: number, text: string): ArchiveEntry {
+  return { kind: 'file', path, mode, content: new TextEncoder().encode(text) }
+}
+
+async function needFile({ host, signal }: Recipe, path: string): Promise<Uint8Array> {
   const content = await host.readFile(path, { signal })
   if (content === undefined) throw new InfraError('not-found', `the package does not hold ${path}`, { subject: path })
   return content
 }
 
-function notDebian(error: unknown): unknown {
-  return error instanceof InfraError && error.code === 'missing-tool'
-    ? new InfraError('missing-tool', 'image tiny is built from Debian packages, and this host has no apt', {
-        subject: 'tiny',
-        cause: error,
-        hint: 'give the image a kernel and an initrd of your own',
-      })
-    : error
+function notDebian(error: InfraError): InfraError {
+  return new InfraError('missing-tool', `image tiny is built from Debian packages: ${error.message}`, {
+    subject: error.subject,
+    cause: error,
+    hint: `on Debian install ${error.subject}; on another distribution ${ownKernelHint}`,
+  })
 }
