@@ -1,0 +1,56 @@
+// Builds dist/: the program, its lazily loaded parts, and the userspace engine's worker. dist/ is replaced as a whole.
+import { existsSync } from 'node:fs'
+import { rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { dist, isMain, root } from './paths.mjs'
+
+// CommonJS dependencies (fastify, pino) still call for Node's built-ins with require.
+const banner = [
+  `import { createRequire as batonCreateRequire } from 'node:module'`,
+  `import { dirname as batonDirname } from 'node:path'`,
+  `import { fileURLToPath as batonFileUrlToPath } from 'node:url'`,
+  `const require = batonCreateRequire(import.meta.url)`,
+  `const __filename = batonFileUrlToPath(import.meta.url)`,
+  `const __dirname = batonDirname(__filename)`,
+].join('\n')
+
+export async function buildAll() {
+  const { build } = await import('esbuild')
+  const fresh = `${dist}.new-${process.pid}`
+  const worker = join(root, 'src/engines/userspace/worker.ts')
+  try {
+    await build({
+      absWorkingDir: root,
+      entryPoints: {
+        baton: 'src/cli/main.ts',
+        ...(existsSync(worker) ? { 'userspace-worker': worker } : {}),
+      },
+      outdir: fresh,
+      outExtension: { '.js': '.mjs' },
+      bundle: true,
+      // Commands load what they need when they run: `baton --help` reads one small file.
+      splitting: true,
+      format: 'esm',
+      platform: 'node',
+      target: 'node20',
+      external: ['koffi'],
+      banner: { js: banner },
+      sourcemap: 'linked',
+      logLevel: 'warning',
+    })
+    const old = `${dist}.old-${process.pid}`
+    await rename(dist, old).catch((error) => {
+      if (error.code !== 'ENOENT') throw error
+    })
+    await rename(fresh, dist)
+    await rm(old, { recursive: true, force: true })
+  } finally {
+    await rm(fresh, { recursive: true, force: true })
+  }
+}
+
+if (isMain(import.meta.url)) {
+  const startedAt = Date.now()
+  await buildAll()
+  console.log(`built dist/ in ${((Date.now() - startedAt) / 1000).toFixed(1)} s`)
+}

@@ -1,0 +1,73 @@
+/** Every command of `baton`, each with the file that holds it, loaded only when it is asked for. */
+import type { Command } from 'commander'
+
+type CommandModule = { readonly register: (program: Command) => void }
+
+export type CommandEntry = {
+  readonly name: string
+  readonly summary: string
+  readonly load: () => Promise<CommandModule>
+}
+
+export type CommandGroup = { readonly title: string; readonly commands: readonly CommandEntry[] }
+
+export const commandGroups: readonly CommandGroup[] = [
+  {
+    title: 'A whole cluster, from its FILE (./baton.yaml when left out):',
+    commands: [
+      { name: 'up', summary: 'make it so', load: () => import('./commands/up.ts') },
+      { name: 'plan', summary: 'what would change', load: () => import('./commands/plan.ts') },
+      { name: 'down', summary: 'take it away', load: () => import('./commands/down.ts') },
+      {
+        name: 'check',
+        summary: 'whether the file is right, and this machine can carry it',
+        load: () => import('./commands/check.ts'),
+      },
+      { name: 'schema', summary: "the file's JSON Schema, for editors", load: () => import('./commands/schema.ts') },
+    ],
+  },
+  {
+    title: 'What runs on this machine:',
+    commands: [
+      {
+        name: 'status',
+        summary: 'guests, services, servers and their health',
+        load: () => import('./commands/status.ts'),
+      },
+      { name: 'top', summary: 'guests and connections, live', load: () => import('./commands/top.ts') },
+      { name: 'list', summary: 'the guests', load: () => import('./commands/list.ts') },
+      {
+        name: 'info',
+        summary: 'this machine, or everything about one guest',
+        load: () => import('./commands/info.ts'),
+      },
+    ],
+  },
+  {
+    title: 'Guests:',
+    commands: [
+      { name: 'start', summary: 'start it', load: () => import('./commands/start.ts') },
+      { name: 'shutdown', summary: 'ask it to power off', load: () => import('./commands/shutdown.ts') },
+      { name: 'destroy', summary: 'end it at once', load: () => import('./commands/destroy.ts') },
+      { name: 'reboot', summary: 'restart it', load: () => import('./commands/reboot.ts') },
+      { name: 'pause', summary: 'stop its processors', load: () => import('./commands/pause.ts') },
+      { name: 'unpause', summary: 'let it go on', load: () => import('./commands/unpause.ts') },
+      { name: 'save', summary: 'put its memory into a file and end it', load: () => import('./commands/save.ts') },
+      { name: 'restore', summary: 'let a saved one go on', load: () => import('./commands/restore.ts') },
+      { name: 'console', summary: 'its serial console', load: () => import('./commands/console.ts') },
+    ],
+  },
+  {
+    title: 'Images and the director:',
+    commands: [
+      { name: 'image', summary: 'build, list and delete images', load: () => import('./commands/image.ts') },
+      { name: 'drain', summary: 'no new connections for a server', load: () => import('./commands/drain.ts') },
+      { name: 'undrain', summary: 'let it take connections again', load: () => import('./commands/undrain.ts') },
+      {
+        name: 'director',
+        summary: 'the daemon that checks and balances',
+        load: () => import('./commands/director.ts'),
+      },
+    ],
+  },
+]

@@ -1,0 +1,94 @@
+/** `baton image build|list|delete`: the image cache of this machine. */
+import type { Command } from 'commander'
+import { InfraError } from '../../errors.ts'
+import type { ImageSpec } from '../../guests/images/image.ts'
+import { imageStore } from '../../guests/images/store.ts'
+import { localHost } from '../../hosts/local/local.ts'
+import { type Context, runAction } from '../action.ts'
+import { askMs, within } from '../deadline.ts'
+import { type ExitCode, exitCodes } from '../exit-codes.ts'
+import { loadSpec } from '../local/spec-file.ts'
+import { show } from '../output.ts'
+import { builtView, deletedView, imagesView } from '../views/images.ts'
+
+type Options = { readonly json?: true }
+
+const buildMs = 30 * 60_000
+
+export function register(program: Command): void {
+  const image = program.command('image').description('images: what guests are made from, each built once and cached')
+  image
+    .command('build')
+    .description('build one image of a spec, or all of them; tiny needs no spec')
+    .argument('[image]', 'its name in the file; all when left out')
+    .option('--file <file>', 'the spec (./baton.yaml when left out)')
+    .option('--json', 'print JSON')
+    .action((name: string | undefined, options: Options & { readonly file?: string }) =>
+      runAction((context) => buildImages(name, options, context)),
+    )
+  image
+    .command('list')
+    .description('the images in the cache')
+    .option('--json', 'print JSON')
+    .action((options: Options) =>
+      runAction(async ({ signal, output }) => {
+        const images = await imageStore(localHost()).list({ signal: within(signal, askMs) })
+        show(output, options.json === true, images, imagesView)
+        return undefined
+      }),
+    )
+  image
+    .command('delete')
+    .description('remove an image from the cache, unless a guest stands on it')
+    .argument('<image>', 'its name, its digest, or how the digest begins')
+    .option('--json', 'print JSON')
+    .action((reference: string, options: Options) =>
+      runAction(async ({ signal, output }) => {
+        const images = await imageStore(localHost()).delete(reference, { signal: within(signal, askMs) })
+        show(output, options.json === true, images, deletedView)
+        return undefined
+      }),
+    )
+}
+
+async function buildImages(
+  name: string | undefined,
+  { file, json }: Options & { readonly file?: string },
+  { signal, output }: Context,
+): Promise<ExitCode | undefined> {
+  const wanted = wantedImages(name, file, output)
+  if (wanted === undefined) return exitCodes.failed
+  const store = imageStore(localHost())
+  const built = []
+  for (const [imageName, spec] of wanted) {
+    const onProgress = (text: string): void => output.note([`${imageName}: ${text}`])
+    const image = await store.build(imageName, spec, { signal: within(signal, buildMs), onProgress })
+    built.push({ name: imageName, ...image })
+  }
+  show(output, json === true, built, builtView)
+  return undefined
+}
+
+/** undefined when the file has errors, which are said. @throws InfraError `not-found` for a name that is not in it. */
+function wantedImages(
+  name: string | undefined,
+  file: string | undefined,
+  output: Context['output'],
+): ReadonlyMap<string, ImageSpec> | undefined {
+  const tiny = new Map<string, ImageSpec>([['tiny', { kind: 'tiny' }]])
+  if (name === 'tiny' && file === undefined) return tiny
+  const loaded = loadSpec(file, output)
+  if (loaded === undefined) return undefined
+  const declared = new Map(Object.entries(loaded.spec.images))
+  if (name === undefined) {
+    const used = Object.values(loaded.spec.guests).some(({ image }) => image === 'tiny' && !declared.has(image))
+    return used ? new Map([...declared, ...tiny]) : declared
+  }
+  const spec = declared.get(name) ?? tiny.get(name)
+  if (spec === undefined)
+    throw new InfraError('not-found', `${loaded.file} has no image ${name}`, {
+      subject: name,
+      hint: `it has ${[...declared.keys(), 'tiny'].join(', ')}`,
+    })
+  return new Map([[name, spec]])
+}

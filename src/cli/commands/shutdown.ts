@@ -1,0 +1,13 @@
+/** `baton shutdown`: ask guests to power off, and wait until they have. */
+import type { Command } from 'commander'
+import { registerGuestOperation } from '../local/guest-command.ts'
+
+export function register(program: Command): void {
+  registerGuestOperation(program, {
+    name: 'shutdown',
+    description: 'ask guests to power off, and wait until they have',
+    timeoutMs: 120_000,
+    movesGuest: false,
+    run: ({ hypervisor, guest }, options) => hypervisor.shutdown(guest.definition.name, options),
+  })
+}

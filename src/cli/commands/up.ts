@@ -1,0 +1,57 @@
+/** `baton up`: make it so. */
+import type { Command } from 'commander'
+import { exceeds } from '../../cluster/plan/blast-radius.ts'
+import type { Plan } from '../../cluster/plan/plan.ts'
+import { type Context, runAction } from '../action.ts'
+import { askMs, within } from '../deadline.ts'
+import { type ExitCode, exitCodes } from '../exit-codes.ts'
+import { type Converged, converge } from '../local/converge-command.ts'
+import { openMachine } from '../local/machine.ts'
+import { readStatus } from '../local/read-status.ts'
+import { ofCluster } from '../local/status.ts'
+import { outcomeView, whereToOpen } from '../views/outcome.ts'
+import { planJson, planView } from '../views/plan.ts'
+
+type Options = { readonly json?: true; readonly yes?: true }
+
+export function register(program: Command): void {
+  program
+    .command('up')
+    .description('make it so: build images, run guests, start the director, and wait until the servers are healthy')
+    .argument('[file]', 'the spec')
+    .option('--yes', 'also when more goes away at once than the limit allows')
+    .option('--json', 'print one JSON object for each event')
+    .action((file: string | undefined, options: Options) =>
+      runAction(async (context) => {
+        const asJson = options.json === true
+        const guard = (plan: Plan): ExitCode | undefined => guardBlast(plan, options, context)
+        const done = await converge({ direction: 'up', file, asJson, guard }, context)
+        if (typeof done === 'number') return done
+        await sayOutcome(done, asJson, context)
+        return undefined
+      }),
+    )
+}
+
+function guardBlast(plan: Plan, { yes, json }: Options, { output }: Context): ExitCode | undefined {
+  const reasons = exceeds(plan.blast)
+  if (reasons.length === 0 || yes === true) return undefined
+  if (json === true) output.json({ event: 'refused', ...planJson(plan, reasons) }, 'line')
+  else output.print(planView(planJson(plan, []), output.paint))
+  output.note([...reasons.map((reason) => `baton: ${reason}`), 'hint: with --yes it is done nevertheless'])
+  return exitCodes.needsYes
+}
+
+async function sayOutcome({ file, spec, plan }: Converged, asJson: boolean, context: Context): Promise<void> {
+  await using machine = await openMachine({ signal: within(context.signal, askMs) })
+  const status = await readStatus(machine, { signal: within(context.signal, askMs) })
+  const outcome = {
+    cluster: spec.name,
+    file,
+    changes: plan.steps.length,
+    open: whereToOpen(spec.services),
+    status: ofCluster(status, spec.name),
+  }
+  if (asJson) context.output.json({ event: 'ended', ...outcome }, 'line')
+  else context.output.print(outcomeView(outcome, context.output.paint))
+}

@@ -1,0 +1,57 @@
+/** The shape of all commands that do one thing to guests: start, shutdown, destroy, reboot, pause, … */
+import type { Command } from 'commander'
+import { runAction } from '../action.ts'
+import { addTimeoutOption, askMs, within } from '../deadline.ts'
+import { type ExitCode, exitCodes } from '../exit-codes.ts'
+import { errorLines } from '../output.ts'
+import { guestsView } from '../views/guests.ts'
+import { announceReach, type FoundGuest, findGuest, type Machine, openMachine } from './machine.ts'
+import { type GuestJson, guestJson } from './status.ts'
+
+type CallOptions = { readonly signal: AbortSignal }
+
+export type GuestOperation = {
+  readonly name: string
+  readonly description: string
+  readonly timeoutMs: number
+  /** Whether the guest may be reached elsewhere afterwards, which the director has to know. */
+  readonly movesGuest: boolean
+  readonly run: (found: FoundGuest, options: CallOptions) => Promise<void>
+}
+
+type Options = { readonly json?: true; readonly timeout: number }
+
+export function registerGuestOperation(program: Command, operation: GuestOperation): void {
+  const command = program
+    .command(operation.name)
+    .description(operation.description)
+    .argument('<guest...>', 'names as `baton list` shows them')
+    .option('--json', 'print what became of the guests as JSON')
+  addTimeoutOption(command, operation.timeoutMs).action((names: readonly string[], options: Options) =>
+    runAction(async ({ signal, output }): Promise<ExitCode | undefined> => {
+      await using machine = await openMachine({ signal: within(signal, askMs) })
+      const deadline = within(signal, options.timeout)
+      const results = await Promise.allSettled(names.map((name) => operate(machine, operation, name, deadline)))
+      const guests = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+      const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []))
+      if (options.json === true) output.json(guests, 'document')
+      else if (guests.length > 0) output.print(guestsView(guests, output.paint))
+      signal.throwIfAborted()
+      output.note(failures.flatMap(errorLines))
+      return failures.length === 0 ? undefined : exitCodes.failed
+    }),
+  )
+}
+
+async function operate(
+  machine: Machine,
+  operation: GuestOperation,
+  name: string,
+  deadline: AbortSignal,
+): Promise<GuestJson> {
+  const found = await findGuest(machine, name, { signal: within(deadline, askMs) })
+  await operation.run(found, { signal: deadline })
+  if (operation.movesGuest) await announceReach(machine, found, { signal: within(deadline, askMs) })
+  const now = await findGuest(machine, name, { signal: within(deadline, askMs) })
+  return guestJson(now.host, now.hypervisor.name, now.guest)
+}

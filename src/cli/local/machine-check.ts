@@ -1,0 +1,100 @@
+/** Whether this machine can carry a spec: memory, hypervisors, networks, and addresses that are free or already ours. */
+
+import { directorClient } from '../../api/client.ts'
+import type { Diagnostic } from '../../cluster/spec/diagnostic.ts'
+import { checkAgainstHost } from '../../cluster/spec/facts.ts'
+import type { ClusterSpec } from '../../cluster/spec/model.ts'
+import type { ParsedSpec, PlaceLookup } from '../../cluster/spec/parse.ts'
+import { isInfraError } from '../../errors.ts'
+import type { HypervisorInfo } from '../../guests/hypervisor.ts'
+import { openHypervisor } from '../../guests/open.ts'
+import { localHost } from '../../hosts/local/local.ts'
+import { formatEndpoint } from '../../lvs/service.ts'
+import { whyNotFree } from './free-address.ts'
+
+type CallOptions = { readonly signal: AbortSignal }
+
+export async function checkMachine(
+  { places }: Pick<ParsedSpec, 'places'>,
+  spec: ClusterSpec,
+  options: CallOptions,
+): Promise<Diagnostic[]> {
+  const facts = await localHost().facts(options)
+  const capacity = Object.fromEntries(Object.keys(spec.hosts).map((name) => [name, facts]))
+  const found = await Promise.all([checkHypervisors(places, spec, options), checkAddresses(places, spec, options)])
+  return [...checkAgainstHost(spec, places, capacity), ...found.flat()]
+}
+
+async function checkHypervisors(places: PlaceLookup, spec: ClusterSpec, options: CallOptions): Promise<Diagnostic[]> {
+  const [firstHost] = Object.keys(spec.hosts)
+  const found = await Promise.all(
+    Object.values(spec.hosts).map(async ({ name, hypervisor }): Promise<Diagnostic[]> => {
+      const pools = Object.values(spec.guests).filter((pool) => (pool.host ?? firstHost) === name)
+      if (pools.length === 0) return []
+      const info = await hypervisorInfo(hypervisor, options)
+      if ('missing' in info) return [problemAt(places, ['hosts', name, 'hypervisor'], info.missing, info.hint)]
+      return pools
+        .filter(({ network }) => !info.networks.includes(network.kind))
+        .map((pool) =>
+          problemAt(
+            places,
+            ['guests', pool.name, 'network'],
+            `${hypervisor} cannot give guests a ${pool.network.kind} network here`,
+            `it can: ${info.networks.join(', ')}; a bridge needs root`,
+          ),
+        )
+    }),
+  )
+  return found.flat()
+}
+
+async function hypervisorInfo(
+  name: ClusterSpec['hosts'][string]['hypervisor'],
+  options: CallOptions,
+): Promise<HypervisorInfo | { readonly missing: string; readonly hint: string | undefined }> {
+  await using hypervisor = openHypervisor(name, localHost())
+  try {
+    return await hypervisor.info(options)
+  } catch (error) {
+    if (isInfraError(error, 'missing-tool') || isInfraError(error, 'unsupported'))
+      return { missing: error.message, hint: error.hint }
+    throw error
+  }
+}
+
+/** An address that our director serves already is ours; the fake engine listens nowhere. */
+async function checkAddresses(places: PlaceLookup, spec: ClusterSpec, options: CallOptions): Promise<Diagnostic[]> {
+  if (spec.directors.engine === 'fake') return []
+  const ours = await servedAddresses(options)
+  const found = await Promise.all(
+    Object.values(spec.services).map(async ({ name, service: { id } }): Promise<Diagnostic[]> => {
+      if (id.kind !== 'address' || ours.has(`${id.protocol} ${formatEndpoint(id)}`)) return []
+      const reason = await whyNotFree(id)
+      return reason === undefined ? [] : [problemAt(places, ['services', name, 'address'], reason.message, reason.hint)]
+    }),
+  )
+  return found.flat()
+}
+
+async function servedAddresses(options: CallOptions): Promise<ReadonlySet<string>> {
+  try {
+    const { services } = await directorClient(localHost()).status(options)
+    return new Set(
+      services.flatMap(({ service: { id } }) =>
+        id.kind === 'address' ? [`${id.protocol} ${formatEndpoint(id)}`] : [],
+      ),
+    )
+  } catch (error) {
+    if (isInfraError(error, 'not-found')) return new Set()
+    throw error
+  }
+}
+
+function problemAt(
+  places: PlaceLookup,
+  path: readonly string[],
+  message: string,
+  hint: string | undefined,
+): Diagnostic {
+  return { severity: 'error', ...places(path), message, ...(hint === undefined ? {} : { hint }) }
+}

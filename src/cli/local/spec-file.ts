@@ -1,0 +1,64 @@
+/** The FILE of a command: found, read, parsed; everything that is wrong with it is said at once. */
+import { readFileSync, statSync } from 'node:fs'
+import { type Diagnostic, formatDiagnostic } from '../../cluster/spec/diagnostic.ts'
+import type { ClusterSpec } from '../../cluster/spec/model.ts'
+import { type ParsedSpec, parseSpec } from '../../cluster/spec/parse.ts'
+import { capabilitiesOf } from '../../engines/open.ts'
+import { InfraError } from '../../errors.ts'
+import type { Output } from '../output.ts'
+
+const defaultFile = 'baton.yaml'
+/** Nobody writes a spec as long as this: it is another file. */
+const maxBytes = 16 * 1024 * 1024
+
+export type SpecFile = ParsedSpec & { readonly file: string }
+
+/** @throws InfraError `not-found` or `permission` when there is no such file to read. */
+export function readSpec(named: string | undefined): SpecFile {
+  const file = named ?? defaultFile
+  const text = readText(file, named === undefined)
+  const readInclude = (path: string): string | undefined => {
+    try {
+      return readText(path, false)
+    } catch {
+      return undefined // what the include names cannot be read: a diagnostic says so
+    }
+  }
+  const directory = process.cwd()
+  return {
+    file,
+    ...parseSpec({ file, text, directory, environment: process.env, readInclude, engine: capabilitiesOf }),
+  }
+}
+
+/** The spec, or undefined when it has errors. Errors and warnings are said either way. */
+export function loadSpec(named: string | undefined, output: Output): { file: string; spec: ClusterSpec } | undefined {
+  const { file, spec, diagnostics } = readSpec(named)
+  output.note(diagnostics.map(formatDiagnostic))
+  return spec === undefined || hasErrors(diagnostics) ? undefined : { file, spec }
+}
+
+export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
+  return diagnostics.some(({ severity }) => severity === 'error')
+}
+
+function readText(file: string, isDefault: boolean): string {
+  try {
+    if (statSync(file).size > maxBytes)
+      throw new InfraError('invalid', `${file} is longer than any spec: ${maxBytes} bytes`, { subject: file })
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    if (error instanceof InfraError) throw error
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT')
+      throw new InfraError('not-found', isDefault ? `there is no ${file} here` : `there is no file ${file}`, {
+        subject: file,
+        hint: isDefault ? 'name the file, as in `baton up examples/hello.yaml`' : 'a relative name counts from here',
+      })
+    if (code === 'EISDIR') throw new InfraError('invalid', `${file} is a directory, not a file`, { subject: file })
+    throw new InfraError(code === 'EACCES' ? 'permission' : 'failed', `cannot read ${file}: ${code}`, {
+      subject: file,
+      cause: error,
+    })
+  }
+}

@@ -1,0 +1,146 @@
+/** What `baton status` says, as JSON: the hypervisors' guests joined with the director's services. Pure. */
+import type { DirectorStatus, Health, ServerStatus, ServiceStatus } from '../../director/control.ts'
+import type { Counters, EngineName } from '../../engines/engine.ts'
+import type { GuestReach, GuestRunState, GuestState, HypervisorName } from '../../guests/hypervisor.ts'
+import { formatEndpoint, type Protocol, type SchedulerName } from '../../lvs/service.ts'
+
+export type GuestJson = {
+  readonly name: string
+  readonly host: string
+  readonly hypervisor: HypervisorName
+  readonly state: GuestRunState
+  /**
+   * A guest on a bridge: its own address. On a user network: where its first forwarded port is reached, as
+   * `127.0.0.1:40001`. null while there is neither.
+   */
+  readonly address: string | null
+  readonly cluster: string | null
+  readonly pool: string | null
+  readonly memoryBytes: number
+  readonly vcpus: number
+  readonly image: string
+  readonly acceleration: string | null
+  readonly processId: number | null
+  readonly reach: readonly GuestReach[]
+}
+
+export type ServerJson = {
+  readonly address: string
+  readonly guest: string | null
+  /** As it stands in the engine now: 0 while drained or failed. */
+  readonly weight: number
+  readonly wantedWeight: number
+  /** false while it is out of the engine's table: `on-failure: remove`, or a fallback that is not needed. */
+  readonly inTable: boolean
+  readonly health: Health
+  readonly detail: string
+  readonly drained: boolean
+  readonly fallback: boolean
+  readonly active: number
+  readonly inactive: number
+  /** Since the director started, all connections that went to it. */
+  readonly connections: number
+  readonly counters: Counters
+}
+
+export type ServiceJson = {
+  readonly name: string
+  readonly cluster: string | null
+  readonly protocol: Protocol | null
+  /** `127.0.0.1:80`, or `fwmark 5`. */
+  readonly address: string
+  readonly scheduler: SchedulerName
+  readonly counters: Counters
+  readonly servers: readonly ServerJson[]
+}
+
+export type DirectorJson = {
+  readonly host: string
+  readonly engine: EngineName
+  readonly version: string
+  readonly processId: number
+  readonly startedAt: string
+  readonly restarts: number
+  readonly problems: readonly string[]
+}
+
+export type StatusJson = {
+  readonly guests: readonly GuestJson[]
+  readonly services: readonly ServiceJson[]
+  /** null while none runs. */
+  readonly director: DirectorJson | null
+}
+
+export function guestJson(host: string, hypervisor: HypervisorName, guest: GuestState): GuestJson {
+  const { definition, state, reach } = guest
+  const first = reach[0]
+  return {
+    name: definition.name,
+    host,
+    hypervisor,
+    state,
+    address: guest.address ?? (first === undefined ? null : formatEndpoint(first)),
+    cluster: definition.mark?.cluster ?? null,
+    pool: definition.mark?.pool ?? null,
+    memoryBytes: definition.memoryBytes,
+    vcpus: definition.vcpus,
+    image: definition.image,
+    acceleration: guest.acceleration ?? null,
+    processId: guest.id ?? null,
+    reach,
+  }
+}
+
+export function statusJson(
+  host: string,
+  guests: readonly GuestJson[],
+  director: DirectorStatus | undefined,
+): StatusJson {
+  if (director === undefined) return { guests, services: [], director: null }
+  const { engine, version, pid, startedAt, restarts, problems } = director
+  return {
+    guests,
+    services: director.services.map(serviceJson),
+    director: { host, engine, version, processId: pid, startedAt, restarts, problems },
+  }
+}
+
+/** What belongs to one cluster only. */
+export function ofCluster(status: StatusJson, cluster: string): StatusJson {
+  return {
+    ...status,
+    guests: status.guests.filter((guest) => guest.cluster === cluster),
+    services: status.services.filter((service) => service.cluster === cluster),
+  }
+}
+
+function serviceJson({ name, cluster, service, counters, servers }: ServiceStatus): ServiceJson {
+  const { id } = service
+  return {
+    name,
+    cluster: cluster ?? null,
+    protocol: id.kind === 'address' ? id.protocol : null,
+    address: id.kind === 'address' ? formatEndpoint(id) : `fwmark ${id.mark}`,
+    scheduler: service.scheduler,
+    counters,
+    servers: servers.map(serverJson),
+  }
+}
+
+function serverJson(server: ServerStatus): ServerJson {
+  return {
+    address: formatEndpoint(server),
+    guest: server.guest ?? null,
+    weight: server.weight ?? 0,
+    wantedWeight: server.wantedWeight,
+    inTable: server.weight !== undefined,
+    health: server.health,
+    detail: server.detail,
+    drained: server.drained,
+    fallback: server.fallback,
+    active: server.active,
+    inactive: server.inactive,
+    connections: server.connections,
+    counters: server.counters,
+  }
+}

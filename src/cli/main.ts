@@ -1,0 +1,4 @@
+/** Where `baton` begins. */
+import { runProgram } from './program.ts'
+
+await runProgram(process.argv.slice(2))

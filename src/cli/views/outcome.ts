@@ -1,0 +1,47 @@
+/** What `baton up` says at its end: what runs now, the address to open, and how to take it away. */
+import type { ClusterSpec } from '../../cluster/spec/model.ts'
+import { formatEndpoint } from '../../lvs/service.ts'
+import type { StatusJson } from '../local/status.ts'
+import type { Paint } from '../terminal/paint.ts'
+import { statusView } from './status.ts'
+
+export type OutcomeJson = {
+  readonly cluster: string
+  readonly file: string
+  /** How many steps were taken. */
+  readonly changes: number
+  /** Where each TCP service answers: a URL where its check speaks HTTP. */
+  readonly open: readonly { readonly service: string; readonly at: string }[]
+  readonly status: StatusJson
+}
+
+export function outcomeView({ cluster, file, changes, open, status }: OutcomeJson, paint: Paint): string[] {
+  const heading = changes === 0 ? `${cluster}: nothing to do, it runs as the file says` : `${cluster}: runs`
+  return [
+    paint('bold', heading),
+    '',
+    ...statusView(status, paint),
+    '',
+    ...open.map(({ service, at }) => `open:   ${paint('cyan', at)} (${service})`),
+    `look:   baton status, baton top`,
+    `end it: baton down ${shellWord(file)}`,
+  ]
+}
+
+export function whereToOpen(services: ClusterSpec['services']): OutcomeJson['open'] {
+  return Object.values(services).flatMap(({ name, service: { id }, check }) => {
+    if (id.kind !== 'address' || id.protocol !== 'tcp') return []
+    const at = reachable(formatEndpoint(id))
+    if (check?.probe.kind !== 'http') return [{ service: name, at }]
+    return [{ service: name, at: `${check.probe.tls === undefined ? 'http' : 'https'}://${at}/` }]
+  })
+}
+
+/** A wildcard address is opened through the loopback. */
+function reachable(address: string): string {
+  return address.replace(/^0\.0\.0\.0:/, '127.0.0.1:').replace(/^\[::\]:/, '[::1]:')
+}
+
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`
+}

@@ -1,0 +1,37 @@
+/** Which colour a state has, everywhere. */
+
+import type { Health } from '../../director/control.ts'
+import { assertNever } from '../../errors.ts'
+import type { GuestRunState } from '../../guests/hypervisor.ts'
+import type { Style } from '../terminal/paint.ts'
+
+export function stateStyle(state: GuestRunState): Style {
+  switch (state) {
+    case 'running':
+      return 'green'
+    case 'crashed':
+      return 'red'
+    case 'paused':
+    case 'saved':
+      return 'yellow'
+    case 'stopped':
+      return 'dim'
+    default:
+      return assertNever(state)
+  }
+}
+
+export function healthStyle(health: Health): Style {
+  switch (health) {
+    case 'healthy':
+      return 'green'
+    case 'unhealthy':
+      return 'red'
+    case 'unknown':
+      return 'yellow'
+    case 'unchecked':
+      return 'dim'
+    default:
+      return assertNever(health)
+  }
+}
