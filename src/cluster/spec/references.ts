@@ -16,7 +16,7 @@ import {
   textOf,
   warning,
 } from './source.ts'
-import { didYouMean } from './suggest.ts'
+import { didYouMean, nearest } from './suggest.ts'
 
 export function checkReferences(root: SourceMap, report: Report): void {
   checkHosts(root, report)
@@ -83,6 +83,7 @@ function checkBridge(root: SourceMap, pool: SourceNode, report: Report): void {
   const network = child(pool, 'network')
   const isBridged = network?.kind === 'map' || textOf(network) === 'dhcp'
   if (network === undefined || !isBridged || child(network, 'bridge') !== undefined) return
+  if (members(network).some(([key]) => nearest(key, ['bridge']) !== undefined)) return
   const host = textOf(child(pool, 'host')) ?? hostNames(root)[0] ?? defaultHost.name
   const written = nodeAt(root, ['hosts', host])
   if (written === undefined && host !== defaultHost.name) return

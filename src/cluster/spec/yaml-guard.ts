@@ -7,8 +7,10 @@ const maximumLength = 4 * 1024 * 1024
 
 export type Unclosed = { readonly offset: number; readonly bracket: string }
 export type Scan =
-  | { readonly ok: true; readonly unclosedBrackets: readonly Unclosed[]; readonly lastQuote: number | undefined }
+  | { readonly ok: true; readonly unclosed: Unclosed | undefined; readonly lastQuote: number | undefined }
   | { readonly ok: false; readonly offset: number; readonly message: string }
+
+const opening = { 'flow-seq-end': '[', 'flow-map-end': '{' }
 
 export function scanTokens(text: string): Scan {
   if (text.length > maximumLength)
@@ -19,12 +21,16 @@ export function scanTokens(text: string): Scan {
   let lineStart = true
   let indicators = 0
   let lastQuote: number | undefined
+  let mismatched: Unclosed | undefined
   for (const token of new Lexer().lex(text)) {
     const kind = CST.tokenType(token)
     // The lexer's marks for document and scalar modes are not in the text.
     const length = kind === 'doc-mode' || kind === 'flow-error-end' || token === '\u001f' ? 0 : token.length
     if (kind === 'flow-seq-start' || kind === 'flow-map-start') brackets.push({ offset, bracket: token })
-    if (kind === 'flow-seq-end' || kind === 'flow-map-end') brackets.pop()
+    if (kind === 'flow-seq-end' || kind === 'flow-map-end') {
+      const open = brackets.pop()
+      if (open !== undefined && open.bracket !== opening[kind]) mismatched ??= open
+    }
     if (kind === 'double-quoted-scalar' || kind === 'single-quoted-scalar') lastQuote = offset
     if (kind === 'seq-item-ind' || kind === 'explicit-key-ind' || kind === 'map-value-ind') indicators += 1
     if (kind === 'newline') indicators = 0
@@ -38,5 +44,5 @@ export function scanTokens(text: string): Scan {
       return { ok: false, offset, message: 'maps and lists are nested too deeply here' }
     offset += length
   }
-  return { ok: true, unclosedBrackets: brackets, lastQuote }
+  return { ok: true, unclosed: mismatched ?? brackets.at(-1), lastQuote }
 }

@@ -82,7 +82,7 @@ function readWritten(
 ): SourceNode {
   if (isMap(node)) return readMap(node, reading, place)
   if (isSeq(node)) return { kind: 'list', items: node.items.map((item) => readNode(item, reading, undefined)), place }
-  return readScalar(node, reading, node.source === '' ? (emptyPlace ?? place) : place)
+  return readScalar(node, reading, node.source === '' && node.type === 'PLAIN' ? (emptyPlace ?? place) : place)
 }
 
 function readScalar(scalar: Scalar.Parsed, reading: Reading, place: Place): SourceNode {
@@ -154,7 +154,7 @@ function keyText(key: ParsedNode | null): string | undefined {
 
 function syntaxError(error: YAMLError, source: string, scan: Scan & { ok: true }, place: (offset: number) => Place) {
   const [offset] = error.pos
-  const unclosed = scan.unclosedBrackets.at(-1)
+  const { unclosed } = scan
   if (error.code === 'MISSING_CHAR' && error.message.includes('quote') && scan.lastQuote !== undefined)
     return problem(place(scan.lastQuote), 'this quote is never closed')
   if (unclosed !== undefined && unclosed.offset < offset)

@@ -1,0 +1,347 @@
+/** What is wrong with a spec is said at its place. Each row marks with ▲ where, in order, and names a part of each message. */
+import { describe, expect, test } from 'vitest'
+import { parseSpec } from './parse.ts'
+
+type Row = readonly [text: string, ...fragments: string[]]
+
+// Builders: a whole spec around one line. The rest of the spec is right.
+const spec = (lines: string): string => `name: shop\n${lines}\n`
+const host = (inside: string): string => spec(`hosts:\n  hv1: { ${inside} }`)
+const image = (inside: string): string => spec(`images:\n  web: { ${inside} }`)
+const pool = (inside: string): string => spec(`guests:\n  web: { image: tiny, ${inside} }`)
+const service = (inside: string): string =>
+  spec(`services:\n  www:\n    address: 10.0.0.1:80\n    servers: []\n    fallback: 10.0.0.2:80\n    ${inside}`)
+const servers = (inside: string): string =>
+  spec(`guests: { web: { image: tiny } }\nservices:\n  www: { address: 10.0.0.1:80, servers: [${inside}] }`)
+const address = (text: string): string =>
+  spec(`services:\n  www: { servers: [], fallback: 10.0.0.2:80, address: ${text} }`)
+const check = (inside: string): string => service(`check: { ${inside} }`)
+const directors = (inside: string): string => spec(`hosts: { hv1: {} }\ndirectors: { ${inside} }`)
+
+// biome-ignore format: one row each
+const syntax: Row[] = [
+  ['name: shop\nguests:\n▲\tweb: {}\n', 'tabs are not allowed'],
+  ['name: shop\nguests: ▲{ web: { image: tiny }\n', 'this { is never closed'],
+  ['name: shop\nimages: { web: { builtin: tiny } }\nguests: { web: { image: web, vcpus: ▲[1 }', 'this [ is never closed'],
+  ['name: ▲"shop\n', 'quote is never closed'],
+  ['name: shop\n▲guests\nservices: {}\n', 'not valid YAML'],
+  ['name: ▲shop: two\n', 'nested mappings'],
+  ['name: shop\nguests:\n   web: { image: tiny }\n▲  db: { image: tiny }\n', 'same column'],
+  ['name: ▲@shop\n', 'reserved character @'],
+  ['name: ▲`shop`\n', 'reserved character'],
+  ['name: ▲%shop\n', 'cannot start'],
+  ['name: shop\n▲---\nname: two\n', 'multiple documents'],
+  ['name: ▲!!foo shop\n', 'unresolved tag'],
+  ['name: "▲\\shop"\n', 'invalid escape'],
+  ['name: shop\nservices:\n  www:\n    address: [::1]▲:80\n    servers: []\n', 'IPv6 address in brackets needs quotes'],
+  ['▲', 'the file has no name'],
+  ['▲# only a comment\n', 'the file has no name'],
+  ['▲- name: shop\n', 'the file is a list: expected a map'],
+  ['▲name:shop\n', 'the file is one value: expected a map'],
+  ['name: ▲*shop\n', '*shop refers to nothing'],
+  ['name: &a shop\n▲[x]: 1\n', 'a key must be plain text'],
+  [spec('guests: { web: { image: tiny, <<: [▲1] } }'), '<< takes over a map'],
+  [`name: shop\nguests: ${'['.repeat(58)}▲[[[`, 'nested too deeply'],
+]
+
+// biome-ignore format: one row each
+const keys: Row[] = [
+  ['▲nmae: shop\n', 'unknown key nmae: did you mean name?'],
+  [spec('▲vms: {}'), 'unknown key vms: did you mean guests?'],
+  [spec('▲zzz: 1'), 'unknown key zzz'],
+  [spec('▲__proto__: 1'), 'unknown key __proto__'],
+  [spec('▲constructor: 1'), 'unknown key constructor'],
+  [host('▲hypervizor: qemu'), 'unknown key hypervizor: did you mean hypervisor?'],
+  [host('storage: { ▲directory: /srv }'), 'unknown key directory'],
+  [image('builtin: tiny, ▲kernl: x'), 'unknown key kernl: did you mean kernel?'],
+  [image('▲debootstarp: bookworm'), 'unknown key debootstarp: did you mean debootstrap?'],
+  [pool('▲memroy: 1G'), 'unknown key memroy: did you mean memory?'],
+  [pool('▲cpus: 2'), 'unknown key cpus: did you mean vcpus?'],
+  [pool('▲Memory: 2G'), 'unknown key Memory: did you mean memory?'],
+  [pool('network: { ▲bridg: br0 }'), 'unknown key bridg: did you mean bridge?'],
+  [spec('guests:\n  web: { ▲imgae: tiny }'), 'unknown key imgae: did you mean image?'],
+  [service('▲on_failure: drain'), 'unknown key on_failure: did you mean on-failure?'],
+  [service('▲lb_algo: rr'), 'unknown key lb_algo: did you mean scheduler?'],
+  [servers('{ ▲guest: web, port: 80 }'), 'unknown key guest: did you mean guests?'],
+  [check('http: /, ▲interval: 2s'), 'unknown key interval: did you mean every?'],
+  [check('http: /, tls: { ▲verfy: true }'), 'unknown key verfy: did you mean verify?'],
+  [directors('▲engin: auto'), 'unknown key engin: did you mean engine?'],
+  ['name: shop\n▲name: two\n', 'the key name is given twice: first in line 1'],
+  [pool('memory: 1G, ▲memory: 2G'), 'the key memory is given twice'],
+  [spec('guests:\n  web: { image: tiny }\n  ▲web: { image: tiny }'), 'the key web is given twice: first in line 3'],
+]
+
+// biome-ignore format: one row each
+const missing: Row[] = [
+  ['▲guests: {}\n', 'the file has no name'],
+  [spec('guests:\n  ▲web: { count: 2 }'), 'guests.web has no image: expected the name of an image'],
+  [spec('guests:\n  ▲web: {}'), 'guests.web has no image'],
+  [spec('guests:\n  ▲web:'), 'web has no value: expected a map'],
+  [spec('services:\n  ▲www: { servers: [], fallback: 10.0.0.2:80 }'), 'services.www has no address'],
+  [spec('services:\n  ▲www: { address: 10.0.0.1:80 }'), 'services.www has no servers: expected a list'],
+  [servers('▲{ guests: web }'), 'an entry of services.www.servers has no port'],
+  [servers('▲{ weight: 1 }'), 'does not say what it is: expected one of guests, address'],
+  [spec('images:\n  ▲web: {}'), 'images.web does not say what it is: expected one of builtin, kernel, disk, debootstrap'],
+  [service('▲check: { every: 2s }'), 'services.www.check does not say what it is: expected one of tcp, http'],
+  [pool('▲memory:'), 'memory has no value: expected a size'],
+  ['▲name:\n', 'name has no value'],
+  ['name: ▲""\n', 'name has no value'],
+]
+
+// biome-ignore format: one row each
+const names: Row[] = [
+  ['name: ▲my shop\n', 'name: expected a name'],
+  ['name: ▲shop_1\n', 'name: expected a name'],
+  ['name: ▲-shop\n', 'name: expected a name'],
+  ['name: ▲12\n', 'name: expected a name'],
+  [`name: ▲${'a'.repeat(64)}\n`, 'at most 63'],
+  ['name: ▲[shop]\n', 'name: expected a name (letters, digits and hyphens, at most 63, with a letter or digit at both ends and one letter), found a list'],
+  [spec('guests:\n  ▲web_1: { image: tiny }'), 'web_1 is not a name'],
+  [spec('guests:\n  ▲12: { image: tiny }'), '12 is not a name'],
+  [spec('guests:\n  ▲__proto__: { image: tiny }'), '__proto__ is not a name'],
+  [spec('services:\n  ▲w w: { address: 10.0.0.1:80, servers: [], fallback: 10.0.0.1:81 }'), '"w w" is not a name'],
+  [spec(`guests:\n  ▲${'a'.repeat(62)}: { image: tiny, count: 10 }`), 'more than 63 letters'],
+]
+
+// biome-ignore format: one row each
+const shapes: Row[] = [
+  [spec('guests: ▲[web]'), 'guests: expected a map of NAME: VALUE, found a list'],
+  [spec('guests: ▲web'), 'guests: expected a map of NAME: VALUE, found web'],
+  [spec('guests:\n  web:\n    ▲image:tiny'), 'web: expected a map of KEY: VALUE, found image:tiny'],
+  [spec('hosts: { hv1: ▲qemu }'), 'hv1: expected a map of KEY: VALUE, found qemu'],
+  [spec('services: { www: { address: 10.0.0.1:80, servers: ▲{ guests: web } } }'), 'servers: expected a list, found a map'],
+  [servers('▲web'), 'servers: expected a map of KEY: VALUE, found web'],
+  [servers('▲[web]'), 'servers: expected a map of KEY: VALUE, found a list'],
+  [spec('directors: ▲auto'), 'directors: expected a map of KEY: VALUE, found auto'],
+  [directors('hosts: ▲hv1'), 'hosts: expected a list, found hv1'],
+  [image('debootstrap: bookworm, packages: ▲nginx'), 'packages: expected a list, found nginx'],
+  [image('debootstrap: bookworm, files: ▲[a]'), 'files: expected a map of NAME: VALUE, found a list'],
+  [spec('include: ▲{ a: b }'), 'include names files'],
+  [spec('include: [▲12]'), 'include names files'],
+]
+
+// biome-ignore format: one row each
+const sizes: Row[] = [
+  [pool('memory: ▲256'), 'memory: expected a size such as 256M or 8G, found 256 without a unit'],
+  [pool('memory: ▲256X'), 'found 256X'],
+  [pool('memory: ▲-1G'), 'found -1G'],
+  [pool('memory: ▲1 G'), 'found "1 G"'],
+  [pool('memory: ▲lots'), 'found lots'],
+  [pool('memory: ▲0M'), '0M is too small: expected at least 1M'],
+  [pool('memory: ▲64K'), '64K is too small'],
+  [pool('memory: ▲1025K'), '1025K is not a whole number of MiB'],
+  [pool('memory: ▲99999999T'), 'found 99999999T'],
+  [pool('memory: ▲true'), 'memory: expected a size such as 256M or 8G, found true'],
+  [pool('memory: ▲[1G]'), 'found a list'],
+  [pool('disk: ▲8'), 'disk: expected a size such as 8G, found 8 without a unit'],
+  [check('tcp: true, every: ▲2'), 'every: expected a duration such as 2s, found 2 without a unit'],
+  [check('tcp: true, every: ▲2 s'), 'found "2 s"'],
+  [check('tcp: true, timeout: ▲1d'), 'timeout: expected a duration such as 1s, found 1d'],
+  [check('tcp: true, timeout: ▲0s'), '0s is too short: expected at least 10ms'],
+  [check('tcp: true, every: ▲25h'), '25h is too long: expected at most 24h'],
+  [service('persistence: ▲300'), 'persistence: expected a duration such as 300s, found 300 without a unit'],
+  [service('persistence: ▲1500ms'), '1500ms is not a whole number of seconds'],
+  [service('idle-timeout: ▲10ms'), '10ms is too short: expected at least 1s'],
+  [service('idle-timeout: ▲soon'), 'idle-timeout: expected a duration such as 10m, found soon'],
+]
+
+// biome-ignore format: one row each
+const numbers: Row[] = [
+  [pool('count: ▲-1'), 'count: expected a whole number from 0 to 100000, found -1'],
+  [pool('count: ▲1.5'), 'found 1.5'],
+  [pool('count: ▲"3"'), 'count: expected a whole number from 0 to 100000, found the text "3"'],
+  [pool('count: ▲many'), 'found many'],
+  [pool('count: ▲100001'), 'found 100001'],
+  [pool('vcpus: ▲0'), 'vcpus: expected a whole number from 1 to 1024, found 0'],
+  [pool('autostart: ▲yes'), 'autostart: expected true or false, found yes'],
+  [pool('autostart: ▲1'), 'autostart: expected true or false, found 1'],
+  [servers('{ guests: web, port: ▲0 }'), 'port: expected a whole number from 1 to 65535, found 0'],
+  [servers('{ guests: web, port: ▲65536 }'), 'found 65536'],
+  [servers('{ guests: web, port: ▲http }'), 'found http'],
+  [servers('{ guests: web, port: 80, weight: ▲-1 }'), 'weight: expected a whole number from 0 to 65535, found -1'],
+  [check('tcp: true, rise: ▲0'), 'rise: expected a whole number from 1 to 1000, found 0'],
+  [check('tcp: true, fall: ▲2.5'), 'fall: expected a whole number from 1 to 1000, found 2.5'],
+  [check('tcp: true, port: ▲70000'), 'port: expected a whole number from 1 to 65535, found 70000'],
+]
+
+// biome-ignore format: one row each
+const addresses: Row[] = [
+  [address('▲10.0.0.1'), 'address: expected an address and port such as 192.168.1.10:80, found 10.0.0.1'],
+  [address('▲10.0.0.256:80'), 'found 10.0.0.256:80'],
+  [address('▲10.0.0.01:80'), 'found 10.0.0.01:80'],
+  [address('▲10.0.0.1:99999'), 'found 10.0.0.1:99999'],
+  [address('▲10.0.0.1:0'), 'port 0 is no port'],
+  [address('▲localhost:80'), 'found localhost:80'],
+  [address('▲80'), 'found 80'],
+  [address('▲[fd00, 1]'), 'found a list'],
+  [address('▲fd00::1:80'), 'found fd00::1:80'],
+  [address('▲"[10.0.0.1]:80"'), 'found [10.0.0.1]:80'],
+  [servers('{ address: ▲10.0.0.9 }'), 'address: expected an address and port such as 192.168.1.9:80, found 10.0.0.9'],
+  [spec('services: { www: { address: 10.0.0.1:80, servers: [], fallback: ▲nobody } }'), 'fallback: expected an address and port'],
+  [pool('network: { bridge: br0, address: ▲10.0.0.5 }'), 'address: expected an address with its prefix length'],
+  [pool('network: { bridge: br0, address: ▲10.0.0.5/33 }'), 'found 10.0.0.5/33'],
+  [pool('count: 2, network: { bridge: br0, addresses: [10.0.0.5/24, ▲x], gateway: 10.0.0.1 }'), 'addresses: expected an address'],
+  [pool('network: { bridge: br0, address: 10.0.0.5/24, gateway: ▲router }'), 'gateway: expected the address of a router, found router'],
+  [pool('network: { bridge: ▲a-very-long-bridge-name, address: 10.0.0.5/24 }'), 'bridge: expected the name of a network bridge'],
+]
+
+// biome-ignore format: one row each
+const words: Row[] = [
+  [host('hypervisor: ▲vmware'), 'unknown hypervisor vmware'],
+  [host('hypervisor: ▲quemu'), 'unknown hypervisor quemu: did you mean qemu?'],
+  [service('scheduler: ▲wlcc'), 'unknown scheduler wlcc: did you mean wlc?'],
+  [service('scheduler: ▲RR'), 'unknown scheduler RR: did you mean rr?'],
+  [service('scheduler: ▲12'), 'scheduler: expected one of rr wrr'],
+  [service('forwarding: ▲nat'), 'unknown forwarding nat: did you mean masq?'],
+  [service('protocol: ▲http'), 'unknown protocol http'],
+  [service('on-failure: ▲drian'), 'unknown on-failure drian: did you mean drain?'],
+  [service('proxy-protocol: ▲v3'), 'unknown PROXY protocol version v3'],
+  [service('check: ▲http'), 'unknown check http'],
+  [service('check: ▲[tcp]'), 'check: expected tcp, found a list'],
+  [pool('network: ▲dhpc'), 'unknown network dhpc: did you mean dhcp?'],
+  [image('builtin: ▲tinny'), 'unknown built-in image tinny: did you mean tiny?'],
+  [image('debootstrap: ▲Bookworm'), 'debootstrap: expected the name of a Debian suite'],
+  [image('debootstrap: bookworm, packages: [nginx, ▲Foo Bar]'), 'packages: expected the name of a Debian package, found "Foo Bar"'],
+  [image('debootstrap: bookworm, mirror: ▲deb.debian.org'), 'mirror: expected a URL'],
+  [image('debootstrap: bookworm, files: { ▲etc/motd: ./motd }'), 'etc/motd is not an absolute path'],
+  [check('http: ▲healthz'), 'http: expected a path such as /healthz, found healthz'],
+  [check('http: /, status: ▲99'), 'status: expected status codes'],
+  [check('http: /, status: ▲299-200'), 'found 299-200'],
+  [check('http: /, status: [200, ▲600]'), 'found 600'],
+  [check('http: /, status: ▲[]'), 'status: expected status codes'],
+  [check('http: /, body: ▲"("'), 'body: expected a regular expression'],
+  [check('http: /, tls: ▲on'), 'tls: expected true or false, found on'],
+  [check('http: /, tls: { sni: ▲a b }'), 'sni: expected a host name, found "a b"'],
+  [host('storage: { dir: ▲srv }'), 'dir: expected an absolute path such as /srv/baton, found srv'],
+  [directors('engine: ▲userspcae'), 'unknown engine userspcae: did you mean userspace?'],
+]
+
+// biome-ignore format: one row each
+const combinations: Row[] = [
+  [image('debootstrap: bookworm, ▲disk: ./x'), 'disk does not go with debootstrap'],
+  [image('disk: ./x, ▲packages: [nginx]'), 'packages does not go with disk: it belongs to debootstrap'],
+  [image('builtin: tiny, ▲cmdline: quiet'), 'cmdline does not go with builtin: it belongs to kernel'],
+  [spec('images: { ▲web: { initrd: ./x } }'), 'does not say what it is'],
+  [servers('{ guests: web, port: 80, ▲address: 10.0.0.9:80 }'), 'address does not go with guests'],
+  [servers('{ address: 10.0.0.9:80, ▲port: 80 }'), 'port does not go with address'],
+  [check('http: /, ▲tcp: true'), 'tcp does not go with http'],
+  [check('tcp: true, ▲status: 200'), 'status does not go with tcp'],
+  [check('tcp: ▲false'), 'tcp: false checks nothing'],
+  [pool('network: { bridge: br0, address: 10.0.0.5/24, ▲addresses: [10.0.0.5/24] }'), 'has both address and addresses'],
+  [pool('network: { bridge: br0, ▲gateway: 10.0.0.1 }'), 'gateway needs a fixed address'],
+]
+
+// biome-ignore format: one row each
+const references: Row[] = [
+  [spec('images: { debian: { builtin: tiny } }\nguests: { web: { image: ▲debain } }'), 'there is no image debain: did you mean debian?'],
+  [spec('guests: { web: { image: ▲constructor } }'), 'there is no image constructor'],
+  [pool('host: ▲hv9'), 'there is no host hv9'],
+  [servers('{ guests: ▲wbe, port: 80 }'), 'there is no guest pool wbe: did you mean web?'],
+  [servers('{ guests: ▲web-1, port: 80 }'), 'web-1 is one guest: expected the name of a pool'],
+  [directors('hosts: [▲hv2]'), 'there is no host hv2: did you mean hv1?'],
+  [directors('hosts: ▲[]'), 'directors need a host'],
+  [spec('guests:\n  web: { image: tiny, count: 3 }\n  ▲web-2: { image: tiny }'), 'two guests would be called web-2'],
+  [spec('services:\n  a: { address: 10.0.0.1:80, servers: [], fallback: 10.0.0.2:80 }\n  b: { address: ▲10.0.0.1:80, servers: [], fallback: 10.0.0.2:80 }'), "tcp 10.0.0.1:80 is another service's address already: line 3"],
+  [spec('services:\n  a: { address: "[fd00::1]:80", servers: [], fallback: 10.0.0.2:80 }\n  b: { address: ▲"[FD00:0::1]:80", servers: [], fallback: 10.0.0.2:80 }'), "tcp [fd00::1]:80 is another service's address already"],
+  [servers('{ address: 10.0.0.9:80 }, { address: ▲10.0.0.9:80 }'), '10.0.0.9:80 is a server of www already'],
+  [servers('{ guests: web, port: 80 }, { guests: ▲web, port: 80 }'), 'web port 80 is a server of www already'],
+  [servers('{ address: ▲10.0.0.1:80 }'), 'the server is www itself'],
+  [spec('services: { www: { address: 10.0.0.1:80, servers: [], fallback: ▲10.0.0.1:80 } }'), 'the fallback is the service itself'],
+  [pool('network: ▲dhcp'), 'this network needs a bridge, and the host local names none'],
+  [spec('hosts: { hv1: {} }\nguests: { web: { image: tiny, network: ▲{ address: 10.0.0.5/24 } } }'), 'the host hv1 names none'],
+  [pool('count: 2, network: { bridge: br0, ▲addresses: [10.0.0.5/24] }'), 'web has 2 guests and 1 addresses'],
+  [pool('count: 2, network: { bridge: br0, addresses: [10.0.0.5/24, ▲10.0.0.5/24] }'), '10.0.0.5 is taken: first in line 3'],
+  [pool('network: { bridge: br0, address: 10.0.0.5/24, gateway: ▲10.0.1.1 }'), 'the gateway 10.0.1.1 is not in the network of 10.0.0.5/24'],
+  [spec('guests: { web: { image: tiny, network: { bridge: br0, address: 10.0.0.1/24 } } }\nservices: { www: { address: ▲10.0.0.1:80, servers: [], fallback: 10.0.0.2:80 } }'), "10.0.0.1 is a guest's own address"],
+  [spec('hosts:\n  hv1: {}\n  ▲hv2: {}'), 'hv2 is the same machine as hv1'],
+]
+
+// biome-ignore format: one row each
+const notYet: Row[] = [
+  [host('ssh: ▲root@hv1'), 'hosts over SSH are not available in this version'],
+  [host('hypervisor: ▲xen'), 'hypervisor xen is not available in this version'],
+  [host('hypervisor: ▲libvirt'), 'hypervisor libvirt is not available in this version'],
+  [host('storage: { lvm: ▲vg0 }'), 'storage on LVM is not available in this version'],
+  [image('disk: ./x, cloud-init: ▲{ user: admin }'), 'cloud-init is not available in this version'],
+  [pool('swap: ▲1000M'), 'swap is not available in this version'],
+  [service('protocol: ▲sctp'), 'protocol sctp is not available in this version'],
+  [directors('engine: ▲ebpf'), 'engine ebpf is not available in this version'],
+  [directors('engine: ▲ipvs'), 'engine ipvs is not available in this version'],
+  [directors('vrrp: ▲{ interface: eth0 }'), 'VRRP between directors is not available in this version'],
+  [directors('sync: ▲{ interface: eth0 }'), 'connection synchronisation is not available in this version'],
+  [spec('hosts: { a: { hypervisor: fake }, b: { hypervisor: fake } }\ndirectors: { hosts: [a, ▲b] }'), 'more than one director is not available'],
+]
+
+// biome-ignore format: one row each
+const variables: Row[] = [
+  ['name: ▲${NOPE}\n', 'the environment has no variable NOPE'],
+  [pool('memory: ▲${NOPE}'), 'the environment has no variable NOPE'],
+  [pool('memory: ▲${MEMORY}x'), 'found 256Mx'],
+  ['name: ▲${1X}\n', 'this ${ does not begin a variable'],
+  ['name: ▲${SHOP\n', 'this ${ does not begin a variable'],
+  [pool('count: ▲${SHOP}'), 'count: expected a whole number from 0 to 100000, found shop'],
+  [pool('count: ▲"${THREE}"'), 'found the text "3"'],
+  ['name: shop\ninclude: ▲missing.yaml\n', 'cannot read the included file missing.yaml'],
+  ['name: shop\ninclude: [▲~/x.yaml]\n', 'cannot tell where ~/x.yaml is'],
+  ['name: shop\nimages: { web: { disk: ▲~/x.qcow2 } }\n', 'cannot tell where ~/x.qcow2 is'],
+]
+
+// biome-ignore format: one row each
+const many: Row[] = [
+  [
+    'name: ▲my shop\nguests:\n  web: { image: ▲nope, memory: ▲1, ▲cpuz: 2 }\nservices:\n  ▲www:\n    scheduler: ▲wlcc\n    servers: [{ guests: ▲wbe, port: ▲0 }]\n    check: { http: ▲x, every: ▲5 }\n▲zzz: 1\n',
+    'name: expected', 'no image nope', 'found 1 without a unit', 'unknown key cpuz', 'has no address', 'unknown scheduler wlcc',
+    'no guest pool wbe', 'port: expected', 'http: expected', 'found 5 without a unit', 'unknown key zzz',
+  ],
+]
+
+const environment = { SHOP: 'shop', MEMORY: '256M', THREE: '3', EMPTY: '' }
+
+/** The text without its marks, and the places where they stood. */
+function unmark(marked: string): { text: string; places: string[] } {
+  const parts = marked.split('▲')
+  const places = parts.slice(1).map((_, index) => {
+    const before = parts.slice(0, index + 1).join('')
+    return `${before.split('\n').length}:${before.length - before.lastIndexOf('\n')}`
+  })
+  return { text: parts.join(''), places }
+}
+
+const tables = {
+  syntax,
+  keys,
+  missing,
+  names,
+  shapes,
+  sizes,
+  numbers,
+  addresses,
+  words,
+  combinations,
+  references,
+  notYet,
+  variables,
+  many,
+}
+
+describe.each(Object.entries(tables))('malformed specs: %s', (_, rows) => {
+  test.each(rows.map(([text, ...fragments]) => ({ text, fragments, name: JSON.stringify(text.slice(0, 200)) })))(
+    '$name is refused at its place',
+    ({ text: marked, fragments }) => {
+      const { text, places } = unmark(marked)
+      const { spec, diagnostics } = parseSpec({ file: 'baton.yaml', text, environment, readInclude: () => undefined })
+      expect(diagnostics.map(({ line, column }) => `${line}:${column}`).join(' '), JSON.stringify(diagnostics)).toBe(
+        places.join(' '),
+      )
+      expect(diagnostics.map(({ file }) => file)).toEqual(places.map(() => 'baton.yaml'))
+      for (const [index, fragment] of fragments.entries()) expect(diagnostics[index]?.message).toContain(fragment)
+      expect(fragments).toHaveLength(places.length)
+      expect(diagnostics.every(({ severity }) => severity === 'error')).toBe(true)
+      expect(spec).toBeUndefined()
+    },
+  )
+})
+
+test('there are at least a hundred malformed specs', () => {
+  expect(Object.values(tables).flat().length).toBeGreaterThanOrEqual(100)
+})
