@@ -164,21 +164,19 @@ describe('up and down on pretended hosts', () => {
   test('a guest that somebody else made is in the way, and is left alone', async () => {
     const spec = buildSpec()
     await using world = buildSites(spec)
-    await world.sites
-      .get('local')
-      ?.hypervisor.define(
-        {
-          name: 'web-1',
-          memoryBytes: mebibyte,
-          vcpus: 1,
-          image: 'x',
-          boot: { kind: 'kernel', kernel: '/k', cmdline: '' },
-          disks: [],
-          network: { kind: 'user', forwards: [] },
-          autostart: false,
-        },
-        within(),
-      )
+    await world.sites.get('local')?.hypervisor.define(
+      {
+        name: 'web-1',
+        memoryBytes: mebibyte,
+        vcpus: 1,
+        image: 'x',
+        boot: { kind: 'kernel', kernel: '/k', cmdline: '' },
+        disks: [],
+        network: { kind: 'user', forwards: [] },
+        autostart: false,
+      },
+      within(),
+    )
     await expect(makePlan(spec, world.sites, 'up', within())).rejects.toMatchObject({
       code: 'already-exists',
       message: expect.stringContaining('web-1 on local was made by hand') as string,

@@ -2,7 +2,7 @@
 import { describeError, InfraError, isInfraError } from '../errors.ts'
 import type { Observed, ObservedDirector, ObservedHost } from './plan/plan.ts'
 import { imageSpecOf, wantedGuests } from './plan/wanted.ts'
-import type { Site } from './site.ts'
+import type { DirectorAccess, Site } from './site.ts'
 import type { ClusterSpec } from './spec/model.ts'
 
 type CallOptions = { readonly signal: AbortSignal }
@@ -11,40 +11,45 @@ type CallOptions = { readonly signal: AbortSignal }
 const concurrency = 32
 /** How long one host may take to answer. */
 const hostMs = 30_000
+/** How long an image's files may take to be looked at: a large disk is read whole, once. */
+const imageMs = 600_000
 
 /**
- * @throws InfraError naming every host that could not be asked: a plan made without them would be wrong. A director
- * that does not run is an answer, not an error.
+ * What the hosts have now, all asked side by side. A director that does not run is an answer, not an error.
+ * @throws InfraError naming every host that could not be asked: a plan made without them would be wrong.
  */
 export async function observe(
   spec: ClusterSpec,
   sites: ReadonlyMap<string, Site>,
   { signal }: CallOptions,
 ): Promise<Observed> {
-  const all = [...sites.values()]
-  const hosts = new Map<string, ObservedHost>()
-  const failures: { readonly site: string; readonly error: unknown }[] = []
-  for (let at = 0; at < all.length; at += concurrency)
-    await Promise.all(
-      all.slice(at, at + concurrency).map(async (site) => {
-        try {
-          hosts.set(
-            site.name,
-            await observeSite(spec.name, site, AbortSignal.any([signal, AbortSignal.timeout(hostMs)])),
-          )
-        } catch (error) {
-          failures.push({ site: site.name, error })
-        }
-      }),
-    )
-  if (failures.length > 0) throw couldNotAsk(failures)
-  const inOrder = new Map(
-    all.flatMap(({ name }) => [[name, hosts.get(name) ?? { guests: [], director: undefined }] as const]),
-  )
-  return { hosts: inOrder, ...(await observeImages(spec, sites, signal)) }
+  const owners = directorOwners(spec, sites)
+  const ask = async (site: Site): Promise<readonly [string, ObservedHost]> => {
+    const soon = AbortSignal.any([signal, AbortSignal.timeout(hostMs)])
+    return [site.name, await observeSite(spec.name, site, owners.get(site.director) ?? site.name, soon)]
+  }
+  const hosts = await askAll([...sites.values()], (site) => site.name, ask)
+  return { hosts: new Map(hosts), ...(await observeImages(spec, sites, signal)) }
 }
 
-async function observeSite(cluster: string, site: Site, signal: AbortSignal): Promise<ObservedHost> {
+/** A machine has one director, however many hosts of the spec it is: the first that is to direct stands for it. */
+function directorOwners(spec: ClusterSpec, sites: ReadonlyMap<string, Site>): ReadonlyMap<DirectorAccess, string> {
+  const owners = new Map<DirectorAccess, string>()
+  for (const name of [...spec.directors.hosts, ...sites.keys()]) {
+    const director = sites.get(name)?.director
+    if (director !== undefined && !owners.has(director)) owners.set(director, name)
+  }
+  return owners
+}
+
+async function observeSite(
+  cluster: string,
+  site: Site,
+  directorOwner: string,
+  signal: AbortSignal,
+): Promise<ObservedHost> {
+  if (directorOwner !== site.name)
+    return { guests: await site.hypervisor.list({ signal }), director: undefined, sharesDirectorOf: directorOwner }
   const [guests, director] = await Promise.all([
     site.hypervisor.list({ signal }),
     observeDirector(cluster, site, signal),
@@ -58,11 +63,13 @@ async function observeDirector(
   signal: AbortSignal,
 ): Promise<ObservedDirector | undefined> {
   try {
-    const status = await site.director.control.status({ signal })
+    const { engine, clusters, services } = await site.director.control.status({ signal })
     return {
-      engine: status.engine,
-      services: status.clusters.find((mine) => mine.cluster === cluster),
-      otherClusters: status.clusters.filter((other) => other.cluster !== cluster).length,
+      engine,
+      services: clusters.find((mine) => mine.cluster === cluster),
+      servesOthers:
+        clusters.some((other) => other.cluster !== cluster) ||
+        services.some((service) => service.cluster === undefined),
     }
   } catch (error) {
     if (isInfraError(error, 'not-found')) return undefined
@@ -70,34 +77,72 @@ async function observeDirector(
   }
 }
 
-/** Images are looked at where guests need them. */
+/** An image's digest is asked for once, where a guest needs it first; whether it is built, on every host that needs it. */
 async function observeImages(
   spec: ClusterSpec,
   sites: ReadonlyMap<string, Site>,
   signal: AbortSignal,
 ): Promise<Pick<Observed, 'digests' | 'built'>> {
-  const digests = new Map<string, string>()
-  const built = new Set<string>()
-  const asked = new Set<string>()
+  const needed = new Map<string, { readonly site: Site; readonly image: string }>()
   for (const { host, guest } of wantedGuests(spec).values()) {
     const site = sites.get(host)
-    if (site === undefined || asked.has(`${host}/${guest.image}`)) continue
-    asked.add(`${host}/${guest.image}`)
-    const digest = digests.get(guest.image) ?? (await site.images.digest(imageSpecOf(spec, guest.image), { signal }))
-    digests.set(guest.image, digest)
-    if ((await site.images.find(digest, { signal })) !== undefined) built.add(`${host}/${digest}`)
+    if (site !== undefined) needed.set(`${host}/${guest.image}`, { site, image: guest.image })
   }
-  return { digests, built }
+  const soon = (): AbortSignal => AbortSignal.any([signal, AbortSignal.timeout(imageMs)])
+  const first = new Map([...needed.values()].reverse().map(({ site, image }) => [image, site] as const))
+  const digests = new Map(
+    await askAll(
+      [...first],
+      ([, site]) => site.name,
+      async ([image, site]) => [image, await site.images.digest(imageSpecOf(spec, image), { signal: soon() })] as const,
+    ),
+  )
+  const built = await askAll(
+    [...needed.values()],
+    ({ site }) => site.name,
+    async ({ site, image }) => {
+      const digest = digests.get(image) ?? ''
+      const found = await site.images.find(digest, { signal: soon() })
+      return found === undefined ? [] : [`${site.name}/${digest}`]
+    },
+  )
+  return { digests, built: new Set(built.flat()) }
 }
 
-function couldNotAsk(failures: readonly { readonly site: string; readonly error: unknown }[]): InfraError {
+/** All answers in the order of the things; @throws InfraError with every failure, each with its host. */
+async function askAll<T, R>(
+  things: readonly T[],
+  hostOf: (thing: T) => string,
+  ask: (thing: T) => Promise<R>,
+): Promise<R[]> {
+  const answers = new Map<number, R>()
+  const failures: Failure[] = []
+  let next = 0
+  const worker = async (): Promise<void> => {
+    for (let at = next++; at < things.length; at = next++) {
+      const thing = things[at] as T
+      try {
+        answers.set(at, await ask(thing))
+      } catch (error) {
+        failures.push({ host: hostOf(thing), error })
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(concurrency, things.length) }, worker))
+  if (failures.length > 0) throw couldNotAsk(failures)
+  return [...answers].sort(([a], [b]) => a - b).map(([, answer]) => answer)
+}
+
+type Failure = { readonly host: string; readonly error: unknown }
+
+function couldNotAsk(failures: readonly Failure[]): InfraError {
   const [first] = failures
-  const words = failures.map(({ site, error }) => `${site}: ${describeError(error)}`).join('; ')
+  const words = failures.map(({ host, error }) => `${host}: ${describeError(error)}`).join('; ')
   const known = isInfraError(first?.error) ? first.error : undefined
   return new InfraError(known?.code ?? 'failed', `could not ask ${words}`, {
-    subject: first?.site ?? '',
+    subject: first?.host ?? '',
     cause: first?.error,
-    retryable: true,
+    retryable: known?.retryable ?? false,
     ...(known?.hint === undefined ? {} : { hint: known.hint }),
   })
 }

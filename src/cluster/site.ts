@@ -3,7 +3,9 @@ import { directorClient } from '../api/client.ts'
 import { launchDirector, stopDirector } from '../api/launch.ts'
 import type { DirectorControl } from '../director/control.ts'
 import type { EngineName } from '../engines/engine.ts'
+import { InfraError } from '../errors.ts'
 import type { Hypervisor } from '../guests/hypervisor.ts'
+import { pretendedImages } from '../guests/images/pretended.ts'
 import { type ImageStore, imageStore } from '../guests/images/store.ts'
 import { openHypervisor } from '../guests/open.ts'
 import type { Directories, Host } from '../hosts/host.ts'
@@ -33,22 +35,43 @@ export function thisProgram(): readonly string[] {
   return [process.execPath, ...process.execArgv, process.argv[1] ?? 'baton']
 }
 
+/** Hosts of one machine share its director. @throws InfraError `unsupported` or `invalid` for hosts that cannot be had. */
 export function openSites(
   spec: Pick<ClusterSpec, 'hosts'>,
   program: readonly string[] = thisProgram(),
 ): ReadonlyMap<string, Site> {
-  return new Map(Object.entries(spec.hosts).map(([name, host]) => [name, openSite(name, host, program)]))
+  const director = directorAccess(localHost(), program)
+  const places = new Map<string, string>()
+  return new Map(
+    Object.entries(spec.hosts).map(([name, host]) => {
+      const site = openSite(name, host, director)
+      const place = `${host.hypervisor} ${site.host.directories.state}`
+      const other = places.get(place)
+      if (other !== undefined)
+        throw new InfraError('invalid', `hosts ${other} and ${name} are the same ${host.hypervisor} on this machine`, {
+          subject: name,
+          hint: 'leave one of them out',
+        })
+      places.set(place, name)
+      return [name, site]
+    }),
+  )
 }
 
-function openSite(name: string, spec: HostSpec, program: readonly string[]): Site {
-  const machine = localHost({ name })
-  const host = spec.hypervisor === 'fake' ? pretendedHost(name) : machine
+function openSite(name: string, spec: HostSpec, director: DirectorAccess): Site {
+  if (spec.ssh !== undefined)
+    throw new InfraError('unsupported', `host ${name}: other machines cannot be reached yet`, {
+      subject: name,
+      hint: 'leave `ssh` out: guests run on this machine then',
+    })
+  const isPretended = spec.hypervisor === 'fake'
+  const host = isPretended ? pretendedHost(name) : localHost({ name })
   return {
     name,
     host,
     hypervisor: openHypervisor(spec.hypervisor, host),
-    images: imageStore(host),
-    director: directorAccess(machine, program),
+    images: isPretended ? pretendedImages() : imageStore(host),
+    director,
   }
 }
 

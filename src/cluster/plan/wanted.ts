@@ -104,6 +104,26 @@ export function wantedServices(
   }
 }
 
+/** The servers that the spec wants of its guests and that are not in the resolved services: nobody knows where they are. */
+export function unreachedServers(
+  spec: ClusterSpec,
+  resolved: ClusterServices,
+): { readonly service: string; readonly guest: string; readonly port: number }[] {
+  const found = resolved.services.map(
+    ({ name, servers }) => [name, new Set(servers.map(({ guest, guestPort }) => `${guest} ${guestPort}`))] as const,
+  )
+  const known = new Map(found)
+  return Object.values(spec.services).flatMap(({ name: service, servers }) =>
+    servers.flatMap((server) => {
+      const pool = server.kind === 'guests' ? spec.guests[server.guests] : undefined
+      if (server.kind !== 'guests' || pool === undefined) return []
+      return guestNames(pool)
+        .filter((guest) => known.get(service)?.has(`${guest} ${server.port}`) !== true)
+        .map((guest) => ({ service, guest, port: server.port }))
+    }),
+  )
+}
+
 type Resolve = (guest: string, protocol: Protocol, port: number) => Endpoint | undefined
 
 function wantedService(spec: ClusterSpec, wanted: ServiceSpec, resolve: Resolve): WantedService {

@@ -1,0 +1,78 @@
+/** The steps that bring the directors and a cluster's services to what is wanted. Pure. */
+import type { ClusterSpec } from '../spec/model.ts'
+import { serviceReasons } from './changes.ts'
+import { type GuestSteps, markedGuests } from './guest-steps.ts'
+import type { Observed, ObservedDirector } from './plan.ts'
+import type { StepBuilder } from './steps.ts'
+import { unreachedServers, type WantedGuest, wantedServices } from './wanted.ts'
+
+export function planServices(
+  spec: ClusterSpec,
+  observed: Observed,
+  wanted: ReadonlyMap<string, WantedGuest>,
+  guests: GuestSteps,
+  builder: StepBuilder,
+): void {
+  const states = new Map(
+    [...markedGuests(spec.name, observed).values()].flatMap(({ host, state }) => {
+      const { name } = state.definition
+      return wanted.get(name)?.host === host ? [[name, state] as const] : []
+    }),
+  )
+  const directing = new Set(Object.keys(spec.services).length === 0 ? [] : directorHosts(spec, observed))
+  for (const [host, { director, sharesDirectorOf }] of observed.hosts) {
+    if (sharesDirectorOf !== undefined) continue
+    if (!directing.has(host)) {
+      planLeave(host, director, guests, builder)
+      continue
+    }
+    const needs = directorStep(spec, host, director, builder)
+    const resolved = wantedServices(spec, states, director?.services)
+    const reasons = serviceReasons(director?.services, resolved)
+    for (const { service, guest, port } of unreachedServers(spec, resolved))
+      if (states.get(guest)?.state === 'running')
+        reasons.push(`${service}: server ${guest}:${port} is not reached anywhere yet`)
+    // A guest that starts may be reached elsewhere: the services are looked at again when it runs.
+    if (reasons.length === 0 && guests.moving.length > 0) reasons.push('its guests change')
+    if (reasons.length === 0) continue
+    const applied = builder.add({ kind: 'services.apply', host }, host, reasons.join('; '), {
+      needs,
+      after: guests.all,
+    })
+    if (Object.values(spec.services).some(({ check }) => check !== undefined))
+      builder.add({ kind: 'services.wait', host }, host, 'until the servers are healthy', { needs: [applied] })
+  }
+}
+
+/** The hosts that stand for the machines on which the spec wants a director. */
+function directorHosts(spec: ClusterSpec, observed: Observed): string[] {
+  return spec.directors.hosts.map((host) => observed.hosts.get(host)?.sharesDirectorOf ?? host)
+}
+
+function directorStep(
+  { directors: { engine } }: ClusterSpec,
+  host: string,
+  director: ObservedDirector | undefined,
+  builder: StepBuilder,
+): string[] {
+  if (director === undefined) return [builder.add({ kind: 'director.start', host, engine }, host, 'none runs')]
+  if (engine === 'auto' || director.engine === engine) return []
+  const reason = `engine changes from ${director.engine} to ${engine}`
+  return [builder.add({ kind: 'director.start', host, engine }, host, reason)]
+}
+
+/** A director that serves nothing any more is stopped, also when the run that took its services away did not get there. */
+function planLeave(
+  host: string,
+  director: ObservedDirector | undefined,
+  guests: GuestSteps,
+  builder: StepBuilder,
+): void {
+  if (director === undefined) return
+  const needs =
+    director.services === undefined
+      ? []
+      : [builder.add({ kind: 'services.remove', host }, host, 'no service is wanted here', { after: guests.all })]
+  if (!director.servesOthers)
+    builder.add({ kind: 'director.stop', host }, host, 'it has nothing to serve', { needs, after: guests.all })
+}
