@@ -1,5 +1,6 @@
 /** Whether guests run on the CPU itself: a /dev/kvm that exists can still be unusable, so a guest is run to see. */
 import { randomUUID } from 'node:crypto'
+import { within } from '../../deadline.ts'
 import { InfraError, isInfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
 
@@ -72,7 +73,7 @@ async function probe(
 async function runProbe(host: Host, sector: string, probeMs: number, signal: AbortSignal): Promise<string> {
   try {
     const result = await host.run(probeArguments(sector), {
-      signal: AbortSignal.any([signal, AbortSignal.timeout(probeMs)]),
+      signal: within(signal, probeMs),
     })
     if (result.code === bootedCode) return ''
     return `failed: ${result.stderr.trim().split('\n')[0] || `exit code ${result.code}`}`

@@ -3,6 +3,7 @@
  * QEMU writes, input goes into a FIFO that QEMU reads. Nobody holds the line, so nobody is ever told `busy`.
  */
 import { Duplex } from 'node:stream'
+import { within } from '../../deadline.ts'
 import { InfraError, isInfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
 import type { CallOptions } from '../hypervisor.ts'
@@ -77,7 +78,7 @@ function follower(
 }
 
 async function send(host: Host, paths: GuestPaths, input: Uint8Array, closed: AbortSignal): Promise<void> {
-  const signal = AbortSignal.any([closed, AbortSignal.timeout(inputMs)])
+  const signal = within(closed, inputMs)
   try {
     const result = await host.run(['sh', '-c', inputScript, 'sh', paths.consoleInput], { signal, input })
     if (result.code === 0) return

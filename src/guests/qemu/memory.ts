@@ -45,9 +45,13 @@ type Execute = (command: string, args?: Readonly<Record<string, unknown>>) => Pr
 /** A save that was killed in the middle may still be under way, or have ended without anyone to take its file. */
 async function settle(execute: Execute, name: string, options: CallOptions): Promise<void> {
   const { status } = (await execute('query-migrate')) as Migration
-  if (over.has(status)) return
-  await execute('migrate_cancel')
-  await untilOver(execute, name, options)
+  if (!over.has(status)) {
+    await execute('migrate_cancel')
+    await untilOver(execute, name, options)
+  }
+  // QEMU saves no guest a second time before it has executed.
+  const machine = (await execute('query-status')) as { readonly status: string }
+  if (machine.status === 'postmigrate') await execute('cont')
 }
 
 async function untilOver(execute: Execute, name: string, { signal }: CallOptions): Promise<Migration> {

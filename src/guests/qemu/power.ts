@@ -1,5 +1,6 @@
 /** Powering off: the guest is asked and may take its time, so these wait without the guest's lock. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { anySignal } from '../../deadline.ts'
 import { isInfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
 import type { CallOptions } from '../hypervisor.ts'
@@ -26,7 +27,7 @@ export async function untilPoweredOff(host: Host, guest: Known, options: CallOpt
   const { paths, pid, definition } = guest
   if (pid === undefined) return
   const done = new AbortController()
-  const signal = AbortSignal.any([done.signal, options.signal])
+  const signal = anySignal(done.signal, options.signal)
   const pressing = (async () => {
     for (;;) {
       await sleep(powerButtonMs, undefined, { signal })

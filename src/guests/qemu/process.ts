@@ -1,5 +1,6 @@
 /** The QEMU process of a guest: is it ours, what does it use, how does it end. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { within } from '../../deadline.ts'
 import { InfraError, isInfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
 import { abortError } from '../../hosts/local/failures.ts'
@@ -69,14 +70,13 @@ export async function endProcess(host: Host, name: string, paths: GuestPaths, op
 
 async function endOne(host: Host, pid: number, name: string, paths: GuestPaths, { signal }: Signalled): Promise<void> {
   const what = `end ${name}`
-  const within = (ms: number): AbortSignal => AbortSignal.any([signal, AbortSignal.timeout(ms)])
   await host.signal(pid, 'SIGTERM', { signal })
   try {
-    await untilGone(host, pid, paths, { signal: within(graceMs), what })
+    await untilGone(host, pid, paths, { signal: within(signal, graceMs), what })
   } catch (error) {
     if (signal.aborted || !isInfraError(error, 'timeout')) throw error
     await host.signal(pid, 'SIGKILL', { signal })
-    await untilGone(host, pid, paths, { signal: within(10_000), what })
+    await untilGone(host, pid, paths, { signal: within(signal, 10_000), what })
   }
 }
 

@@ -148,8 +148,8 @@ async function defineGuest(host: Host, definition: GuestDefinition, options: Cal
       else await host.writeFile(paths.definition, JSON.stringify(before), sweep)
       throw error
     }
-    if (typeof (await findProcess(host, paths, options)) === 'number')
-      await takeUpForwards(host, paths, definition, options)
+    const { state } = await knownGuest(host, definition.name, options)
+    if (state === 'running' || state === 'paused') await takeUpForwards(host, paths, definition, options)
   })
 }
 

@@ -1,6 +1,7 @@
 /** A conversation with one QEMU over its control socket. Connect, ask, close: the socket serves one client at a time. */
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { within } from '../../deadline.ts'
 import { InfraError, isInfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
 import { abortError } from '../../hosts/local/failures.ts'
@@ -31,7 +32,7 @@ export async function withQmp<T>(
   { signal, patienceMs = defaultPatienceMs }: QmpOptions,
   use: (qmp: Qmp) => Promise<T>,
 ): Promise<T> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)])
+  const limit = within(signal, patienceMs)
   const stream = await connectInTurn(host, path, limit)
   const conversation = converse(stream, path, limit)
   try {

@@ -1,4 +1,5 @@
 /** Guest disks in a directory: qcow2 overlays that hold only what the guest changed. */
+import { randomUUID } from 'node:crypto'
 import { basename, dirname } from 'node:path'
 import { InfraError, isInfraError } from '../../errors.ts'
 import type { Host, RunResult } from '../../hosts/host.ts'
@@ -8,13 +9,16 @@ type Signalled = { readonly signal: AbortSignal }
 
 /**
  * Makes the disk unless it is there: an existing one holds the guest's data and is never made anew. A kill in the middle
- * leaves a `.partial`, which the next call replaces. @throws InfraError `invalid` for a disk smaller than its base.
+ * leaves a `.partial` file, which the next call removes. @throws InfraError `invalid` for a disk smaller than its base.
  */
 export async function ensureDisk(host: Host, path: string, disk: GuestDisk, options: Signalled): Promise<void> {
-  if ((await host.list(dirname(path), options))?.includes(basename(path)) === true) return
+  const directory = dirname(path)
+  const files = (await host.list(directory, options)) ?? []
+  if (files.includes(basename(path))) return
   await checkSize(host, path, disk, options)
-  const partial = `${path}.partial`
-  await host.remove(partial, options)
+  for (const file of files) if (file.startsWith(basename(path))) await host.remove(`${directory}/${file}`, options)
+  // Its own name each time: the qemu-img of a killed command may still be at work on the last one.
+  const partial = `${path}.${randomUUID()}.partial`
   const base = disk.base === undefined ? [] : ['-b', disk.base.path, '-F', disk.base.format]
   const size = disk.sizeBytes === undefined ? [] : [String(disk.sizeBytes)]
   await qemuImg(host, ['create', '-q', '-f', 'qcow2', ...base, partial, ...size], path, options)
