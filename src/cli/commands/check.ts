@@ -4,12 +4,9 @@ import { type Diagnostic, formatDiagnostic } from '../../cluster/spec/diagnostic
 import { runAction } from '../action.ts'
 import { within } from '../deadline.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
-import { checkMachine } from '../local/machine-check.ts'
+import { checkMachine, machineMs } from '../local/machine-check.ts'
 import { hasErrors, readSpec } from '../local/spec-file.ts'
 import { type CheckJson, checkView } from '../views/check.ts'
-
-/** The first time, a guest is run to see what this machine can do. */
-const machineMs = 60_000
 
 export function register(program: Command): void {
   program

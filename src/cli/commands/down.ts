@@ -12,7 +12,7 @@ export function register(program: Command): void {
     .action((file: string | undefined, options: { readonly json?: true }) =>
       runAction(async (context) => {
         const asJson = options.json === true
-        const done = await converge({ direction: 'down', file, asJson, guard: () => undefined }, context)
+        const done = await converge({ direction: 'down', file, asJson, guard: async () => undefined }, context)
         if (typeof done === 'number') return done
         const { plan, spec, result } = done
         const { name } = spec

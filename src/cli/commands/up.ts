@@ -2,12 +2,15 @@
 import type { Command } from 'commander'
 import { exceeds } from '../../cluster/plan/blast-radius.ts'
 import type { Plan } from '../../cluster/plan/plan.ts'
+import { formatDiagnostic } from '../../cluster/spec/diagnostic.ts'
 import { type Context, runAction } from '../action.ts'
 import { askMs, within } from '../deadline.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
-import { type Converged, converge } from '../local/converge-command.ts'
+import { type Converged, type ConvergeRequest, converge } from '../local/converge-command.ts'
 import { openMachine } from '../local/machine.ts'
+import { checkMachine, machineMs } from '../local/machine-check.ts'
 import { readStatus } from '../local/read-status.ts'
+import { hasErrors, type LoadedSpec } from '../local/spec-file.ts'
 import { ofCluster } from '../local/status.ts'
 import { outcomeView, whereToOpen } from '../views/outcome.ts'
 import { planJson, planView } from '../views/plan.ts'
@@ -24,7 +27,8 @@ export function register(program: Command): void {
     .action((file: string | undefined, options: Options) =>
       runAction(async (context) => {
         const asJson = options.json === true
-        const guard = (plan: Plan): ExitCode | undefined => guardBlast(plan, options, context)
+        const guard: ConvergeRequest['guard'] = async (plan, loaded) =>
+          guardBlast(plan, options, context) ?? (await guardMachine(loaded, context))
         const done = await converge({ direction: 'up', file, asJson, guard }, context)
         if (typeof done === 'number') return done
         await sayOutcome(done, asJson, context)
@@ -42,6 +46,13 @@ function guardBlast(plan: Plan, { yes, json }: Options, { output }: Context): Ex
   return exitCodes.needsYes
 }
 
+/** What this machine cannot carry is said before anything is begun. */
+async function guardMachine(loaded: LoadedSpec, { signal, output }: Context): Promise<ExitCode | undefined> {
+  const found = await checkMachine(loaded, loaded.spec, { signal: within(signal, machineMs) })
+  output.note(found.map(formatDiagnostic))
+  return hasErrors(found) ? exitCodes.failed : undefined
+}
+
 async function sayOutcome({ file, spec, plan }: Converged, asJson: boolean, context: Context): Promise<void> {
   await using machine = await openMachine({ signal: within(context.signal, askMs) })
   const status = await readStatus(machine, { signal: within(context.signal, askMs) })
@@ -49,7 +60,7 @@ async function sayOutcome({ file, spec, plan }: Converged, asJson: boolean, cont
     cluster: spec.name,
     file,
     changes: plan.steps.length,
-    open: whereToOpen(spec.services),
+    open: whereToOpen(spec),
     status: ofCluster(status, spec.name),
   }
   if (asJson) context.output.json({ event: 'ended', ...outcome }, 'line')

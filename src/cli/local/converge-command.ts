@@ -11,7 +11,7 @@ import type { Context } from '../action.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { errorJson, openRunView } from '../progress/show.ts'
 import { count } from '../views/units.ts'
-import { loadSpec } from './spec-file.ts'
+import { type LoadedSpec, loadSpec } from './spec-file.ts'
 
 export type Converged = {
   readonly file: string
@@ -25,7 +25,7 @@ export type ConvergeRequest = {
   readonly file: string | undefined
   readonly asJson: boolean
   /** Looks at the plan before anything is changed; a code ends the command with it. */
-  readonly guard: (plan: Plan) => ExitCode | undefined
+  readonly guard: (plan: Plan, file: LoadedSpec) => Promise<ExitCode | undefined>
 }
 
 /** The exit code when the command ends here, with everything said; otherwise what was done. */
@@ -39,7 +39,7 @@ export async function converge(request: ConvergeRequest, context: Context): Prom
   await using _lock = await lockCluster(localHost(), spec.name, { signal, onWait })
   const sites = openSites(spec)
   const plan = await makePlan(spec, sites, direction, { signal })
-  const refusal = guard(plan)
+  const refusal = plan.steps.length === 0 ? undefined : await guard(plan, loaded)
   if (refusal !== undefined) return refusal
   if (plan.steps.length > 0 && !asJson) output.print([`${spec.name}: ${count(plan.steps.length, 'step')}`])
   const result = await runShown(plan, spec, sites, request, context)

@@ -12,6 +12,9 @@ import { localHost } from '../../hosts/local/local.ts'
 import { formatEndpoint } from '../../lvs/service.ts'
 import { whyNotFree } from './free-address.ts'
 
+/** The first time, a guest is run to see what this machine can do. */
+export const machineMs = 60_000
+
 type CallOptions = { readonly signal: AbortSignal }
 
 export async function checkMachine(

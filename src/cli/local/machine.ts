@@ -90,7 +90,8 @@ export async function announceReach(
   const { name } = guest.definition
   const now = (await hypervisor.list(options)).find(({ definition }) => definition.name === name)
   if (now === undefined || now.reach.length === 0) return
-  await machine.director.moveGuest(name, now.reach, options).catch((error: unknown) => {
+  const reach = now.reach.map(({ guestPort, address, port }) => ({ guestPort, address, port }))
+  await machine.director.moveGuest(name, reach, options).catch((error: unknown) => {
     if (!isInfraError(error, 'not-found')) throw error
   })
 }

@@ -31,11 +31,13 @@ export function readSpec(named: string | undefined): SpecFile {
   }
 }
 
+export type LoadedSpec = SpecFile & { readonly spec: ClusterSpec }
+
 /** The spec, or undefined when it has errors. Errors and warnings are said either way. */
-export function loadSpec(named: string | undefined, output: Output): { file: string; spec: ClusterSpec } | undefined {
-  const { file, spec, diagnostics } = readSpec(named)
-  output.note(diagnostics.map(formatDiagnostic))
-  return spec === undefined || hasErrors(diagnostics) ? undefined : { file, spec }
+export function loadSpec(named: string | undefined, output: Output): LoadedSpec | undefined {
+  const read = readSpec(named)
+  output.note(read.diagnostics.map(formatDiagnostic))
+  return read.spec === undefined ? undefined : { ...read, spec: read.spec }
 }
 
 export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {

@@ -28,7 +28,9 @@ export function outcomeView({ cluster, file, changes, open, status }: OutcomeJso
   ]
 }
 
-export function whereToOpen(services: ClusterSpec['services']): OutcomeJson['open'] {
+/** The fake engine listens nowhere. */
+export function whereToOpen({ services, directors }: ClusterSpec): OutcomeJson['open'] {
+  if (directors.engine === 'fake') return []
   return Object.values(services).flatMap(({ name, service: { id }, check }) => {
     if (id.kind !== 'address' || id.protocol !== 'tcp') return []
     const at = reachable(formatEndpoint(id))
