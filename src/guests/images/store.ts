@@ -1,25 +1,35 @@
 /** The image cache of a host: each image built once, under the digest of what it is made from. */
-import { basename } from 'node:path'
 import { InfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
+import { type ImageCache, imageCache, removeTree } from './cache.ts'
 import { buildDebootstrap } from './debootstrap.ts'
 import { imageDigest } from './digest.ts'
 import { buildDisk, buildKernel } from './files.ts'
 import type { BuiltImage, ImageSpec } from './image.ts'
-import type { Recipe } from './recipe.ts'
+import type { Made, Recipe } from './recipe.ts'
 import { buildTiny } from './tiny.ts'
 
 export type CallOptions = { readonly signal: AbortSignal }
 
 export type StoredImage = {
   readonly digest: string
-  /** The name under which it was built first. */
+  /** The name under which it was asked for last. */
   readonly name: string
+  /** All names under which it was asked for, the newest last. */
+  readonly names: readonly string[]
   readonly kind: ImageSpec['kind']
+  /** What it takes on the disk. */
   readonly sizeBytes: number
   readonly builtAt: string
+  /** When it was asked for last, to the hour. */
+  readonly usedAt: string
   /** Guests of this host that boot from it or have their disk over it. */
   readonly usedBy: readonly string[]
+}
+
+export type BuildOptions = CallOptions & {
+  /** Gets one short line at a time. */
+  readonly onProgress?: (text: string) => void
 }
 
 export interface ImageStore {
@@ -29,115 +39,88 @@ export interface ImageStore {
   find(digest: string, options: CallOptions): Promise<BuiltImage | undefined>
   /**
    * Builds it unless it is there. Two builds at once make it once; one that was killed in the middle leaves nothing
-   * that counts.
+   * that counts, and the next build takes its leftovers away.
    */
-  build(
-    name: string,
-    spec: ImageSpec,
-    options: CallOptions & { readonly onProgress?: (text: string) => void },
-  ): Promise<BuiltImage>
+  build(name: string, spec: ImageSpec, options: BuildOptions): Promise<BuiltImage>
   list(options: CallOptions): Promise<readonly StoredImage[]>
-  /** By digest (or its beginning) or name. @throws InfraError `not-found`, or `busy` while guests stand on it. */
+  /** By digest (or at least its first four digits) or name. @throws InfraError `not-found`, or `busy` while guests stand on it. */
   delete(reference: string, options: CallOptions): Promise<readonly StoredImage[]>
 }
 
-/** image.json beside the image's files; paths are names in the same directory, so the cache can move. */
-type ImageRecord = {
-  readonly name: string
-  readonly kind: ImageSpec['kind']
-  readonly builtAt: string
-  readonly image: Omit<BuiltImage, 'digest'>
-}
-
 export function imageStore(host: Host, now: () => Date = () => new Date()): ImageStore {
-  const root = `${host.directories.cache}/images`
-  const find = async (digest: string, { signal }: CallOptions): Promise<BuiltImage | undefined> => {
-    const record = await readRecord(host, `${root}/${digest}`, signal)
-    return record === undefined ? undefined : { digest, ...located(record.image, `${root}/${digest}`) }
-  }
+  const cache = imageCache(host)
   const list = async ({ signal }: CallOptions): Promise<StoredImage[]> => {
-    const names = ((await host.list(root, { signal })) ?? []).filter((name) => /^[0-9a-f]{32}$/.test(name))
     const users = await imageUsers(host, signal)
-    const stored = await Promise.all(
-      names.map(async (digest): Promise<StoredImage[]> => {
-        const record = await readRecord(host, `${root}/${digest}`, signal)
-        if (record === undefined) return []
-        const size = await host.run(['du', '-sk', `${root}/${digest}`], { signal })
-        const { name, kind, builtAt } = record
-        return [
-          {
-            digest,
-            name,
-            kind,
-            builtAt,
-            sizeBytes: Number.parseInt(size.stdout, 10) * 1024,
-            usedBy: users.get(digest) ?? [],
-          },
-        ]
-      }),
-    )
-    return stored.flat().sort((a, b) => a.name.localeCompare(b.name) || a.digest.localeCompare(b.digest))
+    const stored: StoredImage[] = []
+    for (const digest of await cache.digests(signal)) {
+      const image = await describeImage(host, cache, digest, signal)
+      if (image !== undefined) stored.push({ ...image, usedBy: users.get(digest) ?? [] })
+    }
+    return stored.sort((a, b) => compare(a.name, b.name) || compare(a.digest, b.digest))
   }
   return {
     digest: (spec, { signal }) => imageDigest(host, spec, signal),
-    find,
+    find: (digest, { signal }) => cache.find(digest, signal),
     list,
-    async build(name, spec, { signal, onProgress = () => {} }) {
+    async build(name, spec, options) {
+      const { signal } = options
       const digest = await imageDigest(host, spec, signal)
-      const hit = await find(digest, { signal })
-      if (hit !== undefined) return hit
-      await using _lock = await host.lock(`${root}/.${digest}.lock`, { signal })
-      const builtMeanwhile = await find(digest, { signal })
-      if (builtMeanwhile !== undefined) return builtMeanwhile
-      const partial = `${root}/.${digest}.partial`
-      try {
-        await host.remove(partial, { signal })
-        await host.makeDirectory(`${partial}/image`, { signal })
-        await host.makeDirectory(`${partial}/scratch`, { signal })
-        const image = await make(spec, {
-          host,
-          directory: `${partial}/image`,
-          scratch: `${partial}/scratch`,
-          signal,
-          progress: onProgress,
-        })
-        const record: ImageRecord = { name, kind: spec.kind, builtAt: now().toISOString(), image: unlocated(image) }
-        await host.writeFile(`${partial}/image/image.json`, JSON.stringify(record), { signal })
-        await host.rename(`${partial}/image`, `${root}/${digest}`, { signal })
-      } finally {
-        // The caller's signal may be what ended the build: the sweep has a deadline of its own.
-        const sweep = { signal: AbortSignal.timeout(30_000) }
-        await host.remove(partial, sweep)
-        await host.remove(`${root}/.${digest}.lock`, sweep)
-      }
-      return { digest, ...located((await mustRecord(host, `${root}/${digest}`, signal)).image, `${root}/${digest}`) }
+      const image =
+        (await cache.find(digest, signal)) ?? (await buildOnce(host, cache, name, spec, digest, now, options))
+      await cache.noteUse(digest, name, now(), signal)
+      return image
     },
     async delete(reference, { signal }) {
       const matches = (await list({ signal })).filter(
-        ({ name, digest }) => name === reference || (reference.length >= 4 && digest.startsWith(reference)),
+        ({ names, digest }) => names.includes(reference) || (reference.length >= 4 && digest.startsWith(reference)),
       )
-      if (matches.length === 0)
-        throw new InfraError('not-found', `no image ${reference} in the cache`, {
-          subject: reference,
-          hint: 'see baton image list',
-        })
-      const used = matches.filter(({ usedBy }) => usedBy.length > 0)
-      if (used.length > 0)
-        throw new InfraError(
-          'busy',
-          `image ${reference} is used by ${used.flatMap(({ usedBy }) => usedBy).join(', ')}`,
-          {
-            subject: reference,
-            hint: 'take these guests away first',
-          },
-        )
-      for (const { digest } of matches) await host.remove(`${root}/${digest}`, { signal })
+      refuseDeletion(reference, matches)
+      for (const { digest } of matches) {
+        await using _lock = await cache.lock(digest, signal)
+        if ((await cache.record(digest, signal)) !== undefined) await cache.withdraw(digest, signal)
+      }
       return matches
     },
   }
 }
 
-function make(spec: ImageSpec, recipe: Recipe): Promise<Omit<BuiltImage, 'digest'>> {
+async function buildOnce(
+  host: Host,
+  cache: ImageCache,
+  name: string,
+  spec: ImageSpec,
+  digest: string,
+  now: () => Date,
+  { signal, onProgress = () => {} }: BuildOptions,
+): Promise<BuiltImage> {
+  await using _lock = await cache.lock(digest, signal, () => onProgress(`waiting for another build of ${name}`))
+  const builtMeanwhile = await cache.find(digest, signal)
+  if (builtMeanwhile !== undefined) return builtMeanwhile
+  await cache.sweep(digest, signal)
+  const partial = cache.newPartial(digest)
+  try {
+    const [directory, scratch] = [`${partial}/image`, `${partial}/scratch`]
+    await host.makeDirectory(directory, { signal })
+    await host.makeDirectory(scratch, { signal })
+    const image = await make(spec, { host, directory, scratch, signal, progress: onProgress })
+    // A file that changed while it was read would lie under the wrong digest for ever.
+    if ((await imageDigest(host, spec, signal)) !== digest)
+      throw new InfraError('busy', `the files of image ${name} changed while it was built`, {
+        subject: name,
+        retryable: true,
+        hint: 'build it again when nobody writes to them',
+      })
+    await cache.publish(directory, digest, { kind: spec.kind, builtAt: now().toISOString() }, image, signal)
+  } finally {
+    // The caller's signal may be what ended the build: the sweep has a deadline of its own.
+    await removeTree(host, partial, AbortSignal.timeout(30_000))
+  }
+  const built = await cache.find(digest, signal)
+  if (built !== undefined) return built
+  throw new InfraError('not-found', `image ${name} was deleted as soon as it was built`, { subject: name })
+}
+
+function make(spec: ImageSpec, recipe: Recipe): Promise<Made> {
   switch (spec.kind) {
     case 'tiny':
       return buildTiny(recipe)
@@ -148,6 +131,21 @@ function make(spec: ImageSpec, recipe: Recipe): Promise<Omit<BuiltImage, 'digest
     case 'debootstrap':
       return buildDebootstrap(spec, recipe)
   }
+}
+
+async function describeImage(
+  host: Host,
+  cache: ImageCache,
+  digest: string,
+  signal: AbortSignal,
+): Promise<Omit<StoredImage, 'usedBy'> | undefined> {
+  const [record, uses] = await Promise.all([cache.record(digest, signal), cache.uses(digest, signal)])
+  if (record === undefined) return undefined
+  const { kind, builtAt } = record
+  const size = await host.run(['du', '-sk', `${host.directories.cache}/images/${digest}`], { signal })
+  const sizeBytes = Number.parseInt(size.stdout, 10) * 1024
+  const names = uses?.names ?? []
+  return { digest, name: names.at(-1) ?? kind, names, kind, builtAt, usedAt: uses?.usedAt ?? builtAt, sizeBytes }
 }
 
 /** Which guests' definitions name which image: a disk overlay is worth nothing without its base. */
@@ -163,31 +161,18 @@ async function imageUsers(host: Host, signal: AbortSignal): Promise<ReadonlyMap<
   return users
 }
 
-async function readRecord(host: Host, directory: string, signal: AbortSignal): Promise<ImageRecord | undefined> {
-  const content = await host.readFile(`${directory}/image.json`, { signal })
-  return content === undefined ? undefined : (JSON.parse(new TextDecoder().decode(content)) as ImageRecord)
-}
-
-async function mustRecord(host: Host, directory: string, signal: AbortSignal): Promise<ImageRecord> {
-  const record = await readRecord(host, directory, signal)
-  if (record === undefined)
-    throw new InfraError('not-found', `the image in ${directory} was deleted while it was built`, {
-      subject: directory,
+function refuseDeletion(reference: string, matches: readonly StoredImage[]): void {
+  if (matches.length === 0)
+    throw new InfraError('not-found', `no image ${reference} in the cache`, {
+      subject: reference,
+      hint: 'see baton image list',
     })
-  return record
+  const guests = matches.flatMap(({ usedBy }) => usedBy)
+  if (guests.length > 0)
+    throw new InfraError('busy', `image ${reference} is used by ${guests.join(', ')}`, {
+      subject: reference,
+      hint: 'take these guests away first',
+    })
 }
 
-function mapPaths(image: Omit<BuiltImage, 'digest'>, change: (path: string) => string): Omit<BuiltImage, 'digest'> {
-  const { kernel, initrd, disk, ...rest } = image
-  return {
-    ...rest,
-    ...(kernel === undefined ? {} : { kernel: change(kernel) }),
-    ...(initrd === undefined ? {} : { initrd: change(initrd) }),
-    ...(disk === undefined ? {} : { disk: { ...disk, path: change(disk.path) } }),
-  }
-}
-
-const unlocated = (image: Omit<BuiltImage, 'digest'>): Omit<BuiltImage, 'digest'> =>
-  mapPaths(image, (path) => basename(path))
-const located = (image: Omit<BuiltImage, 'digest'>, directory: string): Omit<BuiltImage, 'digest'> =>
-  mapPaths(image, (name) => `${directory}/${name}`)
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
