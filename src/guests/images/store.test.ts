@@ -62,8 +62,9 @@ async function world() {
     host,
     calls,
     store: imageStore(host, () => new Date('2026-01-02T03:04:05Z')),
-    change: async (path: string, content: string) => {
-      fileTime += 1
+    /** At a later time, or as late as the test says: the fake host's clock stands at 5000. */
+    change: async (path: string, content: string, at = fileTime + 1) => {
+      fileTime = at
       await host.writeFile(path, content, within())
     },
   }
@@ -259,6 +260,14 @@ describe('image digest', () => {
       digest({ files: { '/f': '/in/vmlinuz' } }),
     ])
     expect(new Set(others).size).toBe(others.length)
+  })
+
+  test('a file that was written just now is hashed each time: its next change may leave its times as they are', async () => {
+    const { store, change } = await world()
+    await change('/in/vmlinuz', 'first.', 4999)
+    const first = await store.digest(kernelSpec, within())
+    await change('/in/vmlinuz', 'second', 4999)
+    expect(await store.digest(kernelSpec, within())).not.toBe(first)
   })
 
   test('a file that is not there is named', async () => {
