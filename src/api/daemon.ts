@@ -1,20 +1,15 @@
 /** The director as a process: its engine, its control socket, its log; until it is asked to end. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { type Director, type DirectorEvent, openDirector } from '../director/director.ts'
+import { type Director, openDirector } from '../director/director.ts'
+import type { DirectorEvent } from '../director/events.ts'
 import { fileIntentStore } from '../director/intent.ts'
 import type { EngineName } from '../engines/engine.ts'
 import { openEngine } from '../engines/open.ts'
 import { InfraError, isInfraError } from '../errors.ts'
-import type { Timing } from '../health/checker.ts'
+import { machineTiming } from '../health/timing.ts'
 import type { Host } from '../hosts/host.ts'
 import { controlSocket } from './client.ts'
 import { listenControl } from './server.ts'
-
-export const machineTiming: Timing = {
-  sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined),
-  chance: Math.random,
-}
 
 export type DaemonOptions = {
   readonly host: Host
@@ -77,15 +72,25 @@ async function leaveNothing(host: Host, directory: string, lock: string): Promis
 function logEvent(log: Logger, event: DirectorEvent): void {
   const { kind, ...fields } = event
   const entry = { component: 'director', event: kind, ...fields }
-  const bad =
-    kind === 'engine.failed' || kind === 'intent.trouble' || (kind === 'server.health' && event.to === 'unhealthy')
-  if (bad) log.warn(entry, messages[kind])
+  if (isTrouble(event)) log.warn(entry, messages[kind])
   else log.info(entry, messages[kind])
+}
+
+function isTrouble(event: DirectorEvent): boolean {
+  if (event.kind === 'server.health') return event.to === 'unhealthy'
+  if (event.kind === 'service.state') return event.to !== 'served'
+  return event.kind === 'engine.failed' || event.kind === 'intent.trouble'
 }
 
 const messages: Readonly<Record<DirectorEvent['kind'], string>> = {
   'server.health': 'server health changed',
-  'engine.applied': 'engine changed',
+  'server.added': 'server added',
+  'server.changed': 'server changed',
+  'server.removed': 'server removed',
+  'service.added': 'service added',
+  'service.changed': 'service changed',
+  'service.removed': 'service removed',
+  'service.state': 'who serves the service changed',
   'engine.failed': 'the engine could not be brought to what is wanted; trying again',
   'engine.recovered': 'the engine is as wanted again',
   'cluster.put': 'cluster put',

@@ -85,7 +85,7 @@ export function controlContract(name: string, open: () => Promise<ControlUnderTe
       await using world = await open()
       await world.control.putCluster({ cluster: 'shop', services: [buildWanted()] }, within())
       expect(await codeOf(world.control.putCluster({ cluster: 'thief', services: [buildWanted()] }, within()))).toBe(
-        'invalid: tcp 127.0.0.1:8080 of www is taken by shop/www',
+        'invalid: tcp 127.0.0.1:8080 of thief/www is taken by shop/www',
       )
       expect((await world.control.status(within())).clusters.map(({ cluster }) => cluster)).toEqual(['shop'])
     })

@@ -1,7 +1,7 @@
 /** What one asks of a director: the same interface in its process and over its control socket. */
 import type { Connection, Counters, EngineCapabilities, EngineName } from '../engines/engine.ts'
 import type { CheckSpec } from '../health/check.ts'
-import type { Endpoint, RealServer, Service, ServiceId } from '../lvs/service.ts'
+import type { Endpoint, Protocol, RealServer, Service, ServiceId } from '../lvs/service.ts'
 
 export type OnFailure = 'drain' | 'remove'
 
@@ -73,13 +73,17 @@ export type DirectorStatus = {
 /** Which servers a drain means: a guest's, or an endpoint's (in every service, on every port when it is 0). */
 export type DrainTarget = { readonly guest: string } | { readonly endpoint: Endpoint }
 
+/** Where a port of a guest is reached; without a protocol for all of them. */
+export type ServerReach = Endpoint & { readonly guestPort: number; readonly protocol?: Protocol }
+
 export type CallOptions = { readonly signal: AbortSignal }
 
 export interface DirectorControl {
   status(options: CallOptions): Promise<DirectorStatus>
   /**
    * Makes these the services of the cluster; others' and hand-made ones are not touched. Resolves when the engine has
-   * them and the intent is on disk. @throws InfraError `invalid`/`unsupported` with every reason; nothing is changed then.
+   * them and the intent is on disk. @throws InfraError `invalid`/`unsupported` with every reason, `busy`/`permission`
+   * when the engine cannot take an address; nothing is changed then.
    */
   putCluster(wanted: ClusterServices, options: CallOptions): Promise<void>
   /** Succeeds when there is none. */
@@ -87,12 +91,8 @@ export interface DirectorControl {
   /** Resolves to the number of servers that match now; a drain is kept for servers that come later, too. */
   drain(target: DrainTarget, options: CallOptions): Promise<number>
   undrain(target: DrainTarget, options: CallOptions): Promise<number>
-  /** A guest is reached elsewhere now (it was started again): moves its servers there. */
-  moveGuest(
-    guest: string,
-    reach: readonly { readonly guestPort: number; readonly address: string; readonly port: number }[],
-    options: CallOptions,
-  ): Promise<void>
+  /** A guest is reached elsewhere now (it was started again): moves its servers there. They must prove healthy anew. */
+  moveGuest(guest: string, reach: readonly ServerReach[], options: CallOptions): Promise<void>
   connections(options: CallOptions): Promise<readonly Connection[]>
   /** The service's probe, run once now, for every server. */
   checkNow(id: ServiceId, options: CallOptions): Promise<void>

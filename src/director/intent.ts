@@ -2,7 +2,7 @@
 import type { Host } from '../hosts/host.ts'
 import { type Intent, intentSchema } from './schemas.ts'
 
-export const emptyIntent: Intent = { version: 1, clusters: [], drains: [] }
+export const emptyIntent: Intent = { version: 1, clusters: [], drains: [], leaving: [] }
 
 export interface IntentStore {
   /** A file that cannot be read as an intent is set aside, and `trouble` says where. */

@@ -1,62 +1,64 @@
-/** The loop that keeps a thing as wanted: level-triggered, one round at a time, failures retried. */
-import type { Timing } from '../health/checker.ts'
+/** The loop that keeps a thing as wanted: level-triggered, one round at a time, what failed tried again. */
+import type { Timing } from '../health/timing.ts'
 
+/** Doubled with each failure in a row. */
 const retryMs = { first: 100, most: 5_000 }
 
-export type Loop = {
+/** Something else may change the thing behind our back: it is looked at this often, asked or not. */
+const lookMs = 30_000
+
+export type Loop = AsyncDisposable & {
   /** Asks for another round; several asked for at once are one. */
   trigger(): void
-  /** A round that begins after this call has ended, well or not. */
+  /** Resolves when a round that began after this call has ended, well or not. */
   settle(): Promise<void>
-  ended(): Promise<void>
 }
 
-/** Level-triggered: read, compute, act, and again when anything changed meanwhile; failures are retried, ever slower. */
-export function reconcileLoop(
-  round: () => Promise<void>,
-  timing: Timing,
-  signal: AbortSignal,
-  onOutcome: (error: unknown, failures: number) => void,
-): Loop {
-  let wanted = 0
+/** `round` says whether all is as wanted now; it never throws, and ends when the signal aborts. */
+export function reconcileLoop(round: () => Promise<boolean>, timing: Timing, signal: AbortSignal): Loop {
+  let asked = 0
   let done = 0
   let failures = 0
+  let isRetryDue = false
   let running: Promise<void> | undefined
+
+  const retry = async (): Promise<void> => {
+    if (isRetryDue) return
+    isRetryDue = true
+    await timing.sleep(Math.min(retryMs.first * 2 ** (failures - 1), retryMs.most), signal)
+    isRetryDue = false
+    trigger()
+  }
   const run = async (): Promise<void> => {
-    while (done < wanted && !signal.aborted) {
-      const target = wanted
-      try {
-        await round()
-        if (failures > 0) onOutcome(undefined, 0)
-        failures = 0
-      } catch (error) {
-        if (signal.aborted) return
-        failures += 1
-        onOutcome(error, failures)
-        void timing
-          .sleep(Math.min(retryMs.first * 2 ** (failures - 1), retryMs.most), signal)
-          .then(() => loop.trigger())
-      }
-      done = target
+    while (done < asked && !signal.aborted) {
+      const mine = asked
+      failures = (await round()) ? 0 : failures + 1
+      done = mine
+      if (failures > 0) void retry()
+    }
+    running = undefined
+  }
+  const trigger = (): void => {
+    asked += 1
+    if (!signal.aborted) running ??= run()
+  }
+  const look = async (): Promise<void> => {
+    while (!signal.aborted) {
+      await timing.sleep(lookMs, signal)
+      trigger()
     }
   }
-  const isDone = (mine: number): boolean => done >= mine || signal.aborted
-  const loop: Loop = {
-    trigger() {
-      wanted += 1
-      running ??= run().finally(() => {
-        running = undefined
-        if (done < wanted && !signal.aborted) loop.trigger()
-      })
-    },
+  const looking = look()
+  return {
+    trigger,
     async settle() {
-      loop.trigger()
-      const mine = wanted
-      while (!isDone(mine)) await running
+      trigger()
+      const mine = asked
+      while (done < mine && !signal.aborted) await running
     },
-    async ended() {
+    async [Symbol.asyncDispose]() {
+      await looking
       await running
     },
   }
-  return loop
 }

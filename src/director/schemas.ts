@@ -1,5 +1,6 @@
 /** What crosses the control socket and what is kept on disk, checked on the way in. */
 import { z } from 'zod'
+import type { EngineName } from '../engines/engine.ts'
 import { type SchedulerName, schedulerNames } from '../lvs/service.ts'
 import type { ClusterServices, DrainTarget } from './control.ts'
 
@@ -9,8 +10,10 @@ const milliseconds = z.number().positive()
 
 export const endpointSchema = z.strictObject({ address, port })
 
+const protocol = z.enum(['tcp', 'udp', 'sctp'])
+
 const serviceId = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('address'), protocol: z.enum(['tcp', 'udp', 'sctp']), address, port }),
+  z.strictObject({ kind: z.literal('address'), protocol, address, port }),
   z.strictObject({ kind: z.literal('fwmark'), mark: z.int().min(1).max(4294967295), family: z.enum(['ipv4', 'ipv6']) }),
 ])
 
@@ -79,14 +82,27 @@ export const drainTargetSchema: z.ZodType<DrainTarget> = z.union([
   z.strictObject({ endpoint: endpointSchema }),
 ])
 
-export const reachSchema = z.array(z.strictObject({ guestPort: port, address, port }))
+export const reachSchema = z.array(
+  z.strictObject({ protocol: protocol.exactOptional(), guestPort: port, address, port }),
+)
 
 export const checkNowSchema = z.strictObject({ id: serviceId })
 
-export const intentSchema = z.strictObject({
+/** What the operator wants of a director: all that must outlive its daemon. */
+export type Intent = {
+  readonly version: 1
+  /** The engine that ran last: what `auto` means from then on. */
+  readonly engine?: EngineName
+  readonly clusters: readonly ClusterServices[]
+  readonly drains: readonly DrainTarget[]
+  /** Keys of services that no cluster wants any more and that may still stand in the engine. */
+  readonly leaving: readonly string[]
+}
+
+export const intentSchema: z.ZodType<Intent> = z.strictObject({
   version: z.literal(1),
+  engine: z.enum(['userspace', 'ebpf', 'ipvs', 'fake']).exactOptional(),
   clusters: z.array(clusterServicesSchema),
   drains: z.array(drainTargetSchema),
+  leaving: z.array(z.string()),
 })
-
-export type Intent = z.infer<typeof intentSchema>

@@ -5,7 +5,17 @@ import type { EngineChange, ServiceSnapshot } from '../engines/engine.ts'
 import { type RealServer, realServerKey, type Service, type ServiceId, serviceKey } from '../lvs/service.ts'
 import type { DrainTarget, Health, WantedServer, WantedService } from './control.ts'
 
-export type TableEntry = { readonly service: Service; readonly servers: ReadonlyMap<string, RealServer> }
+/** Who takes the connections of a service: its servers, the fallback, or nobody. */
+export type ServiceState = 'served' | 'fallback' | 'unserved'
+
+export type TableEntry = {
+  readonly name: string
+  readonly service: Service
+  readonly servers: ReadonlyMap<string, RealServer>
+  readonly state: ServiceState
+  /** Why a server stands as it does, or does not stand, by its key: for the log. */
+  readonly reasons: ReadonlyMap<string, string>
+}
 
 /** By service key. */
 export type Table = ReadonlyMap<string, TableEntry>
@@ -20,7 +30,11 @@ export function isDrained(drains: readonly DrainTarget[], server: WantedServer):
   )
 }
 
-/** A server takes new connections only when it is healthy, or not checked at all, and not drained by hand. */
+/**
+ * A server takes new connections only when it is healthy, or not checked at all, and not drained by hand. One that was
+ * never probed is treated as its service treats a failed one: a server that serves already is not unknown, but presumed
+ * healthy by the checker.
+ */
 export function wantedTable(
   services: readonly WantedService[],
   healthOf: HealthOf,
@@ -30,29 +44,41 @@ export function wantedTable(
 }
 
 function wantedEntry(wanted: WantedService, healthOf: HealthOf, drains: readonly DrainTarget[]): TableEntry {
+  const { name, service, onFailure, fallback } = wanted
   const servers = new Map<string, RealServer>()
-  let isServed = false
+  const reasons = new Map<string, string>()
   for (const server of wanted.servers) {
+    const key = realServerKey(server)
     const health = healthOf(wanted, server)
     const works = health === 'healthy' || health === 'unchecked'
     // A drain is the operator's word: it keeps its server in the table whatever the check says.
     const drained = isDrained(drains, server)
-    if (!works && !drained && wanted.onFailure === 'remove') continue
-    const weight = works && !drained ? server.weight : 0
-    if (weight > 0) isServed = true
-    servers.set(realServerKey(server), { ...realServerOf(server), weight })
+    reasons.set(key, drained ? 'drained by hand' : reasonOf[health])
+    if (!works && !drained && onFailure === 'remove') continue
+    servers.set(key, { ...realServerOf(server), weight: works && !drained ? server.weight : 0 })
   }
-  if (!isServed && wanted.fallback !== undefined) {
-    const fallback: RealServer = {
-      ...wanted.fallback,
-      forwarding: 'masq',
-      weight: 1,
-      upperThreshold: 0,
-      lowerThreshold: 0,
-    }
-    servers.set(realServerKey(fallback), fallback)
+  const isServed = [...servers.values()].some(({ weight }) => weight > 0)
+  if (isServed || fallback === undefined) {
+    if (fallback !== undefined && !servers.has(realServerKey(fallback)))
+      reasons.set(realServerKey(fallback), 'a server is usable again')
+    return { name, service, servers, reasons, state: isServed ? 'served' : 'unserved' }
   }
-  return { service: wanted.service, servers }
+  servers.set(realServerKey(fallback), {
+    ...fallback,
+    forwarding: 'masq',
+    weight: 1,
+    upperThreshold: 0,
+    lowerThreshold: 0,
+  })
+  reasons.set(realServerKey(fallback), 'no server is usable')
+  return { name, service, servers, reasons, state: 'fallback' }
+}
+
+const reasonOf: Readonly<Record<Health, string>> = {
+  healthy: 'its check passes',
+  unchecked: 'wanted',
+  unknown: 'not checked yet',
+  unhealthy: 'its check fails',
 }
 
 function realServerOf({ address, port, forwarding, weight, upperThreshold, lowerThreshold }: WantedServer): RealServer {

@@ -1,26 +1,34 @@
 /** Runs the probes of many servers at their intervals, each by itself, and knows what they said. */
+import { canonicalText } from '../difference.ts'
+import { describeError } from '../errors.ts'
 import { type Endpoint, formatEndpoint } from '../lvs/service.ts'
-import type { CheckSpec, Probe, ProbeSpec } from './check.ts'
+import type { CheckSpec, Probe, ProbeResult, ProbeSpec } from './check.ts'
 import { openProbe } from './checks/registry.ts'
-import { type HealthState, nextProbeMs, step, unknownHealth } from './machine.ts'
+import { type HealthState, nextProbeMs, presumedHealthy, step, unknownHealth } from './machine.ts'
+import { deadline, type Timing } from './timing.ts'
 
-/** Time and chance, so that a test can own them. */
-export type Timing = {
-  /** Resolves after `ms`, or at once when the signal aborts. */
-  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>
-  /** In [0, 1). */
-  readonly chance: () => number
+export type { Timing }
+
+export type CheckTarget = {
+  readonly check: CheckSpec
+  readonly endpoint: Endpoint
+  /**
+   * What a target that is new here begins with; left out, nothing is known of it. `presumed`: it serves already, so it
+   * must fail before it is taken out. `anew`: what is known is void, also when it is not new.
+   */
+  readonly start?: 'presumed' | 'anew'
 }
-
-export type CheckTarget = { readonly check: CheckSpec; readonly endpoint: Endpoint }
 
 export type CheckView = { readonly health: HealthState['kind']; readonly detail: string }
 
 export type HealthChange = {
-  readonly target: CheckTarget
-  readonly from: string
-  readonly to: string
+  /** The `targetKey` of all targets that this probe stands for. */
+  readonly key: string
+  readonly from: HealthState['kind']
+  readonly to: 'healthy' | 'unhealthy'
   readonly detail: string
+  /** How many results in a row said what it was before. */
+  readonly after: number
 }
 
 export interface Checker extends AsyncDisposable {
@@ -36,16 +44,19 @@ export type CheckerOptions = {
   /** Called after a target's health changed. */
   readonly onChange: (change: HealthChange) => void
   readonly open?: (spec: ProbeSpec) => Probe
-  /** Probes under way at once; the others wait for a place, which counts as part of their interval. */
+  /** Probes under way at once; the others wait for a place, in their order, which makes their interval longer. */
   readonly concurrency?: number
 }
 
 type Watched = {
+  readonly key: string
   readonly target: CheckTarget
   readonly probe: Probe
   readonly stop: AbortController
   state: HealthState
   detail: string
+  /** Results in a row that said the same. */
+  repeated: number
   done: Promise<void>
 }
 
@@ -55,16 +66,17 @@ export function openChecker({ timing, onChange, open = openProbe, concurrency = 
   const places = semaphore(concurrency)
 
   const probeOnce = async (entry: Watched): Promise<void> => {
-    const { check, endpoint } = entry.target
     using _place = await places.acquire()
     if (entry.stop.signal.aborted) return
-    const signal = AbortSignal.any([entry.stop.signal, AbortSignal.timeout(check.timeoutMs)])
-    const result = await entry.probe({ address: endpoint.address, port: check.port ?? endpoint.port }, { signal })
+    const result = await resultOf(entry, timing)
     if (entry.stop.signal.aborted) return
-    const next = step(check, entry.state, { kind: result.healthy ? 'succeeded' : 'failed' })
+    const before = entry.repeated
+    const next = step(entry.target.check, entry.state, { kind: result.healthy ? 'succeeded' : 'failed' })
     entry.state = next.state
     entry.detail = result.detail
-    for (const { from, to } of next.effects) onChange({ target: entry.target, from, to, detail: result.detail })
+    entry.repeated = next.effects.length === 0 ? before + 1 : 1
+    for (const { from, to } of next.effects)
+      onChange({ key: entry.key, from, to, detail: result.detail, after: before })
   }
   const loop = async (entry: Watched): Promise<void> => {
     const { signal } = entry.stop
@@ -73,58 +85,86 @@ export function openChecker({ timing, onChange, open = openProbe, concurrency = 
       await timing.sleep(nextProbeMs(entry.target.check.everyMs, timing.chance()), signal)
     }
   }
-  const end = (key: string, entry: Watched): void => {
-    watched.delete(key)
+  const begin = (key: string, target: CheckTarget): void => {
+    const entry = newEntry(key, target, open)
+    watched.set(key, entry)
+    entry.done = loop(entry)
+  }
+  const end = (entry: Watched): void => {
+    watched.delete(entry.key)
     entry.stop.abort()
     ending.add(entry.done)
     void entry.done.finally(() => ending.delete(entry.done))
   }
   return {
     watch(targets) {
-      const wanted = new Map(targets.map((target) => [targetKey(target), target]))
-      for (const [key, entry] of watched) if (!wanted.has(key)) end(key, entry)
-      for (const [key, target] of wanted) {
-        if (watched.has(key)) continue
-        const entry: Watched = {
-          target,
-          probe: open(target.check.probe),
-          stop: new AbortController(),
-          state: unknownHealth,
-          detail: 'not probed yet',
-          done: Promise.resolve(),
-        }
-        watched.set(key, entry)
-        entry.done = loop(entry)
+      const wanted = new Map<string, CheckTarget>()
+      for (const target of targets) {
+        const key = targetKey(target)
+        if (target.start === 'anew' || !wanted.has(key)) wanted.set(key, target)
       }
+      for (const [key, entry] of watched) if (!wanted.has(key) || wanted.get(key)?.start === 'anew') end(entry)
+      for (const [key, target] of wanted) if (!watched.has(key)) begin(key, target)
     },
     view(target) {
       const entry = watched.get(targetKey(target))
-      return { health: entry?.state.kind ?? 'unknown', detail: entry?.detail ?? 'not probed yet' }
+      return { health: entry?.state.kind ?? 'unknown', detail: entry?.detail ?? notProbed }
     },
     async probeNow(target) {
       const entry = watched.get(targetKey(target))
       if (entry !== undefined) await probeOnce(entry)
     },
     async [Symbol.asyncDispose]() {
-      for (const [key, entry] of watched) end(key, entry)
+      for (const entry of watched.values()) end(entry)
       await Promise.all(ending)
     },
   }
 }
 
-/** Services that check the same server in the same way share one probe. */
-export function targetKey({ check, endpoint }: CheckTarget): string {
-  const { probe, port, everyMs, timeoutMs, rise, fall } = check
-  return JSON.stringify([
-    formatEndpoint({ address: endpoint.address, port: port ?? endpoint.port }),
-    probe,
-    everyMs,
-    timeoutMs,
-    rise,
-    fall,
-  ])
+const notProbed = 'not probed yet'
+
+function newEntry(key: string, target: CheckTarget, open: (spec: ProbeSpec) => Probe): Watched {
+  return {
+    key,
+    target,
+    probe: open(target.check.probe),
+    stop: new AbortController(),
+    state: target.start === 'presumed' ? presumedHealthy : unknownHealth,
+    detail: notProbed,
+    repeated: 0,
+    done: Promise.resolve(),
+  }
 }
 
+/** Ends by the check's timeout even when the probe itself would not: one check must never hold up another. */
+async function resultOf(
+  { target, probe, stop }: Watched,
+  timing: Timing,
+): Promise<Pick<ProbeResult, 'healthy' | 'detail'>> {
+  const { check, endpoint } = target
+  using limit = deadline(timing, stop.signal, check.timeoutMs)
+  const { signal } = limit
+  const late = new Promise<Pick<ProbeResult, 'healthy' | 'detail'>>((resolve) => {
+    const result = { healthy: false, detail: `no result within ${check.timeoutMs} ms` }
+    // The probe hears of the abort at the same time and has the first word: it knows how far it came.
+    signal.addEventListener('abort', () => void setImmediate(() => resolve(result)), { once: true })
+  })
+  try {
+    const probing = probe({ address: endpoint.address, port: check.port ?? endpoint.port }, { signal })
+    return await Promise.race([probing, late])
+  } catch (error) {
+    return { healthy: false, detail: `the check could not run: ${describeError(error)}` }
+  }
+}
+
+/** Services that check the same server in the same way share one probe. */
+export function targetKey({ check, endpoint }: Pick<CheckTarget, 'check' | 'endpoint'>): string {
+  const { probe, port, everyMs, timeoutMs, rise, fall } = check
+  const probed = formatEndpoint({ address: endpoint.address, port: port ?? endpoint.port })
+  return canonicalText([probed, probe, everyMs, timeoutMs, rise, fall])
+}
+
+/** Served in the order in which they came; bounded by the number of targets. */
 function semaphore(places: number): { acquire: () => Promise<Disposable> } {
   const waiting: (() => void)[] = []
   let free = places

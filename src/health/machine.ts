@@ -23,6 +23,9 @@ export type HealthStep = { readonly state: HealthState; readonly effects: readon
 
 export const unknownHealth: HealthState = { kind: 'unknown' }
 
+/** Of a server that serves already when its check begins: only `fall` failures take it out. */
+export const presumedHealthy: HealthState = { kind: 'healthy', against: 0 }
+
 /** The first result ever decides at once, so that a service is up as soon as its servers are; later ones need `rise` or `fall`. */
 export function step(config: HealthConfig, state: HealthState, event: HealthEvent): HealthStep {
   const seen = event.kind === 'succeeded' ? 'healthy' : 'unhealthy'

@@ -4,41 +4,54 @@ import { request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
 import { type Endpoint, formatEndpoint } from '../../lvs/service.ts'
 import type { HttpCheckSpec, Probe, ProbeResult } from '../check.ts'
+import { boundedMatch, type Match } from './bounded-match.ts'
 
 /** More of a body is not read: a pattern must be found in the beginning. */
 const maxBodyBytes = 64 * 1024
 
+type Verdict = Pick<ProbeResult, 'healthy' | 'detail'>
+
 /** Each probe is a connection of its own: a kept one would not tell whether the server still takes new ones. */
 export function httpProbe(spec: HttpCheckSpec): Probe {
-  const pattern = spec.body === undefined ? undefined : new RegExp(spec.body)
+  const matches = spec.body === undefined ? undefined : boundedMatch(spec.body)
   return (target, { signal }) =>
     new Promise((resolve) => {
       const begun = performance.now()
+      const where = formatEndpoint(target)
+      let stage = `no answer from ${where} in time`
       const send = spec.tls === undefined ? httpRequest : httpsRequest
       const request = send({ ...requestOptions(spec, target), agent: false })
-      const end = (result: Omit<ProbeResult, 'tookMs'>): void => {
+      const end = (verdict: Verdict): void => {
         signal.removeEventListener('abort', onAbort)
-        resolve({ ...result, tookMs: performance.now() - begun })
+        resolve({ ...verdict, tookMs: performance.now() - begun })
         request.destroy()
       }
-      const fail = (detail: string): void => end({ healthy: false, detail })
-      const onAbort = (): void => fail(`no answer from ${formatEndpoint(target)} in time`)
+      const onAbort = (): void => end({ healthy: false, detail: stage })
       signal.addEventListener('abort', onAbort, { once: true })
+      // Stays for errors that come after the end, of a connection that is being destroyed.
       request.on('error', (error: NodeJS.ErrnoException) =>
-        fail(`${formatEndpoint(target)}: ${error.code ?? error.message}`),
+        end({ healthy: false, detail: `${where}: ${error.code ?? error.message}` }),
       )
-      request.once('upgrade', (response) => judge(spec, pattern, response, end))
-      request.once('response', (response) => judge(spec, pattern, response, end))
+      const onResponse = (response: IncomingMessage): void => {
+        stage = `status ${response.statusCode}, but the body of ${where} did not end in time`
+        judge(spec, matches, response, end)
+      }
+      request.once('response', onResponse)
+      // A server that changes the protocol leaves its connection with us.
+      request.once('upgrade', (response, socket) => {
+        onResponse(response)
+        socket.destroy()
+      })
       request.end()
       if (signal.aborted) onAbort()
     })
 }
 
-function requestOptions(
-  spec: HttpCheckSpec,
-  target: Endpoint,
-): RequestOptions & { servername?: string; rejectUnauthorized?: boolean } {
-  const name = spec.tls?.sni ?? spec.host
+type HttpOptions = RequestOptions & { readonly servername?: string; readonly rejectUnauthorized?: boolean }
+
+function requestOptions(spec: HttpCheckSpec, target: Endpoint): HttpOptions {
+  const { tls } = spec
+  const name = tls?.sni ?? spec.host?.replace(/:\d+$/, '')
   return {
     host: target.address,
     port: target.port,
@@ -49,29 +62,33 @@ function requestOptions(
       Accept: '*/*',
       Connection: 'close',
     },
-    ...(spec.tls === undefined ? {} : { rejectUnauthorized: spec.tls.verify }),
+    ...(tls === undefined ? {} : { rejectUnauthorized: tls.verify }),
     // RFC 6066 §3: a literal address is no server name.
-    ...(spec.tls === undefined || name === undefined || isIP(name) !== 0 ? {} : { servername: name }),
+    ...(tls === undefined || name === undefined || isIP(name) !== 0 ? {} : { servername: name }),
   }
 }
 
 function judge(
   spec: HttpCheckSpec,
-  pattern: RegExp | undefined,
+  matches: ((text: string) => Match) | undefined,
   response: IncomingMessage,
-  end: (result: Omit<ProbeResult, 'tookMs'>) => void,
+  end: (verdict: Verdict) => void,
 ): void {
   const status = response.statusCode ?? 0
   if (!accepts(spec.status, status)) return end({ healthy: false, detail: `status ${status}` })
-  if (pattern === undefined) return end({ healthy: true, detail: `status ${status}` })
-  let body = Buffer.alloc(0)
-  const decide = (): void =>
-    pattern.test(body.toString())
-      ? end({ healthy: true, detail: `status ${status}, body matches` })
-      : end({ healthy: false, detail: `status ${status}, but the body does not match ${pattern.source}` })
+  if (matches === undefined) return end({ healthy: true, detail: `status ${status}` })
+  const chunks: Buffer[] = []
+  let length = 0
+  const decide = (): void => {
+    const match = matches(Buffer.concat(chunks).toString('utf8', 0, Math.min(length, maxBodyBytes)))
+    if (match === 'yes') return end({ healthy: true, detail: `status ${status}, body matches` })
+    const why = match === 'no' ? 'does not match' : 'takes too long to compare with'
+    end({ healthy: false, detail: `status ${status}, but the body ${why} ${spec.body}` })
+  }
   response.on('data', (chunk: Buffer) => {
-    body = Buffer.concat([body, chunk]).subarray(0, maxBodyBytes)
-    if (body.length === maxBodyBytes) decide()
+    chunks.push(chunk)
+    length += chunk.length
+    if (length >= maxBodyBytes) decide()
   })
   response.once('end', decide)
   response.once('error', () => end({ healthy: false, detail: `status ${status}, but the body broke off` }))

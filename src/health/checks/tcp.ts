@@ -1,4 +1,7 @@
-/** Check `tcp`: the server takes a connection. */
+/**
+ * Check `tcp`: the server takes a connection. It says nothing of what stands behind a proxy that takes connections for
+ * others, as QEMU's user network does for a guest that has not booted yet: check `http` sees through it.
+ */
 import { connect } from 'node:net'
 import { formatEndpoint } from '../../lvs/service.ts'
 import type { Probe } from '../check.ts'

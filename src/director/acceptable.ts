@@ -1,0 +1,57 @@
+/** Everything that speaks against a cluster's services, said at once and before anything is changed. Pure. */
+import { type Engine, refusals } from '../engines/engine.ts'
+import { describeError, InfraError } from '../errors.ts'
+import { realServerKey, serviceKey } from '../lvs/service.ts'
+import type { ClusterServices, WantedService } from './control.ts'
+import { tableChanges, wantedTable } from './table.ts'
+
+/** @throws InfraError `invalid` or `unsupported`, with every reason. */
+export function throwIfUnacceptable(
+  engine: Pick<Engine, 'name' | 'capabilities'>,
+  wanted: ClusterServices,
+  clusters: readonly ClusterServices[],
+): void {
+  const subject = wanted.cluster
+  const conflicts = addressConflicts(wanted, clusters)
+  if (conflicts.length > 0)
+    throw new InfraError('invalid', conflicts.join('; '), { subject, hint: 'choose other addresses or ports' })
+  const faults = wanted.services.flatMap((service) => faultsOf(service).map((fault) => `${service.name}: ${fault}`))
+  if (faults.length > 0) throw new InfraError('invalid', faults.join('; '), { subject })
+  const refused = wanted.services.flatMap((service) => {
+    const table = wantedTable([service], () => 'unchecked', [])
+    const found = refusals(engine.name, engine.capabilities, tableChanges([], table, new Set()))
+    return found.map(({ reason, hint }) => ({ reason: `${service.name}: ${reason}`, hint }))
+  })
+  if (refused.length === 0) return
+  const hint = refused.find((refusal) => refusal.hint !== undefined)?.hint
+  const reasons = [...new Set(refused.map(({ reason }) => reason))]
+  throw new InfraError('unsupported', reasons.join('; '), hint === undefined ? { subject } : { subject, hint })
+}
+
+function addressConflicts(wanted: ClusterServices, clusters: readonly ClusterServices[]): string[] {
+  const taken = new Map<string, string>()
+  for (const { cluster, services } of clusters)
+    if (cluster !== wanted.cluster)
+      for (const { name, service } of services) taken.set(serviceKey(service.id), `${cluster}/${name}`)
+  const conflicts: string[] = []
+  for (const { name, service } of wanted.services) {
+    const key = serviceKey(service.id)
+    const other = taken.get(key)
+    if (other !== undefined) conflicts.push(`${key} of ${wanted.cluster}/${name} is taken by ${other}`)
+    taken.set(key, `${wanted.cluster}/${name}`)
+  }
+  return conflicts
+}
+
+function faultsOf({ servers, check }: WantedService): string[] {
+  const keys = servers.map(realServerKey)
+  const faults = [...new Set(keys.filter((key, at) => keys.indexOf(key) < at))].map((key) => `${key} is there twice`)
+  if (check?.probe.kind === 'http' && check.probe.body !== undefined) {
+    try {
+      RegExp(check.probe.body)
+    } catch (error) {
+      faults.push(`the check's body is no pattern: ${describeError(error)}`)
+    }
+  }
+  return faults
+}

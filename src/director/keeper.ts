@@ -1,0 +1,144 @@
+/** Keeps the intent, on disk and in the engine: one change after the other, with the checks and the loop that follow. */
+import type { Engine, ServiceSnapshot } from '../engines/engine.ts'
+import { InfraError, isInfraError } from '../errors.ts'
+import type { Probe, ProbeSpec } from '../health/check.ts'
+import { type Checker, openChecker } from '../health/checker.ts'
+import { deadline, type Timing } from '../health/timing.ts'
+import { realServerKey, serviceKey } from '../lvs/service.ts'
+import { checkTargets, healthEvents, healthIn, servingIn, sickServers } from './checks.ts'
+import type { CallOptions } from './control.ts'
+import type { DirectorEvent } from './events.ts'
+import type { IntentStore } from './intent.ts'
+import { renewedEndpoints, servicesOf, withClusters } from './intent-changes.ts'
+import { reconcileLoop } from './reconcile-loop.ts'
+import { type Problem, reconciler, type Wanted } from './reconciler.ts'
+import type { Intent } from './schemas.ts'
+import { wantedTable } from './table.ts'
+import { throwIfAborted, unlessAborted } from './waiting.ts'
+
+export type KeeperOptions = {
+  readonly engine: Engine
+  readonly intent: IntentStore
+  readonly timing: Timing
+  readonly onEvent: (event: DirectorEvent) => void
+  /** Opens the probe of a check; left out, the real ones. */
+  readonly openProbe?: (spec: ProbeSpec) => Probe
+}
+
+/** How long one conversation with the engine or the disk may take. */
+const engineMs = 10_000
+
+export type Keeper = AsyncDisposable & {
+  readonly checker: Checker
+  readonly intent: () => Intent
+  readonly problems: () => readonly Problem[]
+  /** One change after the other: on disk first, then in the engine. Where the engine cannot follow, all is as before. */
+  change(options: CallOptions, next: (intent: Intent) => Intent, about?: About): Promise<void>
+}
+
+type About = {
+  /** The cluster whose services must stand in the end. */
+  readonly cluster?: string
+  /** A guest that was started again: its sick servers begin anew. */
+  readonly started?: string
+}
+
+export async function openKeeper({
+  engine,
+  intent: store,
+  timing,
+  onEvent,
+  openProbe,
+}: KeeperOptions): Promise<Keeper> {
+  const closing = new AbortController()
+  const limited = async <T>(body: (signal: AbortSignal) => Promise<T>): Promise<T> => {
+    using limit = deadline(timing, closing.signal, engineMs)
+    return await body(limit.signal)
+  }
+  const loaded = await limited((signal) => store.load({ signal }))
+  if (loaded.trouble !== undefined) onEvent({ kind: 'intent.trouble', reason: loaded.trouble })
+  let intent = loaded.intent
+  /** Servers that must prove themselves again, by key, until the next round has told the checker. */
+  const anew = new Set<string>()
+  const checker = openChecker({
+    timing,
+    ...(openProbe === undefined ? {} : { open: openProbe }),
+    onChange: (change) => {
+      for (const event of healthEvents(servicesOf(intent), change)) onEvent(event)
+      loop.trigger()
+    },
+  })
+  const { round, problems } = reconciler(engine, onEvent)
+  const want = (standing: readonly ServiceSnapshot[]): Wanted => {
+    const services = servicesOf(intent)
+    checker.watch(checkTargets(services, servingIn(standing), anew))
+    anew.clear()
+    return { table: wantedTable(services, healthIn(checker), intent.drains), leaving: intent.leaving }
+  }
+  const loop = reconcileLoop(() => limited((signal) => round(want, signal)), timing, closing.signal)
+
+  const commit = async (next: Intent, started?: string): Promise<void> => {
+    await limited((signal) => store.save(next, { signal }))
+    // In one go with the intent: a round between the two would lose them.
+    for (const endpoint of renewedEndpoints(intent, next)) anew.add(realServerKey(endpoint))
+    for (const server of sickServers(servicesOf(next), started, checker)) anew.add(server)
+    intent = next
+    await loop.settle()
+  }
+  const forgetLeft = async (): Promise<void> => {
+    if (intent.leaving.length === 0 || problems().length > 0) return
+    intent = { ...intent, leaving: [] }
+    await limited((signal) => store.save(intent, { signal }))
+  }
+  let last: Promise<unknown> = Promise.resolve()
+  await loop.settle()
+  return {
+    checker,
+    problems,
+    intent: () => intent,
+    change(options, next, about = {}) {
+      const mine = last.then(async () => {
+        throwIfAborted(options)
+        const before = intent
+        const after = { ...next(before), engine: engine.name }
+        await commit(after, about.started)
+        const troubles = troublesOf(problems(), [before, after], about)
+        if (troubles.length > 0) {
+          await commit({ ...withClusters(after, before.clusters), drains: before.drains })
+          throw asOneError(troubles, about.cluster ?? engine.name)
+        }
+        await forgetLeft()
+      })
+      last = mine.catch(() => undefined)
+      return unlessAborted(options, mine)
+    },
+    async [Symbol.asyncDispose]() {
+      closing.abort()
+      await last
+      await loop[Symbol.asyncDispose]()
+      await checker[Symbol.asyncDispose]()
+      await engine[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** The problems that make a change fail: the engine as a whole, and any service of the cluster that was put. */
+function troublesOf(problems: readonly Problem[], intents: readonly Intent[], { cluster }: About): Problem[] {
+  const own = intents.flatMap(({ clusters }) =>
+    servicesOf({ clusters: clusters.filter((one) => one.cluster === cluster) }),
+  )
+  const keys = new Set(own.map(({ service }) => serviceKey(service.id)))
+  return problems.filter(({ service }) => service === undefined || keys.has(service))
+}
+
+function asOneError([first, ...others]: readonly Problem[], subject: string): InfraError {
+  const message = [first, ...others].map((problem) => problem?.message).join('; ')
+  if (!isInfraError(first?.error)) return new InfraError('failed', message, { subject, cause: first?.error })
+  const { code, retryable, hint } = first.error
+  return new InfraError(code, message, {
+    subject,
+    retryable,
+    cause: first.error,
+    ...(hint === undefined ? {} : { hint }),
+  })
+}

@@ -1,0 +1,117 @@
+/** One round of keeping an engine at what is wanted: read, compute, act; what fails is kept apart, service by service. */
+import type { Engine, EngineChange, ServiceSnapshot } from '../engines/engine.ts'
+import { describeError } from '../errors.ts'
+import { serviceKey } from '../lvs/service.ts'
+import { changeEvents } from './change-events.ts'
+import type { DirectorEvent } from './events.ts'
+import { type ServiceState, type Table, tableChanges } from './table.ts'
+
+/** What could not be done; `service` is its key, undefined when the engine itself did not answer. */
+export type Problem = { readonly service: string | undefined; readonly error: unknown; readonly message: string }
+
+export type Wanted = {
+  readonly table: Table
+  /** Keys of services that were ours and are to go, beside those that were seen here before. */
+  readonly leaving: readonly string[]
+}
+
+export type Reconciler = {
+  /** `want` is asked once the engine was read, with what stands there. Resolves to whether all is as wanted. */
+  round(want: (standing: readonly ServiceSnapshot[]) => Wanted, signal: AbortSignal): Promise<boolean>
+  problems(): readonly Problem[]
+}
+
+type Trouble = Problem & { readonly failures: number }
+
+export function reconciler(engine: Engine, onEvent: (event: DirectorEvent) => void): Reconciler {
+  const troubles = new Map<string | undefined, Trouble>()
+  const states = new Map<string, ServiceState>()
+  /** What was ever wanted here may be removed; anything else in the engine was made by hand. */
+  const owned = new Set<string>()
+
+  const note = (found: readonly Problem[]): void => {
+    const now = new Map(found.map((problem) => [problem.service, problem]))
+    for (const [service, { failures }] of troubles)
+      if (!now.has(service)) {
+        troubles.delete(service)
+        onEvent({ kind: 'engine.recovered', service, failures })
+      }
+    for (const [service, problem] of now) {
+      const before = troubles.get(service)
+      troubles.set(service, { ...problem, failures: (before?.failures ?? 0) + 1 })
+      if (before?.message !== problem.message) onEvent({ kind: 'engine.failed', service, reason: problem.message })
+    }
+  }
+  const noteStates = (table: Table): void => {
+    for (const [key, { name, state }] of table) {
+      const from = states.get(key) ?? 'absent'
+      states.set(key, state)
+      if (from !== state) onEvent({ kind: 'service.state', service: name, from, to: state })
+    }
+    for (const key of states.keys()) if (!table.has(key)) states.delete(key)
+  }
+  return {
+    problems: () => [...troubles.values()],
+    async round(want, signal) {
+      try {
+        const standing = await engine.read({ signal })
+        const { table, leaving } = want(standing)
+        for (const key of [...table.keys(), ...leaving]) owned.add(key)
+        const changes = tableChanges(standing, table, owned)
+        const { made, problems } = await applyApart(engine, changes, signal)
+        for (const event of changeEvents(made, standing, table)) onEvent(event)
+        noteStates(table)
+        note(problems)
+        return problems.length === 0
+      } catch (error) {
+        // What is being closed has not failed.
+        if (!signal.aborted || (signal.reason as Error).name === 'TimeoutError')
+          note([{ service: undefined, error, message: `the ${engine.name} engine: ${describeError(error)}` }])
+        return false
+      }
+    },
+  }
+}
+
+/** All at once; where that fails, each service by itself, so that one taken port holds up nobody else. */
+async function applyApart(
+  engine: Engine,
+  changes: readonly EngineChange[],
+  signal: AbortSignal,
+): Promise<{ readonly made: readonly EngineChange[]; readonly problems: readonly Problem[] }> {
+  if (changes.length === 0) return { made: [], problems: [] }
+  const groups = new Map<string, EngineChange[]>()
+  for (const change of changes) {
+    const key = serviceKey('service' in change ? change.service.id : change.id)
+    groups.set(key, [...(groups.get(key) ?? []), change])
+  }
+  try {
+    await engine.apply(changes, { signal })
+    return { made: changes, problems: [] }
+  } catch (error) {
+    if (signal.aborted) throw error
+    const [only, ...others] = groups.keys()
+    if (others.length === 0) return { made: [], problems: [problemOf(only, error)] }
+  }
+  const made: EngineChange[] = []
+  const problems: Problem[] = []
+  for (const [key, own] of groups) {
+    try {
+      await engine.apply(own, { signal })
+      made.push(...own)
+    } catch (error) {
+      if (signal.aborted) throw error
+      problems.push(problemOf(key, error))
+    }
+  }
+  return { made, problems }
+}
+
+function problemOf(service: string | undefined, error: unknown): Problem {
+  const message = describeError(error)
+  return {
+    service,
+    error,
+    message: service === undefined || message.includes(service) ? message : `${service}: ${message}`,
+  }
+}

@@ -1,0 +1,23 @@
+/** A regular expression from a spec, run on what a server sent: neither may keep the daemon busy for long. */
+import { createContext, Script } from 'node:vm'
+
+/** Backtracking beyond this is no match: other checks and connections wait meanwhile. */
+const matchMs = 50
+
+export type Match = 'yes' | 'no' | 'too slow'
+
+/** @throws SyntaxError when the pattern is none. */
+export function boundedMatch(pattern: string): (text: string) => Match {
+  const holder = { expression: new RegExp(pattern), text: '' }
+  const context = createContext(holder)
+  const script = new Script('expression.test(text)')
+  return (text) => {
+    holder.text = text
+    try {
+      return script.runInContext(context, { timeout: matchMs }) === true ? 'yes' : 'no'
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT') return 'too slow'
+      throw error
+    }
+  }
+}
