@@ -28,7 +28,7 @@ describe('printing a spec', () => {
         expect(JSON.stringify(Object.keys(parsed?.hosts ?? {}))).toBe(JSON.stringify(Object.keys(spec.hosts)))
         if (parsed !== undefined) expect(printSpec(parsed)).toBe(printed)
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     )
   })
 
