@@ -1,8 +1,8 @@
 /** `baton check`: whether the file is right, and whether this machine can carry it. */
 import type { Command } from 'commander'
 import { type Diagnostic, formatDiagnostic } from '../../cluster/spec/diagnostic.ts'
+import { within } from '../../deadline.ts'
 import { runAction } from '../action.ts'
-import { within } from '../deadline.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { checkMachine, machineMs } from '../local/machine-check.ts'
 import { hasErrors, readSpec } from '../local/spec-file.ts'

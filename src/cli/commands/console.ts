@@ -1,9 +1,10 @@
 /** `baton console`: the serial console of a guest, until Ctrl-] or the guest's end. */
 import type { Duplex } from 'node:stream'
 import type { Command } from 'commander'
+import { within } from '../../deadline.ts'
 import { InfraError } from '../../errors.ts'
 import { type Context, runAction } from '../action.ts'
-import { askMs, within } from '../deadline.ts'
+import { askMs } from '../deadline-options.ts'
 import { findGuest, openMachine } from '../local/machine.ts'
 import { splitAtEscape } from '../terminal/escape.ts'
 

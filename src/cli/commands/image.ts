@@ -1,11 +1,12 @@
 /** `baton image build|list|delete`: the image cache of this machine. */
 import type { Command } from 'commander'
+import { within } from '../../deadline.ts'
 import { InfraError } from '../../errors.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
 import { imageStore } from '../../guests/images/store.ts'
 import { localHost } from '../../hosts/local/local.ts'
 import { type Context, runAction } from '../action.ts'
-import { askMs, within } from '../deadline.ts'
+import { askMs } from '../deadline-options.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { loadSpec } from '../local/spec-file.ts'
 import { show } from '../output.ts'

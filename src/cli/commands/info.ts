@@ -1,9 +1,10 @@
 /** `baton info`: this machine and what runs its guests, or everything about one guest. */
 import type { Command } from 'commander'
+import { within } from '../../deadline.ts'
 import { isInfraError } from '../../errors.ts'
 import type { GuestStatistics, Hypervisor, HypervisorInfo } from '../../guests/hypervisor.ts'
 import { runAction } from '../action.ts'
-import { askMs, within } from '../deadline.ts'
+import { askMs } from '../deadline-options.ts'
 import { findGuest, type Machine, openMachine } from '../local/machine.ts'
 import { guestJson } from '../local/status.ts'
 import { show } from '../output.ts'

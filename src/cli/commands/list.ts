@@ -1,7 +1,8 @@
 /** `baton list`: the guests of this machine. */
 import type { Command } from 'commander'
+import { within } from '../../deadline.ts'
 import { runAction } from '../action.ts'
-import { askMs, within } from '../deadline.ts'
+import { askMs } from '../deadline-options.ts'
 import { listGuests, openMachine } from '../local/machine.ts'
 import { guestJson } from '../local/status.ts'
 import { show } from '../output.ts'

@@ -1,8 +1,9 @@
 /** `baton status`: guests, services, servers and health in one table; with --watch again and again. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
+import { anySignal, within } from '../../deadline.ts'
 import { type Context, runAction } from '../action.ts'
-import { askMs, within } from '../deadline.ts'
+import { askMs } from '../deadline-options.ts'
 import { type Machine, openMachine } from '../local/machine.ts'
 import { readStatus } from '../local/read-status.ts'
 import type { StatusJson } from '../local/status.ts'
@@ -34,7 +35,7 @@ export function register(program: Command): void {
 /** On a terminal a picture that is renewed; elsewhere text or JSON lines, only when something has changed. */
 async function watch(machine: Machine, { signal, output }: Context, { json }: Options): Promise<undefined> {
   const quit = new AbortController()
-  const ended = AbortSignal.any([signal, quit.signal])
+  const ended = anySignal(signal, quit.signal)
   const onKey = (key: string): void => {
     if (key === 'q' || key === 'ctrl-c') quit.abort()
   }

@@ -1,9 +1,10 @@
 /** `baton top`: guests and connections, live. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
+import { anySignal, within } from '../../deadline.ts'
 import { describeError, InfraError } from '../../errors.ts'
 import { type Context, runAction } from '../action.ts'
-import { askMs, within } from '../deadline.ts'
+import { askMs } from '../deadline-options.ts'
 import { parseDrainTarget } from '../local/drain-command.ts'
 import { type Machine, openMachine } from '../local/machine.ts'
 import { openScreen, type Screen } from '../terminal/screen.ts'
@@ -38,7 +39,7 @@ export function register(program: Command): void {
 
 async function runTop(machine: Machine, { signal, output }: Context): Promise<void> {
   const quit = new AbortController()
-  const ended = AbortSignal.any([signal, quit.signal])
+  const ended = anySignal(signal, quit.signal)
   let state: State = initialState
   let screen: Screen | undefined
   const draw = (): void => screen?.draw(frame(state, screen.size(), output.paint))

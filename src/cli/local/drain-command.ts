@@ -1,11 +1,12 @@
 /** `baton drain` and `baton undrain`: which servers are meant, and what is said afterwards. */
 import type { Command } from 'commander'
+import { within } from '../../deadline.ts'
 import type { DrainTarget } from '../../director/control.ts'
 import { InfraError } from '../../errors.ts'
 import { isGuestName } from '../../guests/lifecycle.ts'
 import { parseAddress, parseEndpoint } from '../../lvs/address.ts'
 import { runAction } from '../action.ts'
-import { askMs, within } from '../deadline.ts'
+import { askMs } from '../deadline-options.ts'
 import { show } from '../output.ts'
 import { count } from '../views/units.ts'
 import { openMachine } from './machine.ts'

@@ -1,7 +1,8 @@
 /** The shape of all commands that do one thing to guests: start, shutdown, destroy, reboot, pause, … */
 import type { Command } from 'commander'
+import { within } from '../../deadline.ts'
 import { runAction } from '../action.ts'
-import { addTimeoutOption, askMs, within } from '../deadline.ts'
+import { addTimeoutOption, askMs } from '../deadline-options.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { errorLines } from '../output.ts'
 import { guestsView } from '../views/guests.ts'

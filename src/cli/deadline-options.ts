@@ -1,14 +1,9 @@
 /** Every wait of a command ends: by Ctrl-C, or by its deadline. */
-import type { Command } from 'commander'
-import { InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import { parseDuration } from '../cluster/spec/duration.ts'
 
 /** Questions that are answered at once, or not at all. */
 export const askMs = 15_000
-
-export function within(signal: AbortSignal, milliseconds: number): AbortSignal {
-  return AbortSignal.any([signal, AbortSignal.timeout(milliseconds)])
-}
 
 /** `--timeout 90s`, as milliseconds in the option `timeout`. */
 export function addTimeoutOption(command: Command, defaultMs: number): Command {
