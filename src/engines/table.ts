@@ -67,6 +67,8 @@ export class ServerRecord implements Candidate {
 export class ServiceRecord {
   service: Service
   readonly key: string
+  /** Counts nothing, but names the service among an engine's threads. */
+  readonly slot: number
   /** Newest first: the schedulers' list. */
   readonly servers: ServerRecord[] = []
   /** Removed servers whose connections still run. */
@@ -76,9 +78,10 @@ export class ServiceRecord {
   scheduler: Scheduler<ServerRecord> | undefined
   isRemoved = false
 
-  constructor(service: Service) {
+  constructor(service: Service, ledger: Ledger) {
     this.service = service
     this.key = serviceKey(service.id)
+    this.slot = ledger.take()
     this.schedule()
   }
 
@@ -123,7 +126,7 @@ export class Table {
         servers += 1
       }
     }
-    if (servers > this.#ledger.room)
+    if (servers + added.size > this.#ledger.room)
       throw new InfraError('no-space', 'the engine holds no more real servers', { subject: 'engine' })
     return { added }
   }
@@ -192,21 +195,17 @@ export class Table {
     for (const record of this.services.values()) this.#sweepLeaving(record)
     for (const record of this.#removed) {
       this.#sweepLeaving(record)
-      if (record.leaving.length === 0) this.#removed.delete(record)
+      if (record.leaving.length > 0) continue
+      this.#removed.delete(record)
+      this.#ledger.free(record.slot)
     }
-  }
-
-  /** How many connections still run on servers that were removed, or whose service was. */
-  get leavingServers(): number {
-    const records = [...this.services.values(), ...this.#removed]
-    return records.reduce((sum, { leaving }) => sum + leaving.length, 0)
   }
 
   #putService(service: Service): void {
     const key = serviceKey(service.id)
     const record = this.services.get(key)
     if (record === undefined) {
-      this.services.set(key, new ServiceRecord(service))
+      this.services.set(key, new ServiceRecord(service, this.#ledger))
       return
     }
     const before = record.service

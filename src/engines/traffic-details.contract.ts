@@ -128,7 +128,7 @@ export function proxyProtocolContract(name: string, open: OpenEngine): void {
       const ports = Buffer.alloc(4)
       ports.writeUInt16BE(port, 0)
       ports.writeUInt16BE(world.id.port, 2)
-      const kind = address === '::1' ? '2121' + '0024' : '2111' + '000c'
+      const kind = address === '::1' ? '21210024' : '2111000c'
       const wanted = `0d0a0d0a000d0a515549540a${kind}${addressHex}${addressHex}${ports.toString('hex')}`
       expect(bytes.toString('hex')).toBe(wanted)
     })

@@ -21,12 +21,20 @@ export type ConnectionPage = {
   readonly next: number | undefined
 }
 
+/** Shared by the epoll plane's threads: see epoll/memory.ts. */
+export type EpollMemory = {
+  readonly places: SharedArrayBuffer
+  readonly handoffs: SharedArrayBuffer
+  readonly threads: SharedArrayBuffer
+}
+
 export type WorkerData = {
   readonly plane: PlaneName
   /** Thread 0 accepts and schedules. */
   readonly thread: number
   readonly threads: number
   readonly memory: LedgerMemory
+  readonly epoll: EpollMemory | undefined
   readonly settings: PlaneSettings
 }
 
@@ -34,6 +42,8 @@ export type Call =
   | { readonly kind: 'apply'; readonly changes: readonly EngineChange[] }
   | { readonly kind: 'read' }
   | { readonly kind: 'connections'; readonly from: number }
+  /** Takes no new connections: before the threads are closed one by one. */
+  | { readonly kind: 'stop' }
   | { readonly kind: 'close' }
 export type CallMessage = { readonly id: number; readonly call: Call }
 

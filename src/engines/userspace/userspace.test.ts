@@ -5,7 +5,7 @@ import { proxyProtocolContract, udpContract } from '../traffic-details.contract.
 import type { PlaneName } from './plane.ts'
 import { userspaceEngine } from './userspace.ts'
 
-const planes: readonly PlaneName[] = ['net']
+const planes: readonly PlaneName[] = ['epoll', 'net']
 
 for (const plane of planes) {
   const name = `userspace, ${plane} plane`

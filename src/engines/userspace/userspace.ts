@@ -2,6 +2,7 @@
  * The userspace engine: no kernel module, no root. Each connection is two sockets, joined in threads of our own, so
  * that the caller's thread never waits for traffic.
  */
+import { availableParallelism } from 'node:os'
 import { InfraError, isInfraError } from '../../errors.ts'
 import { addressNumber } from '../../lvs/address.ts'
 import { implementedSchedulers } from '../../lvs/schedulers/registry.ts'
@@ -10,6 +11,7 @@ import type { Connection, Engine, EngineCapabilities, EngineChange, ServiceSnaps
 import { throwIfCancelled, throwIfRefused } from '../engine.ts'
 import { sharedLedgerMemory } from '../ledger.ts'
 import { plainChange } from '../table.ts'
+import { sharedEpollMemory } from './epoll/memory.ts'
 import type { ConnectionPage, PlaneName, PlaneSettings } from './plane.ts'
 import { workerFile } from './worker-file.ts'
 import { startWorker, type WorkerLink } from './worker-link.ts'
@@ -17,6 +19,8 @@ import { startWorker, type WorkerLink } from './worker-link.ts'
 export type UserspaceOptions = Partial<PlaneSettings> & {
   /** `epoll`: system calls of our own; `net`: Node's public interfaces only; `auto`: the first that works here. */
   readonly plane?: PlaneName | 'auto'
+  /** Of the epoll plane; left out: one per core, up to four. */
+  readonly threads?: number
 }
 
 export type UserspaceEngine = Engine & { readonly plane: PlaneName }
@@ -48,9 +52,9 @@ const defaults: PlaneSettings = {
  * @throws InfraError `unsupported` when the wanted plane cannot run here.
  */
 export async function userspaceEngine(options: UserspaceOptions = {}): Promise<UserspaceEngine> {
-  const { plane: wanted = 'auto', ...rest } = options
+  const { plane: wanted = 'auto', threads = Math.min(availableParallelism(), 4), ...rest } = options
   const settings = { ...defaults, ...rest }
-  const { plane, links } = await startPlane(wanted, settings)
+  const { plane, links } = await startPlane(wanted, threads, settings)
   const [director] = links
   if (director === undefined) throw new InfraError('failed', 'the data plane has no thread', { subject: 'userspace' })
 
@@ -80,34 +84,44 @@ export async function userspaceEngine(options: UserspaceOptions = {}): Promise<U
       }
     },
     async [Symbol.asyncDispose]() {
-      await Promise.all(links.map((link) => link.close()))
+      await closeAll(links)
     },
   }
 }
 
 type RunningPlane = { readonly plane: PlaneName; readonly links: readonly WorkerLink[] }
 
-async function startPlane(wanted: PlaneName | 'auto', settings: PlaneSettings): Promise<RunningPlane> {
+async function startPlane(wanted: PlaneName | 'auto', threads: number, settings: PlaneSettings): Promise<RunningPlane> {
   try {
-    return await startThreads(wanted === 'auto' ? 'epoll' : wanted, settings)
+    return await startThreads(wanted === 'auto' ? 'epoll' : wanted, threads, settings)
   } catch (error) {
     if (wanted !== 'auto' || !isInfraError(error, 'unsupported')) throw error
-    return await startThreads('net', settings)
+    return await startThreads('net', 1, settings)
   }
 }
 
-async function startThreads(plane: PlaneName, settings: PlaneSettings): Promise<RunningPlane> {
-  const threads = 1
+async function startThreads(plane: PlaneName, wanted: number, settings: PlaneSettings): Promise<RunningPlane> {
+  const threads = plane === 'net' ? 1 : wanted
+  const epoll = plane === 'epoll' ? sharedEpollMemory(threads) : undefined
   const memory = sharedLedgerMemory(threads)
   const file = await workerFile()
   const started = await Promise.allSettled(
-    Array.from({ length: threads }, (_, thread) => startWorker(file, { plane, thread, threads, memory, settings })),
+    Array.from({ length: threads }, (_, thread) =>
+      startWorker(file, { plane, thread, threads, memory, epoll, settings }),
+    ),
   )
   const links = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
   const failed = started.find((result) => result.status === 'rejected')
   if (failed === undefined) return { plane, links }
-  await Promise.all(links.map((link) => link.close()))
+  await closeAll(links)
   throw failed.reason
+}
+
+/** The first thread may hand clients to the others until it is told to stop, and takes them back until it is closed. */
+async function closeAll([director, ...others]: readonly WorkerLink[]): Promise<void> {
+  await director?.call({ kind: 'stop' }).catch(() => undefined)
+  await Promise.all(others.map((link) => link.close()))
+  await director?.close()
 }
 
 /** What no capability names: an address and a port to listen on, and one to connect to. */

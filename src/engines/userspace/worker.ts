@@ -1,6 +1,7 @@
 /** The entry of a data plane's thread: opens its plane and answers the engine's calls. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { describeError, InfraError } from '../../errors.ts'
+import { type EpollThread, openEpollThread } from './epoll/plane.ts'
 import { openNetPlane } from './net/plane.ts'
 import type { Answer, Call, CallMessage, ErrorMessage, WorkerData, WorkerMessage } from './plane.ts'
 
@@ -24,6 +25,8 @@ function runNetPlane(): void {
         return plane.read()
       case 'connections':
         return plane.connections(call.from)
+      case 'stop':
+        return undefined
       case 'close':
         await plane.close()
         parentPort?.close()
@@ -43,5 +46,25 @@ function runNetPlane(): void {
   say({ kind: 'ready', wakeFd: undefined })
 }
 
+async function runEpollPlane(): Promise<void> {
+  const port = parentPort
+  const memory = data.epoll
+  if (port === null || memory === undefined) return
+  let thread: EpollThread
+  try {
+    thread = openEpollThread(data, memory)
+  } catch (error) {
+    return say({ kind: 'cannot', reason: `system calls cannot be made from here: ${describeError(error)}` })
+  }
+  say({ kind: 'ready', wakeFd: thread.wakeFd })
+  await thread.run(port, (id, make) => {
+    try {
+      say({ kind: 'answer', id, value: make() })
+    } catch (error) {
+      say({ kind: 'error', id, error: errorMessage(error) })
+    }
+  })
+}
+
 if (data.plane === 'net') runNetPlane()
-else say({ kind: 'cannot', reason: 'the epoll plane does not stand yet' })
+else await runEpollPlane()

@@ -1,0 +1,122 @@
+/** One thread of the epoll plane: its epoll, the handlers of its descriptors, and the loop that wakes them. */
+import {
+  EPOLL_CTL_ADD,
+  EPOLLET,
+  EPOLLIN,
+  EPOLLOUT,
+  EPOLLRDHUP,
+  epollEvent,
+  type Pinned,
+  pinned,
+  SO_LINGER,
+  SOCK_CLOEXEC,
+  SOL_SOCKET,
+  type SocketCalls,
+} from '../../../os/sockets.ts'
+import type { Ledger } from '../../ledger.ts'
+import type { PlaneSettings } from '../plane.ts'
+import type { Handoffs, Places, Threads } from './memory.ts'
+
+/** Edge-triggered, both ways, once and for all: no descriptor is ever modified again. */
+const edges = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET
+const eventsPerWait = 512
+const sleepMs = 250
+/** Node's own loop turns so often, for what only it does (such as finalizers). */
+const turnMs = 1000
+
+export interface Handler {
+  onEvents(flags: number): void
+}
+
+export type Thread = {
+  readonly number: number
+  readonly calls: SocketCalls
+  readonly ledger: Ledger
+  readonly settings: PlaneSettings
+  readonly places: Places
+  readonly handoffs: Handoffs
+  readonly threads: Threads
+  readonly epoll: number
+  readonly handlers: (Handler | undefined)[]
+  /** Work left over for fairness' sake: done again before the thread sleeps. */
+  readonly unfinished: { resume(): void }[]
+  /** Monotonic, as of the last wake-up. */
+  nowMs: number
+  /** Small arguments and results of calls: 64 bytes. */
+  readonly small: Pinned
+}
+
+export type ThreadParts = Omit<Thread, 'epoll' | 'handlers' | 'unfinished' | 'nowMs' | 'small'>
+
+export function openThread(parts: ThreadParts): Thread {
+  const epoll = parts.calls.epollCreate(SOCK_CLOEXEC)
+  if (epoll < 0) throw new Error('epoll_create1 failed')
+  parts.threads.setEpoll(parts.number, epoll)
+  return { ...parts, epoll, handlers: [], unfinished: [], nowMs: performance.now(), small: pinned(64) }
+}
+
+/** Adds a descriptor to an epoll, its own or another thread's. False when that failed. */
+export function watch(thread: Thread, epoll: number, fd: number, events: number = edges): boolean {
+  const { bytes, address } = thread.small
+  bytes.writeInt32LE(events | 0, 0)
+  bytes.writeInt32LE(fd, epollEvent.data)
+  return thread.calls.epollCtl(epoll, EPOLL_CTL_ADD, fd, address) === 0
+}
+
+/** Closes so that the peer sees a reset and nothing lingers. */
+export function closeWithReset(thread: Thread, fd: number): void {
+  const { bytes, address } = thread.small
+  bytes.writeInt32LE(1, 0)
+  bytes.writeInt32LE(0, 4)
+  thread.calls.setsockopt(fd, SOL_SOCKET, SO_LINGER, address, 8)
+  thread.calls.close(fd)
+}
+
+export type LoopHooks = {
+  /** A descriptor without a handler has an event: another thread may have handed it over. */
+  onStranger(fd: number, flags: number): void
+  /** A few times a second. */
+  onTick(): void
+  /** False ends the loop. */
+  isRunning(): boolean
+}
+
+/** Runs until the hooks say that it is over; returns a promise of that. */
+export function runLoop(thread: Thread, hooks: LoopHooks): Promise<void> {
+  const events = pinned(eventsPerWait * epollEvent.bytes)
+  const words = new Int32Array(events.bytes.buffer, 0, (eventsPerWait * epollEvent.bytes) / 4)
+  const stride = epollEvent.bytes / 4
+  const data = epollEvent.data / 4
+  const { calls, handlers, unfinished } = thread
+  let nextTick = thread.nowMs + sleepMs
+
+  const step = (): void => {
+    const count = calls.epollWait(thread.epoll, events.address, eventsPerWait, unfinished.length > 0 ? 0 : sleepMs)
+    thread.nowMs = performance.now()
+    for (let at = 0; at < count; at++) {
+      const flags = words[at * stride] ?? 0
+      const fd = words[at * stride + data] ?? 0
+      const handler = handlers[fd]
+      if (handler === undefined) hooks.onStranger(fd, flags)
+      else handler.onEvents(flags)
+    }
+    if (unfinished.length > 0) for (const work of unfinished.splice(0)) work.resume()
+    if (thread.nowMs < nextTick) return
+    nextTick = thread.nowMs + sleepMs
+    hooks.onTick()
+  }
+
+  return new Promise((resolve, reject) => {
+    const turn = (): void => {
+      try {
+        const end = performance.now() + turnMs
+        while (hooks.isRunning() && thread.nowMs < end) step()
+        if (hooks.isRunning()) setImmediate(turn)
+        else resolve()
+      } catch (error) {
+        reject(error)
+      }
+    }
+    turn()
+  })
+}
