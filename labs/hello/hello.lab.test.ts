@@ -39,6 +39,13 @@ async function ask(port: number): Promise<string> {
   return (await answer.text()).trim()
 }
 
+/** Its standard output; a failure shows what it said. */
+async function succeed(baton: Baton, ...args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await baton.run(...args)
+  expect(code, `baton ${args.join(' ')}\n${stdout}${stderr}`).toBe(0)
+  return stdout
+}
+
 async function pidOf(baton: Baton, guest: string): Promise<number> {
   return Number(readFileSync(join(baton.directory, 'run/guests', guest, 'pid'), 'utf8'))
 }
@@ -86,27 +93,27 @@ describe('examples/hello.yaml with real guests', () => {
   test('a drain by hand holds through a crash of the director, which is back within a second', async () => {
     await using baton = openBaton()
     const { file, port } = await writeSpec(baton, (text) => text.replace('count: 3', 'count: 2'))
-    expect(await baton.run('up', file)).toMatchObject({ code: 0 })
-    expect(await baton.run('drain', 'web-1')).toMatchObject({ code: 0 })
+    await succeed(baton, 'up', file)
+    await succeed(baton, 'drain', 'web-1')
     expect(await ask(port)).toBe('hello from web-2')
 
-    const { director } = await baton.json<{ readonly director: { readonly pid: number } }>('status')
-    process.kill(director.pid, 'SIGKILL')
+    const { director } = await baton.json<{ readonly director: { readonly processId: number } }>('status')
+    process.kill(director.processId, 'SIGKILL')
     const begun = performance.now()
     await expect.poll(() => ask(port).catch(() => 'nothing'), { timeout: 5_000, interval: 20 }).toBe('hello from web-2')
     console.log(`the service answered ${Math.round(performance.now() - begun)} ms after its director was killed`)
     for (let request = 0; request < 20; request += 1) expect(await ask(port)).toBe('hello from web-2')
 
-    expect(await baton.run('undrain', 'web-1')).toMatchObject({ code: 0 })
+    await succeed(baton, 'undrain', 'web-1')
     await expect.poll(() => ask(port), { timeout: 5_000 }).toBe('hello from web-1')
-    expect(await baton.run('down', file)).toMatchObject({ code: 0 })
+    await succeed(baton, 'down', file)
     expect(baton.processes()).toEqual([])
   })
 
   test('more memory restarts the guests one after the other, and no request fails', async () => {
     await using baton = openBaton()
     const { file, port } = await writeSpec(baton, (text) => text.replace('count: 3', 'count: 2'))
-    expect(await baton.run('up', file)).toMatchObject({ code: 0 })
+    await succeed(baton, 'up', file)
     writeFileSync(file, readFileSync(file, 'utf8').replace('128M', '144M'))
     const failures: unknown[] = []
     let requests = 0
@@ -126,7 +133,7 @@ describe('examples/hello.yaml with real guests', () => {
     })
     expect(requests).toBeGreaterThan(50)
     expect(failures).toEqual([])
-    expect(await baton.run('down', file)).toMatchObject({ code: 0 })
+    await succeed(baton, 'down', file)
   })
 })
 
@@ -136,7 +143,7 @@ describe('up, killed at any step', () => {
     const { file, port } = await writeSpec(baton, (text) => text.replace('count: 3', 'count: 2'))
     // The events of an undisturbed run say how many moments there are to be killed at.
     const events = (await baton.run('up', file, '--json')).stdout.trim().split('\n').length
-    expect(await baton.run('down', file)).toMatchObject({ code: 0 })
+    await succeed(baton, 'down', file)
     expect(events).toBeGreaterThan(8)
     for (let killAt = 1; killAt < events; killAt += 1) {
       let seen = 0
@@ -151,7 +158,7 @@ describe('up, killed at any step', () => {
       expect(new Set([await ask(port), await ask(port)]).size).toBe(2)
       // Two guests, the director and its supervisor: nothing is there twice.
       expect(baton.processes()).toHaveLength(4)
-      expect(await baton.run('down', file)).toMatchObject({ code: 0 })
+      await succeed(baton, 'down', file)
       expect(baton.processes(), `killed at event ${killAt}`).toEqual([])
       expect(baton.leftovers(), `killed at event ${killAt}`).toEqual(['hello.yaml'])
     }
