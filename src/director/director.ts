@@ -25,7 +25,7 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
   const { engine, onEvent } = options
   const startedAt = options.now().toISOString()
   const keeper = await openKeeper(options)
-  const { change, checker } = keeper
+  const { checker } = keeper
   const count = (target: DrainTarget): number => serversMeant(keeper.intent(), target)
   return {
     async status({ signal }): Promise<DirectorStatus> {
@@ -44,7 +44,7 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
       }
     },
     async putCluster(wanted, callOptions) {
-      await change(
+      await keeper.change(
         callOptions,
         (intent) => {
           throwIfUnacceptable(engine, wanted, intent.clusters)
@@ -56,21 +56,21 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
     },
     async removeCluster(cluster, callOptions) {
       const had = servicesOf({ clusters: keeper.intent().clusters.filter((one) => one.cluster === cluster) }).length
-      await change(callOptions, (intent) => withoutCluster(intent, cluster), { cluster })
+      await keeper.change(callOptions, (intent) => withoutCluster(intent, cluster), { cluster })
       onEvent({ kind: 'cluster.removed', cluster, services: had })
     },
     async drain(target, callOptions) {
-      await change(callOptions, (intent) => withDrain(intent, target))
+      await keeper.change(callOptions, (intent) => withDrain(intent, target))
       onEvent({ kind: 'server.drained', target, servers: count(target) })
       return count(target)
     },
     async undrain(target, callOptions) {
-      await change(callOptions, (intent) => withoutDrain(intent, target))
+      await keeper.change(callOptions, (intent) => withoutDrain(intent, target))
       onEvent({ kind: 'server.undrained', target, servers: count(target) })
       return count(target)
     },
     async moveGuest(guest, reach, callOptions) {
-      await change(callOptions, (intent) => withGuestMoved(intent, guest, reach), { started: guest })
+      await keeper.change(callOptions, (intent) => withGuestMoved(intent, guest, reach), { started: guest })
       onEvent({ kind: 'guest.moved', guest, servers: count({ guest }) })
     },
     async connections({ signal }) {

@@ -3,7 +3,7 @@ import type { DrainTarget, Health } from './control.ts'
 import type { ServiceState } from './table.ts'
 
 export type DirectorEvent =
-  /** A check has changed its mind. `after`: how many results in a row had said `from`. */
+  /** A check has changed its mind. `after`: for how many results it had been `from`. */
   | {
       readonly kind: 'server.health'
       readonly service: string

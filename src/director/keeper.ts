@@ -68,14 +68,14 @@ export async function openKeeper({
       loop.trigger()
     },
   })
-  const { round, problems } = reconciler(engine, onEvent)
+  const rounds = reconciler(engine, onEvent)
   const want = (standing: readonly ServiceSnapshot[]): Wanted => {
     const services = servicesOf(intent)
     checker.watch(checkTargets(services, servingIn(standing), anew))
     anew.clear()
     return { table: wantedTable(services, healthIn(checker), intent.drains), leaving: intent.leaving }
   }
-  const loop = reconcileLoop(() => limited((signal) => round(want, signal)), timing, closing.signal)
+  const loop = reconcileLoop(() => limited((signal) => rounds.round(want, signal)), timing, closing.signal)
 
   const commit = async (next: Intent, started?: string): Promise<void> => {
     await limited((signal) => store.save(next, { signal }))
@@ -86,7 +86,7 @@ export async function openKeeper({
     await loop.settle()
   }
   const forgetLeft = async (): Promise<void> => {
-    if (intent.leaving.length === 0 || problems().length > 0) return
+    if (intent.leaving.length === 0 || rounds.problems().length > 0) return
     intent = { ...intent, leaving: [] }
     await limited((signal) => store.save(intent, { signal }))
   }
@@ -94,7 +94,7 @@ export async function openKeeper({
   await loop.settle()
   return {
     checker,
-    problems,
+    problems: () => rounds.problems(),
     intent: () => intent,
     change(options, next, about = {}) {
       const mine = last.then(async () => {
@@ -102,7 +102,7 @@ export async function openKeeper({
         const before = intent
         const after = { ...next(before), engine: engine.name }
         await commit(after, about.started)
-        const troubles = troublesOf(problems(), [before, after], about)
+        const troubles = troublesOf(rounds.problems(), [before, after], about)
         if (troubles.length > 0) {
           await commit({ ...withClusters(after, before.clusters), drains: before.drains })
           throw asOneError(troubles, about.cluster ?? engine.name)

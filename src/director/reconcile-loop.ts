@@ -54,7 +54,8 @@ export function reconcileLoop(round: () => Promise<boolean>, timing: Timing, sig
     async settle() {
       trigger()
       const mine = asked
-      while (done < mine && !signal.aborted) await running
+      const isOver = (): boolean => done >= mine || signal.aborted
+      while (!isOver()) await running
     },
     async [Symbol.asyncDispose]() {
       await looking

@@ -27,7 +27,7 @@ export type HealthChange = {
   readonly from: HealthState['kind']
   readonly to: 'healthy' | 'unhealthy'
   readonly detail: string
-  /** How many results in a row said what it was before. */
+  /** For how many results it had been what it was before. */
   readonly after: number
 }
 

@@ -170,6 +170,37 @@ describe('check http', () => {
     },
     { name: 'one that resets', speak: (socket) => void socket.resetAndDestroy() },
     { name: 'one that closes at once', speak: (socket) => void socket.end() },
+    {
+      name: 'one that changes the protocol',
+      spec: http({ body: 'x' }),
+      speak: (socket) => void socket.write('HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n'),
+    },
+    {
+      name: 'one that only ever says: go on',
+      speak: (socket) => {
+        const drip = setInterval(() => socket.write('HTTP/1.1 100 Continue\r\n\r\n'), 10)
+        socket.on('close', () => clearInterval(drip))
+      },
+    },
+    {
+      name: 'one whose headers never end',
+      speak: (socket) => void socket.write(`HTTP/1.1 200 OK\r\nX: ${'y'.repeat(100_000)}`),
+    },
+    {
+      name: 'one that half-closes without a word',
+      speak: (socket) => {
+        socket.allowHalfOpen = true
+        socket.end()
+      },
+    },
+    {
+      name: 'one that breaks off in its body',
+      spec: http({ body: 'ab' }),
+      speak: (socket) => {
+        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab')
+        setTimeout(() => socket.resetAndDestroy(), 20)
+      },
+    },
     { name: 'one that speaks something else', speak: (socket) => void socket.write('220 mail ready\r\n') },
   ])('$name is not healthy, in time, and no socket is left', async ({ spec = http(), speak }) => {
     await using server = await raw(speak)
@@ -181,6 +212,47 @@ describe('check http', () => {
 
   test('a closed port is not healthy', async () => {
     expect((await probe(http(), await closedPort())).detail).toContain('ECONNREFUSED')
+  })
+})
+
+describe('check http with a pattern', () => {
+  test('a pattern that backtracks without end is no match, and holds nobody up', async () => {
+    await using server = await listen(createHttpServer(answer(200, `${'a'.repeat(60)}!`)))
+    const begun = performance.now()
+    const result = await probe(http({ body: '^(a+)+$' }), server.port)
+    expect(result).toMatchObject({ healthy: false, detail: expect.stringContaining('too long') as string })
+    expect(performance.now() - begun).toBeLessThan(8 * deadlineMs)
+  })
+
+  test('a body that drips is read until its pattern is decided', async () => {
+    await using server = await raw((socket) => {
+      const parts = ['HTTP/1.1 200 OK\r\n\r\n', 'al', 'l w', 'ell']
+      const drip = setInterval(() => {
+        const part = parts.shift()
+        if (part === undefined) socket.end()
+        else socket.write(part)
+      }, 5)
+      socket.on('close', () => clearInterval(drip))
+    })
+    expect((await probe(http({ body: '^all well$' }), server.port)).healthy).toBe(true)
+  })
+
+  test('a large body is not read to its end', async () => {
+    await using server = await raw((socket) => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\nall well')
+      const flood = setInterval(() => socket.write('x'.repeat(65_536)), 1)
+      socket.on('close', () => clearInterval(flood))
+    })
+    expect((await probe(http({ body: '^all well' }), server.port)).healthy).toBe(true)
+    await expect.poll(() => server.open()).toBe(0)
+  })
+
+  test('what cannot be sent is a failed check', async () => {
+    for (const spec of [http({ path: '/a b\n' }), http({ host: 'bad\nname' })])
+      expect(await probe(spec, 1)).toMatchObject({
+        healthy: false,
+        detail: expect.stringMatching(/^cannot ask/) as string,
+      })
   })
 })
 

@@ -1,7 +1,8 @@
 /** Check `http`: a GET is answered with an accepted status and, when asked for, a matching body. Plain or over TLS. */
-import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
+import { type ClientRequest, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
+import { describeError } from '../../errors.ts'
 import { type Endpoint, formatEndpoint } from '../../lvs/service.ts'
 import type { HttpCheckSpec, Probe, ProbeResult } from '../check.ts'
 import { boundedMatch, type Match } from './bounded-match.ts'
@@ -19,8 +20,14 @@ export function httpProbe(spec: HttpCheckSpec): Probe {
       const begun = performance.now()
       const where = formatEndpoint(target)
       let stage = `no answer from ${where} in time`
-      const send = spec.tls === undefined ? httpRequest : httpsRequest
-      const request = send({ ...requestOptions(spec, target), agent: false })
+      let request: ClientRequest
+      try {
+        const send = spec.tls === undefined ? httpRequest : httpsRequest
+        request = send({ ...requestOptions(spec, target), agent: false })
+      } catch (error) {
+        // A path or name that cannot be written into a request.
+        return resolve({ healthy: false, detail: `cannot ask ${where}: ${describeError(error)}`, tookMs: 0 })
+      }
       const end = (verdict: Verdict): void => {
         signal.removeEventListener('abort', onAbort)
         resolve({ ...verdict, tookMs: performance.now() - begun })
