@@ -246,6 +246,30 @@ function lifeCycle(scenes: Scenes): void {
       expect(await reach('one')).toEqual(both.filter((way) => way.guestPort === 8080))
     }))
 
+  test('a running guest is listed as it was defined', () =>
+    scenes(async ({ hypervisor, definition, soon }) => {
+      const forwards = [443, 80, 81].map((port) => ({ protocol: 'tcp', port }) as const)
+      const mark = { cluster: 'shop', pool: 'web' }
+      const wanted = definition('one', { network: { kind: 'user', forwards }, mark, autostart: true })
+      await hypervisor.define(wanted, soon())
+      await hypervisor.start('one', soon())
+      expect((await hypervisor.list(soon()))[0]?.definition).toEqual(wanted)
+      const { mark: _none, ...unmarked } = wanted
+      await hypervisor.define(unmarked, soon())
+      expect((await hypervisor.list(soon()))[0]?.definition).toEqual(unmarked)
+    }))
+
+  test('what a running guest was defined as anew waits for its next start, except forwards', () =>
+    scenes(async ({ hypervisor, definition, soon }) => {
+      const before = definition('one')
+      await hypervisor.define(before, soon())
+      await hypervisor.start('one', soon())
+      await hypervisor.define({ ...before, memoryBytes: before.memoryBytes * 2 }, soon())
+      expect((await hypervisor.list(soon()))[0]?.definition).toEqual(before)
+      await hypervisor.destroy('one', soon())
+      expect((await hypervisor.list(soon()))[0]?.definition.memoryBytes).toBe(before.memoryBytes * 2)
+    }))
+
   test('a guest that is started again is reached where it was', () =>
     scenes(async ({ hypervisor, definition, reach, soon }) => {
       await hypervisor.define(definition('one'), soon())

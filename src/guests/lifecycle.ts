@@ -53,6 +53,18 @@ export function unknownGuest(name: string): InfraError {
   })
 }
 
+/** A running guest is what it was started as, except for what takes effect without a restart. */
+export function standingDefinition(recorded: GuestDefinition, started: GuestDefinition): GuestDefinition {
+  const { mark: _then, ...machine } = started
+  const bothUser = started.network.kind === 'user' && recorded.network.kind === 'user'
+  return {
+    ...machine,
+    autostart: recorded.autostart,
+    network: bothUser ? recorded.network : started.network,
+    ...(recorded.mark === undefined ? {} : { mark: recorded.mark }),
+  }
+}
+
 /** Names become file names, host names and process names. */
 const namePattern = /^[a-zA-Z0-9](?:[a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?$/
 

@@ -11,7 +11,7 @@ import type {
   Hypervisor,
   HypervisorInfo,
 } from '../hypervisor.ts'
-import { checkDefinition, type GuestOperation, mustAct, unknownGuest } from '../lifecycle.ts'
+import { checkDefinition, type GuestOperation, mustAct, standingDefinition, unknownGuest } from '../lifecycle.ts'
 import { watchGuests } from '../watch.ts'
 import { type FakeConsoles, fakeConsoles } from './console.ts'
 import { type Change, type Counter, type FakeGuest, type FakeStore, memoryStore } from './store.ts'
@@ -21,6 +21,8 @@ export type FakeOperation = GuestOperation | 'define' | 'undefine' | 'consoleLog
 export type FakeOptions = {
   /** Left out: in memory, gone with the process. */
   readonly store?: FakeStore
+  /** Where forwarded ports are "reached": each pretended host has an address of its own. Left out: 127.0.0.1. */
+  readonly address?: string
   /** How long a start takes. */
   readonly bootMs?: number
   /** Called before every operation (`guest` is '' for list and info); what it throws is the operation's failure. */
@@ -71,7 +73,8 @@ export function fakeHypervisor(options: FakeOptions = {}): FakeHypervisor {
   const list: Hypervisor['list'] = async ({ signal }) => {
     await called('list', '', signal)
     const guests = await Promise.all((await store.names({ signal })).map((name) => store.read(name, { signal })))
-    return guests.filter((guest) => guest !== undefined).map(stateOf)
+    const address = options.address ?? '127.0.0.1'
+    return guests.filter((guest) => guest !== undefined).map((guest) => stateOf(guest, address))
   }
   return {
     name: 'fake',
@@ -157,11 +160,13 @@ function defined(definition: GuestDefinition, guest: FakeGuest | undefined, coun
 
 function started(guest: FakeGuest, counter: Counter): FakeGuest {
   if (guest.state === 'paused') return { ...guest, state: 'running' }
-  return { ...guest, state: 'running', id: counter.take(), startedAt: Date.now() }
+  const startedAs = guest.state === 'saved' && guest.started !== undefined ? guest.started : guest.definition
+  return { ...guest, state: 'running', started: startedAs, id: counter.take(), startedAt: Date.now() }
 }
 
 const stopped = (guest: FakeGuest): FakeGuest => ({ ...guest, state: 'stopped' })
-const rebooted = (guest: FakeGuest): FakeGuest => ({ ...guest, startedAt: Date.now() })
+/** As on a real hypervisor that powers off and starts: the reboot takes up the newest definition. */
+const rebooted = (guest: FakeGuest): FakeGuest => ({ ...guest, started: guest.definition, startedAt: Date.now() })
 
 async function setState(store: FakeStore, name: string, state: GuestState['state']): Promise<void> {
   await store.update(
@@ -174,24 +179,24 @@ async function setState(store: FakeStore, name: string, state: GuestState['state
   )
 }
 
-function stateOf({ definition, state, id, ports }: FakeGuest): GuestState {
+function stateOf({ definition, started, state, id, ports }: FakeGuest, hostAddress: string): GuestState {
   if (state !== 'running' && state !== 'paused') return { definition, state, reach: [] }
-  const { network } = definition
-  const address =
-    network.kind === 'bridge' ? (network.address?.split('/')[0] ?? dhcpAddress(definition.name)) : undefined
+  const standing = standingDefinition(definition, started ?? definition)
+  const { network, name } = standing
+  const address = network.kind === 'bridge' ? (network.address?.split('/')[0] ?? dhcpAddress(name)) : undefined
   return {
-    definition,
+    definition: standing,
     state,
     id,
     acceleration: 'none',
-    reach: Object.entries(ports).map(([key, port]) => reachOf(key, port)),
+    reach: network.kind === 'user' ? Object.entries(ports).map(([key, port]) => reachOf(key, hostAddress, port)) : [],
     ...(address === undefined ? {} : { address }),
   }
 }
 
-function reachOf(key: string, port: number): GuestReach {
+function reachOf(key: string, address: string, port: number): GuestReach {
   const [protocol, guestPort] = key.split(' ')
-  return { protocol: protocol === 'udp' ? 'udp' : 'tcp', guestPort: Number(guestPort), address: '127.0.0.1', port }
+  return { protocol: protocol === 'udp' ? 'udp' : 'tcp', guestPort: Number(guestPort), address, port }
 }
 
 /** A made-up lease that a guest keeps: its name decides. 198.18.0.0/15 is for tests (RFC 2544). */

@@ -6,6 +6,8 @@ import type { CallOptions, GuestDefinition, GuestRunState } from '../hypervisor.
 /** One simulated guest. `ports`: where its forwards are "reached", by `tcp 80`. */
 export type FakeGuest = {
   readonly definition: GuestDefinition
+  /** What it runs as, or is saved as. */
+  readonly started?: GuestDefinition
   readonly state: GuestRunState
   readonly id: number
   readonly startedAt: number

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isInfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
 import type { CallOptions, GuestDefinition, GuestReach, GuestRunState, GuestState } from '../hypervisor.ts'
-import { isGuestName, unknownGuest } from '../lifecycle.ts'
+import { isGuestName, standingDefinition, unknownGuest } from '../lifecycle.ts'
 import { macAddress } from './arguments.ts'
 import { type GuestPaths, guestPaths, savedName } from './paths.ts'
 import { findProcess } from './process.ts'
@@ -75,7 +75,8 @@ async function guestState(host: Host, name: string, options: CallOptions): Promi
   const { process, detail } = await inspect(host, paths, listPatienceMs, options, (qmp) => queryDetail(qmp))
   const state = runStateOf(process, await hasSaved(host, paths, options))
   if (!('pid' in process) || (state !== 'running' && state !== 'paused')) return { definition, state, reach: [] }
-  const standing = standingDefinition(definition, (await readStarted(host, paths, options))?.definition, detail?.reach)
+  const started = (await readStarted(host, paths, options))?.definition ?? definition
+  const standing = withForwards(standingDefinition(definition, started), detail?.reach)
   const address = await addressOf(host, standing, options)
   return {
     definition: standing,
@@ -87,23 +88,11 @@ async function guestState(host: Host, name: string, options: CallOptions): Promi
   }
 }
 
-/** A running guest is what it was started as, except for what takes effect without a restart. */
-export function standingDefinition(
-  recorded: GuestDefinition,
-  started: GuestDefinition | undefined,
-  reach: readonly GuestReach[] | undefined,
-): GuestDefinition {
-  const { mark: _old, ...rest } = started ?? recorded
-  const standing: GuestDefinition = {
-    ...rest,
-    autostart: recorded.autostart,
-    ...(recorded.mark === undefined ? {} : { mark: recorded.mark }),
-  }
-  if (standing.network.kind !== 'user' || recorded.network.kind !== 'user') return standing
-  const wanted = recorded.network.forwards
-  // The record's own order, so that nothing looks changed that is not.
-  const forwards = reach === undefined || sameForwards(reach, wanted) ? wanted : reach.flatMap(forwardOf)
-  return { ...standing, network: { kind: 'user', forwards } }
+/** What really is forwarded; in the record's own order, so that nothing looks changed that is not. */
+export function withForwards(standing: GuestDefinition, reach: readonly GuestReach[] | undefined): GuestDefinition {
+  const { network } = standing
+  if (network.kind !== 'user' || reach === undefined || sameForwards(reach, network.forwards)) return standing
+  return { ...standing, network: { kind: 'user', forwards: reach.flatMap(forwardOf) } }
 }
 
 function forwardOf({ protocol, guestPort }: GuestReach): { readonly protocol: 'tcp' | 'udp'; readonly port: number }[] {

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { type FakeCommand, fakeHost } from '../../hosts/fake/fake.ts'
 import type { GuestDefinition } from '../hypervisor.ts'
+import { standingDefinition } from '../lifecycle.ts'
 import { ensureDisk } from '../storage/dir.ts'
 import { findAcceleration } from './acceleration.ts'
 import { macAddress, qemuArguments, tapName } from './arguments.ts'
-import { type ProcessState, runStateOf, standingDefinition } from './observe.ts'
+import { type ProcessState, runStateOf, withForwards } from './observe.ts'
 import { checkPaths, guestPaths } from './paths.ts'
 import { findProcess, parseUsage } from './process.ts'
 import { qemuHypervisor } from './qemu.ts'
@@ -117,10 +118,11 @@ describe('state of a guest', () => {
     const mark = { cluster: 'shop', pool: 'web' }
     const recorded = guest({ memoryBytes: 2 ** 28, mark, autostart: true, network: { kind: 'user', forwards } })
     const reach = [80, 443].map((port) => ({ protocol: 'tcp', guestPort: port, address: '127.0.0.1', port }) as const)
-    const standing = standingDefinition(recorded, guest(), reach)
+    const standing = standingDefinition(recorded, guest())
     expect(standing).toEqual({ ...recorded, memoryBytes: guest().memoryBytes })
-    expect(standingDefinition(recorded, guest(), reach.slice(0, 1)).network).toEqual(guest().network)
-    expect(standingDefinition(guest(), recorded, undefined)).not.toHaveProperty('mark')
+    expect(withForwards(standing, reach)).toEqual(standing)
+    expect(withForwards(standing, reach.slice(0, 1)).network).toEqual(guest().network)
+    expect(standingDefinition(guest(), recorded)).not.toHaveProperty('mark')
   })
 })
 
