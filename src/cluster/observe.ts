@@ -1,4 +1,5 @@
 /** Asks every host what it has: nothing is remembered between two runs. */
+import { within } from '../deadline.ts'
 import { describeError, InfraError, isInfraError } from '../errors.ts'
 import type { Observed, ObservedDirector, ObservedHost } from './plan/plan.ts'
 import { imageSpecOf, wantedGuests } from './plan/wanted.ts'
@@ -25,7 +26,7 @@ export async function observe(
 ): Promise<Observed> {
   const owners = directorOwners(spec, sites)
   const ask = async (site: Site): Promise<readonly [string, ObservedHost]> => {
-    const soon = AbortSignal.any([signal, AbortSignal.timeout(hostMs)])
+    const soon = within(signal, hostMs)
     return [site.name, await observeSite(spec.name, site, owners.get(site.director) ?? site.name, soon)]
   }
   const hosts = await askAll([...sites.values()], (site) => site.name, ask)
@@ -88,7 +89,7 @@ async function observeImages(
     const site = sites.get(host)
     if (site !== undefined) needed.set(`${host}/${guest.image}`, { site, image: guest.image })
   }
-  const soon = (): AbortSignal => AbortSignal.any([signal, AbortSignal.timeout(imageMs)])
+  const soon = (): AbortSignal => within(signal, imageMs)
   const first = new Map([...needed.values()].reverse().map(({ site, image }) => [image, site] as const))
   const digests = new Map(
     await askAll(

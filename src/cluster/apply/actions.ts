@@ -1,32 +1,27 @@
 /** What each action of a plan does. Each looks first and does only what is missing, so that it can run again. */
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { ClusterServices, DirectorStatus } from '../../director/control.ts'
-import { Bug, InfraError, isInfraError } from '../../errors.ts'
-import type { GuestDefinition, GuestState } from '../../guests/hypervisor.ts'
-import type { BuiltImage } from '../../guests/images/image.ts'
-import { formatEndpoint } from '../../lvs/service.ts'
+import { within } from '../../deadline.ts'
+import { Bug, isInfraError } from '../../errors.ts'
+import type { GuestDefinition } from '../../guests/hypervisor.ts'
 import type { Action, PlannedGuest } from '../plan/plan.ts'
-import { wantedServices } from '../plan/wanted.ts'
 import type { Site } from '../site.ts'
-import type { ClusterSpec } from '../spec/model.ts'
 import { guestDefinition } from './definition.ts'
+import type { Membership } from './membership.ts'
 
 export type ActionContext = {
-  readonly spec: ClusterSpec
+  readonly cluster: string
   readonly sites: ReadonlyMap<string, Site>
+  readonly membership: Membership
   /** The step's deadline and the user's Ctrl-C. */
   readonly signal: AbortSignal
   readonly progress: (text: string) => void
 }
 
-/** How long a guest may take to power off by itself before it is ended; and its connections to finish before that. */
+/** How long a guest may take to power off by itself before it is ended. */
 const shutdownMs = 30_000
-const drainMs = 15_000
-const pollMs = 50
 
 export async function runAction(action: Action, context: ActionContext): Promise<void> {
   const site = siteOf(context, action.host)
-  const { signal, progress, spec } = context
+  const { signal, progress, membership, cluster } = context
   switch (action.kind) {
     case 'image.build':
       await site.images.build(action.image, action.spec, { signal, onProgress: progress })
@@ -37,26 +32,27 @@ export async function runAction(action: Action, context: ActionContext): Promise
       if (action.kind === 'guest.create') await site.hypervisor.start(action.guest.name, { signal })
       return
     case 'guest.start':
-      await site.hypervisor.start(action.guest, { signal })
-      return
+      return startAgain(site, action.guest, context)
     case 'guest.restart':
     case 'guest.replace':
       return renewGuest(action.kind, site, action.guest, context)
     case 'guest.remove':
-      await drainGuest(action.guest, context)
-      await powerOff(site, action.guest, signal)
+      await membership.leave(action.guest, { signal, progress })
+      await powerOff(site, action.guest, context)
       await site.hypervisor.undefine(action.guest, { signal })
+      // It may come back on another host: the services that the spec wants say whether.
+      membership.mayReturn(action.guest)
       return
     case 'director.start':
-      return site.director.launch(action.engine, spec.name, { signal })
+      return site.director.launch(action.engine, cluster, { signal })
     case 'director.stop':
       return site.director.stop({ signal })
     case 'services.apply':
-      return applyServices(site, context)
+      return membership.apply(site.director, { signal, progress })
     case 'services.remove':
-      return ifDirector(() => site.director.control.removeCluster(spec.name, { signal }))
+      return ifDirected(() => site.director.control.removeCluster(cluster, { signal }))
     case 'services.wait':
-      return waitHealthy(site, context)
+      return membership.untilHealthy(site.director, { signal, progress })
   }
 }
 
@@ -71,8 +67,17 @@ async function definitionOf(
   guest: PlannedGuest,
   { signal, progress }: ActionContext,
 ): Promise<GuestDefinition> {
-  const image: BuiltImage = await site.images.build(guest.image, guest.imageSpec, { signal, onProgress: progress })
+  const image = await site.images.build(guest.image, guest.imageSpec, { signal, onProgress: progress })
   return guestDefinition(guest, image)
+}
+
+async function startAgain(site: Site, guest: string, { membership, signal, progress }: ActionContext): Promise<void> {
+  await membership.forget(guest, { signal, progress })
+  try {
+    await site.hypervisor.start(guest, { signal })
+  } finally {
+    membership.mayReturn(guest)
+  }
 }
 
 /** Drained, renewed, back in its services and healthy: only then the next of its pool has its turn. */
@@ -82,118 +87,40 @@ async function renewGuest(
   guest: PlannedGuest,
   context: ActionContext,
 ): Promise<void> {
-  const { signal, progress } = context
+  const { membership, signal, progress } = context
   const definition = await definitionOf(site, guest, context)
-  await drainGuest(guest.name, context)
-  progress('shutting down')
-  await powerOff(site, guest.name, signal)
-  if (kind === 'guest.replace') await site.hypervisor.undefine(guest.name, { signal })
-  await site.hypervisor.define(definition, { signal })
-  await site.hypervisor.start(guest.name, { signal })
-  for (const director of directorSites(context)) {
-    await ifDirector(async () => {
-      await applyServices(director, context)
-      progress('waiting until it is healthy')
-      await waitHealthy(director, context, guest.name)
-    })
+  try {
+    await membership.leave(guest.name, { signal, progress })
+    await powerOff(site, guest.name, context)
+    progress('starting')
+    if (kind === 'guest.replace') await site.hypervisor.undefine(guest.name, { signal })
+    await site.hypervisor.define(definition, { signal })
+    await site.hypervisor.start(guest.name, { signal })
+  } finally {
+    membership.mayReturn(guest.name)
   }
+  for (const director of membership.directors)
+    await ifDirected(async () => {
+      await membership.apply(director, { signal, progress }, guest.name)
+      await membership.untilHealthy(director, { signal, progress }, guest.name)
+    })
 }
 
 /** Asks it to power off; one that does not in time is ended. */
-async function powerOff(site: Site, guest: string, signal: AbortSignal): Promise<void> {
+async function powerOff(site: Site, guest: string, { signal, progress }: ActionContext): Promise<void> {
+  progress('shutting down')
   try {
-    await site.hypervisor.shutdown(guest, { signal: AbortSignal.any([signal, AbortSignal.timeout(shutdownMs)]) })
+    await site.hypervisor.shutdown(guest, { signal: within(signal, shutdownMs) })
   } catch (error) {
     if (isInfraError(error, 'not-found')) return
     if (signal.aborted || !isInfraError(error, 'timeout')) throw error
+    progress('it does not power off: ending it')
     await site.hypervisor.destroy(guest, { signal })
   }
 }
 
-/**
- * Weight 0 in every service until its connections have finished, or the time for that is over. This is a part of the
- * cluster's wanted services, not a drain by hand: the next `services.apply` undoes it.
- */
-async function drainGuest(guest: string, context: ActionContext): Promise<void> {
-  const { spec, signal, progress } = context
-  for (const { director } of directorSites(context))
-    await ifDirector(async () => {
-      const services = (await director.control.status({ signal })).clusters.find(({ cluster }) => cluster === spec.name)
-      if (services === undefined || !serves(services, guest)) return
-      await director.control.putCluster(withoutWeight(services, guest), { signal })
-      progress('draining')
-      const end = performance.now() + drainMs
-      while (busyConnections(await director.control.status({ signal }), guest) > 0 && performance.now() < end)
-        await sleep(pollMs, undefined, { signal })
-    })
-}
-
-const serves = ({ services }: ClusterServices, guest: string): boolean =>
-  services.some(({ servers }) => servers.some((server) => server.guest === guest))
-
-function withoutWeight(services: ClusterServices, guest: string): ClusterServices {
-  return {
-    ...services,
-    services: services.services.map((service) => ({
-      ...service,
-      servers: service.servers.map((server) => (server.guest === guest ? { ...server, weight: 0 } : server)),
-    })),
-  }
-}
-
-function busyConnections({ services }: DirectorStatus, guest: string): number {
-  return services
-    .flatMap(({ servers }) => servers)
-    .reduce((sum, server) => sum + (server.guest === guest ? server.active + server.inactive : 0), 0)
-}
-
-async function applyServices(site: Site, context: ActionContext): Promise<void> {
-  const { spec, signal, sites } = context
-  const guests = new Map<string, GuestState>()
-  for (const { hypervisor } of sites.values())
-    for (const state of await hypervisor.list({ signal }))
-      if (state.definition.mark?.cluster === spec.name) guests.set(state.definition.name, state)
-  const standing = (await site.director.control.status({ signal })).clusters.find(
-    ({ cluster }) => cluster === spec.name,
-  )
-  await site.director.control.putCluster(wantedServices(spec, guests, standing), { signal })
-}
-
-/** Servers drained by hand are not waited for: they work, they only get nothing new. */
-async function waitHealthy(site: Site, { spec, signal, progress }: ActionContext, guest?: string): Promise<void> {
-  let said = ''
-  for (;;) {
-    const status = await site.director.control.status({ signal: AbortSignal.timeout(10_000) })
-    const sick = status.services
-      .filter(({ cluster }) => cluster === spec.name)
-      .flatMap(({ servers }) => servers)
-      .filter(
-        (server) =>
-          (guest === undefined || server.guest === guest) &&
-          (server.health === 'unknown' || server.health === 'unhealthy'),
-      )
-    if (sick.length === 0) return
-    const names = sick.map((server) => server.guest ?? formatEndpoint(server))
-    const words = `waiting for ${[...new Set(names)].join(', ')}`
-    if (words !== said) progress(words)
-    said = words
-    await sleep(pollMs, undefined, { signal }).catch(() => {
-      const details = sick.map((server) => `${server.guest ?? formatEndpoint(server)} (${server.detail})`)
-      throw new InfraError('timeout', `not healthy: ${[...new Set(details)].join(', ')}`, {
-        subject: site.name,
-        retryable: true,
-        hint: 'baton status shows them; baton console GUEST shows what a guest says',
-      })
-    })
-  }
-}
-
-function directorSites({ spec, sites }: ActionContext): readonly Site[] {
-  return spec.directors.hosts.flatMap((name) => sites.get(name) ?? [])
-}
-
-/** No director, nothing to do there. */
-async function ifDirector(body: () => Promise<void>): Promise<void> {
+/** Where no director runs there is nothing to do. */
+async function ifDirected(body: () => Promise<void>): Promise<void> {
   try {
     await body()
   } catch (error) {

@@ -1,11 +1,13 @@
 /** Runs a plan: as parallel as its order allows, each step with a deadline, every step safe to run again. */
-
-import { describeError, InfraError } from '../../errors.ts'
-import { abortError } from '../../hosts/local/failures.ts'
+import { anySignal } from '../../deadline.ts'
+import { describeError, InfraError, isInfraError } from '../../errors.ts'
 import type { ActionKind, Plan, Step } from '../plan/plan.ts'
 import type { Site } from '../site.ts'
+import { formatDuration } from '../spec/duration.ts'
 import type { ClusterSpec } from '../spec/model.ts'
-import { runAction } from './actions.ts'
+import { type ActionContext, runAction } from './actions.ts'
+import { openMembership } from './membership.ts'
+import { stepOrder } from './step-order.ts'
 
 export type ApplyEvent =
   | { readonly kind: 'started'; readonly step: Step }
@@ -24,8 +26,9 @@ export type ApplyResult = {
 export type ApplyOptions = {
   readonly signal: AbortSignal
   readonly onEvent?: (event: ApplyEvent) => void
-  /** Steps under way at once. */
+  /** Steps under way at once, in all and on one host: a guest that starts wants a processor for a while. */
   readonly concurrency?: number
+  readonly concurrencyPerHost?: number
 }
 
 /** How long a step of each kind may take, milliseconds: long enough for a guest without hardware help on a busy machine. */
@@ -44,8 +47,6 @@ export const deadlines: Readonly<Record<ActionKind, number>> = {
   'services.wait': 180_000,
 }
 
-type Outcome = 'done' | 'failed' | 'skipped'
-
 /**
  * Never throws for a step's failure: it is in the result. After an abort running steps are ended, nothing new begins,
  * and it resolves once everything has ended.
@@ -56,70 +57,82 @@ export async function apply(
   sites: ReadonlyMap<string, Site>,
   options: ApplyOptions,
 ): Promise<ApplyResult> {
-  const { signal, onEvent = () => {}, concurrency = 8 } = options
-  const outcomes = new Map<string, Outcome>()
+  const { signal, onEvent = () => {}, concurrency = 64, concurrencyPerHost = 8 } = options
+  const membership = openMembership(spec, sites)
   const failed: { step: Step; error: unknown }[] = []
-  const waiting = new Set(plan.steps)
   const running = new Set<Promise<void>>()
+  const order = stepOrder(plan.steps, { concurrency, concurrencyPerHost })
+  let finished = 0
+  let skipped = 0
 
-  const skip = (step: Step, because: string | undefined): void => {
-    waiting.delete(step)
-    outcomes.set(step.id, 'skipped')
-    onEvent({ kind: 'skipped', step, because })
+  const end = (step: Step, isDone: boolean): void => {
+    for (const { step: dependent, because } of order.ended(step, isDone)) {
+      skipped += 1
+      onEvent({ kind: 'skipped', step: dependent, because })
+    }
   }
   const begin = (step: Step): void => {
-    waiting.delete(step)
     onEvent({ kind: 'started', step })
     const begun = performance.now()
-    const done = runStep(step, spec, sites, signal, onEvent).then(
-      () => {
-        outcomes.set(step.id, 'done')
-        onEvent({ kind: 'finished', step, tookMs: performance.now() - begun })
-      },
-      (error: unknown) => {
-        outcomes.set(step.id, 'failed')
-        failed.push({ step, error })
-        onEvent({ kind: 'failed', step, error, tookMs: performance.now() - begun })
-      },
-    )
-    const entry = done.finally(() => running.delete(entry))
+    const context = {
+      cluster: spec.name,
+      sites,
+      membership,
+      progress: progressOf(step, onEvent),
+    }
+    const entry = runStep(step, context, signal)
+      .then(
+        () => {
+          finished += 1
+          onEvent({ kind: 'finished', step, tookMs: performance.now() - begun })
+          end(step, true)
+        },
+        (error: unknown) => {
+          failed.push({ step, error })
+          onEvent({ kind: 'failed', step, error, tookMs: performance.now() - begun })
+          end(step, false)
+        },
+      )
+      .finally(() => running.delete(entry))
     running.add(entry)
   }
-  while (waiting.size > 0 || running.size > 0) {
-    for (const step of [...waiting]) {
-      if (signal.aborted) skip(step, undefined)
-      else {
-        const broken = step.needs.find((id) => outcomes.get(id) === 'failed' || outcomes.get(id) === 'skipped')
-        if (broken !== undefined) skip(step, broken)
-        else if (running.size < concurrency && [...step.needs, ...step.after].every((id) => outcomes.has(id)))
-          begin(step)
-      }
-    }
-    if (running.size > 0) await Promise.race(running)
+  for (;;) {
+    if (!signal.aborted) for (let step = order.next(); step !== undefined; step = order.next()) begin(step)
+    if (running.size === 0) break
+    await Promise.race(running)
   }
-  const finished = [...outcomes.values()].filter((outcome) => outcome === 'done').length
-  return { finished, failed, skipped: plan.steps.length - finished - failed.length }
+  for (const step of order.waiting()) {
+    skipped += 1
+    onEvent({ kind: 'skipped', step, because: undefined })
+  }
+  return { finished, failed, skipped }
 }
 
-async function runStep(
-  step: Step,
-  spec: ClusterSpec,
-  sites: ReadonlyMap<string, Site>,
-  signal: AbortSignal,
-  onEvent: (event: ApplyEvent) => void,
-): Promise<void> {
-  const deadline = AbortSignal.timeout(deadlines[step.action.kind])
-  const either = AbortSignal.any([signal, deadline])
+/** What a step says twice is said once. */
+function progressOf(step: Step, onEvent: (event: ApplyEvent) => void): (text: string) => void {
+  let said = ''
+  return (text) => {
+    if (text === said) return
+    said = text
+    onEvent({ kind: 'progress', step, text })
+  }
+}
+
+async function runStep(step: Step, context: Omit<ActionContext, 'signal'>, signal: AbortSignal): Promise<void> {
+  const deadlineMs = deadlines[step.action.kind]
+  const deadline = AbortSignal.timeout(deadlineMs)
   try {
-    await runAction(step.action, {
-      spec,
-      sites,
-      signal: either,
-      progress: (text) => onEvent({ kind: 'progress', step, text }),
-    })
+    await runAction(step.action, { ...context, signal: anySignal(signal, deadline) })
   } catch (error) {
     if (signal.aborted) throw new InfraError('cancelled', `${step.id}: stopped`, { subject: step.id, cause: error })
-    if (deadline.aborted) throw abortError(deadline, step.id, step.id)
-    throw error instanceof Error ? error : new InfraError('failed', describeError(error), { subject: step.id })
+    if (!deadline.aborted) throw error
+    // What it was waiting for says more than that it waited too long.
+    const hint = isInfraError(error) ? error.hint : undefined
+    throw new InfraError('timeout', `not done within ${formatDuration(deadlineMs)}: ${describeError(error)}`, {
+      subject: step.id,
+      retryable: true,
+      cause: error,
+      ...(hint === undefined ? {} : { hint }),
+    })
   }
 }
