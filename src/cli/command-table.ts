@@ -9,7 +9,7 @@ export type CommandEntry = {
   readonly load: () => Promise<CommandModule>
 }
 
-export type CommandGroup = { readonly title: string; readonly commands: readonly CommandEntry[] }
+type CommandGroup = { readonly title: string; readonly commands: readonly CommandEntry[] }
 
 export const commandGroups: readonly CommandGroup[] = [
   {
@@ -71,3 +71,5 @@ export const commandGroups: readonly CommandGroup[] = [
     ],
   },
 ]
+
+export const commandTable: readonly CommandEntry[] = commandGroups.flatMap(({ commands }) => commands)

@@ -11,6 +11,7 @@ import { openScreen, type Screen } from '../terminal/screen.ts'
 import { frame } from '../top/frame.ts'
 import { type Effect, type Event, initialState, type State, step, type Target } from '../top/model.ts'
 import { readSample } from '../top/sample.ts'
+import { count } from '../views/units.ts'
 
 const everyMs = 1000
 
@@ -81,11 +82,12 @@ async function changeDrain(
   target: Target,
   signal: AbortSignal,
 ): Promise<string> {
-  const name = target.kind === 'guest' ? target.guest : target.address
-  const drain = target.kind === 'guest' ? { guest: target.guest } : parseDrainTarget(target.address)
+  // A guest keeps its name when it is started again, but not the port at which it is reached.
+  const drain = target.guest === null ? parseDrainTarget(target.address) : { guest: target.guest }
+  const name = target.guest === null ? target.address : target.guest
   try {
     const servers = await machine.director[operation](drain, { signal })
-    return `${operation} ${name}: ${servers} server${servers === 1 ? '' : 's'}`
+    return `${operation} ${name}: ${count(servers, 'server')}`
   } catch (error) {
     return `${operation} ${name}: ${describeError(error)}`
   }

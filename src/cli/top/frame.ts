@@ -106,7 +106,8 @@ function serviceLines(state: State): BodyLine[] {
         rate(server.connectionsPerSecond),
         formatBytes(server.bytesPerSecond),
       ])
-      lineTargets.push({ kind: 'server', service: service.address, address: server.address })
+      const { address, guest } = server
+      lineTargets.push({ kind: 'server', service: service.address, address, guest })
     }
   }
   return withTargets(tableLines(columns, rows), lineTargets)

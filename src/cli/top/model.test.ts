@@ -88,7 +88,12 @@ describe('top machine', () => {
     const busy = step(state, { kind: 'sample', sample: sample(1000, [guest('a', 0), guest('b', 1)], []) }).state
     expect(guestRows(busy)[0]?.name).toBe('b')
     expect(busy.selected).toEqual({ kind: 'guest', guest: 'b' })
-    expect(press(state, 'down down down').selected).toMatchObject({ address: '10.0.0.1:80' })
+    expect(press(state, 'down').selected).toEqual({
+      kind: 'server',
+      service: '127.0.0.1:80',
+      address: '10.0.0.1:80',
+      guest: null,
+    })
   })
 
   test('what is gone is not selected any more', () => {

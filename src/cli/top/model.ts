@@ -53,7 +53,7 @@ export type Rates = { readonly connectionsPerSecond: number; readonly bytesPerSe
 
 export type Target =
   | { readonly kind: 'guest'; readonly guest: string }
-  | { readonly kind: 'server'; readonly service: string; readonly address: string }
+  | { readonly kind: 'server'; readonly service: string; readonly address: string; readonly guest: string | null }
 
 export type State = {
   readonly previous: Sample | undefined
@@ -111,7 +111,7 @@ function stepKey(state: State, key: string): Step {
 /** Everything that can be selected, in the order in which it is shown. */
 export function targets(state: State): Target[] {
   const servers = serviceRows(state).flatMap((service) =>
-    service.servers.map(({ address }): Target => ({ kind: 'server', service: service.address, address })),
+    service.servers.map(({ address, guest }): Target => ({ kind: 'server', service: service.address, address, guest })),
   )
   return [...guestRows(state).map(({ name }): Target => ({ kind: 'guest', guest: name })), ...servers]
 }
