@@ -1,4 +1,5 @@
 /** From a hypervisor's name to the thing itself, on a host. */
+import { createHash } from 'node:crypto'
 import { InfraError } from '../errors.ts'
 import type { Host } from '../hosts/host.ts'
 import { fakeHypervisor } from './fake/fake.ts'
@@ -10,7 +11,7 @@ import { qemuHypervisor } from './qemu/qemu.ts'
 export function openHypervisor(name: HypervisorName, host: Host): Hypervisor {
   switch (name) {
     case 'fake':
-      return fakeHypervisor({ store: fileStore(host) })
+      return fakeHypervisor({ store: fileStore(host), address: pretendedAddress(host.name) })
     case 'qemu':
       return qemuHypervisor(host)
     case 'libvirt':
@@ -20,4 +21,10 @@ export function openHypervisor(name: HypervisorName, host: Host): Hypervisor {
         hint: 'use `hypervisor: qemu`',
       })
   }
+}
+
+/** Pretended hosts share this machine's loopback network: each has an address of its own there, by its name. */
+function pretendedAddress(name: string): string {
+  const [second = 0, third = 0, fourth = 0] = createHash('sha256').update(name).digest()
+  return `127.${second}.${third}.${1 + (fourth % 254)}`
 }

@@ -31,7 +31,9 @@ const readingOnly = new Set(['list', 'info', 'consoleLog', 'statistics'])
 export function buildSites(spec: Pick<ClusterSpec, 'hosts'>): FakeSites {
   const world: { onEffect: OnEffect } = { onEffect: () => {} }
   const sites = new Map(
-    Object.keys(spec.hosts).map((name) => [name, buildSite(name, (effect) => world.onEffect(effect))] as const),
+    Object.keys(spec.hosts).map(
+      (name, index) => [name, buildSite(name, index, (effect) => world.onEffect(effect))] as const,
+    ),
   )
   return {
     sites,
@@ -47,10 +49,11 @@ export function buildSites(spec: Pick<ClusterSpec, 'hosts'>): FakeSites {
   }
 }
 
-function buildSite(name: string, onEffect: OnEffect): FakeSite {
+function buildSite(name: string, index: number, onEffect: OnEffect): FakeSite {
   const host = fakeHost({ name })
   host.install('rmdir', async () => ({ code: 0, stdout: '', stderr: '' }))
   const hypervisor = fakeHypervisor({
+    address: `127.0.${index >> 8}.${(index & 255) + 1}`,
     onCall: async (operation, guest) => {
       if (!readingOnly.has(operation)) await onEffect(`${operation} ${guest}`)
     },
