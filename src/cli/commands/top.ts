@@ -83,10 +83,9 @@ async function changeDrain(
   signal: AbortSignal,
 ): Promise<string> {
   // A guest keeps its name when it is started again, but not the port at which it is reached.
-  const drain = target.guest === null ? parseDrainTarget(target.address) : { guest: target.guest }
-  const name = target.guest === null ? target.address : target.guest
+  const name = target.kind === 'guest' ? target.guest : (target.guest ?? target.address)
   try {
-    const servers = await machine.director[operation](drain, { signal })
+    const servers = await machine.director[operation](parseDrainTarget(name), { signal })
     return `${operation} ${name}: ${count(servers, 'server')}`
   } catch (error) {
     return `${operation} ${name}: ${describeError(error)}`
