@@ -3,9 +3,12 @@ import { request as httpRequest } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { DirectorControl, DirectorStatus } from '../director/control.ts'
 import type { Connection } from '../engines/engine.ts'
-import { type InfraCode, InfraError, isInfraError } from '../errors.ts'
+import { InfraError, isInfraError } from '../errors.ts'
 import type { Host } from '../hosts/host.ts'
 import { errorSchema, type Route, routes } from './schemas.ts'
+
+/** A director that takes longer than this for anything has lost its way, however patient the caller is. */
+const answerMs = 60_000
 
 export function controlSocket(host: Host): string {
   return `${host.directories.runtime}/director.sock`
@@ -13,10 +16,12 @@ export function controlSocket(host: Host): string {
 
 /** @throws InfraError `not-found` from every method while no director runs there. */
 export function directorClient(host: Host): DirectorControl {
-  const call = async (route: Route, signal: AbortSignal, name = '', body?: unknown): Promise<unknown> => {
+  const call = async (route: Route, caller: AbortSignal, name = '', body?: unknown): Promise<unknown> => {
+    const signal = AbortSignal.any([caller, AbortSignal.timeout(answerMs)])
     const stream = await connectOrExplain(host, signal)
+    const path = route.path.replace(':name', encodeURIComponent(name))
     try {
-      return await exchange(stream, route.method, route.path.replace(':name', encodeURIComponent(name)), body, signal)
+      return await exchange(stream, { method: route.method, path, body, signal })
     } finally {
       stream.destroy()
     }
@@ -49,22 +54,37 @@ async function connectOrExplain(host: Host, signal: AbortSignal): Promise<Duplex
   }
 }
 
-function exchange(stream: Duplex, method: string, path: string, body: unknown, signal: AbortSignal): Promise<unknown> {
+type Exchange = {
+  readonly method: string
+  readonly path: string
+  readonly body?: unknown
+  readonly signal: AbortSignal
+}
+
+async function exchange(stream: Duplex, call: Exchange): Promise<unknown> {
+  const what = `${call.method} ${call.path}`
+  const { status, text } = await send(stream, call, what)
+  let answer: unknown
+  try {
+    answer = JSON.parse(text)
+  } catch (error) {
+    throw foreign(what, error)
+  }
+  if (status < 400) return answer
+  const parsed = errorSchema.safeParse(answer)
+  if (!parsed.success) throw foreign(what, parsed.error)
+  const { code, message, subject, retryable, hint } = parsed.data
+  throw new InfraError(code, message, { subject, retryable, ...(hint === undefined ? {} : { hint }) })
+}
+
+function send(
+  stream: Duplex,
+  { method, path, body, signal }: Exchange,
+  what: string,
+): Promise<{ readonly status: number; readonly text: string }> {
   const payload = body === undefined ? undefined : JSON.stringify(body)
   return new Promise((resolve, reject) => {
-    const lost = (error: unknown): void =>
-      reject(
-        signal.aborted
-          ? new InfraError('timeout', `${method} ${path}: no answer from the director in time`, {
-              subject: path,
-              retryable: true,
-            })
-          : new InfraError('unreachable', `${method} ${path}: the director ended`, {
-              subject: path,
-              retryable: true,
-              cause: error,
-            }),
-      )
+    const lost = (error: unknown): void => reject(lostError(what, error, signal))
     const request = httpRequest({
       method,
       path,
@@ -78,27 +98,35 @@ function exchange(stream: Duplex, method: string, path: string, body: unknown, s
           : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(payload) }),
       },
     })
-    request.once('error', lost)
+    request.on('error', lost)
     request.once('response', (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
       response.once('error', lost)
-      response.once('end', () => {
-        const answer: unknown = JSON.parse(Buffer.concat(chunks).toString() || '{}')
-        if ((response.statusCode ?? 500) < 400) resolve(answer)
-        else reject(remoteError(answer, `${method} ${path}`))
-      })
+      response.once('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }))
     })
     request.end(payload)
   })
 }
 
-function remoteError(answer: unknown, what: string): InfraError {
-  const parsed = errorSchema.safeParse(answer)
-  if (!parsed.success)
-    return new InfraError('failed', `${what}: the director answered with something else than an error`, {
-      subject: what,
+function lostError(what: string, cause: unknown, signal: AbortSignal): InfraError {
+  const subject = 'director'
+  if (!signal.aborted)
+    return new InfraError('unreachable', `${what}: the director ended before it answered`, {
+      subject,
+      cause,
+      retryable: true,
     })
-  const { code, message, subject, retryable, hint } = parsed.data
-  return new InfraError(code as InfraCode, message, { subject, retryable, ...(hint === undefined ? {} : { hint }) })
+  if ((signal.reason as Error).name !== 'TimeoutError')
+    return new InfraError('cancelled', `${what}: cancelled`, { subject, cause })
+  return new InfraError('timeout', `${what}: no answer from the director in time`, {
+    subject,
+    cause,
+    retryable: true,
+    hint: 'its log says what it does: director/director.log in the state directory',
+  })
+}
+
+function foreign(what: string, cause: unknown): InfraError {
+  return new InfraError('failed', `${what}: what answered is no director`, { subject: 'director', cause })
 }

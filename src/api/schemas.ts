@@ -1,10 +1,17 @@
 /** The control API's routes as data: what each takes, and the OpenAPI document that says so. */
 import { z } from 'zod'
 import { checkNowSchema, clusterServicesSchema, drainTargetSchema, reachSchema } from '../director/schemas.ts'
+import type { InfraCode } from '../errors.ts'
 import { version } from '../version.ts'
 
+const infraCodes = [
+  'not-found', 'already-exists', 'permission', 'busy', 'timeout', 'cancelled', 'unreachable', 'missing-tool',
+  'unsupported', 'invalid', 'no-space', 'failed',
+] as const satisfies readonly InfraCode[] // biome-ignore format: a list to read at a glance
+
+/** An InfraError on its way over the wire. */
 export const errorSchema = z.strictObject({
-  code: z.string(),
+  code: z.enum(infraCodes),
   message: z.string(),
   subject: z.string(),
   retryable: z.boolean(),

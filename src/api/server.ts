@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { dirname } from 'node:path'
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import type { z } from 'zod'
-import type { DirectorControl } from '../director/control.ts'
+import type { CallOptions, DirectorControl } from '../director/control.ts'
 import { checkNowSchema, clusterServicesSchema, drainTargetSchema, reachSchema } from '../director/schemas.ts'
 import { describeError, type InfraCode, InfraError, isInfraError } from '../errors.ts'
 import { openApiDocument, routes } from './schemas.ts'
@@ -21,32 +21,56 @@ const httpStatus: Readonly<Partial<Record<InfraCode, number>>> = {
 
 /** How long one request may take. */
 const requestMs = 30_000
+/** How long the answers under way may take at the end. */
+const closeMs = 1_000
 const maxBodyBytes = 64 * 1024 * 1024
+
+type Call = { readonly body: unknown; readonly name: string; readonly options: CallOptions }
+type Handler = (control: DirectorControl, call: Call) => Promise<unknown>
+
+const handlers: Readonly<Record<keyof typeof routes, Handler>> = {
+  status: (control, { options }) => control.status(options),
+  putCluster: (control, { body, name, options }) =>
+    control.putCluster({ ...parse(clusterServicesSchema, body), cluster: name }, options),
+  removeCluster: (control, { name, options }) => control.removeCluster(name, options),
+  drain: async (control, { body, options }) => ({
+    servers: await control.drain(parse(drainTargetSchema, body), options),
+  }),
+  undrain: async (control, { body, options }) => ({
+    servers: await control.undrain(parse(drainTargetSchema, body), options),
+  }),
+  moveGuest: (control, { body, name, options }) => control.moveGuest(name, parse(reachSchema, body), options),
+  connections: (control, { options }) => control.connections(options),
+  checkNow: (control, { body, options }) => control.checkNow(parse(checkNowSchema, body).id, options),
+  // Answered first: the end of the daemon closes the connection.
+  stop: async (control, { options }) => void setImmediate(() => void control.stop(options)),
+  openapi: async () => openApiDocument(),
+}
+
+/** Over when the request has taken too long, or its client has gone. */
+function patience(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController()
+  reply.raw.once('close', () => gone.abort())
+  return AbortSignal.any([gone.signal, AbortSignal.timeout(requestMs)])
+}
 
 /** The routes, without a socket yet. */
 export function controlServer(control: DirectorControl): FastifyInstance {
-  const server = fastify({ logger: false, bodyLimit: maxBodyBytes, forceCloseConnections: true })
-  const within = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(requestMs) })
-  type Handler = (body: unknown, name: string) => Promise<unknown>
-  const handlers: Readonly<Record<keyof typeof routes, Handler>> = {
-    status: () => control.status(within()),
-    putCluster: (body, name) => control.putCluster({ ...parse(clusterServicesSchema, body), cluster: name }, within()),
-    removeCluster: (_body, name) => control.removeCluster(name, within()),
-    drain: async (body) => ({ servers: await control.drain(parse(drainTargetSchema, body), within()) }),
-    undrain: async (body) => ({ servers: await control.undrain(parse(drainTargetSchema, body), within()) }),
-    moveGuest: (body, name) => control.moveGuest(name, parse(reachSchema, body), within()),
-    connections: () => control.connections(within()),
-    checkNow: (body) => control.checkNow(parse(checkNowSchema, body).id, within()),
-    stop: () => control.stop(within()),
-    openapi: async () => openApiDocument(),
-  }
+  const server = fastify({
+    logger: false,
+    bodyLimit: maxBodyBytes,
+    requestTimeout: requestMs,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 1000 },
+  })
   for (const key of Object.keys(routes) as (keyof typeof routes)[]) {
     const { method, path } = routes[key]
     server.route<{ Params: { name?: string } }>({
       method,
       url: path,
       handler: async (request, reply) => {
-        const result = await handlers[key](request.body, request.params.name ?? '')
+        const options = { signal: patience(reply) }
+        const result = await handlers[key](control, { body: request.body, name: request.params.name ?? '', options })
         return reply.send(result ?? {})
       },
     })
@@ -83,7 +107,10 @@ export async function listenControl(control: DirectorControl, path: string): Pro
   await chmod(path, 0o600)
   return {
     async [Symbol.asyncDispose]() {
+      // Answers under way are finished; a client that does not take its answer is not waited for.
+      const hurry = setTimeout(() => server.server.closeAllConnections(), closeMs)
       await server.close()
+      clearTimeout(hurry)
       await rm(path, { force: true })
     },
   }

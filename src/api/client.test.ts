@@ -1,0 +1,191 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type Server, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { buildWanted } from '../../test/build/services.ts'
+import type { DirectorControl } from '../director/control.ts'
+import { InfraError } from '../errors.ts'
+import { localHost } from '../hosts/local/local.ts'
+import { directorClient } from './client.ts'
+import { listenControl } from './server.ts'
+
+type World = AsyncDisposable & { readonly control: DirectorControl; readonly socket: string }
+
+async function openWorld(): Promise<World> {
+  const directory = await mkdtemp(join(tmpdir(), 'baton-client-'))
+  const directories = { runtime: directory, state: `${directory}/state`, cache: `${directory}/cache` }
+  return {
+    control: directorClient(localHost({ directories })),
+    socket: `${directory}/director.sock`,
+    [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
+  }
+}
+
+/** What answers every connection so; a director never would. */
+async function answerWith(path: string, speak: (socket: Socket) => void): Promise<AsyncDisposable> {
+  const sockets = new Set<Socket>()
+  const server: Server = createServer((socket) => {
+    sockets.add(socket)
+    socket.on('error', () => {}).on('close', () => sockets.delete(socket))
+    socket.once('data', () => speak(socket))
+  })
+  await new Promise<void>((resolve) => server.listen(path, resolve))
+  return {
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+const unused = (): never => {
+  throw new Error('not asked for in this test')
+}
+const raise = (error: Error): never => {
+  throw error
+}
+const control = (changes: Partial<DirectorControl>): DirectorControl => ({
+  status: unused,
+  putCluster: unused,
+  removeCluster: unused,
+  drain: unused,
+  undrain: unused,
+  moveGuest: unused,
+  connections: unused,
+  checkNow: unused,
+  stop: unused,
+  ...changes,
+})
+const within = (ms = 5000): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(ms) })
+const json = (status: number, text: string): string =>
+  `HTTP/1.1 ${status} X\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`
+
+describe('director client', () => {
+  test.each<{ name: string; speak: (socket: Socket) => void; code: string; retryable: boolean }>([
+    { name: 'says nothing', speak: () => {}, code: 'timeout', retryable: true },
+    {
+      name: 'stops in the middle',
+      speak: (socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"a"'),
+      code: 'timeout',
+      retryable: true,
+    },
+    { name: 'closes at once', speak: (socket) => void socket.end(), code: 'unreachable', retryable: true },
+    {
+      name: 'breaks off in the middle',
+      speak: (socket) => void socket.end('HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"a"'),
+      code: 'unreachable',
+      retryable: true,
+    },
+    {
+      name: 'is no HTTP server',
+      speak: (socket) => void socket.end('hello\r\n'),
+      code: 'unreachable',
+      retryable: true,
+    },
+    {
+      name: 'speaks no JSON',
+      speak: (socket) => void socket.end(json(200, 'hello')),
+      code: 'failed',
+      retryable: false,
+    },
+    {
+      name: 'has errors of its own',
+      speak: (socket) => void socket.end(json(500, '{"code":"odd","message":"?"}')),
+      code: 'failed',
+      retryable: false,
+    },
+  ])('a director that $name is an error in time', async ({ speak, code, retryable }) => {
+    await using world = await openWorld()
+    await using _server = await answerWith(world.socket, speak)
+    await expect(world.control.status(within(300))).rejects.toMatchObject({ name: 'InfraError', code, retryable })
+  })
+
+  test('a call that is given up is cancelled, and its client is gone for the director, too', async () => {
+    await using world = await openWorld()
+    let seen: AbortSignal | undefined
+    const waiting = control({
+      putCluster: (_wanted, { signal }) => {
+        seen = signal
+        return new Promise(() => {})
+      },
+    })
+    await using _server = await listenControl(waiting, world.socket)
+    const caller = new AbortController()
+    const put = world.control.putCluster({ cluster: 'shop', services: [] }, { signal: caller.signal })
+    const failing = expect(put).rejects.toMatchObject({ code: 'cancelled' })
+    await expect.poll(() => seen !== undefined).toBe(true)
+    caller.abort()
+    await failing
+    await expect.poll(() => seen?.aborted).toBe(true)
+  })
+
+  test.each([
+    new InfraError('unsupported', 'www: no scheduler mh; api: no sctp', { subject: 'shop', hint: 'ipvs can' }),
+    new InfraError('busy', 'the port is taken', { subject: 'tcp 127.0.0.1:80', retryable: true }),
+    new InfraError('not-found', 'no service', { subject: 'fwmark 7 ipv4' }),
+    new InfraError('no-space', 'the disk is full', { subject: 'intent.json' }),
+  ])('an error crosses the wire as it is: %s', async (error) => {
+    await using world = await openWorld()
+    await using _server = await listenControl(control({ status: async () => raise(error) }), world.socket)
+    const { code, message, subject, retryable, hint } = error
+    await expect(world.control.status(within())).rejects.toMatchObject({
+      name: 'InfraError',
+      code,
+      message,
+      subject,
+      retryable,
+      hint,
+    })
+  })
+
+  test('a bug in the director is said as a failure', async () => {
+    await using world = await openWorld()
+    const broken = control({ status: async () => raise(new TypeError('x is not a function')) })
+    await using _server = await listenControl(broken, world.socket)
+    await expect(world.control.status(within())).rejects.toMatchObject({
+      code: 'failed',
+      message: 'x is not a function',
+    })
+  })
+
+  test('names with odd letters arrive as they are', async () => {
+    await using world = await openWorld()
+    const names: string[] = []
+    const asked = control({
+      removeCluster: async (cluster) => void names.push(cluster),
+      moveGuest: async (guest, reach) => void names.push(guest, String(reach[0]?.protocol)),
+    })
+    await using _server = await listenControl(asked, world.socket)
+    const odd = `a/b ?&%${'é'.repeat(100)}`
+    await world.control.removeCluster(odd, within())
+    await world.control.moveGuest(odd, [{ protocol: 'udp', guestPort: 1, address: '::1', port: 2 }], within())
+    expect(names).toEqual([odd, odd, 'udp'])
+  })
+
+  test('a stop is answered although the director goes', async () => {
+    await using world = await openWorld()
+    let ended: Promise<unknown> = Promise.resolve()
+    const server = await listenControl(
+      control({ stop: async () => void (ended = Promise.resolve(server[Symbol.asyncDispose]())) }),
+      world.socket,
+    )
+    await world.control.stop(within())
+    await ended
+    await expect(world.control.status(within())).rejects.toMatchObject({ code: 'not-found' })
+  })
+
+  test('the end does not wait for a client that takes no answer', async () => {
+    await using world = await openWorld()
+    const huge = { cluster: 'x', services: Array.from({ length: 20_000 }, () => buildWanted()) }
+    const server = await listenControl(control({ status: async () => ({ clusters: [huge] }) as never }), world.socket)
+    const host = localHost()
+    const stream = await host.connect(world.socket, within())
+    stream.write('GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n')
+    await new Promise((resolve) => stream.once('readable', resolve))
+    const begun = performance.now()
+    await server[Symbol.asyncDispose]()
+    expect(performance.now() - begun).toBeLessThan(3000)
+    stream.destroy()
+  })
+})
