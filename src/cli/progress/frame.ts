@@ -1,6 +1,6 @@
 /** Progress for people: a line for each step that has ended, and a few live lines for those under way. Pure. */
 import type { ApplyEvent } from '../../cluster/apply/apply.ts'
-import { assertNever, describeError } from '../../errors.ts'
+import { assertNever, describeError, isInfraError } from '../../errors.ts'
 import type { Paint } from '../terminal/paint.ts'
 import type { Size } from '../top/frame.ts'
 import { cutLine, type Line, paintLine, printable, type Span } from '../views/line.ts'
@@ -41,6 +41,7 @@ export function eventLines(event: ApplyEvent, paint: Paint): string[] {
     case 'finished':
       return [`  ${paint('green', 'done')} ${id} ${paint('dim', formatDuration(event.tookMs))}`]
     case 'failed':
+      if (isInfraError(event.error, 'cancelled')) return [`  ${paint('yellow', 'stopped')} ${id}`]
       return [`  ${paint('red', 'FAILED')} ${id}: ${printable(describeError(event.error))}`]
     case 'skipped':
       return [

@@ -74,6 +74,10 @@ describe('progress', () => {
     expect(eventLines({ kind: 'failed', step: a, error: failure, tookMs: 1 }, plainPaint)).toEqual([
       '  FAILED guest.start local/a: start a: too slow',
     ])
+    const stopped = new InfraError('cancelled', 'start a: stopped', { subject: 'a' })
+    expect(eventLines({ kind: 'failed', step: a, error: stopped, tookMs: 1 }, plainPaint)).toEqual([
+      '  stopped guest.start local/a',
+    ])
     expect(eventLines({ kind: 'skipped', step: b, because: a.id }, plainPaint)).toEqual([
       '  skipped guest.start local/b: guest.start local/a failed',
     ])
