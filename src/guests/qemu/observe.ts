@@ -30,7 +30,7 @@ export type ProcessState =
   | { readonly kind: 'alive'; readonly pid: number; readonly status: string }
 
 /** How long a listing waits for a guest that does not answer, and an operation. */
-const listPatienceMs = 2_000
+const listPatienceMs = 3_000
 const operationPatienceMs = 10_000
 /** Conversations at once: each costs a few file descriptors and a little of two processes' time. */
 const listedAtOnce = 16
@@ -75,6 +75,8 @@ async function guestState(host: Host, name: string, options: CallOptions): Promi
   const { process, detail } = await inspect(host, paths, listPatienceMs, options, (qmp) => queryDetail(qmp))
   const state = runStateOf(process, await hasSaved(host, paths, options))
   if (!('pid' in process) || (state !== 'running' && state !== 'paused')) return { definition, state, reach: [] }
+  // One that does not answer is reached where it was: only we change its forwards.
+  const reach = detail?.reach ?? (await readJson<readonly GuestReach[]>(host, paths.ports, options)) ?? []
   const started = (await readStarted(host, paths, options))?.definition ?? definition
   const standing = withForwards(standingDefinition(definition, started), detail?.reach)
   const address = await addressOf(host, standing, options)
@@ -82,7 +84,7 @@ async function guestState(host: Host, name: string, options: CallOptions): Promi
     definition: standing,
     state,
     id: process.pid,
-    reach: standing.network.kind === 'user' ? (detail?.reach ?? []) : [],
+    reach: standing.network.kind === 'user' ? reach : [],
     ...(detail === undefined ? {} : { acceleration: detail.acceleration }),
     ...(address === undefined ? {} : { address }),
   }
