@@ -7,7 +7,7 @@ const maximumLength = 4 * 1024 * 1024
 
 export type Unclosed = { readonly offset: number; readonly bracket: string }
 export type Scan =
-  | { readonly ok: true; readonly unclosed: Unclosed | undefined; readonly lastQuote: number | undefined }
+  | { readonly ok: true; readonly unclosed: Unclosed | undefined; readonly unclosedQuote: number | undefined }
   | { readonly ok: false; readonly offset: number; readonly message: string }
 
 const opening = { 'flow-seq-end': '[', 'flow-map-end': '{' }
@@ -20,7 +20,7 @@ export function scanTokens(text: string): Scan {
   let offset = 0
   let lineStart = true
   let indicators = 0
-  let lastQuote: number | undefined
+  let unclosedQuote: number | undefined
   let mismatched: Unclosed | undefined
   for (const token of new Lexer().lex(text)) {
     const kind = CST.tokenType(token)
@@ -31,7 +31,8 @@ export function scanTokens(text: string): Scan {
       const open = brackets.pop()
       if (open !== undefined && open.bracket !== opening[kind]) mismatched ??= open
     }
-    if (kind === 'double-quoted-scalar' || kind === 'single-quoted-scalar') lastQuote = offset
+    if ((kind === 'double-quoted-scalar' || kind === 'single-quoted-scalar') && !isClosed(token))
+      unclosedQuote ??= offset
     if (kind === 'seq-item-ind' || kind === 'explicit-key-ind' || kind === 'map-value-ind') indicators += 1
     if (kind === 'newline') indicators = 0
     if (lineStart && kind !== 'newline') {
@@ -44,5 +45,14 @@ export function scanTokens(text: string): Scan {
       return { ok: false, offset, message: 'maps and lists are nested too deeply here' }
     offset += length
   }
-  return { ok: true, unclosed: mismatched ?? brackets.at(-1), lastQuote }
+  return { ok: true, unclosed: mismatched ?? brackets.at(-1), unclosedQuote }
+}
+
+/** Whether a quoted text ends with its quote: not one that is escaped, by a backslash or by doubling it. */
+function isClosed(token: string): boolean {
+  if (token.length < 2 || !token.endsWith(token.charAt(0))) return false
+  const escape = token.startsWith('"') ? '\\' : "'"
+  let escapes = 0
+  while (escapes < token.length - 2 && token.at(-2 - escapes) === escape) escapes += 1
+  return escapes % 2 === 0
 }

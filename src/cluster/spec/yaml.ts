@@ -5,7 +5,6 @@ import {
   isMap,
   isScalar,
   isSeq,
-  LineCounter,
   type ParsedNode,
   parseDocument,
   type Scalar,
@@ -31,19 +30,14 @@ type Reading = {
 
 /** undefined when the text does not parse; why not was reported then. A file without values is an empty map. */
 export function readYaml(file: string, text: string, environment: Environment, report: Report): SourceNode | undefined {
-  const lines = new LineCounter()
-  const place = (offset: number): Place => {
-    const { line, col } = lines.linePos(offset)
-    return { file, line: Math.max(line, 1), column: Math.max(col, 1) }
-  }
   const source = maskVariables(text.startsWith('\ufeff') ? text.slice(1) : text)
+  const place = placesIn(file, source)
   const scan = scanTokens(source)
   if (!scan.ok) {
-    lines.lineStarts = lineStarts(source)
     report(problem(place(scan.offset), scan.message))
     return undefined
   }
-  const document = parseDocument(source, { lineCounter: lines, uniqueKeys: false, prettyErrors: false, merge: false })
+  const document = parseDocument(source, { uniqueKeys: false, prettyErrors: false, merge: false })
   const [first] = [...document.errors, ...document.warnings].sort((a, b) => a.pos[0] - b.pos[0])
   if (first !== undefined) {
     report(syntaxError(first, source, scan, place))
@@ -54,10 +48,19 @@ export function readYaml(file: string, text: string, environment: Environment, r
   return readNode(document.contents, reading, undefined)
 }
 
-function lineStarts(text: string): number[] {
+/** From offsets to places. The library's own counter misses lines after some errors. */
+function placesIn(file: string, text: string): (offset: number) => Place {
   const starts = [0]
   for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) starts.push(at + 1)
-  return starts
+  return (offset) => {
+    let [line, beyond] = [0, starts.length]
+    while (beyond - line > 1) {
+      const middle = (line + beyond) >> 1
+      if ((starts[middle] ?? 0) <= offset) line = middle
+      else beyond = middle
+    }
+    return { file, line: line + 1, column: offset - (starts[line] ?? 0) + 1 }
+  }
 }
 
 /** `emptyPlace`: where a value that is not written counts as being. */
@@ -155,8 +158,8 @@ function keyText(key: ParsedNode | null): string | undefined {
 function syntaxError(error: YAMLError, source: string, scan: Scan & { ok: true }, place: (offset: number) => Place) {
   const [offset] = error.pos
   const { unclosed } = scan
-  if (error.code === 'MISSING_CHAR' && error.message.includes('quote') && scan.lastQuote !== undefined)
-    return problem(place(scan.lastQuote), 'this quote is never closed')
+  if (error.code === 'MISSING_CHAR' && error.message.includes('quote') && scan.unclosedQuote !== undefined)
+    return problem(place(scan.unclosedQuote), 'this quote is never closed')
   if (unclosed !== undefined && unclosed.offset < offset)
     return problem(place(unclosed.offset), `this ${unclosed.bracket} is never closed`, 'expected a closing bracket')
   const line = source.slice(source.lastIndexOf('\n', offset - 1) + 1).split('\n', 1)[0] ?? ''
