@@ -27,7 +27,7 @@ async function writeSpec(
 ): Promise<{ file: string; port: number }> {
   const port = await freePort()
   const file = join(baton.directory, 'hello.yaml')
-  writeFileSync(file, change(example.replace('127.0.0.1:8080', `127.0.0.1:${port}`)))
+  writeFileSync(file, change(example.replaceAll('127.0.0.1:8080', `127.0.0.1:${port}`)))
   return { file, port }
 }
 

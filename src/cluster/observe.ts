@@ -1,5 +1,7 @@
 /** Asks every host what it has: nothing is remembered between two runs. */
+
 import { within } from '../deadline.ts'
+import type { ServiceStatus } from '../director/control.ts'
 import { describeError, InfraError, isInfraError } from '../errors.ts'
 import type { Observed, ObservedDirector, ObservedHost } from './plan/plan.ts'
 import { imageSpecOf, wantedGuests } from './plan/wanted.ts'
@@ -68,6 +70,7 @@ async function observeDirector(
     return {
       engine,
       services: clusters.find((mine) => mine.cluster === cluster),
+      unwell: unwellGuests(cluster, services),
       servesOthers:
         clusters.some((other) => other.cluster !== cluster) ||
         services.some((service) => service.cluster === undefined),
@@ -76,6 +79,15 @@ async function observeDirector(
     if (isInfraError(error, 'not-found')) return undefined
     throw error
   }
+}
+
+/** Servers that are no guests are somebody else's to bring up: an `up` does not wait for them again and again. */
+function unwellGuests(cluster: string, services: readonly ServiceStatus[]): string[] {
+  const servers = services.filter((service) => service.cluster === cluster).flatMap((service) => service.servers)
+  const unwell = servers.flatMap(({ guest, health }) =>
+    guest !== undefined && (health === 'unknown' || health === 'unhealthy') ? [guest] : [],
+  )
+  return [...new Set(unwell)].sort()
 }
 
 /** An image's digest is asked for once, where a guest needs it first; whether it is built, on every host that needs it. */

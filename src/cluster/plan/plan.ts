@@ -63,6 +63,8 @@ export type ObservedDirector = {
   readonly engine: EngineName
   /** This cluster's services there. */
   readonly services: ClusterServices | undefined
+  /** This cluster's guests whose check has not succeeded there, sorted. */
+  readonly unwell: readonly string[]
   /** Whether it also serves other clusters, or services that were made by hand. */
   readonly servesOthers: boolean
 }

@@ -34,7 +34,10 @@ export function planServices(
         reasons.push(`${service}: server ${guest}:${port} is not reached anywhere yet`)
     // A guest that starts may be reached elsewhere: the services are looked at again when it runs.
     if (reasons.length === 0 && guests.moving.length > 0) reasons.push('its guests change')
-    if (reasons.length === 0) continue
+    if (reasons.length === 0) {
+      planWait(host, director, builder)
+      continue
+    }
     const applied = builder.add({ kind: 'services.apply', host }, host, reasons.join('; '), {
       needs,
       after: guests.all,
@@ -42,6 +45,12 @@ export function planServices(
     if (Object.values(spec.services).some(({ check }) => check !== undefined))
       builder.add({ kind: 'services.wait', host }, host, 'until the servers are healthy', { needs: [applied] })
   }
+}
+
+/** A run that died while it waited is finished by waiting again. */
+function planWait(host: string, director: ObservedDirector | undefined, builder: StepBuilder): void {
+  const unwell = director?.unwell ?? []
+  if (unwell.length > 0) builder.add({ kind: 'services.wait', host }, host, `${unwell.join(', ')}: not healthy yet`)
 }
 
 /** The hosts that stand for the machines on which the spec wants a director. */
