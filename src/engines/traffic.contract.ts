@@ -1,7 +1,7 @@
 /** What every engine that moves bytes must do with connections, shown with real sockets on loopback. */
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import type { Socket } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { eventually, openLoopback, type Place, readText, readToEnd, sleep } from '../../labs/net/loopback.ts'
 import type { SchedulerName, Service, ServiceId } from '../lvs/service.ts'
@@ -392,6 +392,21 @@ export function trafficContract(name: string, open: OpenEngine): void {
       expect((await world.snapshot()).counters.connections).toBe(4)
       await second?.stop()
       expect(await whatComes(world)).toBe('reset')
+    })
+
+    test('what a client said before its server was found is not lost', async () => {
+      await using world = await openTrafficWorld(open)
+      const echo = await world.net.tcpServer((socket) => socket.pipe(socket))
+      const dead = [await world.net.tcpServer(() => undefined), await world.net.tcpServer(() => undefined)]
+      await world.apply(...[echo, ...dead].map(({ port }) => addServer(world.id, aServer(port))))
+      for (const server of dead) await server.stop()
+      const talk = async (text: string): Promise<string> => {
+        const socket = connect({ port: world.id.port, host: world.id.address, allowHalfOpen: true })
+        socket.end(text)
+        return await readToEnd(socket)
+      }
+      const texts = Array.from({ length: 20 }, (_, index) => `early ${index}`)
+      expect(await Promise.all(texts.map(talk))).toEqual(texts)
     })
 
     test('a client without any server is reset at once', async () => {

@@ -16,10 +16,13 @@ export const SO_ERROR = 4
 export const SO_LINGER = 13
 export const IPPROTO_TCP = 6
 export const TCP_NODELAY = 1
+export const TCP_QUICKACK = 12
 export const IPPROTO_IPV6 = 41
 export const IPV6_V6ONLY = 26
 export const SHUT_WR = 1
 export const MSG_NOSIGNAL = 0x4000
+/** More follows at once: wait for it before sending a segment that is not full. */
+export const MSG_MORE = 0x8000
 export const EFD_NONBLOCK = 0o4000
 
 export const EPOLLIN = 0x001

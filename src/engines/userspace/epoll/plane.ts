@@ -176,7 +176,7 @@ function takeOver(thread: Thread, relays: Relays, director: Director | undefined
   const serverSlot = thread.handoffs.serverSlot(fd)
   if (what === handedNew) relays.adopt(fd, serviceSlot, serverSlot, flags)
   else if (what === handedBack && director !== undefined) {
-    const relay = relays.readopt(fd, serviceSlot, serverSlot)
+    const relay = relays.readopt(fd, serviceSlot, serverSlot, flags)
     director.acceptor.placeAgain(relay, director.services.get(serviceSlot))
   }
 }

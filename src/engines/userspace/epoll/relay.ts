@@ -24,12 +24,14 @@ import {
   EPOLLOUT,
   EPOLLRDHUP,
   IPPROTO_TCP,
+  MSG_MORE,
   MSG_NOSIGNAL,
   SHUT_WR,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
   SOCK_STREAM,
   TCP_NODELAY,
+  TCP_QUICKACK,
 } from '../../../os/sockets.ts'
 import type { Connection, ConnectionState } from '../../engine.ts'
 import { encodeProxyHeader } from '../proxy-protocol.ts'
@@ -39,18 +41,20 @@ import { closeWithReset, type Handler, type Thread, watch } from './thread.ts'
 /** Full blocks moved for one side before the others get their turn. */
 const blocksPerTurn = 8
 
-const connecting = 0
-const established = 1
-const halfClosed = 2
-const closing = 3
-const gone = 4
-const stateNames: readonly ConnectionState[] = ['syn-sent', 'established', 'fin-wait', 'closing']
+/** Taken over; the first event will say whether the client has spoken already. */
+const fresh = 0
+const connecting = 1
+const established = 2
+const halfClosed = 3
+const closing = 4
+const gone = 5
+const stateNames: readonly ConnectionState[] = ['syn-sent', 'syn-sent', 'established', 'fin-wait', 'closing']
 
 export type Relays = {
   /** Takes a client over and connects it to its server, on which it is counted already. */
   adopt(client: number, serviceSlot: number, serverSlot: number, flags: number): void
   /** Takes back a client whose server could not be reached; it is connected by `retry`. */
-  readopt(client: number, serviceSlot: number, serverSlot: number): Relay
+  readopt(client: number, serviceSlot: number, serverSlot: number, flags: number): Relay
   /** Connects once more, elsewhere. */
   retry(relay: Relay, serverSlot: number): void
   /** Gives the client away: forgets it, but closes nothing and counts nothing. */
@@ -104,7 +108,7 @@ export class Relay {
   readonly server: Side
   readonly serviceSlot: number
   serverSlot: number
-  stage = connecting
+  stage = fresh
   lastMs: number
   /** Where it stands in the list of all. */
   index = 0
@@ -130,7 +134,7 @@ export function openRelays(thread: Thread, buffers: Buffers, onUnreachable: OnUn
 
   const onEvents = (side: Side, flags: number): void => {
     const { relay } = side
-    if (relay.stage === connecting) {
+    if (relay.stage <= connecting) {
       if (!side.isClient) {
         if ((flags & (EPOLLERR | EPOLLHUP)) !== 0) return unreachable(relay)
         if ((flags & EPOLLOUT) === 0) return
@@ -138,12 +142,19 @@ export function openRelays(thread: Thread, buffers: Buffers, onUnreachable: OnUn
       } else if ((flags & EPOLLERR) !== 0) return abort(relay)
     } else if ((flags & EPOLLERR) !== 0) return abort(relay)
 
-    if ((flags & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) !== 0) {
-      side.canRead = true
-      if ((flags & (EPOLLRDHUP | EPOLLHUP)) !== 0) side.hasHungUp = true
-      if (relay.stage !== connecting) move(side)
+    if (relay.stage === fresh) {
+      note(side, flags)
+      return connect(relay)
     }
+    if (note(side, flags) && relay.stage > connecting) move(side)
     if (side.held !== undefined && (flags & EPOLLOUT) !== 0 && relay.stage !== gone) flush(side)
+  }
+
+  const note = (side: Side, flags: number): boolean => {
+    if ((flags & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) === 0) return false
+    side.canRead = true
+    if ((flags & (EPOLLRDHUP | EPOLLHUP)) !== 0) side.hasHungUp = true
+    return true
   }
 
   /** Moves what one side has said to the other, as far as both allow. */
@@ -166,7 +177,8 @@ export function openRelays(thread: Thread, buffers: Buffers, onUnreachable: OnUn
       else ledger.addOut(relay.serverSlot, length)
       const isEmpty = length < room && !from.hasHungUp
       if (isEmpty) from.canRead = false
-      const sent = calls.send(to.fd, address, length, MSG_NOSIGNAL)
+      // The FIN that follows at once goes out in the same segment.
+      const sent = calls.send(to.fd, address, length, from.hasHungUp ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL)
       if (sent !== length) {
         if (sent < 0 && calls.errno() !== EAGAIN) return abort(relay)
         to.held = buffers.hold(Math.max(sent, 0), length)
@@ -221,8 +233,14 @@ export function openRelays(thread: Thread, buffers: Buffers, onUnreachable: OnUn
     // Out of descriptors: the server is not to blame, and no other would do.
     if (fd < 0) return abort(relay)
     relay.server.fd = fd
+    relay.stage = connecting
     thread.small.bytes.writeInt32LE(1, 0)
     calls.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, thread.small.address, 4)
+    if (relay.client.canRead) {
+      // What the client has said will follow the handshake at once: its last ACK need not go alone.
+      thread.small.bytes.writeInt32LE(0, 0)
+      calls.setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, thread.small.address, 4)
+    }
     const outcome = calls.connect(fd, places.address(relay.serverSlot), sockaddrLength(places.bytes, at))
     if (outcome < 0 && calls.errno() !== EINPROGRESS) {
       // Not at once: many servers that fail so would nest deeply.
@@ -279,7 +297,7 @@ export function openRelays(thread: Thread, buffers: Buffers, onUnreachable: OnUn
   }
 
   const uncount = ({ stage, serverSlot }: Relay): void => {
-    if (stage === connecting || stage === established) ledger.addActive(serverSlot, -1)
+    if (stage <= established) ledger.addActive(serverSlot, -1)
     else ledger.addInactive(serverSlot, -1)
   }
 
@@ -313,7 +331,7 @@ export function openRelays(thread: Thread, buffers: Buffers, onUnreachable: OnUn
   }
 
   const pump: Pump = { onEvents, move }
-  const readopt = (client: number, serviceSlot: number, serverSlot: number): Relay => {
+  const take = (client: number, serviceSlot: number, serverSlot: number): Relay => {
     const relay = new Relay(client, serviceSlot, serverSlot, thread.nowMs, pump)
     relay.index = all.push(relay) - 1
     thread.threads.addConnection(thread.number, 1)
@@ -322,11 +340,14 @@ export function openRelays(thread: Thread, buffers: Buffers, onUnreachable: OnUn
   }
   return {
     all,
-    readopt,
     adopt(client, serviceSlot, serverSlot, flags) {
-      const relay = readopt(client, serviceSlot, serverSlot)
-      connect(relay)
-      if (flags !== 0 && relay.stage !== gone) onEvents(relay.client, flags)
+      const relay = take(client, serviceSlot, serverSlot)
+      if (flags !== 0) onEvents(relay.client, flags)
+    },
+    readopt(client, serviceSlot, serverSlot, flags) {
+      const relay = take(client, serviceSlot, serverSlot)
+      note(relay.client, flags)
+      return relay
     },
     retry(relay, serverSlot) {
       relay.serverSlot = serverSlot
@@ -340,7 +361,7 @@ export function openRelays(thread: Thread, buffers: Buffers, onUnreachable: OnUn
         const relay = all[at]
         if (relay === undefined) continue
         const silentMs = thread.nowMs - relay.lastMs
-        if (relay.stage === connecting) {
+        if (relay.stage <= connecting) {
           if (silentMs >= thread.settings.connectTimeoutMs) unreachable(relay)
         } else if (silentMs >= places.idleSeconds(relay.serviceSlot) * 1000) close(relay)
       }
