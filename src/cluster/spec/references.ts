@@ -64,6 +64,15 @@ function checkPools(root: SourceMap, report: Report): void {
     checkKnown(child(value, 'image'), 'image', images, report)
     checkKnown(child(value, 'host'), 'host', hosts, report)
     checkBridge(root, value, report)
+    const autostart = child(value, 'autostart')
+    if (autostart?.kind === 'scalar' && autostart.value === true)
+      report(
+        warning(
+          autostart.place,
+          'autostart is noted, but nothing starts guests with their host in this version',
+          'run baton up after a boot',
+        ),
+      )
     const count = countOf(value)
     if (count !== undefined && `${name}-${count}`.length > 63)
       report(problem(key, `the guest ${name}-${count} would have a name of more than 63 letters`))
