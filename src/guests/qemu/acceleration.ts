@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { within } from '../../deadline.ts'
 import { InfraError, isInfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
+import { runQemu } from './program.ts'
 
 export type Acceleration = { readonly kind: 'kvm' | 'tcg'; readonly reason: string }
 
@@ -20,7 +21,7 @@ const defaultProbeMs = 2_500
 const probes = 2
 
 /**
- * Asked once per boot of the host, then remembered in its cache.
+ * The probe guest runs once per boot of the host; then the cache knows. What is cheap to see is looked at each time.
  * @throws InfraError `unsupported` on a CPU that is not x86_64: guests are.
  */
 export async function findAcceleration(
@@ -32,29 +33,28 @@ export async function findAcceleration(
     throw new InfraError('unsupported', `hypervisor qemu runs on x86_64 hosts, and this is ${architecture}`, {
       subject: host.name,
     })
+  const missing = await missingForKvm(host, cpuFlags, options)
+  if (missing !== undefined) return tcg(missing)
   const path = `${host.directories.cache}/acceleration.json`
   const known = parseKnown(await host.readFile(path, options))
   if (known?.bootId === bootId) return { kind: known.kind, reason: known.reason }
-  const found = await probe(host, cpuFlags, options.probeMs ?? defaultProbeMs, options)
+  const found = await probe(host, options.probeMs ?? defaultProbeMs, options)
   await host.writeFile(path, JSON.stringify({ bootId, ...found }), options)
   return found
 }
 
 const tcg = (reason: string): Acceleration => ({ kind: 'tcg', reason })
 
-/** From cheap to costly; the first that fails is the reason. */
-async function probe(
-  host: Host,
-  cpuFlags: readonly string[],
-  probeMs: number,
-  { signal }: Signalled,
-): Promise<Acceleration> {
-  const exists = await host.run(['test', '-e', '/dev/kvm'], { signal })
-  if (exists.code !== 0) return tcg('there is no /dev/kvm')
-  const opens = await host.run(['sh', '-c', 'exec 3<>/dev/kvm'], { signal })
-  if (opens.code !== 0) return tcg('/dev/kvm does not open for this user (is it in the group kvm?)')
-  if (!cpuFlags.includes('vmx') && !cpuFlags.includes('svm'))
-    return tcg('/dev/kvm is there, but this CPU shows neither vmx nor svm')
+async function missingForKvm(host: Host, cpuFlags: readonly string[], options: Signalled): Promise<string | undefined> {
+  const script = 'test -e /dev/kvm || exit 3; exec 3<>/dev/kvm'
+  const { code } = await host.run(['sh', '-c', script], options)
+  if (code === 3) return 'there is no /dev/kvm'
+  if (code !== 0) return '/dev/kvm does not open for this user (is it in the group kvm?)'
+  const isCapable = cpuFlags.includes('vmx') || cpuFlags.includes('svm')
+  return isCapable ? undefined : '/dev/kvm is there, but this CPU shows neither vmx nor svm'
+}
+
+async function probe(host: Host, probeMs: number, { signal }: Signalled): Promise<Acceleration> {
   const sector = `${host.directories.cache}/probe-${randomUUID()}.img`
   await host.writeFile(sector, bootSector, { signal })
   try {
@@ -72,7 +72,7 @@ async function probe(
 /** '' when the guest came to its mark; otherwise what became of it. */
 async function runProbe(host: Host, sector: string, probeMs: number, signal: AbortSignal): Promise<string> {
   try {
-    const result = await host.run(probeArguments(sector), {
+    const result = await runQemu(host, probeArguments(sector), {
       signal: within(signal, probeMs),
     })
     if (result.code === bootedCode) return ''
@@ -85,7 +85,7 @@ async function runProbe(host: Host, sector: string, probeMs: number, signal: Abo
 }
 
 function probeArguments(sector: string): string[] {
-  const machine = 'qemu-system-x86_64 -accel kvm -cpu host -m 16 -nodefaults -no-user-config -display none'
+  const machine = '-accel kvm -cpu host -m 16 -nodefaults -no-user-config -display none'
   const exit = '-device isa-debug-exit,iobase=0xf4,iosize=1'
   return [...machine.split(' '), '-drive', `file=${sector},format=raw,if=ide`, ...exit.split(' ')]
 }

@@ -15,7 +15,6 @@ export type Launch = {
 export function qemuArguments(guest: GuestDefinition, launch: Launch): string[] {
   const { paths } = launch
   return [
-    'qemu-system-x86_64',
     ...['-name', `guest=${guest.name},process=baton-${guest.name}`],
     ...['-pidfile', paths.pid],
     '-daemonize',

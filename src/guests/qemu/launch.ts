@@ -1,6 +1,6 @@
 /** Starting a QEMU process, from a definition or from saved memory. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { InfraError, isInfraError } from '../../errors.ts'
+import { InfraError } from '../../errors.ts'
 import type { Host, RunResult } from '../../hosts/host.ts'
 import { abortError } from '../../hosts/local/failures.ts'
 import type { CallOptions, GuestDefinition, GuestReach } from '../hypervisor.ts'
@@ -11,11 +11,10 @@ import { makeConsole, trimConsoleLog } from './console.ts'
 import { readJson, type Started } from './observe.ts'
 import { checkPaths, type GuestPaths } from './paths.ts'
 import { endProcess, findProcess } from './process.ts'
+import { runQemu } from './program.ts'
 import { withQmp } from './qmp.ts'
 import { addTap, removeTap } from './tap.ts'
 import { parseForwards, refusedForward } from './user-network.ts'
-
-export const installHint = 'apt-get install qemu-system-x86 qemu-utils'
 
 /**
  * Resolves when the guest executes. The caller holds the guest's lock and has seen that it is neither running nor
@@ -72,19 +71,6 @@ async function execute(
     const others = ports.filter(({ protocol, port }) => protocol !== refused?.protocol || port !== refused.port)
     if (others.length === ports.length) throw startFailure(guest.name, result)
     ports = others
-  }
-}
-
-export async function runQemu(host: Host, command: readonly string[], options: CallOptions): Promise<RunResult> {
-  try {
-    return await host.run(command, options)
-  } catch (error) {
-    if (!isInfraError(error, 'missing-tool')) throw error
-    throw new InfraError('missing-tool', 'QEMU is not installed', {
-      subject: command[0] ?? 'qemu',
-      cause: error,
-      hint: installHint,
-    })
   }
 }
 
@@ -145,7 +131,7 @@ async function tidyFailedStart(host: Host, guest: GuestDefinition, paths: GuestP
   await host.remove(paths.runtime, options)
 }
 
-export function startFailure(name: string, { code, stderr }: RunResult): InfraError {
+function startFailure(name: string, { code, stderr }: RunResult): InfraError {
   const lines = stderr.trim().split('\n')
   const reason = (lines.at(-1) ?? '').replace(/^qemu-system-\S+: /, '')
   const isMemory = /cannot set up guest memory|Cannot allocate memory/.test(stderr)

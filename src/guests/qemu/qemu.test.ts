@@ -154,28 +154,29 @@ describe('acceleration', () => {
     new Promise((resolve) => signal.addEventListener('abort', () => resolve({ code: 143, stdout: '', stderr: '' })))
 
   test.each([
-    { name: 'no device', test: 1, sh: 0, flags: ['vmx'], probe: code(33), kind: 'tcg', reason: /no \/dev\/kvm/ },
-    { name: 'no permission', test: 0, sh: 2, flags: ['vmx'], probe: code(33), kind: 'tcg', reason: /group kvm/ },
-    { name: 'no flag', test: 0, sh: 0, flags: ['sse'], probe: code(33), kind: 'tcg', reason: /vmx nor svm/ },
-    { name: 'a probe that dies', test: 0, sh: 0, flags: ['svm'], probe: code(134, 'set MSR'), kind: 'tcg', reason: /set MSR/ }, // biome-ignore format: a line
-    { name: 'a probe that hangs', test: 0, sh: 0, flags: ['svm'], probe: hang, kind: 'tcg', reason: /did not run within/ }, // biome-ignore format: a line
-    { name: 'a probe that runs', test: 0, sh: 0, flags: ['svm'], probe: code(33), kind: 'kvm', reason: /probe guest ran/ }, // biome-ignore format: a line
-  ])('$name means $kind', async ({ test: exists, sh, flags, probe, kind, reason }) => {
+    { name: 'no device', sh: 3, flags: ['vmx'], probe: code(33), kind: 'tcg', reason: /no \/dev\/kvm/ },
+    { name: 'no permission', sh: 2, flags: ['vmx'], probe: code(33), kind: 'tcg', reason: /group kvm/ },
+    { name: 'no flag', sh: 0, flags: ['sse'], probe: code(33), kind: 'tcg', reason: /vmx nor svm/ },
+    { name: 'a probe that dies', sh: 0, flags: ['svm'], probe: code(134, 'set MSR'), kind: 'tcg', reason: /set MSR/ }, // biome-ignore format: a line
+    { name: 'a probe that hangs', sh: 0, flags: ['svm'], probe: hang, kind: 'tcg', reason: /did not run within/ }, // biome-ignore format: a line
+    { name: 'a probe that runs', sh: 0, flags: ['svm'], probe: code(33), kind: 'kvm', reason: /probe guest ran/ }, // biome-ignore format: a line
+  ])('$name means $kind', async ({ sh, flags, probe, kind, reason }) => {
     const host = fakeHost({ facts: { cpuFlags: flags } })
-    host.install('test', code(exists))
     host.install('sh', code(sh))
     host.install('qemu-system-x86_64', probe)
     const quick = { ...soon(), probeMs: 50 }
     const found = await findAcceleration(host, quick)
     expect(found).toMatchObject({ kind, reason: expect.stringMatching(reason) as unknown })
-    host.install('test', code(1))
+    const wasProbed = sh === 0 && flags[0] !== 'sse'
+    expect((await host.list(host.directories.cache, soon())) ?? []).toEqual(wasProbed ? ['acceleration.json'] : [])
+    host.install('qemu-system-x86_64', code(1, 'asked again'))
     expect(await findAcceleration(host, quick)).toEqual(found)
-    expect(await host.list(host.directories.cache, soon())).toEqual(['acceleration.json'])
   })
 
   test('a damaged cache is asked anew, and another boot as well', async () => {
     const host = fakeHost()
-    host.install('test', code(1))
+    host.install('sh', code(0))
+    host.install('qemu-system-x86_64', code(134, 'set MSR'))
     const path = `${host.directories.cache}/acceleration.json`
     for (const content of ['{', '{"bootId":"another","kind":"kvm","reason":"then"}']) {
       await host.writeFile(path, content, soon())
@@ -192,7 +193,6 @@ describe('acceleration', () => {
 describe('what is missing', () => {
   test('without QEMU, info and start name the one command that installs it', async () => {
     const host = fakeHost()
-    host.install('test', async () => ({ code: 1, stdout: '', stderr: '' }))
     for (const program of ['pgrep', 'sh', 'rmdir']) host.install(program, async () => ({ code: 0, stdout: '', stderr: '' })) // biome-ignore format: a line
     const hypervisor = qemuHypervisor(host)
     await hypervisor.define(guest(), soon())
@@ -200,7 +200,7 @@ describe('what is missing', () => {
     await expect(hypervisor.info(soon())).rejects.toMatchObject(missing)
     await expect(hypervisor.start('web-1', soon())).rejects.toMatchObject(missing)
     expect((await hypervisor.list(soon())).map(({ state }) => state)).toEqual(['stopped'])
-    expect(await host.list(`${host.directories.runtime}/guests`, soon())).toEqual([])
+    expect((await host.list(`${host.directories.runtime}/guests`, soon())) ?? []).toEqual([])
   })
 
   test('a disk that cannot be made leaves no new guest behind', async () => {

@@ -8,12 +8,13 @@ import { watchGuests } from '../watch.ts'
 import { findAcceleration } from './acceleration.ts'
 import { tapName } from './arguments.ts'
 import { openConsole, readConsoleLog } from './console.ts'
-import { launchGuest, notePorts, runQemu } from './launch.ts'
+import { launchGuest, notePorts } from './launch.ts'
 import { saveMemory } from './memory.ts'
 import { type Known, knownGuest, listGuests, readDefinition, readStarted } from './observe.ts'
 import { checkPaths, type GuestPaths, guestPaths } from './paths.ts'
 import { clearRun, pressPowerButton, untilPoweredOff } from './power.ts'
 import { endProcess, findProcess, processUsage } from './process.ts'
+import { runQemu } from './program.ts'
 import { withQmp } from './qmp.ts'
 import { tapCounters } from './tap.ts'
 import { forwardChanges, parseForwards } from './user-network.ts'
@@ -113,13 +114,12 @@ async function changeGuest(
   await mustBeDefined(host, name, options)
   return withLock(host, name, options, async () => {
     const found = await knownGuest(host, name, options)
-    // A process beside saved memory is the rest of a save or restore that was killed in the middle.
-    const isRest = found.state === 'saved' && found.pid !== undefined
-    if (isRest) {
+    const guest = found.state === 'saved' ? { ...found, pid: undefined } : found
+    // A process beside saved memory is the rest of a save or restore that was killed; it may not have its pid file yet.
+    if (found.state === 'saved') {
       await endProcess(host, name, found.paths, options)
       await clearRun(host, found.paths, options)
     }
-    const guest = isRest ? { ...found, pid: undefined } : found
     if (!mustAct(operation, name, guest.state)) return undefined
     await change(guest)
     return guest
@@ -216,7 +216,7 @@ async function guestStatistics(host: Host, name: string, options: CallOptions): 
 }
 
 async function qemuInfo(host: Host, options: CallOptions): Promise<HypervisorInfo> {
-  const version = await runQemu(host, ['qemu-system-x86_64', '--version'], options)
+  const version = await runQemu(host, ['--version'], options)
   const { isRoot } = await host.facts(options)
   return {
     name: 'qemu',
