@@ -1,7 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { buildWanted } from '../../test/build/services.ts'
 import type { DirectorControl } from '../director/control.ts'
@@ -161,6 +161,29 @@ describe('director client', () => {
     await world.control.removeCluster(odd, within())
     await world.control.moveGuest(odd, [{ protocol: 'udp', guestPort: 1, address: '::1', port: 2 }], within())
     expect(names).toEqual([odd, odd, 'udp'])
+  })
+
+  test('a director that is being started again is waited for', async () => {
+    await using world = await openWorld()
+    await writeFile(join(dirname(world.socket), 'director.pid'), `${process.pid}\n`)
+    const asking = world.control.connections(within())
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    await using _server = await listenControl(control({ connections: async () => [] }), world.socket)
+    expect(await asking).toEqual([])
+  })
+
+  test('one that left its files behind is gone', async () => {
+    await using world = await openWorld()
+    await writeFile(join(dirname(world.socket), 'director.pid'), '4194303\n')
+    await expect(world.control.status(within())).rejects.toMatchObject({ code: 'not-found' })
+    await writeFile(join(dirname(world.socket), 'director.pid'), 'garbage')
+    await expect(world.control.status(within())).rejects.toMatchObject({ code: 'not-found' })
+  })
+
+  test('one that lives and never listens is an error in time', async () => {
+    await using world = await openWorld()
+    await writeFile(join(dirname(world.socket), 'director.pid'), `${process.pid}\n`)
+    await expect(world.control.status(within(200))).rejects.toMatchObject({ code: 'timeout' })
   })
 
   test('a stop is answered although the director goes', async () => {

@@ -1,23 +1,25 @@
 /** A director reached over its control socket: the same interface as the object in its process. */
 import { request as httpRequest } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { within } from '../deadline.ts'
 import type { DirectorControl, DirectorStatus } from '../director/control.ts'
 import type { Connection } from '../engines/engine.ts'
 import { InfraError, isInfraError } from '../errors.ts'
 import type { Host } from '../hosts/host.ts'
+import { directorFiles } from './files.ts'
 import { errorSchema, type Route, routes } from './schemas.ts'
 
 /** A director that takes longer than this for anything has lost its way, however patient the caller is. */
 const answerMs = 60_000
 
-export function controlSocket(host: Host): string {
-  return `${host.directories.runtime}/director.sock`
-}
+/** How long a director that was just started, or started again after a crash, may take until it listens. */
+const startMs = 5_000
 
 /** @throws InfraError `not-found` from every method while no director runs there. */
 export function directorClient(host: Host): DirectorControl {
   const call = async (route: Route, caller: AbortSignal, name = '', body?: unknown): Promise<unknown> => {
-    const signal = AbortSignal.any([caller, AbortSignal.timeout(answerMs)])
+    const signal = within(caller, answerMs)
     const stream = await connectOrExplain(host, signal)
     const path = route.path.replace(':name', encodeURIComponent(name))
     try {
@@ -41,17 +43,40 @@ export function directorClient(host: Host): DirectorControl {
 }
 
 async function connectOrExplain(host: Host, signal: AbortSignal): Promise<Duplex> {
-  try {
-    return await host.connect(controlSocket(host), { signal })
-  } catch (error) {
-    if (isInfraError(error) && (error.code === 'not-found' || error.code === 'unreachable'))
-      throw new InfraError('not-found', `no director runs on ${host.name}`, {
-        subject: host.name,
-        cause: error,
-        hint: 'baton up starts one; or baton director',
-      })
-    throw error
+  const { socket, pid } = directorFiles(host)
+  const begun = performance.now()
+  for (;;) {
+    try {
+      return await host.connect(socket, { signal })
+    } catch (error) {
+      if (!isInfraError(error) || (error.code !== 'not-found' && error.code !== 'unreachable')) throw error
+      if (!(await lives(host, pid, signal))) throw noDirector(host, error)
+      if (performance.now() - begun > startMs)
+        throw new InfraError('unreachable', `the director on ${host.name} does not listen`, {
+          subject: host.name,
+          retryable: true,
+          cause: error,
+          hint: `its log is ${directorFiles(host).log}`,
+        })
+      // What cuts this short ends the next connect, too, with the right error.
+      await sleep(20, undefined, { signal }).catch(() => undefined)
+    }
   }
+}
+
+/** Whether the process that keeps a director lives: it may be on its way, though nobody listens yet. */
+async function lives(host: Host, pidFile: string, signal: AbortSignal): Promise<boolean> {
+  const written = await host.readFile(pidFile, { signal })
+  const pid = written === undefined ? Number.NaN : Number(new TextDecoder().decode(written))
+  return Number.isInteger(pid) && pid > 0 && (await host.signal(pid, 0, { signal }))
+}
+
+function noDirector(host: Host, cause: unknown): InfraError {
+  return new InfraError('not-found', `no director runs on ${host.name}`, {
+    subject: host.name,
+    cause,
+    hint: 'baton up starts one; or baton director',
+  })
 }
 
 type Exchange = {

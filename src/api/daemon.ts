@@ -1,57 +1,118 @@
 /** The director as a process: its engine, its control socket, its log; until it is asked to end. */
 import type { Logger } from 'pino'
+import { within } from '../deadline.ts'
 import { type Director, openDirector } from '../director/director.ts'
 import type { DirectorEvent } from '../director/events.ts'
-import { fileIntentStore } from '../director/intent.ts'
+import { fileIntentStore, type IntentStore } from '../director/intent.ts'
 import type { EngineName } from '../engines/engine.ts'
 import { openEngine } from '../engines/open.ts'
-import { InfraError, isInfraError } from '../errors.ts'
+import { describeError, InfraError, isInfraError } from '../errors.ts'
 import { machineTiming } from '../health/timing.ts'
 import type { Host } from '../hosts/host.ts'
-import { controlSocket } from './client.ts'
+import { directorFiles } from './files.ts'
 import { listenControl } from './server.ts'
 
 export type DaemonOptions = {
   readonly host: Host
+  /** `auto`: the one that ran here last, or else the best that works here. */
   readonly engine: EngineName | 'auto'
   readonly log: Logger
   /** Ends the daemon in order. */
   readonly signal: AbortSignal
-  readonly restarts: number
-  /** Called once it serves; what it returns is awaited at the end. */
+  /** Present when a supervisor started it: its process id, and how often it had to. */
+  readonly supervised: { readonly pid: number; readonly restarts: number } | undefined
+  /** Called once it serves; what it returns is awaited, and ends the daemon when it fails. */
   readonly onReady?: (director: Director) => Promise<void>
 }
 
-/** Resolves after an orderly end. @throws InfraError `busy` when a director already runs on these directories. */
-export async function runDaemon({ host, engine, log, signal, restarts, onReady }: DaemonOptions): Promise<void> {
-  const { runtime, state } = host.directories
-  await host.makeDirectory(runtime, { signal, mode: 0o700 })
-  await using _lock = await soleDirector(host, `${runtime}/director.lock`, signal)
-  const stopping = new AbortController()
-  const end = AbortSignal.any([signal, stopping.signal])
-  {
-    await using director = await openDirector({
-      engine: await openEngine(engine),
-      intent: fileIntentStore(host),
-      timing: machineTiming,
-      now: () => new Date(),
-      onEvent: (event) => logEvent(log, event),
-      onStop: () => stopping.abort(),
-      restarts,
-    })
-    await using _control = await listenControl(director, controlSocket(host))
-    log.info({ component: 'director', engine, restarts, socket: controlSocket(host) }, 'director serves')
-    await onReady?.(director)
-    if (!end.aborted)
-      await new Promise<void>((resolve) => end.addEventListener('abort', () => resolve(), { once: true }))
-    log.info({ component: 'director', asked: stopping.signal.aborted ? 'by a client' : 'by a signal' }, 'director ends')
+const filesMs = 10_000
+
+/**
+ * Resolves after an orderly end, when nothing is left that nobody wants. @throws InfraError `busy` when a director runs
+ * on these directories already, `failed` (with `retryable`: a new process can do better) when its engine has died.
+ */
+export async function runDaemon(options: DaemonOptions): Promise<void> {
+  const { host, signal, supervised } = options
+  const files = directorFiles(host)
+  await host.makeDirectory(host.directories.runtime, { signal, mode: 0o700 })
+  await using _lock = await soleDirector(host, files.lock, signal)
+  await host.writeFile(files.pid, `${supervised?.pid ?? process.pid}\n`, { signal, mode: 0o600 })
+  try {
+    await serve(options)
+    await removeUnwanted(host)
+  } finally {
+    await host.remove(files.pid, { signal: AbortSignal.timeout(filesMs) })
+    // Last, and while it is held: from here on another director may live here.
+    await host.remove(files.lock, { signal: AbortSignal.timeout(filesMs) })
   }
-  await leaveNothing(host, `${state}/director`, `${runtime}/director.lock`)
+}
+
+async function serve({ host, engine, log, signal, supervised, onReady }: DaemonOptions): Promise<void> {
+  const { socket } = directorFiles(host)
+  const { store, kept } = await loadedStore(host)
+  const end = endOf(signal)
+  const restarts = supervised?.restarts ?? 0
+  const opened = await openEngine(engine === 'auto' ? (kept ?? 'auto') : engine)
+  await using director = await openDirector({
+    engine: opened,
+    intent: store,
+    timing: machineTiming,
+    now: () => new Date(),
+    onEvent: (event) => logEvent(log, event),
+    onStop: () => end.now('a client'),
+    onEngineLost: (error) => end.failed(error),
+    restarts,
+  })
+  await using _control = await listenControl(director, socket)
+  log.info({ component: 'director', engine: opened.name, restarts, socket }, 'director serves')
+  await onReady?.(director)
+  log.info({ component: 'director', asked: await end.reached }, 'director ends')
+}
+
+type End = {
+  /** Resolves to who asked. */
+  readonly reached: Promise<string>
+  now(asked: string): void
+  failed(error: unknown): void
+}
+
+function endOf(signal: AbortSignal): End {
+  let now: End['now'] = () => {}
+  let fail: (error: InfraError) => void = () => {}
+  const reached = new Promise<string>((resolve, reject) => {
+    now = resolve
+    fail = reject
+    if (signal.aborted) resolve('a signal')
+    else signal.addEventListener('abort', () => resolve('a signal'), { once: true })
+  })
+  // It may fail before anybody waits for it.
+  reached.catch(() => undefined)
+  return {
+    reached,
+    now: (asked) => now(asked),
+    failed: (cause) =>
+      fail(
+        new InfraError('failed', `the engine is lost: ${describeError(cause)}`, {
+          subject: 'engine',
+          retryable: true,
+          cause,
+        }),
+      ),
+  }
+}
+
+/** The store, read already: the engine is chosen before there is a director. */
+async function loadedStore(
+  host: Host,
+): Promise<{ readonly store: IntentStore; readonly kept: EngineName | undefined }> {
+  const store = fileIntentStore(host)
+  const loaded = await store.load({ signal: AbortSignal.timeout(filesMs) })
+  return { store: { ...store, load: () => Promise.resolve(loaded) }, kept: loaded.intent.engine }
 }
 
 async function soleDirector(host: Host, path: string, signal: AbortSignal): Promise<AsyncDisposable> {
   // A director that was killed a moment ago may still be on its way out.
-  const waiting = AbortSignal.any([signal, AbortSignal.timeout(1_000)])
+  const waiting = within(signal, 1_000)
   return host.lock(path, { signal: waiting }).catch((error: unknown) => {
     if (signal.aborted || !isInfraError(error, 'timeout')) throw error
     throw new InfraError('busy', `a director already runs on ${host.directories.runtime}`, {
@@ -62,11 +123,11 @@ async function soleDirector(host: Host, path: string, signal: AbortSignal): Prom
 }
 
 /** A director that nobody wants anything of leaves no file; one that is only stopped keeps its intent. */
-async function leaveNothing(host: Host, directory: string, lock: string): Promise<void> {
-  const options = { signal: AbortSignal.timeout(5_000) }
+async function removeUnwanted(host: Host): Promise<void> {
+  const options = { signal: AbortSignal.timeout(filesMs) }
   const { intent } = await fileIntentStore(host).load(options)
-  if (intent.clusters.length === 0 && intent.drains.length === 0) await host.remove(directory, options)
-  await host.remove(lock, options)
+  if (intent.clusters.length === 0 && intent.drains.length === 0)
+    await host.remove(directorFiles(host).directory, options)
 }
 
 function logEvent(log: Logger, event: DirectorEvent): void {

@@ -1,10 +1,12 @@
 /** Starting the supervised director of a host, and ending it without a trace. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { within } from '../deadline.ts'
 import type { DirectorControl, DirectorStatus } from '../director/control.ts'
 import type { EngineName } from '../engines/engine.ts'
 import { InfraError, isInfraError } from '../errors.ts'
 import type { Host } from '../hosts/host.ts'
 import { directorClient } from './client.ts'
+import { directorFiles } from './files.ts'
 
 type CallOptions = { readonly signal: AbortSignal }
 
@@ -29,7 +31,7 @@ export async function launchDirector(
   cluster?: string,
 ): Promise<DirectorControl> {
   const control = directorClient(host)
-  const lock = `${host.directories.runtime}/director.launch`
+  const { launch: lock } = directorFiles(host)
   await using _lock = await host.lock(lock, { signal })
   try {
     const standing = await runningStatus(control, signal)
@@ -57,8 +59,7 @@ async function start(
   signal: AbortSignal,
 ): Promise<void> {
   const { runtime, state, cache } = host.directories
-  const directory = `${state}/director`
-  const logFile = `${directory}/director.log`
+  const { directory, log: logFile } = directorFiles(host)
   await host.makeDirectory(directory, { signal, mode: 0o700 })
   const size = await host.run(['stat', '-c', '%s', logFile], { signal })
   if (Number(size.stdout) > maxLogBytes) await host.rename(logFile, `${logFile}.1`, { signal })
@@ -67,7 +68,7 @@ async function start(
     logFile,
     environment: { BATON_RUNTIME_DIR: runtime, BATON_STATE_DIR: state, BATON_CACHE_DIR: cache },
   })
-  const deadline = AbortSignal.any([signal, AbortSignal.timeout(startMs)])
+  const deadline = within(signal, startMs)
   while ((await runningStatus(control, deadline)) === undefined) {
     if (!(await host.signal(pid, 0, { signal: deadline }))) throw await ended(host, logFile, signal)
     await sleep(20, undefined, { signal: deadline }).catch(async () => {
@@ -85,20 +86,22 @@ async function ended(host: Host, logFile: string, signal: AbortSignal): Promise<
   })
 }
 
-/** Ends the director if one runs, and waits until its socket is gone. */
+/** Ends the director if one runs, and waits until it and its supervisor have gone. */
 export async function stopDirector(host: Host, { signal }: CallOptions): Promise<void> {
   const control = directorClient(host)
   const standing = await runningStatus(control, signal)
   if (standing === undefined) return
+  const written = await host.readFile(directorFiles(host).pid, { signal })
+  const supervisor = written === undefined ? standing.pid : Number(new TextDecoder().decode(written))
   await control.stop({ signal })
-  while (await host.signal(standing.pid, 0, { signal })) {
-    await sleep(20, undefined, { signal }).catch(() => {
-      throw new InfraError('timeout', `the director (process ${standing.pid}) did not end`, {
-        subject: host.name,
-        retryable: true,
+  for (const pid of new Set([standing.pid, supervisor]))
+    while (await host.signal(pid, 0, { signal }))
+      await sleep(20, undefined, { signal }).catch(() => {
+        throw new InfraError('timeout', `the director (process ${pid}) did not end`, {
+          subject: host.name,
+          retryable: true,
+        })
       })
-    })
-  }
 }
 
 /** undefined when none runs. */

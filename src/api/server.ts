@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { dirname } from 'node:path'
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import type { z } from 'zod'
+import { within } from '../deadline.ts'
 import type { CallOptions, DirectorControl } from '../director/control.ts'
 import { checkNowSchema, clusterServicesSchema, drainTargetSchema, reachSchema } from '../director/schemas.ts'
 import { describeError, type InfraCode, InfraError, isInfraError } from '../errors.ts'
@@ -51,7 +52,7 @@ const handlers: Readonly<Record<keyof typeof routes, Handler>> = {
 function patience(reply: FastifyReply): AbortSignal {
   const gone = new AbortController()
   reply.raw.once('close', () => gone.abort())
-  return AbortSignal.any([gone.signal, AbortSignal.timeout(requestMs)])
+  return within(gone.signal, requestMs)
 }
 
 /** The routes, without a socket yet. */

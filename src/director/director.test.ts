@@ -307,6 +307,26 @@ describe('director and engine', () => {
     expect(Object.keys(await weights(world))).toEqual(['80'])
   })
 
+  test('an engine that does not answer any more is reported as lost, once', async () => {
+    const timing = fakeTiming()
+    const engine = fakeEngine()
+    let lost = 0
+    const dead = new InfraError('failed', 'the data plane ended', { subject: 'userspace' })
+    const director = await openDirector({
+      engine: { ...engine, read: () => Promise.reject(dead) },
+      intent: memoryIntentStore(),
+      timing,
+      now: () => new Date(0),
+      onEvent: () => {},
+      onStop: () => {},
+      onEngineLost: () => (lost += 1),
+    })
+    expect(lost).toBe(0)
+    await timing.advance(60_000)
+    expect(lost).toBe(1)
+    await director[Symbol.asyncDispose]()
+  })
+
   test('when the intent cannot be kept, nothing is changed', async () => {
     const engine = fakeEngine()
     const full: IntentStore = {

@@ -23,7 +23,12 @@ export type KeeperOptions = {
   readonly onEvent: (event: DirectorEvent) => void
   /** Opens the probe of a check; left out, the real ones. */
   readonly openProbe?: (spec: ProbeSpec) => Probe
+  /** Called once when the engine itself does not answer any more: only a new one can help. */
+  readonly onEngineLost?: (error: unknown) => void
 }
+
+/** So many times in a row the engine may fail to answer. */
+const lostAfter = 3
 
 /** How long one conversation with the engine or the disk may take. */
 const engineMs = 10_000
@@ -49,6 +54,7 @@ export async function openKeeper({
   timing,
   onEvent,
   openProbe,
+  onEngineLost,
 }: KeeperOptions): Promise<Keeper> {
   const closing = new AbortController()
   const limited = async <T>(body: (signal: AbortSignal) => Promise<T>): Promise<T> => {
@@ -68,7 +74,9 @@ export async function openKeeper({
       loop.trigger()
     },
   })
-  const rounds = reconciler(engine, onEvent)
+  const rounds = reconciler(engine, onEvent, (failures, error) => {
+    if (failures === lostAfter) onEngineLost?.(error)
+  })
   const want = (standing: readonly ServiceSnapshot[]): Wanted => {
     const services = servicesOf(intent)
     checker.watch(checkTargets(services, servingIn(standing), anew))

@@ -23,7 +23,12 @@ export type Reconciler = {
 
 type Trouble = Problem & { readonly failures: number }
 
-export function reconciler(engine: Engine, onEvent: (event: DirectorEvent) => void): Reconciler {
+export function reconciler(
+  engine: Engine,
+  onEvent: (event: DirectorEvent) => void,
+  /** The engine itself has not answered, for the so-manieth time in a row. */
+  onSilence: (failures: number, error: unknown) => void,
+): Reconciler {
   const troubles = new Map<string | undefined, Trouble>()
   const states = new Map<string, ServiceState>()
   /** What was ever wanted here may be removed; anything else in the engine was made by hand. */
@@ -65,8 +70,9 @@ export function reconciler(engine: Engine, onEvent: (event: DirectorEvent) => vo
         return problems.length === 0
       } catch (error) {
         // What is being closed has not failed.
-        if (!signal.aborted || (signal.reason as Error).name === 'TimeoutError')
-          note([{ service: undefined, error, message: `the ${engine.name} engine: ${describeError(error)}` }])
+        if (signal.aborted && (signal.reason as Error).name !== 'TimeoutError') return false
+        note([{ service: undefined, error, message: `the ${engine.name} engine: ${describeError(error)}` }])
+        onSilence(troubles.get(undefined)?.failures ?? 0, error)
         return false
       }
     },

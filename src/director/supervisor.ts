@@ -5,10 +5,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 /** The daemon's way of saying that starting it again would not help (sysexits.h EX_CONFIG). */
 export const hopelessCode = 78
 
+/** In which environment variable the daemon learns how often it was started again; absent without a supervisor. */
+export const restartsVariable = 'BATON_DIRECTOR_RESTARTS'
+
 /** A daemon that ran this long starts the count of its failures anew. */
 const steadyMs = 10_000
 
-/** How long to wait before the n-th start in a row, from 1: the first at once, so that a crash costs no second. */
+/** A daemon that was asked to end and has not by then is ended. */
+const graceMs = 10_000
+
+/** How long to wait before the n-th restart in a row, from 1: the first at once, so that a crash costs no second. */
 export function restartDelayMs(attempt: number): number {
   return attempt <= 1 ? 0 : Math.min(50 * 2 ** (attempt - 2), 5_000)
 }
@@ -24,46 +30,47 @@ export type SupervisorOptions = {
 
 /**
  * Resolves to the exit code for the supervisor itself: 0 after an orderly end of the daemon, its code when starting
- * again is hopeless. An abort asks the daemon to end and waits for it. The daemon learns in BATON_DIRECTOR_RESTARTS how
- * often it was started again.
+ * again is hopeless. An abort asks the daemon to end and waits for it; SIGHUP is handed on.
  */
 export async function supervise({ command, environment, signal, log }: SupervisorOptions): Promise<number> {
   let restarts = 0
   for (let attempt = 1; ; attempt += 1) {
     const begun = performance.now()
     const [program, ...args] = command
-    const child = spawn(program, args, {
-      stdio: 'inherit',
-      env: { ...environment, BATON_DIRECTOR_RESTARTS: String(restarts) },
-    })
-    const end = await ended(child, signal)
+    const env = { ...environment, [restartsVariable]: String(restarts) }
+    const end = await ended(spawn(program, args, { stdio: 'inherit', env }), signal)
     if (signal.aborted || end.code === 0) return 0
     if (end.code === hopelessCode) return hopelessCode
     if (performance.now() - begun > steadyMs) attempt = 1
     restarts += 1
     const waitMs = restartDelayMs(attempt)
-    log(
-      { component: 'supervisor', code: end.code, signal: end.signal, restarts, waitMs },
-      'the director ended unasked; starting it again',
-    )
+    log({ component: 'supervisor', ...end, restarts, waitMs }, 'the director ended unasked; starting it again')
     await sleep(waitMs, undefined, { signal }).catch(() => undefined)
     if (signal.aborted) return 0
   }
 }
 
-function ended(child: ChildProcess, signal: AbortSignal): Promise<{ code: number | null; signal: string | null }> {
+type EndOfChild = { readonly code: number | null; readonly reason: string | null }
+
+function ended(child: ChildProcess, signal: AbortSignal): Promise<EndOfChild> {
   return new Promise((resolve) => {
-    const forward = (): void => void child.kill('SIGTERM')
-    const reload = (): void => void child.kill('SIGHUP')
-    const finish = (code: number | null, how: string | null): void => {
-      signal.removeEventListener('abort', forward)
-      process.off('SIGHUP', reload)
-      resolve({ code, signal: how })
+    let killTimer: NodeJS.Timeout | undefined
+    const askToEnd = (): void => {
+      child.kill('SIGTERM')
+      killTimer = setTimeout(() => child.kill('SIGKILL'), graceMs)
     }
-    signal.addEventListener('abort', forward, { once: true })
+    const reload = (): void => void child.kill('SIGHUP')
+    const finish = (code: number | null, reason: string | null): void => {
+      clearTimeout(killTimer)
+      signal.removeEventListener('abort', askToEnd)
+      process.off('SIGHUP', reload)
+      resolve({ code, reason })
+    }
+    signal.addEventListener('abort', askToEnd, { once: true })
     process.on('SIGHUP', reload)
+    // It could not be started at all.
     child.once('error', (error) => finish(null, error.message))
     child.once('exit', finish)
-    if (signal.aborted) forward()
+    if (signal.aborted) askToEnd()
   })
 }

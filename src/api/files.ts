@@ -1,0 +1,27 @@
+/** Where a director keeps what on its host. */
+import type { Host } from '../hosts/host.ts'
+
+export type DirectorFiles = {
+  /** The control API; mode 0600. */
+  readonly socket: string
+  /** Held by the daemon for as long as it lives. */
+  readonly lock: string
+  /** The process to end, or to ask whether it lives: the supervisor, or a daemon without one. */
+  readonly pid: string
+  /** Held by whoever looks for a director and starts one. */
+  readonly launch: string
+  /** The intent and the log. */
+  readonly directory: string
+  readonly log: string
+}
+
+export function directorFiles({ directories: { runtime, state } }: Pick<Host, 'directories'>): DirectorFiles {
+  return {
+    socket: `${runtime}/director.sock`,
+    lock: `${runtime}/director.lock`,
+    pid: `${runtime}/director.pid`,
+    launch: `${runtime}/director.launch`,
+    directory: `${state}/director`,
+    log: `${state}/director/director.log`,
+  }
+}
