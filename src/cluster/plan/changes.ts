@@ -14,7 +14,11 @@ export type GuestChange = {
   readonly reasons: readonly string[]
   /** Whether its ports may be reached elsewhere afterwards. */
   readonly movesPorts: boolean
+  /** What an update leaves to be done when the services have moved on: forwards that nobody uses then. */
+  readonly closes: readonly Forward[]
 }
+
+type Forward = Extract<GuestNetwork, { kind: 'user' }>['forwards'][number]
 
 /** The strongest change wins: what needs another disk replaces, what needs another start restarts, the rest is live. */
 export function guestChange(
@@ -25,7 +29,6 @@ export function guestChange(
   const replace: string[] = []
   const restart: string[] = []
   const update: string[] = []
-  const movesPorts = forwardText(actual.network) !== forwardText(wanted.network)
   if (actual.image !== digest) replace.push(`image ${wanted.image} changed`)
   const disk = actual.disks[0]?.sizeBytes
   if (disk !== wanted.diskBytes) replace.push(`disk changes from ${sizeWord(disk)} to ${sizeWord(wanted.diskBytes)}`)
@@ -34,13 +37,29 @@ export function guestChange(
   if (actual.vcpus !== wanted.vcpus) restart.push(`vcpus change from ${actual.vcpus} to ${wanted.vcpus}`)
   if (networkText(actual.network) !== networkText(wanted.network))
     restart.push(`network changes from ${networkText(actual.network)} to ${networkText(wanted.network)}`)
-  else if (movesPorts)
-    update.push(`forwarded ports change from ${forwardText(actual.network)} to ${forwardText(wanted.network)}`)
   if (actual.autostart !== wanted.autostart) update.push(`autostart is switched ${wanted.autostart ? 'on' : 'off'}`)
   if (actual.mark?.pool !== wanted.mark?.pool) update.push(`it belongs to pool ${wanted.mark?.pool} now`)
-  if (replace.length > 0) return { kind: 'replace', reasons: [...replace, ...restart], movesPorts: true }
-  if (restart.length > 0) return { kind: 'restart', reasons: restart, movesPorts: true }
-  return update.length > 0 ? { kind: 'update', reasons: update, movesPorts } : undefined
+  if (replace.length > 0) return { kind: 'replace', reasons: [...replace, ...restart], movesPorts: true, closes: [] }
+  if (restart.length > 0) return { kind: 'restart', reasons: restart, movesPorts: true, closes: [] }
+  const opens = missingForwards(actual.network, wanted.network)
+  const closes = missingForwards(wanted.network, actual.network)
+  if (opens.length > 0) update.push(`${portsText(opens)} forwarded`)
+  if (update.length === 0 && closes.length === 0) return undefined
+  return { kind: 'update', reasons: update, movesPorts: opens.length > 0, closes }
+}
+
+/** `port 80/tcp is`, `ports 80/tcp 81/udp are`. */
+export function portsText(forwards: readonly Forward[]): string {
+  const texts = forwards.map(({ protocol, port }) => `${port}/${protocol}`)
+  return `${texts.length === 1 ? 'port' : 'ports'} ${texts.join(' ')} ${texts.length === 1 ? 'is' : 'are'}`
+}
+
+/** Those of the second that the first has not. */
+function missingForwards(has: GuestNetwork, wanted: GuestNetwork): readonly Forward[] {
+  if (has.kind !== 'user' || wanted.kind !== 'user') return []
+  return wanted.forwards.filter(
+    ({ protocol, port }) => !has.forwards.some((other) => other.protocol === protocol && other.port === port),
+  )
 }
 
 const sizeWord = (bytes: number | undefined): string =>
@@ -53,12 +72,6 @@ function networkText(network: GuestNetwork): string {
     network.address ?? 'dhcp',
     ...(network.gateway === undefined ? [] : [`via ${network.gateway}`]),
   ].join(' ')
-}
-
-function forwardText(network: GuestNetwork): string {
-  if (network.kind !== 'user' || network.forwards.length === 0) return 'none'
-  const texts = network.forwards.map(({ protocol, port }) => `${port}/${protocol}`)
-  return texts.sort().join(' ')
 }
 
 /** Every difference between the services a director has for a cluster and the wanted ones; empty: none. */

@@ -1,16 +1,28 @@
 /** The steps that bring a cluster's guests to what is wanted. Pure. */
 import { difference } from '../../difference.ts'
-import type { GuestState } from '../../guests/hypervisor.ts'
+import type { GuestNetwork, GuestState } from '../../guests/hypervisor.ts'
 import type { ClusterSpec } from '../spec/model.ts'
-import { type GuestChange, guestChange } from './changes.ts'
+import { type GuestChange, guestChange, portsText } from './changes.ts'
 import type { Observed } from './plan.ts'
 import type { StepBuilder } from './steps.ts'
 import { imageSpecOf, type WantedGuest } from './wanted.ts'
 
 export type Standing = { readonly host: string; readonly state: GuestState }
 
-/** Ids of steps: all that touch a guest, and those after which it may be reached elsewhere. */
-export type GuestSteps = { readonly all: readonly string[]; readonly moving: readonly string[] }
+export type GuestSteps = {
+  /** The ids of all steps that touch a guest, and of those after which it may be reached elsewhere. */
+  readonly all: readonly string[]
+  readonly moving: readonly string[]
+  /** What is left to do when the services have moved on. */
+  readonly closing: readonly Closing[]
+}
+
+type Closing = {
+  readonly place: string
+  readonly wanted: WantedGuest
+  readonly reason: string
+  readonly needs: readonly string[]
+}
 
 type Planning = {
   readonly spec: ClusterSpec
@@ -20,6 +32,7 @@ type Planning = {
   readonly chains: Map<string, string>
   readonly all: string[]
   readonly moving: string[]
+  readonly closing: Closing[]
 }
 
 /** The guests that bear the cluster's mark, by `HOST/NAME`. */
@@ -37,7 +50,7 @@ export function planGuests(
   wanted: ReadonlyMap<string, WantedGuest>,
   builder: StepBuilder,
 ): GuestSteps {
-  const planning: Planning = { spec, observed, builder, chains: new Map(), all: [], moving: [] }
+  const planning: Planning = { spec, observed, builder, chains: new Map(), all: [], moving: [], closing: [] }
   const byPlace = new Map([...wanted].map(([name, guest]) => [`${guest.host}/${name}`, guest]))
   const found = difference(markedGuests(spec.name, observed), byPlace, () => false)
   const leaving = new Map(found.removed.map(({ key, actual }) => [key, actual]))
@@ -89,8 +102,15 @@ function standingSteps(planning: Planning, place: string, wanted: WantedGuest, s
   const { host, guest } = wanted
   const { builder, observed, all, moving } = planning
   const change = guestChange(state.definition, guest, observed.digests.get(guest.image))
-  const changed = change === undefined ? undefined : changeStep(planning, place, wanted, change)
+  const changed = change === undefined ? undefined : changeStep(planning, place, wanted, change, state)
   if (changed !== undefined) all.push(changed)
+  if (change !== undefined && change.closes.length > 0)
+    planning.closing.push({
+      place: `${place} ports`,
+      wanted,
+      reason: `${portsText(change.closes)} no longer used`,
+      needs: changed === undefined ? [] : [changed],
+    })
   const started = change === undefined || change.kind === 'update'
   if (state.state !== 'running' && started) {
     const id = builder.add({ kind: 'guest.start', host, guest: guest.name }, place, whyStart(state), {
@@ -115,20 +135,48 @@ function whyStart({ state }: GuestState): string {
   }
 }
 
-/** Restarts and replacements of one pool run one after the other, so that the pool never goes away at once. */
-function changeStep(planning: Planning, place: string, { host, guest }: WantedGuest, change: GuestChange): string {
+/**
+ * Restarts and replacements of one pool run one after the other, so that the pool never goes away at once. undefined
+ * when all there is to do has to wait for the services.
+ */
+function changeStep(
+  planning: Planning,
+  place: string,
+  { host, guest }: WantedGuest,
+  change: GuestChange,
+  { definition }: GuestState,
+): string | undefined {
   const { builder, chains } = planning
-  if (change.kind === 'update')
-    return builder.add({ kind: 'guest.update', host, guest }, place, change.reasons.join(', '))
+  const reasons = change.reasons.join(', ')
+  if (change.kind === 'update') {
+    const open = { ...guest, network: withForwards(guest.network, definition.network) }
+    return reasons === '' ? undefined : builder.add({ kind: 'guest.update', host, guest: open }, place, reasons)
+  }
   const needs = change.kind === 'replace' ? imageStep(planning, { host, guest }) : []
   const pool = guest.mark?.pool ?? guest.name
   const before = chains.get(pool)
-  const reason = change.kind === 'replace' ? `replace because ${change.reasons.join(', ')}` : change.reasons.join(', ')
+  const reason = change.kind === 'replace' ? `replace because ${reasons}` : reasons
   const id = builder.add({ kind: `guest.${change.kind}`, host, guest }, place, reason, {
     needs: before === undefined ? needs : [...needs, before],
   })
   chains.set(pool, id)
   return id
+}
+
+/** As wanted, with what is still forwarded: the services use it until they have moved on. */
+function withForwards(wanted: GuestNetwork, standing: GuestNetwork): GuestNetwork {
+  if (wanted.kind !== 'user' || standing.kind !== 'user') return wanted
+  const isWanted = ({ protocol, port }: GuestForward): boolean =>
+    wanted.forwards.some((other) => other.protocol === protocol && other.port === port)
+  return { kind: 'user', forwards: [...wanted.forwards, ...standing.forwards.filter((one) => !isWanted(one))] }
+}
+
+type GuestForward = Extract<GuestNetwork, { kind: 'user' }>['forwards'][number]
+
+/** When the services are where they should be, nothing is left open that they used before. */
+export function planClosing(closing: readonly Closing[], services: readonly string[], builder: StepBuilder): void {
+  for (const { place, wanted, reason, needs } of closing)
+    builder.add({ kind: 'guest.update', ...wanted }, place, reason, { needs: [...needs, ...services] })
 }
 
 /** The build step that a guest's image needs on its host, if it is not built there yet. */

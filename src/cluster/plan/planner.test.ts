@@ -280,6 +280,43 @@ describe('the plan for directors and services', () => {
     expect(steps(planned(buildSpec(), observed)).slice(0, 1)).toEqual([['services.apply local', reason]])
   })
 
+  test('when a service moves to another port, the old one is closed after it has moved', () => {
+    const spec = buildSpec({
+      guests: [buildPool('web', { count: 1 })],
+      services: [buildServiceSpec('www', { servers: [{ kind: 'guests', guests: 'web', port: 81, weight: 1 }] })],
+    })
+    const plan = planned(spec, standing(buildSpec({ guests: [buildPool('web', { count: 1 })] })))
+    expect(steps(plan)).toEqual([
+      ['guest.update local/web-1', 'port 81/tcp is forwarded'],
+      [
+        'services.apply local',
+        'www: server web-1:80 leaves; www: server web-1:81 is not reached anywhere yet',
+        '(guest.update local/web-1)',
+      ],
+      ['services.wait local', 'until the servers are healthy', 'services.apply local'],
+      [
+        'guest.update local/web-1 ports',
+        'port 80/tcp is no longer used',
+        'guest.update local/web-1',
+        'services.apply local',
+      ],
+    ])
+    expect(
+      plan.steps.flatMap(({ action }) =>
+        'guest' in action && typeof action.guest === 'object' ? [action.guest.network] : [],
+      ),
+    ).toEqual([
+      {
+        kind: 'user',
+        forwards: [
+          { protocol: 'tcp', port: 81 },
+          { protocol: 'tcp', port: 80 },
+        ],
+      },
+      { kind: 'user', forwards: [{ protocol: 'tcp', port: 81 }] },
+    ])
+  })
+
   test('a guest that is reached elsewhere is said', () => {
     const spec = buildSpec()
     const observed = standing(spec, {
@@ -309,10 +346,10 @@ describe('the plan for directors and services', () => {
       withDirector((one) => one && { ...one, servesOthers }),
     )
     expect(planned(buildSpec({ services: [] }), observed).steps.map(({ id }) => id)).toEqual([
-      'guest.update local/web-1',
-      'guest.update local/web-2',
       'services.remove local',
       ...(stops ? ['director.stop local'] : []),
+      'guest.update local/web-1 ports',
+      'guest.update local/web-2 ports',
     ])
   })
 

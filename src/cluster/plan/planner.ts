@@ -1,7 +1,7 @@
 /** Makes the plan: wanted against observed, into steps with reasons and an order. Pure. */
 import type { ClusterSpec } from '../spec/model.ts'
 import { blastOf } from './blast-radius.ts'
-import { markedGuests, planGuests } from './guest-steps.ts'
+import { markedGuests, planClosing, planGuests } from './guest-steps.ts'
 import type { Observed, Plan, Planned } from './plan.ts'
 import { planServices } from './service-steps.ts'
 import { stepBuilder } from './steps.ts'
@@ -14,7 +14,8 @@ export function planUp(spec: ClusterSpec, observed: Observed): Planned {
   if (conflicts.length > 0) return { kind: 'conflicts', conflicts }
   const builder = stepBuilder()
   const guestSteps = planGuests(spec, observed, wanted, builder)
-  planServices(spec, observed, wanted, guestSteps, builder)
+  const served = planServices(spec, observed, wanted, guestSteps, builder)
+  planClosing(guestSteps.closing, served, builder)
   const steps = builder.steps()
   return { kind: 'plan', plan: { cluster: spec.name, steps, blast: blastOf(spec, observed, steps) } }
 }

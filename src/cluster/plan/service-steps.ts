@@ -6,13 +6,15 @@ import type { Observed, ObservedDirector } from './plan.ts'
 import type { StepBuilder } from './steps.ts'
 import { unreachedServers, type WantedGuest, wantedServices } from './wanted.ts'
 
+/** The ids of the steps after which the services are as wanted. */
 export function planServices(
   spec: ClusterSpec,
   observed: Observed,
   wanted: ReadonlyMap<string, WantedGuest>,
   guests: GuestSteps,
   builder: StepBuilder,
-): void {
+): string[] {
+  const done: string[] = []
   const states = new Map(
     [...markedGuests(spec.name, observed).values()].flatMap(({ host, state }) => {
       const { name } = state.definition
@@ -23,7 +25,7 @@ export function planServices(
   for (const [host, { director, sharesDirectorOf }] of observed.hosts) {
     if (sharesDirectorOf !== undefined) continue
     if (!directing.has(host)) {
-      planLeave(host, director, guests, builder)
+      done.push(...planLeave(host, director, guests, builder))
       continue
     }
     const needs = directorStep(spec, host, director, builder)
@@ -42,9 +44,11 @@ export function planServices(
       needs,
       after: guests.all,
     })
+    done.push(applied)
     if (Object.values(spec.services).some(({ check }) => check !== undefined))
       builder.add({ kind: 'services.wait', host }, host, 'until the servers are healthy', { needs: [applied] })
   }
+  return done
 }
 
 /** A run that died while it waited is finished by waiting again. */
@@ -76,12 +80,13 @@ function planLeave(
   director: ObservedDirector | undefined,
   guests: GuestSteps,
   builder: StepBuilder,
-): void {
-  if (director === undefined) return
+): string[] {
+  if (director === undefined) return []
   const needs =
     director.services === undefined
       ? []
       : [builder.add({ kind: 'services.remove', host }, host, 'no service is wanted here', { after: guests.all })]
   if (!director.servesOthers)
     builder.add({ kind: 'director.stop', host }, host, 'it has nothing to serve', { needs, after: guests.all })
+  return needs
 }
