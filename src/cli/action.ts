@@ -42,8 +42,8 @@ function interruptSignal(onFirst: () => void): { readonly signal: AbortSignal; r
   }
 }
 
-/** `baton list | head`: who has read enough closes the pipe, which is no failure. */
+/** `baton list | head`: who has read enough closes the pipe, which is no failure; nor is a terminal that was closed. */
 function endWithReader(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error
+  if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error
   process.exit()
 }

@@ -1,14 +1,20 @@
 /** `baton console`: the serial console of a guest, until Ctrl-] or the guest's end. */
-import type { Duplex } from 'node:stream'
 import type { Command } from 'commander'
 import { within } from '../../deadline.ts'
 import { InfraError } from '../../errors.ts'
-import { type Context, runAction } from '../action.ts'
+import { runAction } from '../action.ts'
 import { askMs } from '../deadline-options.ts'
 import { findGuest, openMachine } from '../local/machine.ts'
-import { splitAtEscape } from '../terminal/escape.ts'
+import { converse, type LeaveReason } from '../terminal/converse.ts'
 
 const logBytes = 8 * 1024
+
+const sayings: Readonly<Record<LeaveReason, (guest: string) => string>> = {
+  escape: (guest) => `left the console of ${guest}; it runs on`,
+  'input-end': (guest) => `left the console of ${guest}; it runs on`,
+  'guest-end': (guest) => `${guest} closed its console`,
+  stopped: () => 'stopped',
+}
 
 export function register(program: Command): void {
   program
@@ -31,50 +37,10 @@ export function register(program: Command): void {
           throw new InfraError('invalid', 'console: --bytes wants a number of bytes', { subject: name })
         const stream = await hypervisor.console(name, { signal: context.signal })
         process.stdout.write(await log())
-        await converse(stream, name, context)
+        context.output.note([`baton: console of ${name}; Ctrl-] leaves it`])
+        const reason = await converse(stream, context.signal)
+        context.output.note(['', `baton: ${sayings[reason](name)}`])
         return undefined
       }),
     )
-}
-
-/** Joins the terminal and the guest. In raw mode every key but Ctrl-] is the guest's, Ctrl-C too. */
-async function converse(stream: Duplex, name: string, { signal, output }: Context): Promise<void> {
-  const { stdin, stdout } = process
-  const isRaw = stdin.isTTY
-  const restore = (): void => {
-    if (isRaw) stdin.setRawMode(false)
-  }
-  process.on('exit', restore)
-  if (isRaw) stdin.setRawMode(true)
-  output.note([`baton: console of ${name}; Ctrl-] leaves it`])
-  try {
-    const reason = await new Promise<string>((resolve, reject) => {
-      const onInput = (data: Buffer): void => {
-        const { before, escaped } = isRaw ? splitAtEscape(data) : { before: data, escaped: false }
-        if (before.length > 0 && !stream.write(before)) {
-          stdin.pause()
-          stream.once('drain', () => stdin.resume())
-        }
-        if (escaped) resolve(`left the console of ${name}; it runs on`)
-      }
-      stdin.on('data', onInput)
-      if (!isRaw) stdin.once('end', () => stream.end())
-      stream.on('data', (data: Buffer) => {
-        if (stdout.write(data)) return
-        stream.pause()
-        stdout.once('drain', () => stream.resume())
-      })
-      stream.once('close', () => resolve(`the console of ${name} was closed`))
-      stream.once('error', reject)
-      signal.addEventListener('abort', () => resolve('stopped'), { once: true })
-    })
-    restore()
-    output.note(['', `baton: ${reason}`])
-  } finally {
-    restore()
-    process.removeListener('exit', restore)
-    stdin.pause()
-    stdin.removeAllListeners('data')
-    stream.destroy()
-  }
 }

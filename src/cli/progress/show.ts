@@ -38,16 +38,15 @@ function plainView(output: Output): RunView {
 function liveView(total: number, output: Output): RunView {
   const block = openLiveBlock(process.stdout)
   let progress = startProgress(total)
-  const draw = (): void => {
+  const draw = (stay: readonly string[] = []): void => {
     const { columns, rows } = process.stdout
-    block.draw(liveLines(progress, performance.now(), { columns, rows }, output.paint))
+    block.draw(liveLines(progress, performance.now(), { columns, rows }, output.paint), stay)
   }
   const timer = setInterval(draw, redrawMs)
   return {
     onEvent: (event) => {
       progress = advance(progress, event, performance.now())
-      block.print(eventLines(event, output.paint))
-      draw()
+      draw(eventLines(event, output.paint))
     },
     [Symbol.dispose]: () => {
       clearInterval(timer)

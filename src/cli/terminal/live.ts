@@ -1,10 +1,11 @@
 /** A few lines at the end of the output that are drawn again and again in place, below lines that stay. */
 
 export interface LiveBlock extends Disposable {
-  /** `lines` must not be wider than the terminal: a wrapped line would be counted wrongly. */
-  draw(lines: readonly string[]): void
-  /** Prints lines that stay, above the block. */
-  print(lines: readonly string[]): void
+  /**
+   * Prints the lines of `stay` for good and draws `lines` below them. They must not be wider than the terminal: a
+   * wrapped line would be counted wrongly.
+   */
+  draw(lines: readonly string[], stay?: readonly string[]): void
 }
 
 type Surface = Pick<NodeJS.WriteStream, 'write'>
@@ -16,10 +17,6 @@ export function openLiveBlock(surface: Surface): LiveBlock {
   let shown: readonly string[] = []
   let isOpen = true
   const erase = (): string => `\r${shown.length > 1 ? `\u001b[${shown.length - 1}A` : ''}\u001b[J`
-  const redraw = (stay: readonly string[], lines: readonly string[]): void => {
-    surface.write(`${erase()}${stay.map((line) => `${line}\r\n`).join('')}${lines.join('\r\n')}`)
-    shown = lines
-  }
   const close = (): void => {
     if (!isOpen) return
     isOpen = false
@@ -29,11 +26,10 @@ export function openLiveBlock(surface: Surface): LiveBlock {
   process.on('exit', close)
   surface.write(hideCursor)
   return {
-    draw(lines) {
-      if (isOpen && lines.join('\n') !== shown.join('\n')) redraw([], lines)
-    },
-    print(lines) {
-      if (lines.length > 0) redraw(lines, shown)
+    draw(lines, stay = []) {
+      if (!isOpen || (stay.length === 0 && lines.join('\n') === shown.join('\n'))) return
+      surface.write(`${erase()}${stay.map((line) => `${line}\r\n`).join('')}${lines.join('\r\n')}`)
+      shown = lines
     },
     [Symbol.dispose]: close,
   }

@@ -1,0 +1,84 @@
+/** The services of a baton.yaml, served by a director of one's own: read at its start and at each SIGHUP. */
+import type { Logger } from 'pino'
+import { wantedServices } from '../../cluster/plan/wanted.ts'
+import { formatDiagnostic } from '../../cluster/spec/diagnostic.ts'
+import type { ClusterServices } from '../../director/control.ts'
+import type { Director } from '../../director/director.ts'
+import { describeError, InfraError } from '../../errors.ts'
+import { errorLines, type Output } from '../output.ts'
+import { readSpec } from './spec-file.ts'
+
+/** How long the services of a file may take to stand. */
+const putMs = 30_000
+
+export type ServedFile = {
+  /** @throws InfraError when the file is wrong; when the director was only `restarted`, it goes on with what it had. */
+  serve(director: Director, restarted: boolean): Promise<void>
+  reload(): void
+}
+
+/** The services of a file, put as a cluster; a file that is wrong changes nothing. */
+export function servedFile(file: string, log: Logger, output: Output | undefined): ServedFile {
+  let director: Director | undefined
+  let standing: ClusterServices | undefined
+  let last: Promise<void> = Promise.resolve()
+
+  const put = async (serving: Director): Promise<void> => {
+    const wanted = readServices(file, log, output)
+    const options = { signal: AbortSignal.timeout(putMs) }
+    const former = standing !== undefined && standing.cluster !== wanted.cluster ? standing : undefined
+    if (former !== undefined) await serving.removeCluster(former.cluster, options)
+    try {
+      await serving.putCluster(wanted, options)
+      standing = wanted
+    } catch (error) {
+      if (former !== undefined) await serving.putCluster(former, options)
+      throw error
+    }
+  }
+  const fail = (error: unknown): void => {
+    log.error({ component: 'director', file, reason: describeError(error) }, 'the file was not taken; nothing changed')
+    output?.note(errorLines(error))
+  }
+  return {
+    async serve(serving, restarted) {
+      director = serving
+      const first = last.then(() => put(serving))
+      last = first.catch(() => undefined)
+      await first.catch((error: unknown) => {
+        if (!restarted) throw error
+        fail(error)
+      })
+    },
+    reload() {
+      const serving = director
+      // Before it serves, the file is still to be read for the first time.
+      if (serving === undefined) return
+      last = last
+        .then(() => put(serving))
+        .then(() => log.info({ component: 'director', file }, 'the file was read again'), fail)
+    },
+  }
+}
+
+/** @throws InfraError `invalid` after every diagnostic has been said. */
+function readServices(file: string, log: Logger, output: Output | undefined): ClusterServices {
+  const { spec, diagnostics } = readSpec(file)
+  for (const diagnostic of diagnostics) {
+    const { severity, line, column, message, hint } = diagnostic
+    const entry = { component: 'director', file: diagnostic.file, line, column, hint }
+    if (severity === 'error') log.error(entry, message)
+    else log.warn(entry, message)
+  }
+  output?.note(diagnostics.map(formatDiagnostic))
+  if (spec === undefined)
+    throw new InfraError('invalid', `${file} has errors`, { subject: file, hint: `baton check ${file} names them` })
+  const named = Object.values(spec.services).filter(({ servers }) => servers.some(({ kind }) => kind === 'guests'))
+  if (named.length > 0)
+    throw new InfraError(
+      'invalid',
+      `${named.map(({ name }) => name).join(', ')}: servers that are guests have no fixed address`,
+      { subject: file, hint: `baton up ${file} finds them, and starts a director by itself` },
+    )
+  return wantedServices(spec, new Map(), undefined)
+}
