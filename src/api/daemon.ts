@@ -10,7 +10,6 @@ import { describeError, InfraError, isInfraError } from '../errors.ts'
 import { machineTiming } from '../health/timing.ts'
 import type { Host } from '../hosts/host.ts'
 import { directorFiles } from './files.ts'
-import { listenControl } from './server.ts'
 
 export type DaemonOptions = {
   readonly host: Host
@@ -63,6 +62,8 @@ async function serve({ host, engine, log, signal, supervised, onReady }: DaemonO
     onEngineLost: (error) => end.failed(error),
     restarts,
   })
+  // Loaded last: after a crash the services come first, and whoever asks meanwhile waits.
+  const { listenControl } = await import('./server.ts')
   await using _control = await listenControl(director, socket)
   log.info({ component: 'director', engine: opened.name, restarts, socket }, 'director serves')
   await onReady?.(director)
