@@ -64,11 +64,11 @@ export async function request({ address, port }: Pick<GuestReach, 'address' | 'p
   return response.text()
 }
 
-/** Processes whose arguments name the directory. */
+/** QEMU processes whose arguments name the directory. */
 async function processesOf(root: string): Promise<number[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
   const lines = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')))
-  return pids.filter((pid, index) => pid !== process.pid && lines[index]?.includes(root))
+  return pids.filter((_pid, index) => lines[index]?.startsWith('qemu-system') && lines[index].includes(root))
 }
 
 async function filesBelow(directory: string): Promise<string[]> {

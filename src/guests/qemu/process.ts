@@ -62,10 +62,14 @@ export async function untilGone(
  * ends a process of this guest that no pid file tells of, because its starter died or the file was deleted.
  */
 export async function endProcess(host: Host, name: string, paths: GuestPaths, options: Signalled): Promise<void> {
-  const known = await findProcess(host, paths, options)
-  const pids = new Set(await strayProcesses(host, paths, options))
-  if (typeof known === 'number') pids.add(known)
-  await Promise.all([...pids].map((pid) => endOne(host, pid, name, paths, options)))
+  // Again until there is none: one that is just going to the background has a child that was not seen.
+  for (;;) {
+    const known = await findProcess(host, paths, options)
+    const pids = new Set(await strayProcesses(host, paths, options))
+    if (typeof known === 'number') pids.add(known)
+    if (pids.size === 0) return
+    await Promise.all([...pids].map((pid) => endOne(host, pid, name, paths, options)))
+  }
 }
 
 async function endOne(host: Host, pid: number, name: string, paths: GuestPaths, { signal }: Signalled): Promise<void> {
