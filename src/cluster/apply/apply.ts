@@ -29,6 +29,8 @@ export type ApplyOptions = {
   /** Steps under way at once, in all and on one host: a guest that starts wants a processor for a while. */
   readonly concurrency?: number
   readonly concurrencyPerHost?: number
+  /** Other deadlines than the usual ones. */
+  readonly deadlines?: Partial<typeof deadlines>
 }
 
 /** How long a step of each kind may take, milliseconds: long enough for a guest without hardware help on a busy machine. */
@@ -80,7 +82,8 @@ export async function apply(
       membership,
       progress: progressOf(step, onEvent),
     }
-    const entry = runStep(step, context, signal)
+    const deadlineMs = options.deadlines?.[step.action.kind] ?? deadlines[step.action.kind]
+    const entry = runStep(step, context, deadlineMs, signal)
       .then(
         () => {
           finished += 1
@@ -118,8 +121,12 @@ function progressOf(step: Step, onEvent: (event: ApplyEvent) => void): (text: st
   }
 }
 
-async function runStep(step: Step, context: Omit<ActionContext, 'signal'>, signal: AbortSignal): Promise<void> {
-  const deadlineMs = deadlines[step.action.kind]
+async function runStep(
+  step: Step,
+  context: Omit<ActionContext, 'signal'>,
+  deadlineMs: number,
+  signal: AbortSignal,
+): Promise<void> {
   const deadline = AbortSignal.timeout(deadlineMs)
   try {
     await runAction(step.action, { ...context, signal: anySignal(signal, deadline) })
