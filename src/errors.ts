@@ -1,10 +1,5 @@
 /** The few shapes in which things go wrong. Expected outcomes are values; only I/O failures and bugs are thrown. */
 
-export type Result<T, E> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: E }
-
-export const ok = <T>(value: T): Result<T, never> => ({ ok: true, value })
-export const err = <E>(error: E): Result<never, E> => ({ ok: false, error })
-
 /** A closed set, so that callers decide by code and never by message. */
 export type InfraCode =
   | 'not-found'
