@@ -13,7 +13,7 @@ export function register(program: Command): void {
   program
     .command('plan')
     .description('what up would do, each step with its reason; exits with 2 when there is something to do')
-    .argument('[file]', 'the spec', undefined)
+    .argument('[file]', 'the spec')
     .option('--down', 'what down would do')
     .option('--json', 'print JSON')
     .action((file: string | undefined, options: { readonly down?: true; readonly json?: true }) =>

@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import { anySignal, within } from '../../deadline.ts'
 import { type Context, runAction } from '../action.ts'
 import { askMs } from '../deadline-options.ts'
+import { exitCodes } from '../exit-codes.ts'
 import { type Machine, openMachine } from '../local/machine.ts'
 import { readStatus } from '../local/read-status.ts'
 import type { StatusJson } from '../local/status.ts'
@@ -27,7 +28,7 @@ export function register(program: Command): void {
         if (options.watch === true) return await watch(machine, context, options)
         const status = await readStatus(machine, { signal: within(context.signal, askMs) })
         show(context.output, options.json === true, status, statusView)
-        return undefined
+        return status.problem === null ? undefined : exitCodes.failed
       }),
     )
 }

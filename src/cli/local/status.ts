@@ -67,8 +67,10 @@ export type DirectorJson = {
 export type StatusJson = {
   readonly guests: readonly GuestJson[]
   readonly services: readonly ServiceJson[]
-  /** null while none runs. */
+  /** null while none runs, or while it does not answer. */
   readonly director: DirectorJson | null
+  /** Why the director could not be asked: what it serves is not known then. null when it could be, or none runs. */
+  readonly problem: string | null
 }
 
 export function guestJson(host: string, hypervisor: HypervisorName, guest: GuestState): GuestJson {
@@ -95,13 +97,15 @@ export function statusJson(
   host: string,
   guests: readonly GuestJson[],
   director: DirectorStatus | undefined,
+  problem: string | null = null,
 ): StatusJson {
-  if (director === undefined) return { guests, services: [], director: null }
+  if (director === undefined) return { guests, services: [], director: null, problem }
   const { engine, version, pid, startedAt, restarts, problems } = director
   return {
     guests,
     services: director.services.map(serviceJson),
     director: { host, engine, version, processId: pid, startedAt, restarts, problems },
+    problem,
   }
 }
 

@@ -1,8 +1,9 @@
 /** Asks this machine for one sample of what `baton top` shows. */
 import { performance } from 'node:perf_hooks'
-import { describeError, isInfraError } from '../../errors.ts'
+import { isInfraError } from '../../errors.ts'
 import type { GuestStatistics } from '../../guests/hypervisor.ts'
-import { directorStatus, type FoundGuest, listGuests, type Machine } from '../local/machine.ts'
+import { type FoundGuest, listGuests, type Machine } from '../local/machine.ts'
+import { askDirector } from '../local/read-status.ts'
 import { statusJson } from '../local/status.ts'
 import type { GuestSample, Sample, ServiceSample } from './model.ts'
 
@@ -44,17 +45,11 @@ async function readStatistics(
   }
 }
 
-/** A director that does not answer must not hide the guests. */
 async function readServices(machine: Machine, options: CallOptions): Promise<Pick<Sample, 'services' | 'problem'>> {
-  try {
-    const director = await directorStatus(machine, options)
-    if (director === undefined) return { services: [], problem: 'no director runs' }
-    const { services } = statusJson(machine.host.name, [], director)
-    return { services: services.map(serviceSample), problem: director.problems[0] }
-  } catch (error) {
-    if (options.signal.aborted || !isInfraError(error)) throw error
-    return { services: [], problem: describeError(error) }
-  }
+  const { status, problem } = await askDirector(machine, options)
+  if (status === undefined) return { services: [], problem: problem ?? 'no director runs' }
+  const { services } = statusJson(machine.host.name, [], status)
+  return { services: services.map(serviceSample), problem: status.problems[0] }
 }
 
 function serviceSample(service: ReturnType<typeof statusJson>['services'][number]): ServiceSample {

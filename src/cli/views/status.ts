@@ -22,7 +22,8 @@ export function statusView(status: StatusJson, paint: Paint): string[] {
   return [...guestsView(status.guests, paint), '', ...serviceLines(status, paint)]
 }
 
-function serviceLines({ director, services }: StatusJson, paint: Paint): string[] {
+function serviceLines({ director, services, problem }: StatusJson, paint: Paint): string[] {
+  if (problem !== null) return [paint('red', `the director does not answer: ${printable(problem)}`)]
   if (director === null) return ['no director runs']
   const { engine, processId, restarts, problems } = director
   const times = restarts === 0 ? '' : `, started again ${restarts === 1 ? 'once' : `${restarts} times`}`

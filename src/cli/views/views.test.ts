@@ -136,6 +136,8 @@ describe('status', () => {
     const lines = statusView(statusJson('local', guests, undefined), plainPaint)
     expect(lines.join('\n')).toContain('web-1')
     expect(lines.at(-1)).toBe('no director runs')
+    const silent = statusView(statusJson('local', guests, undefined, 'no answer in time'), plainPaint)
+    expect(silent.at(-1)).toBe('the director does not answer: no answer in time')
   })
 
   test('of one cluster leaves the others out', () => {
