@@ -19,7 +19,7 @@ async function demo(once) {
   await setup({ packages: 'demo' })
   if (isStopped) return 130
   const up = await baton('up', file)
-  if (!once) return up
+  if (!once && !isStopped) return up
   const isSeen = up === 0 && !isStopped && (await seeAnswers(() => isStopped))
   const down = await baton('down', file)
   if (isStopped) return 130
