@@ -40,6 +40,16 @@ export function canonicalText(value: unknown): string {
   return text ?? 'undefined'
 }
 
+/** Whether two pieces of plain data are equal; the order of keys, and keys that are undefined, make no difference. */
 export function sameData(a: unknown, b: unknown): boolean {
-  return a === b || canonicalText(a) === canonicalText(b)
+  if (a === b) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
+  if (Array.isArray(a) || Array.isArray(b)) {
+    if (!Array.isArray(a) || !Array.isArray(b) || a.length !== b.length) return false
+    return a.every((item, index) => sameData(item, b[index]))
+  }
+  const [left, right] = [a as Readonly<Record<string, unknown>>, b as Readonly<Record<string, unknown>>]
+  for (const key of Object.keys(left)) if (!sameData(left[key], right[key])) return false
+  for (const key of Object.keys(right)) if (right[key] !== undefined && left[key] === undefined) return false
+  return true
 }

@@ -1,12 +1,13 @@
 /** How long a plan takes: 10,000 guests on 500 hosts, against walking and copying the same data once as JSON. */
-import { buildPool, buildServiceSpec, buildSpec } from '../../test/build/spec.ts'
-import { buildService } from '../../test/build/services.ts'
+
 import { guestDefinition } from '../../src/cluster/apply/definition.ts'
-import type { Observed, ObservedHost } from '../../src/cluster/plan/plan.ts'
+import type { Observed, ObservedDirector, ObservedHost } from '../../src/cluster/plan/plan.ts'
 import { planUp } from '../../src/cluster/plan/planner.ts'
-import { wantedGuests } from '../../src/cluster/plan/wanted.ts'
+import { wantedGuests, wantedServices } from '../../src/cluster/plan/wanted.ts'
 import type { ClusterSpec } from '../../src/cluster/spec/model.ts'
 import type { GuestState } from '../../src/guests/hypervisor.ts'
+import { buildService } from '../../test/build/services.ts'
+import { buildPool, buildServiceSpec, buildSpec } from '../../test/build/spec.ts'
 
 const hostCount = 500
 const guestsPerHost = 20
@@ -25,18 +26,25 @@ const spec: ClusterSpec = buildSpec({
   ),
 })
 
-/** Hosts on which all guests run, each tenth with less memory than wanted. */
-function standing(): Observed {
+/** Hosts on which all guests run and are served, those of `differs` with less memory than wanted. */
+function standing(differs: (index: number) => boolean): Observed {
+  const all = new Map<string, GuestState>()
   const guests = new Map<string, GuestState[]>(names.map((name) => [name, []]))
   let index = 0
   for (const { host, guest } of wantedGuests(spec).values()) {
-    const memoryBytes = index % 10 === 0 ? guest.memoryBytes / 2 : guest.memoryBytes
+    const memoryBytes = differs(index) ? guest.memoryBytes / 2 : guest.memoryBytes
     const definition = guestDefinition({ ...guest, memoryBytes }, { digest: 'd', kernel: '/k', cmdline: '' })
     const reach = [{ protocol: 'tcp', guestPort: 80, address: '127.0.0.1', port: 20_000 + (index % 40_000) }] as const
-    guests.get(host)?.push({ definition, state: 'running', id: index, reach })
+    const state: GuestState = { definition, state: 'running', id: index, reach }
+    guests.get(host)?.push(state)
+    all.set(definition.name, state)
     index += 1
   }
-  const hosts = new Map<string, ObservedHost>([...guests].map(([name, states]) => [name, { guests: states, director: undefined }]))
+  const services = wantedServices(spec, all, undefined)
+  const director: ObservedDirector = { engine: 'fake', services, unwell: [], servesOthers: false }
+  const hosts = new Map<string, ObservedHost>(
+    [...guests].map(([name, states]) => [name, { guests: states, director: name === names[0] ? director : undefined }]),
+  )
   return { hosts, digests: new Map([['tiny', 'd']]), built: new Set(names.map((name) => `${name}/d`)) }
 }
 
@@ -45,7 +53,8 @@ const empty: Observed = {
   digests: new Map([['tiny', 'd']]),
   built: new Set(),
 }
-const running = standing()
+const unchanged = standing(() => false)
+const running = standing((index) => index % 10 === 0)
 const asJson = [...running.hosts].map(([name, { guests }]) => ({ name, guests }))
 
 function time(body: () => unknown): number {
@@ -61,6 +70,7 @@ function median(values: readonly number[]): number {
 const cases = {
   'JSON copy of the same guests': () => JSON.parse(JSON.stringify(asJson)) as unknown,
   'plan from nothing (10,000 to create)': () => planUp(spec, empty),
+  'plan of what stands (nothing to do)': () => planUp(spec, unchanged),
   'plan with 1,000 of 10,000 changed': () => planUp(spec, running),
 }
 const times = new Map<string, number[]>()
@@ -70,4 +80,6 @@ for (let round = 0; round < rounds; round += 1)
 const peer = median(times.get('JSON copy of the same guests') ?? [])
 console.log(`plan: ${hostCount} hosts, ${hostCount * guestsPerHost} guests, ${rounds} alternating rounds, medians`)
 for (const [name, values] of times)
-  console.log(`  ${name.padEnd(40)} ${median(values).toFixed(1).padStart(8)} ms   ${(median(values) / peer).toFixed(2)} × JSON copy`)
+  console.log(
+    `  ${name.padEnd(40)} ${median(values).toFixed(1).padStart(8)} ms   ${(median(values) / peer).toFixed(2)} × JSON copy`,
+  )
