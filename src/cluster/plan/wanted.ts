@@ -135,7 +135,11 @@ function wantedService(spec: ClusterSpec, wanted: ServiceSpec, resolve: Resolve)
     if (pool === undefined) return []
     return guestNames(pool).flatMap((guest) => {
       const at = resolve(guest, service.id.kind === 'address' ? service.id.protocol : 'tcp', server.port)
-      return at === undefined ? [] : [{ ...at, ...common, weight: server.weight, guest, guestPort: server.port }]
+      if (at === undefined) return []
+      const { address, port } = at
+      const { weight, port: guestPort } = server
+      // Written out, for it is done ten thousand times: spreading would take most of the time of a plan.
+      return [{ address, port, forwarding, upperThreshold: 0, lowerThreshold: 0, weight, guest, guestPort }]
     })
   })
   return {
