@@ -43,8 +43,7 @@ const handlers: Readonly<Record<keyof typeof routes, Handler>> = {
   moveGuest: (control, { body, name, options }) => control.moveGuest(name, parse(reachSchema, body), options),
   connections: (control, { options }) => control.connections(options),
   checkNow: (control, { body, options }) => control.checkNow(parse(checkNowSchema, body).id, options),
-  // Answered first: the end of the daemon closes the connection.
-  stop: async (control, { options }) => void setImmediate(() => void control.stop(options)),
+  stop: (control, { options }) => control.stop(options),
   openapi: async () => openApiDocument(),
 }
 

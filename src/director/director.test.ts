@@ -35,6 +35,7 @@ type World = AsyncDisposable & {
   readonly taken: Set<string>
   readonly applied: { count: number }
   readonly saved: () => Intent
+  readonly saves: readonly Intent[]
 }
 
 async function openWorld(
@@ -43,13 +44,20 @@ async function openWorld(
 ): Promise<World> {
   const timing = fakeTiming()
   const store = memoryIntentStore(intent)
+  const saves: Intent[] = []
   const events: DirectorEvent[] = []
   const sick = new Set<number>()
   const silent = new Set<number>()
   const applied = { count: 0 }
   const director = await openDirector({
     engine: withTakenAddresses(engine, taken, applied),
-    intent: store,
+    intent: {
+      ...store,
+      save: (next, options) => {
+        saves.push(next)
+        return store.save(next, options)
+      },
+    },
     timing,
     now: () => new Date(0),
     onEvent: (event) => events.push(event),
@@ -69,6 +77,7 @@ async function openWorld(
     taken,
     applied,
     saved: store.saved,
+    saves,
     [Symbol.asyncDispose]: () => director[Symbol.asyncDispose](),
   }
 }
@@ -272,6 +281,17 @@ describe('director and engine', () => {
     expect(said).toMatchObject([{ kind: 'engine.failed' }, { kind: 'engine.recovered', failures: 9 }])
   })
 
+  test('changes that come while something is tried again do not make the tries more', async () => {
+    const services = [named('www', 80)]
+    const taken = new Set(['tcp 127.0.0.1:80'])
+    await using world = await openWorld({ ...emptyIntent, clusters: [{ cluster: 'shop', services }] }, { taken })
+    for (let count = 0; count < 20; count += 1) await world.director.drain({ guest: `web-${count}` }, within())
+    await world.timing.advance(10_000)
+    const before = world.applied.count
+    await world.timing.advance(20_000)
+    expect(world.applied.count - before).toBeLessThanOrEqual(5)
+  })
+
   test('what somebody else changes in the engine is put right within half a minute', async () => {
     await using world = await openWorld()
     await put(world, buildWanted())
@@ -288,7 +308,10 @@ describe('director and engine', () => {
     const before = await openWorld(emptyIntent, { engine })
     await put(before, named('www', 80))
     await engine.apply([{ kind: 'service.add', service: buildService({ id: at(99) }) }], within())
-    const cut = { ...before.saved(), clusters: [], leaving: ['tcp 127.0.0.1:80'] }
+    await before.director.removeCluster('shop', within())
+    const cut = before.saves.at(-2)
+    expect(cut).toMatchObject({ clusters: [], leaving: ['tcp 127.0.0.1:80'] })
+    await engine.apply([{ kind: 'service.add', service: buildService({ id: at(80) }) }], within())
     await using world = await openWorld(cut, { engine })
     expect(await weights(world)).toEqual({ 99: {} })
     await world.director.drain({ guest: 'web-9' }, within())
