@@ -14,6 +14,8 @@ export type GuestDisk = {
   readonly base?: { readonly path: string; readonly format: 'qcow2' | 'raw' }
   /** Virtual size in bytes; undefined: the base's own. */
   readonly sizeBytes?: number
+  /** The directory on the host that holds the disk; undefined: the hypervisor's own place. */
+  readonly directory?: string
 }
 
 export type GuestNetwork =

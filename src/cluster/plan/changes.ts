@@ -32,6 +32,9 @@ export function guestChange(
   if (actual.image !== digest) replace.push(`image ${wanted.image} changed`)
   const disk = actual.disks[0]?.sizeBytes
   if (disk !== wanted.diskBytes) replace.push(`disk changes from ${sizeWord(disk)} to ${sizeWord(wanted.diskBytes)}`)
+  const [{ directory } = { directory: wanted.diskDirectory }] = actual.disks
+  if (directory !== wanted.diskDirectory)
+    replace.push(`storage moves from ${directory ?? 'the usual place'} to ${wanted.diskDirectory ?? 'the usual place'}`)
   if (actual.memoryBytes !== wanted.memoryBytes)
     restart.push(`memory changes from ${formatSize(actual.memoryBytes)} to ${formatSize(wanted.memoryBytes)}`)
   if (actual.vcpus !== wanted.vcpus) restart.push(`vcpus change from ${actual.vcpus} to ${wanted.vcpus}`)

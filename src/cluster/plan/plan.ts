@@ -10,6 +10,8 @@ export type PlannedGuest = Omit<GuestDefinition, 'boot' | 'disks' | 'image'> & {
   readonly image: string
   readonly imageSpec: ImageSpec
   readonly diskBytes?: number
+  /** Where on the host its disk lies; undefined: the hypervisor's own place. */
+  readonly diskDirectory?: string
 }
 
 export type Action =

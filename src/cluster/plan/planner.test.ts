@@ -118,6 +118,14 @@ describe('the plan for what stands', () => {
       step: ['guest.restart local/web-1', 'network changes from br0 dhcp to user'],
     },
     {
+      name: 'storage elsewhere replaces',
+      change: redefine({ disks: [{ sizeBytes: 1024 * mebibyte, directory: '/srv/old' }] }),
+      step: [
+        'guest.replace local/web-1',
+        "replace because disk changes from 1G to the image's own size, storage moves from /srv/old to the usual place",
+      ],
+    },
+    {
       name: 'an image of another digest replaces',
       change: redefine({ image: 'old' }),
       step: ['guest.replace local/web-1', 'replace because image tiny changed'],

@@ -22,9 +22,11 @@ export function wantedGuests(spec: ClusterSpec): Map<string, WantedGuest> {
   const found = new Map<string, WantedGuest>()
   for (const pool of Object.values(spec.guests)) {
     const forwards = forwardsOf(spec, pool.name)
+    const host = pool.host ?? defaultHost(spec)
+    const storage = spec.hosts[host]?.storage
     for (const [index, name] of guestNames(pool).entries())
       found.set(name, {
-        host: pool.host ?? defaultHost(spec),
+        host,
         guest: {
           name,
           mark: { cluster: spec.name, pool: pool.name },
@@ -33,6 +35,7 @@ export function wantedGuests(spec: ClusterSpec): Map<string, WantedGuest> {
           image: pool.image,
           imageSpec: imageSpecOf(spec, pool.image),
           ...(pool.diskBytes === undefined ? {} : { diskBytes: pool.diskBytes }),
+          ...(storage?.kind === 'dir' ? { diskDirectory: storage.path } : {}),
           network: networkOf(pool, index, forwards),
           autostart: pool.autostart,
         },
@@ -53,7 +56,7 @@ function forwardsOf(spec: ClusterSpec, pool: string): Forwards {
     for (const server of servers) {
       if (server.kind !== 'guests' || server.guests !== pool) continue
       add(service.id.kind === 'address' ? service.id.protocol : 'tcp', server.port)
-      if (check?.port !== undefined) add('tcp', check.port)
+      if (check !== undefined) add('tcp', check.port ?? server.port)
     }
   return [...found.values()].sort((a, b) => a.port - b.port || (a.protocol < b.protocol ? -1 : 1))
 }
@@ -77,6 +80,17 @@ export function reachOf(guest: GuestState | undefined, protocol: Protocol, port:
   return found === undefined ? undefined : { address: found.address, port: found.port }
 }
 
+/** Where a server is reached, and where its check reaches it when that is another forwarded port. */
+type Place = Endpoint & { readonly checkPort?: number }
+
+function placeOf(guest: GuestState | undefined, { service, check }: ServiceSpec, port: number): Place | undefined {
+  const at = reachOf(guest, service.id.kind === 'address' ? service.id.protocol : 'tcp', port)
+  if (at === undefined || check === undefined || guest?.address !== undefined) return at
+  const checked = reachOf(guest, 'tcp', check.port ?? port)
+  if (checked === undefined || (check.port === undefined && checked.port === at.port)) return at
+  return { ...at, checkPort: checked.port }
+}
+
 /**
  * The cluster's services with every server resolved by what the guests say now. A guest whose address is not known is
  * left out; `standing` (what the director has) keeps the last known address of one that only is down for now, so that
@@ -87,18 +101,22 @@ export function wantedServices(
   guests: ReadonlyMap<string, GuestState>,
   standing: ClusterServices | undefined,
 ): ClusterServices {
-  const last = new Map<string, Endpoint>()
+  const last = new Map<string, Place>()
   for (const service of standing?.services ?? [])
-    for (const { guest, guestPort, address, port } of service.servers)
-      if (guest !== undefined) last.set(`${service.name} ${guest} ${guestPort}`, { address, port })
+    for (const { guest, guestPort, address, port, checkPort } of service.servers)
+      if (guest !== undefined)
+        last.set(`${service.name} ${guest} ${guestPort}`, {
+          address,
+          port,
+          ...(checkPort === undefined ? {} : { checkPort }),
+        })
   return {
     cluster: spec.name,
     services: Object.values(spec.services).map((service) =>
       wantedService(
         spec,
         service,
-        (guest, protocol, port) =>
-          reachOf(guests.get(guest), protocol, port) ?? last.get(`${service.name} ${guest} ${port}`),
+        (guest, port) => placeOf(guests.get(guest), service, port) ?? last.get(`${service.name} ${guest} ${port}`),
       ),
     ),
   }
@@ -124,7 +142,7 @@ export function unreachedServers(
   )
 }
 
-type Resolve = (guest: string, protocol: Protocol, port: number) => Endpoint | undefined
+type Resolve = (guest: string, port: number) => Place | undefined
 
 function wantedService(spec: ClusterSpec, wanted: ServiceSpec, resolve: Resolve): WantedService {
   const { name, service, forwarding, check, onFailure, fallback } = wanted
@@ -134,12 +152,13 @@ function wantedService(spec: ClusterSpec, wanted: ServiceSpec, resolve: Resolve)
     const pool = spec.guests[server.guests]
     if (pool === undefined) return []
     return guestNames(pool).flatMap((guest) => {
-      const at = resolve(guest, service.id.kind === 'address' ? service.id.protocol : 'tcp', server.port)
+      const at = resolve(guest, server.port)
       if (at === undefined) return []
-      const { address, port } = at
+      const { address, port, checkPort } = at
       const { weight, port: guestPort } = server
       // Written out, for it is done ten thousand times: spreading would take most of the time of a plan.
-      return [{ address, port, forwarding, upperThreshold: 0, lowerThreshold: 0, weight, guest, guestPort }]
+      const one = { address, port, forwarding, upperThreshold: 0, lowerThreshold: 0, weight, guest, guestPort }
+      return [checkPort === undefined ? one : { ...one, checkPort }]
     })
   })
   return {

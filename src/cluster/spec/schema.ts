@@ -33,7 +33,7 @@ function map<T extends z.ZodRawShape>(shape: T) {
 const storage = map({
   dir: text('an absolute path such as /srv/baton', /^\/[^\0]*$/)
     .optional()
-    .describe('A directory on the host for disks and guest state.'),
+    .describe('A directory on the host for the disks of its guests; made when it is not there.'),
   lvm: later('storage on LVM is', 'leave it out, or write dir: and a directory'),
 })
 

@@ -34,9 +34,9 @@ export function qemuArguments(guest: GuestDefinition, launch: Launch): string[] 
     ...['-serial', 'chardev:console'],
     ...['-qmp', `unix:${value(paths.control)},server=on,wait=off`],
     ...bootArguments(guest),
-    ...guest.disks.flatMap((_disk, index) => [
+    ...guest.disks.flatMap((disk, index) => [
       '-drive',
-      `file=${value(paths.disk(index))},format=qcow2,if=none,id=disk${index},discard=unmap`,
+      `file=${value(paths.disk(index, disk))},format=qcow2,if=none,id=disk${index},discard=unmap`,
       '-device',
       `virtio-blk-pci,drive=disk${index}`,
     ]),

@@ -31,7 +31,7 @@ export async function launchGuest(
   const guest = restore ? await savedAs(host, recorded, paths, { signal }) : recorded
   const acceleration = await findAcceleration(host, { signal })
   await endProcess(host, guest.name, paths, { signal })
-  for (const [index, disk] of guest.disks.entries()) await ensureDisk(host, paths.disk(index), disk, { signal })
+  for (const [index, disk] of guest.disks.entries()) await ensureDisk(host, paths.disk(index, disk), disk, { signal })
   await trimConsoleLog(host, paths, { signal })
   await host.remove(paths.runtime, { signal })
   await host.makeDirectory(paths.runtime, { signal, mode: 0o700 })

@@ -1,6 +1,7 @@
 /** Where the files of a QEMU guest are. */
 import { InfraError } from '../../errors.ts'
 import type { Directories } from '../../hosts/host.ts'
+import type { GuestDisk } from '../hypervisor.ts'
 
 export type GuestPaths = ReturnType<typeof guestPaths>
 
@@ -27,7 +28,8 @@ export function guestPaths(directories: Directories, name: string) {
     /** What it was when it was saved: memory fits no other machine. */
     savedDefinition: `${state}/saved.json`,
     consoleLog: `${state}/console.log`,
-    disk: (index: number) => `${state}/disk${index}.qcow2`,
+    disk: (index: number, { directory }: GuestDisk) =>
+      directory === undefined ? `${state}/disk${index}.qcow2` : `${directory}/${name}-disk${index}.qcow2`,
     runtime,
     /** QEMU removes it at an orderly end, so one without a process tells of a crash. */
     pid: `${runtime}/pid`,

@@ -178,6 +178,18 @@ describe('qemu', () => {
     expect(await host.readFile(image, soon())).toEqual(Buffer.from(bootSector('booted')))
   })
 
+  test('a disk lies where its host keeps storage, and goes with its guest', async () => {
+    await using world = await openGuestWorld()
+    const { hypervisor, host } = world
+    const directory = `${host.directories.cache}/storage`
+    await hypervisor.define(definition('one', { disks: [{ sizeBytes: 8 * 1024 ** 2, directory }] }), soon())
+    await hypervisor.start('one', soon())
+    expect(await host.list(directory, soon())).toEqual(['one-disk0.qcow2'])
+    expect(await host.list(`${host.directories.state}/guests/one`, soon())).not.toContain('disk0.qcow2')
+    await hypervisor.undefine('one', soon())
+    expect(await host.list(directory, soon())).toEqual([])
+  })
+
   test('what a guest wrote on its disk is there after a restart, and after it was defined again', async () => {
     await using world = await openGuestWorld()
     const { hypervisor } = world

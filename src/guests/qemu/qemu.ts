@@ -141,10 +141,11 @@ async function defineGuest(host: Host, definition: GuestDefinition, options: Cal
     await host.makeDirectory(paths.state, { ...options, mode: 0o700 })
     await host.writeFile(paths.definition, JSON.stringify(definition), options)
     try {
-      for (const [index, disk] of definition.disks.entries()) await ensureDisk(host, paths.disk(index), disk, options)
+      for (const [index, disk] of definition.disks.entries())
+        await ensureDisk(host, paths.disk(index, disk), disk, options)
     } catch (error) {
       const sweep = { signal: AbortSignal.timeout(10_000) }
-      if (before === undefined) await forget(host, paths, sweep)
+      if (before === undefined) await forget(host, definition, paths, sweep)
       else await host.writeFile(paths.definition, JSON.stringify(before), sweep)
       throw error
     }
@@ -158,12 +159,18 @@ async function undefineGuest(host: Host, name: string, options: CallOptions): Pr
   await withLock(host, name, options, async (paths) => {
     await endProcess(host, name, paths, options)
     await clearRun(host, paths, options)
-    await forget(host, paths, options)
+    await forget(host, await readDefinition(host, paths, options), paths, options)
   })
 }
 
 /** The definition goes last: while there is anything else, the guest is still listed and can be undefined again. */
-async function forget(host: Host, paths: GuestPaths, options: CallOptions): Promise<void> {
+async function forget(
+  host: Host,
+  definition: GuestDefinition | undefined,
+  paths: GuestPaths,
+  options: CallOptions,
+): Promise<void> {
+  for (const [index, disk] of (definition?.disks ?? []).entries()) await host.remove(paths.disk(index, disk), options)
   for (const name of (await host.list(paths.state, options)) ?? [])
     if (`${paths.state}/${name}` !== paths.definition) await host.remove(`${paths.state}/${name}`, options)
   await host.remove(paths.state, options)

@@ -13,10 +13,12 @@ type Signalled = { readonly signal: AbortSignal }
  */
 export async function ensureDisk(host: Host, path: string, disk: GuestDisk, options: Signalled): Promise<void> {
   const directory = dirname(path)
-  const files = (await host.list(directory, options)) ?? []
-  if (files.includes(basename(path))) return
+  const files = await host.list(directory, options)
+  if (files === undefined) await host.makeDirectory(directory, { ...options, mode: 0o700 })
+  else if (files.includes(basename(path))) return
   await checkSize(host, path, disk, options)
-  for (const file of files) if (file.startsWith(basename(path))) await host.remove(`${directory}/${file}`, options)
+  for (const file of files ?? [])
+    if (file.startsWith(basename(path))) await host.remove(`${directory}/${file}`, options)
   // Its own name each time: the qemu-img of a killed command may still be at work on the last one.
   const partial = `${path}.${randomUUID()}.partial`
   const base = disk.base === undefined ? [] : ['-b', disk.base.path, '-F', disk.base.format]
