@@ -1,13 +1,20 @@
 /** What a director asks of its checker, and what it makes of the answers. */
 import type { ServiceSnapshot } from '../engines/engine.ts'
 import { InfraError } from '../errors.ts'
+import type { CheckSpec } from '../health/check.ts'
 import { type Checker, type CheckTarget, type HealthChange, targetKey } from '../health/checker.ts'
 import { realServerKey, type ServiceId, serviceKey } from '../lvs/service.ts'
 import type { Health, WantedServer, WantedService } from './control.ts'
 import type { DirectorEvent } from './events.ts'
 
 export function healthIn(checker: Checker): (service: WantedService, server: WantedServer) => Health {
-  return ({ check }, endpoint) => (check === undefined ? 'unchecked' : checker.view({ check, endpoint }).health)
+  return ({ check }, server) => (check === undefined ? 'unchecked' : checker.view(targetOf(check, server)).health)
+}
+
+/** What is probed for a server: as the check says, unless the server says where its check reaches it. */
+export function targetOf(check: CheckSpec, server: WantedServer): CheckTarget {
+  const { checkPort } = server
+  return { check: checkPort === undefined ? check : { ...check, port: checkPort }, endpoint: server }
 }
 
 /** `SERVICE SERVER` of everything that gets connections now. */
@@ -30,12 +37,11 @@ export function checkTargets(
   return services.flatMap(({ check, service, servers }) =>
     check === undefined
       ? []
-      : servers.map((endpoint): CheckTarget => {
-          const server = realServerKey(endpoint)
-          if (anew.has(server)) return { check, endpoint, start: 'anew' }
-          return serving.has(`${serviceKey(service.id)} ${server}`)
-            ? { check, endpoint, start: 'presumed' }
-            : { check, endpoint }
+      : servers.map((server): CheckTarget => {
+          const key = realServerKey(server)
+          const target = targetOf(check, server)
+          if (anew.has(key)) return { ...target, start: 'anew' }
+          return serving.has(`${serviceKey(service.id)} ${key}`) ? { ...target, start: 'presumed' } : target
         }),
   )
 }
@@ -48,23 +54,33 @@ export async function checkNow(checker: Checker, services: readonly WantedServic
   await Promise.all(targets.map((target) => checker.probeNow(target)))
 }
 
-export function* healthEvents(
-  services: readonly WantedService[],
-  { key, from, to, detail, after }: HealthChange,
-): Iterable<DirectorEvent> {
+/** Which servers each probe speaks for, by its key. */
+export type Watchers = ReadonlyMap<string, readonly { readonly service: string; readonly server: WantedServer }[]>
+
+export function watchersOf(services: readonly WantedService[]): Watchers {
+  const found = new Map<string, { readonly service: string; readonly server: WantedServer }[]>()
   for (const { name, check, servers } of services)
-    for (const server of check === undefined ? [] : servers)
-      if (check !== undefined && targetKey({ check, endpoint: server }) === key)
-        yield {
-          kind: 'server.health',
-          service: name,
-          server: realServerKey(server),
-          guest: server.guest,
-          from,
-          to,
-          reason: detail,
-          after,
-        }
+    for (const server of servers) {
+      if (check === undefined) continue
+      const key = targetKey({ check, endpoint: server })
+      const known = found.get(key)
+      if (known === undefined) found.set(key, [{ service: name, server }])
+      else known.push({ service: name, server })
+    }
+  return found
+}
+
+export function healthEvents(watchers: Watchers, { key, from, to, detail, after }: HealthChange): DirectorEvent[] {
+  return (watchers.get(key) ?? []).map(({ service, server }) => ({
+    kind: 'server.health',
+    service,
+    server: realServerKey(server),
+    guest: server.guest,
+    from,
+    to,
+    reason: detail,
+    after,
+  }))
 }
 
 /** The keys of the started guest's servers that are known to be sick: of those that are well a start is no news. */

@@ -9,6 +9,8 @@ export type WantedServer = RealServer & {
   /** The guest that this server is, and the port inside it; undefined for a plain address. */
   readonly guest?: string
   readonly guestPort?: number
+  /** Where its check reaches it, when that is neither the check's own port nor the server's: behind a forwarded port. */
+  readonly checkPort?: number
 }
 
 /** A named service of a cluster, with everything that keeps it right. */

@@ -179,6 +179,25 @@ describe('director and health', () => {
     expect(await weights(world)).toEqual({ 8080: { 1002: 1, 1009: 1 } })
   })
 
+  test('a server behind forwarded ports is checked where it says, also after it has moved', async () => {
+    await using world = await openWorld()
+    world.sick.add(1001).add(1009)
+    const server = guestServer(1001, { checkPort: 2001 })
+    await put(world, buildWanted({ servers: [server], check: buildCheck({ port: 8080 }) }))
+    await world.timing.advance(0)
+    expect(await weights(world)).toEqual({ 8080: { 1001: 1 } })
+    const reach = [
+      { guestPort: 80, address: '127.0.0.1', port: 1009 },
+      { guestPort: 8080, address: '127.0.0.1', port: 2009 },
+    ]
+    world.sick.add(2009)
+    await world.director.moveGuest('web-1', reach, within())
+    await world.timing.advance(0)
+    expect(await weights(world)).toEqual({ 8080: { 1009: 0 } })
+    const { clusters } = await world.director.status(within())
+    expect(clusters[0]?.services[0]?.servers[0]).toMatchObject({ port: 1009, checkPort: 2009 })
+  })
+
   test('a guest that takes over another’s endpoint must prove itself there', async () => {
     await using world = await openWorld()
     const other = buildServer(1002, { guest: 'web-2', guestPort: 80 })

@@ -44,7 +44,10 @@ export function withGuestMoved(intent: Intent, guest: string, reach: readonly Se
       ...service,
       servers: service.servers.map((server) => {
         const found = reachOf(server, service.service, guest, reach)
-        return found === undefined ? server : { ...server, address: found.address, port: found.port }
+        if (found === undefined) return server
+        const moved = { ...server, address: found.address, port: found.port }
+        const checked = server.checkPort === undefined ? undefined : checkReach(server, service, reach)
+        return checked === undefined ? moved : { ...moved, checkPort: checked.port }
       }),
     })),
   }))
@@ -63,6 +66,15 @@ function reachOf(
     ({ guestPort, protocol }) =>
       guestPort === server.guestPort && (protocol === undefined || carried === undefined || protocol === carried),
   )
+}
+
+function checkReach(
+  server: WantedServer,
+  { check }: WantedService,
+  reach: readonly ServerReach[],
+): ServerReach | undefined {
+  const port = check?.port ?? server.guestPort
+  return reach.find(({ guestPort, protocol }) => guestPort === port && (protocol === undefined || protocol === 'tcp'))
 }
 
 /**

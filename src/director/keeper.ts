@@ -5,7 +5,7 @@ import type { Probe, ProbeSpec } from '../health/check.ts'
 import { type Checker, openChecker } from '../health/checker.ts'
 import { deadline, type Timing } from '../health/timing.ts'
 import { realServerKey, serviceKey } from '../lvs/service.ts'
-import { checkTargets, healthEvents, healthIn, servingIn, sickServers } from './checks.ts'
+import { checkTargets, healthEvents, healthIn, servingIn, sickServers, type Watchers, watchersOf } from './checks.ts'
 import type { CallOptions } from './control.ts'
 import type { DirectorEvent } from './events.ts'
 import type { IntentStore } from './intent.ts'
@@ -66,11 +66,12 @@ export async function openKeeper({
   let intent = loaded.intent
   /** Servers that must prove themselves again, by key, until the next round has told the checker. */
   const anew = new Set<string>()
+  let watchers: Watchers = new Map()
   const checker = openChecker({
     timing,
     ...(openProbe === undefined ? {} : { open: openProbe }),
     onChange: (change) => {
-      for (const event of healthEvents(servicesOf(intent), change)) onEvent(event)
+      for (const event of healthEvents(watchers, change)) onEvent(event)
       loop.trigger()
     },
   })
@@ -81,6 +82,7 @@ export async function openKeeper({
     const services = servicesOf(intent)
     checker.watch(checkTargets(services, servingIn(standing), anew))
     anew.clear()
+    watchers = watchersOf(services)
     return { table: wantedTable(services, healthIn(checker), intent.drains), leaving: intent.leaving }
   }
   const loop = reconcileLoop(() => limited((signal) => rounds.round(want, signal)), timing, closing.signal)

@@ -38,6 +38,7 @@ const server = z.strictObject({
   lowerThreshold: z.int().min(0),
   guest: z.string().exactOptional(),
   guestPort: port.exactOptional(),
+  checkPort: port.exactOptional(),
 })
 
 const status = z.union([z.int(), z.tuple([z.int(), z.int()])])

@@ -2,6 +2,7 @@
 import type { ServerSnapshot, ServiceSnapshot } from '../engines/engine.ts'
 import type { Checker } from '../health/checker.ts'
 import { realServerKey, serviceKey } from '../lvs/service.ts'
+import { targetOf } from './checks.ts'
 import type { ServerStatus, ServiceStatus, WantedServer, WantedService } from './control.ts'
 import type { Intent } from './schemas.ts'
 import { isDrained } from './table.ts'
@@ -68,7 +69,7 @@ function serverStatus(
   intent: Intent,
   views: Views,
 ): ServerStatus {
-  const view = wanted.check === undefined ? undefined : views.view({ check: wanted.check, endpoint: server })
+  const view = wanted.check === undefined ? undefined : views.view(targetOf(wanted.check, server))
   return {
     address: server.address,
     port: server.port,
