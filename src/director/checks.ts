@@ -12,9 +12,8 @@ export function healthIn(checker: Checker): (service: WantedService, server: Wan
 }
 
 /** What is probed for a server: as the check says, unless the server says where its check reaches it. */
-export function targetOf(check: CheckSpec, server: WantedServer): CheckTarget {
-  const { checkPort } = server
-  return { check: checkPort === undefined ? check : { ...check, port: checkPort }, endpoint: server }
+export function targetOf(check: CheckSpec, { address, port, checkPort }: WantedServer): CheckTarget {
+  return { check, endpoint: { address, port: checkPort ?? check.port ?? port } }
 }
 
 /** `SERVICE SERVER` of everything that gets connections now. */
@@ -62,7 +61,7 @@ export function watchersOf(services: readonly WantedService[]): Watchers {
   for (const { name, check, servers } of services)
     for (const server of servers) {
       if (check === undefined) continue
-      const key = targetKey({ check, endpoint: server })
+      const key = targetKey(targetOf(check, server))
       const known = found.get(key)
       if (known === undefined) found.set(key, [{ service: name, server }])
       else known.push({ service: name, server })

@@ -47,7 +47,7 @@ describe('checker', () => {
 
   test('services that check the same server in the same way share one probe; others do not', async () => {
     await using world = openWorld()
-    world.checker.watch([target(1), target(1), target(1, { port: 9 }), target(2, { port: 9 }), target(1, { fall: 7 })])
+    world.checker.watch([target(1), target(1), target(9), target(9, { port: 5 }), target(1, { fall: 7 })])
     await world.timing.advance(0)
     expect(world.probed.map(({ port }) => port)).toEqual([1, 9, 1])
   })

@@ -11,6 +11,7 @@ export type { Timing }
 
 export type CheckTarget = {
   readonly check: CheckSpec
+  /** Where it is probed, whatever the check says of a port. */
   readonly endpoint: Endpoint
   /**
    * What a target that is new here begins with; left out, nothing is known of it. `presumed`: it serves already, so it
@@ -150,18 +151,24 @@ async function resultOf(
     signal.addEventListener('abort', () => void setImmediate(() => resolve(result)), { once: true })
   })
   try {
-    const probing = probe({ address: endpoint.address, port: check.port ?? endpoint.port }, { signal })
-    return await Promise.race([probing, late])
+    return await Promise.race([probe(endpoint, { signal }), late])
   } catch (error) {
     return { healthy: false, detail: `the check could not run: ${describeError(error)}` }
   }
 }
 
+/** What a check does, as text; kept, as one check is asked for by all its servers at every round. */
+const checkTexts = new WeakMap<CheckSpec, string>()
+
 /** Services that check the same server in the same way share one probe. */
 export function targetKey({ check, endpoint }: Pick<CheckTarget, 'check' | 'endpoint'>): string {
-  const { probe, port, everyMs, timeoutMs, rise, fall } = check
-  const probed = formatEndpoint({ address: endpoint.address, port: port ?? endpoint.port })
-  return canonicalText([probed, probe, everyMs, timeoutMs, rise, fall])
+  let text = checkTexts.get(check)
+  if (text === undefined) {
+    const { probe, everyMs, timeoutMs, rise, fall } = check
+    text = canonicalText([probe, everyMs, timeoutMs, rise, fall])
+    checkTexts.set(check, text)
+  }
+  return `${formatEndpoint(endpoint)} ${text}`
 }
 
 /** Served in the order in which they came; bounded by the number of targets. */
