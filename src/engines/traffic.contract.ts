@@ -424,7 +424,7 @@ export function trafficContract(name: string, open: OpenEngine): void {
       silent.write('x')
       await readText(silent)
       const ended = readToEnd(silent)
-      for (let round = 0; round < 10; round++) {
+      for (let round = 0; round < 7; round++) {
         busy.write('y')
         expect(await readText(busy)).toBe('y')
         await sleep(250)

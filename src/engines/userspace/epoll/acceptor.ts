@@ -108,15 +108,19 @@ export function openAcceptor(thread: Thread, table: Table, relays: Relays): Acce
     const server = table.place(service, flow)
     if (server === undefined) return closeWithReset(thread, client)
     const to = threads.leastLoaded()
+    threads.addConnection(to, 1)
     if (to !== thread.number && handoffs.put(client, to, handedNew, service.slot, server.slot)) {
       if (watch(thread, threads.epoll(to), client)) return
       handoffs.take(client)
     }
-    if (watch(thread, thread.epoll, client)) relays.adopt(client, service.slot, server.slot, 0)
-    else {
-      thread.ledger.addActive(server.slot, -1)
-      closeWithReset(thread, client)
+    if (to !== thread.number) {
+      threads.addConnection(to, -1)
+      threads.addConnection(thread.number, 1)
     }
+    if (watch(thread, thread.epoll, client)) return relays.adopt(client, service.slot, server.slot, 0)
+    threads.addConnection(thread.number, -1)
+    thread.ledger.addActive(server.slot, -1)
+    closeWithReset(thread, client)
   }
 
   const listen = (service: Service): TcpListener => {

@@ -1,7 +1,7 @@
 /** Memory through which bytes pass: one block to read into, and blocks lent to sides that cannot be written yet. */
 import { type Pinned, pinned } from '../../../os/sockets.ts'
 
-export const blockBytes = 128 * 1024
+export const blockBytes = 256 * 1024
 /** When so much is lent to slow receivers, reads become small, so that each of them holds little. */
 const plentyLent = 64 * 1024 * 1024
 const smallRead = 16 * 1024

@@ -88,12 +88,16 @@ export function openEpollThread(data: WorkerData, memory: EpollMemory): EpollThr
           }
         },
       }
-      await runLoop(thread, {
-        onStranger: (fd, flags) => takeOver(thread, relays, director, fd, flags),
-        onTick: () => tick(relays, director),
-        isRunning: () => isRunning,
-      })
-      closeThread(thread, relays, director, wakeFd)
+      try {
+        await runLoop(thread, {
+          onStranger: (fd, flags) => takeOver(thread, relays, director, fd, flags),
+          onTick: () => tick(relays, director),
+          isRunning: () => isRunning,
+        })
+      } finally {
+        // Nobody else would: these descriptors are the kernel's, not Node's.
+        closeThread(thread, relays, director, wakeFd)
+      }
     },
   }
 }

@@ -51,7 +51,7 @@ const gone = 5
 const stateNames: readonly ConnectionState[] = ['syn-sent', 'syn-sent', 'established', 'fin-wait', 'closing']
 
 export type Relays = {
-  /** Takes a client over and connects it to its server, on which it is counted already. */
+  /** Takes a client over and connects it to its server, on which it is counted already, as on this thread. */
   adopt(client: number, serviceSlot: number, serverSlot: number, flags: number): void
   /** Takes back a client whose server could not be reached; it is connected by `retry`. */
   readopt(client: number, serviceSlot: number, serverSlot: number, flags: number): Relay
@@ -140,7 +140,7 @@ export function openRelays(thread: Thread, buffers: Buffers, onUnreachable: OnUn
         if ((flags & EPOLLOUT) === 0) return
         establish(relay)
       } else if ((flags & EPOLLERR) !== 0) return abort(relay)
-    } else if ((flags & EPOLLERR) !== 0) return abort(relay)
+    } else if ((flags & EPOLLERR) !== 0) return broken(side)
 
     if (relay.stage === fresh) {
       note(side, flags)
@@ -148,6 +148,13 @@ export function openRelays(thread: Thread, buffers: Buffers, onUnreachable: OnUn
     }
     if (note(side, flags) && relay.stage > connecting) move(side)
     if (side.held !== undefined && (flags & EPOLLOUT) !== 0 && relay.stage !== gone) flush(side)
+  }
+
+  /** What came before the reset is still delivered. */
+  const broken = (side: Side): void => {
+    side.canRead = true
+    move(side)
+    abort(side.relay)
   }
 
   const note = (side: Side, flags: number): boolean => {
@@ -334,7 +341,6 @@ export function openRelays(thread: Thread, buffers: Buffers, onUnreachable: OnUn
   const take = (client: number, serviceSlot: number, serverSlot: number): Relay => {
     const relay = new Relay(client, serviceSlot, serverSlot, thread.nowMs, pump)
     relay.index = all.push(relay) - 1
-    thread.threads.addConnection(thread.number, 1)
     handlers[client] = relay.client
     return relay
   }
@@ -345,6 +351,7 @@ export function openRelays(thread: Thread, buffers: Buffers, onUnreachable: OnUn
       if (flags !== 0) onEvents(relay.client, flags)
     },
     readopt(client, serviceSlot, serverSlot, flags) {
+      thread.threads.addConnection(thread.number, 1)
       const relay = take(client, serviceSlot, serverSlot)
       note(relay.client, flags)
       return relay

@@ -1,0 +1,3 @@
+import { planeContract } from '../planes.contract.ts'
+
+planeContract('epoll', 2)
