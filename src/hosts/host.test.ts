@@ -76,3 +76,18 @@ describe('directories', () => {
     expect(directoriesFromEnvironment(environment, uid)).toMatchObject({ runtime, state })
   })
 })
+
+describe('a backlog that is widened', () => {
+  test('is that of the listening socket on the port, and of no other', async () => {
+    const server = createServer()
+    await new Promise<void>((resolve) => server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, resolve))
+    const address = server.address()
+    const port = typeof address === 'object' && address !== null ? address.port : 0
+    const soon = { signal: AbortSignal.timeout(5000) }
+    expect(await localHost().widenBacklog(process.pid, [port], 123, soon)).toBe(1)
+    const listening = await localHost().run(['ss', '-Hltn', `sport = :${port}`], soon)
+    expect(listening.stdout.split(/\s+/)[2]).toBe('123') // Send-Q of a listening socket is its backlog
+    expect(await localHost().widenBacklog(process.pid, [1], 5, soon)).toBe(0)
+    await new Promise((resolve) => server.close(resolve))
+  })
+})

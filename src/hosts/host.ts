@@ -79,4 +79,9 @@ export interface Host {
   lock(path: string, options: CallOptions): Promise<AsyncDisposable>
   /** 0 only asks whether the process lives. Resolves to false when there is no such process. */
   signal(pid: number, signal: 0 | 'SIGTERM' | 'SIGKILL' | 'SIGHUP' | 'SIGCONT', options: CallOptions): Promise<boolean>
+  /**
+   * Lets the listening TCP sockets that a process has on these ports hold `backlog` connections until it accepts them.
+   * Resolves to how many were changed: fewer than asked, or none, where this user may not touch the process.
+   */
+  widenBacklog(pid: number, ports: readonly number[], backlog: number, options: CallOptions): Promise<number>
 }

@@ -7,6 +7,7 @@ export function register(program: Command): void {
   program
     .command('schema')
     .description("the file's JSON Schema: editors that know it complete and explain every key")
+    .option('--json', 'as every command has it: the schema is JSON anyway')
     .action(() =>
       runAction(async ({ output }) => {
         output.json(jsonSchema(), 'document')

@@ -111,7 +111,10 @@ async function untilRestored(host: Host, name: string, paths: GuestPaths, { sign
   await host.remove(paths.savedDefinition, { signal })
 }
 
-/** The ports that the kernel chose. */
+/** libslirp listens with a backlog of 1: a burst of connections would wait a second each, or be reset. */
+const forwardBacklog = 1024
+
+/** Writes down the ports that the kernel chose, and makes them ready for many connections at once. */
 export async function notePorts(
   host: Host,
   guest: GuestDefinition,
@@ -120,7 +123,11 @@ export async function notePorts(
 ): Promise<void> {
   if (guest.network.kind !== 'user') return
   const text = await withQmp(host, paths.control, options, (qmp) => qmp.monitor('info usernet'))
-  await host.writeFile(paths.ports, JSON.stringify(parseForwards(text)), options)
+  const reach = parseForwards(text)
+  await host.writeFile(paths.ports, JSON.stringify(reach), options)
+  const pid = await findProcess(host, paths, options)
+  const ports = reach.filter(({ protocol }) => protocol === 'tcp').map(({ port }) => port)
+  if (typeof pid === 'number') await host.widenBacklog(pid, ports, forwardBacklog, options)
 }
 
 /** The caller's signal may be what ended the start: this has a deadline of its own. */

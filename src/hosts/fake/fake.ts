@@ -83,6 +83,7 @@ export function fakeHost(options: { readonly name?: string; readonly facts?: Par
       locks.add(path)
       return { [Symbol.asyncDispose]: async () => void locks.delete(path) }
     },
+    widenBacklog: async () => 0,
     async signal(pid, signal) {
       if (!processes.has(pid)) return false
       if (signal === 'SIGTERM' || signal === 'SIGKILL') processes.delete(pid)

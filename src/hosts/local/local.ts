@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import { InfraError } from '../../errors.ts'
 import { directoriesFromEnvironment } from '../directories.ts'
 import type { Directories, Host } from '../host.ts'
+import { widenBacklog } from './backlog.ts'
 import { readFacts } from './facts.ts'
 import { abortError, asInfraError } from './failures.ts'
 import { listDirectory, lockFile, makeDirectory, readWhole, removeAll, renameOver, writeAtomically } from './files.ts'
@@ -27,6 +28,7 @@ export function localHost(options: { readonly name?: string; readonly directorie
     remove: (path) => removeAll(path),
     connect: connectSocket,
     lock: lockFile,
+    widenBacklog: (pid, ports, backlog) => widenBacklog(pid, ports, backlog),
     signal: async (pid, signal) => signalProcess(pid, signal),
   }
 }
