@@ -1,10 +1,10 @@
 /** The director as the processes that it is: launched, killed, launched twice, ended. Needs the built program. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, request, type Server } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { buildCheck, buildServer, buildService, buildWanted } from '../../test/build/services.ts'
 import type { DirectorControl, WantedService } from '../director/control.ts'
@@ -131,6 +131,16 @@ describe('a launched director', () => {
     await stopDirector(world.host, within())
     expect(world.processes()).toEqual([])
     expect(world.files()).toEqual([])
+  })
+
+  test('a log that has grown long is put aside at the next start', async () => {
+    await using world = openWorld()
+    const log = join(world.directory, 'state/director/director.log')
+    mkdirSync(dirname(log), { recursive: true })
+    writeFileSync(log, 'x'.repeat(11 * 1024 * 1024))
+    await launch(world)
+    expect(statSync(log).size).toBeLessThan(100_000)
+    expect(statSync(`${log}.1`).size).toBe(11 * 1024 * 1024)
   })
 
   test('a director that is only stopped keeps what is wanted, and the next one takes it up', async () => {

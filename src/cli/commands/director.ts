@@ -65,12 +65,13 @@ async function runDirector({ engine, config }: DirectorCommandOptions, log: Logg
       ? undefined
       : (await import('../local/served-file.ts')).servedFile(resolve(config), log, output)
   process.on('SIGHUP', () => (file === undefined ? log.info({ component: 'director' }, noFile) : file.reload()))
+  const signal = endSignal()
   try {
     await runDaemon({
       host: localHost(),
       engine,
       log,
-      signal: endSignal(),
+      signal,
       supervised,
       onReady: async (director) => {
         await file?.serve(director, (supervised?.restarts ?? 0) > 0)
@@ -79,6 +80,8 @@ async function runDirector({ engine, config }: DirectorCommandOptions, log: Logg
     })
     return exitCodes.ok
   } catch (error) {
+    // Asked to end before it was up: that is no failure.
+    if (signal.aborted && isInfraError(error, 'cancelled')) return exitCodes.ok
     const hint = isInfraError(error) ? error.hint : undefined
     log.fatal({ component: 'director', hint }, describeError(error))
     output?.note(errorLines(error))
