@@ -12,7 +12,6 @@ export const SOCK_NONBLOCK = 0o4000
 export const SOCK_CLOEXEC = 0o2000000
 export const SOL_SOCKET = 1
 export const SO_REUSEADDR = 2
-export const SO_ERROR = 4
 export const SO_LINGER = 13
 export const IPPROTO_TCP = 6
 export const TCP_NODELAY = 1
@@ -34,9 +33,7 @@ export const EPOLLRDHUP = 0x2000
 export const EPOLLET = 1 << 31
 export const EPOLL_CTL_ADD = 1
 export const EPOLL_CTL_DEL = 2
-export const EPOLL_CTL_MOD = 3
 
-export const EINTR = 4
 export const EAGAIN = 11
 export const ENOMEM = 12
 export const ENFILE = 23
