@@ -133,6 +133,17 @@ describe('a launched director', () => {
     expect(world.files()).toEqual([])
   })
 
+  test('what a launch that was killed leaves behind goes with the director', async () => {
+    await using world = openWorld()
+    const { runtime } = world.host.directories
+    await launch(world)
+    await world.host.writeFile(join(runtime, 'director.launch'), '', within())
+    await stopDirector(world.host, within())
+    await world.host.writeFile(join(runtime, 'director.launch'), '', within())
+    await stopDirector(world.host, within())
+    expect(world.files()).toEqual([])
+  })
+
   test('a log that has grown long is put aside at the next start', async () => {
     await using world = openWorld()
     const log = join(world.directory, 'state/director/director.log')

@@ -43,7 +43,7 @@ export async function launchDirector(
           subject: host.name,
           hint: `use engine: ${standing.engine}, or take the other clusters down first`,
         })
-      await stopDirector(host, { signal })
+      await end(host, control, signal)
     }
     await start(host, launch, control, signal)
     return control
@@ -86,9 +86,22 @@ async function ended(host: Host, logFile: string, signal: AbortSignal): Promise<
   })
 }
 
-/** Ends the director if one runs, and waits until it and its supervisor have gone. */
+/** Ends the director if one runs, and waits until it and its supervisor have gone, with whatever a launch that was killed left. */
 export async function stopDirector(host: Host, { signal }: CallOptions): Promise<void> {
   const control = directorClient(host)
+  const { launch: lock } = directorFiles(host)
+  const standing = await runningStatus(control, signal)
+  if (standing === undefined && (await host.readFile(lock, { signal })) === undefined) return
+  await using _lock = await host.lock(lock, { signal })
+  try {
+    await end(host, control, signal)
+  } finally {
+    await host.remove(lock, { signal: AbortSignal.timeout(5_000) })
+  }
+}
+
+/** The caller holds the launch lock: nobody starts another one meanwhile. */
+async function end(host: Host, control: DirectorControl, signal: AbortSignal): Promise<void> {
   const standing = await runningStatus(control, signal)
   if (standing === undefined) return
   const written = await host.readFile(directorFiles(host).pid, { signal })
@@ -102,6 +115,14 @@ export async function stopDirector(host: Host, { signal }: CallOptions): Promise
           retryable: true,
         })
       })
+}
+
+/** Takes away what a launch that was killed has left. */
+export async function sweepLaunch(host: Host, { signal }: CallOptions): Promise<void> {
+  const { launch } = directorFiles(host)
+  if ((await host.readFile(launch, { signal })) === undefined) return
+  await using _lock = await host.lock(launch, { signal })
+  await host.remove(launch, { signal })
 }
 
 /** undefined when none runs. */
