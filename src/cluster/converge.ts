@@ -1,4 +1,5 @@
 /** The three verbs on a whole cluster: look and plan, make it so, take it away. */
+import { sweepLaunch } from '../api/launch.ts'
 import { InfraError } from '../errors.ts'
 import type { Host } from '../hosts/host.ts'
 import { type ApplyEvent, type ApplyResult, apply } from './apply/apply.ts'
@@ -9,6 +10,9 @@ import type { Site } from './site.ts'
 import type { ClusterSpec } from './spec/model.ts'
 
 type CallOptions = { readonly signal: AbortSignal }
+
+/** A launch that is under way is waited for. */
+const sweepMs = 30_000
 
 /** @throws InfraError `already-exists` naming every guest that is in the way. */
 export async function makePlan(
@@ -37,7 +41,11 @@ export async function run(
   options: RunOptions,
 ): Promise<ApplyResult> {
   const result = await apply(plan, spec, sites, options)
-  if (direction === 'down') for (const { host } of sites.values()) await removeEmptyDirectories(host)
+  if (direction === 'down')
+    for (const { host } of sites.values()) {
+      await sweepLaunch(host, { signal: AbortSignal.timeout(sweepMs) })
+      await removeEmptyDirectories(host)
+    }
   return result
 }
 
