@@ -79,10 +79,10 @@ describe('recipe of tiny', () => {
 
   test('no network at all is unreachable, and worth another try', async () => {
     const { host } = debian({ stale: true })
-    host.install('apt-get', async () => failed('W: odd\nE: Temporary failure resolving deb.debian.org'))
+    host.install('apt-get', async () => failed('W: odd\nE: Temporary failure resolving packages.example'))
     expect(await failureOf(host, { kind: 'tiny' })).toMatchObject({
       code: 'unreachable',
-      message: 'fetch the package lists: Temporary failure resolving deb.debian.org',
+      message: 'fetch the package lists: Temporary failure resolving packages.example',
     })
   })
 })
