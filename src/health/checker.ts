@@ -7,8 +7,6 @@ import { openProbe } from './checks/registry.ts'
 import { type HealthState, nextProbeMs, presumedHealthy, step, unknownHealth } from './machine.ts'
 import { deadline, type Timing } from './timing.ts'
 
-export type { Timing }
-
 export type CheckTarget = {
   readonly check: CheckSpec
   /** Where it is probed, whatever the check says of a port. */

@@ -1,0 +1,112 @@
+/** A director on the fake engine, a clock of its own and probes that answer as told: for tests. */
+import type { WantedService } from '../../src/director/control.ts'
+import { type Director, openDirector } from '../../src/director/director.ts'
+import type { DirectorEvent } from '../../src/director/events.ts'
+import { emptyIntent, memoryIntentStore } from '../../src/director/intent.ts'
+import type { Intent } from '../../src/director/schemas.ts'
+import type { Engine } from '../../src/engines/engine.ts'
+import { type FakeEngine, fakeEngine } from '../../src/engines/fake/fake.ts'
+import { InfraError } from '../../src/errors.ts'
+import { type FakeTiming, fakeTiming } from '../../src/health/fake-timing.ts'
+import { serviceKey } from '../../src/lvs/service.ts'
+import { buildServer, buildService, buildWanted } from './services.ts'
+
+export const within = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(5_000) })
+export const at = (port: number): ReturnType<typeof buildService>['id'] => ({
+  kind: 'address',
+  protocol: 'tcp',
+  address: '127.0.0.1',
+  port,
+})
+export const named = (name: string, port: number, changes: Partial<WantedService> = {}): WantedService =>
+  buildWanted({ name, service: buildService({ id: at(port) }), ...changes })
+export const guestServer = (
+  port: number,
+  changes: Parameters<typeof buildServer>[1] = {},
+): ReturnType<typeof buildServer> => buildServer(port, { guest: 'web-1', guestPort: 80, ...changes })
+
+export type DirectorWorld = AsyncDisposable & {
+  readonly director: Director
+  readonly engine: FakeEngine
+  readonly timing: FakeTiming
+  readonly events: DirectorEvent[]
+  /** Ports whose probes fail, and ports whose probes give no answer. */
+  readonly sick: Set<number>
+  readonly silent: Set<number>
+  /** Service keys whose addresses somebody else has. */
+  readonly taken: Set<string>
+  readonly applied: { count: number }
+  readonly saved: () => Intent
+  readonly saves: readonly Intent[]
+}
+
+export async function openDirectorWorld(
+  intent: Intent = emptyIntent,
+  { engine = fakeEngine(), taken = new Set<string>() }: { engine?: FakeEngine; taken?: Set<string> } = {},
+): Promise<DirectorWorld> {
+  const timing = fakeTiming()
+  const store = memoryIntentStore(intent)
+  const saves: Intent[] = []
+  const events: DirectorEvent[] = []
+  const sick = new Set<number>()
+  const silent = new Set<number>()
+  const applied = { count: 0 }
+  const director = await openDirector({
+    engine: withTakenAddresses(engine, taken, applied),
+    intent: {
+      ...store,
+      save: (next, options) => {
+        saves.push(next)
+        return store.save(next, options)
+      },
+    },
+    timing,
+    now: () => new Date(0),
+    onEvent: (event) => events.push(event),
+    onStop: () => {},
+    openProbe: () => (target) =>
+      silent.has(target.port)
+        ? new Promise(() => {})
+        : Promise.resolve({ healthy: !sick.has(target.port), detail: `probe of ${target.port}`, tookMs: 0 }),
+  })
+  return {
+    director,
+    engine,
+    timing,
+    events,
+    sick,
+    silent,
+    taken,
+    applied,
+    saved: store.saved,
+    saves,
+    [Symbol.asyncDispose]: () => director[Symbol.asyncDispose](),
+  }
+}
+
+export function withTakenAddresses(engine: FakeEngine, taken: ReadonlySet<string>, applied: { count: number }): Engine {
+  return {
+    ...engine,
+    async apply(changes, options) {
+      applied.count += 1
+      for (const change of changes)
+        if (change.kind === 'service.add' && taken.has(serviceKey(change.service.id)))
+          throw new InfraError('busy', 'the port is taken', { subject: serviceKey(change.service.id), retryable: true })
+      await engine.apply(changes, options)
+    },
+  }
+}
+
+/** `port: weight` of every server, by the port of its service. */
+export async function weights({ engine }: DirectorWorld): Promise<Record<number, Record<number, number>>> {
+  const standing = await engine.read(within())
+  return Object.fromEntries(
+    standing.map(({ service: { id }, servers }) => [
+      id.kind === 'address' ? id.port : id.mark,
+      Object.fromEntries(servers.map(({ server }) => [server.port, server.weight] as const)),
+    ]),
+  )
+}
+
+export const put = (world: DirectorWorld, ...services: WantedService[]): Promise<void> =>
+  world.director.putCluster({ cluster: 'shop', services }, within())
