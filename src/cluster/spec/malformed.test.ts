@@ -205,7 +205,7 @@ const words: Row[] = [
   [image('builtin: ▲tinny'), 'unknown built-in image tinny: did you mean tiny?'],
   [image('debootstrap: ▲Bookworm'), 'debootstrap: expected the name of a Debian suite'],
   [image('debootstrap: bookworm, packages: [nginx, ▲Foo Bar]'), 'packages: expected the name of a Debian package, found "Foo Bar"'],
-  [image('debootstrap: bookworm, mirror: ▲deb.debian.org'), 'mirror: expected a URL'],
+  [image('debootstrap: bookworm, mirror: ▲mirror.example'), 'mirror: expected a URL'],
   [image('debootstrap: bookworm, files: { ▲etc/motd: ./motd }'), 'etc/motd is not an absolute path'],
   [check('http: ▲healthz'), 'http: expected a path such as /healthz, found healthz'],
   [check('http: /, status: ▲99'), 'status: expected status codes'],

@@ -63,7 +63,7 @@ const image: fc.Arbitrary<ImageSpec> = fc.oneof(
       suite: debianName,
       packages: fc.array(debianName, { maxLength: 3 }),
       files: fc.dictionary(fc.stringMatching(/^\/[a-z0-9 ]{1,8}$/), localPath, { maxKeys: 3, noNullPrototype: true }),
-      mirror: fc.constantFrom('http://deb.debian.org/debian', 'file:///srv'),
+      mirror: fc.constantFrom('http://mirror.example/debian', 'file:///srv'),
     },
     { requiredKeys: ['kind', 'suite', 'packages', 'files'] },
   ),

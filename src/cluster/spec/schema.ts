@@ -73,7 +73,7 @@ const image = map({
     .record(z.string(), localPath('a local file'))
     .optional()
     .describe('Files to put in, with debootstrap: the absolute path in the image, then the local file.'),
-  mirror: text('a URL such as http://deb.debian.org/debian', /^(https?|file):\/\/\S+$/)
+  mirror: text('a URL such as http://mirror.example/debian', /^(https?|file):\/\/\S+$/)
     .optional()
     .describe('The package mirror, with debootstrap.'),
   'cloud-init': later('cloud-init is', 'prepare the disk image before'),
