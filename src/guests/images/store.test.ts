@@ -254,7 +254,7 @@ describe('image digest', () => {
       digest({}),
       digest({ packages: ['a'] }),
       digest({ suite: 'trixie' }),
-      digest({ mirror: 'http://deb.debian.org/debian' }),
+      digest({ mirror: 'http://mirror.example/debian' }),
       digest({ files: {} }),
       digest({ files: { '/g': '/in/initrd' } }),
       digest({ files: { '/f': '/in/vmlinuz' } }),
