@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { eventually, readText, sleep } from '../../labs/net/loopback.ts'
 import { addServer, addService, aServer, aService } from './engine.contract.ts'
-import { type OpenEngine, openTrafficWorld, type TrafficWorld } from './traffic.contract.ts'
+import { type OpenEngine, openTrafficWorld, type TrafficWorld } from './traffic-world.contract.ts'
 
 /** Servers that answer with their name and the question. */
 async function udpServers(world: TrafficWorld, count: number, address = '127.0.0.1') {

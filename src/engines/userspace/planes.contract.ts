@@ -5,8 +5,10 @@ import { eventually, openLoopback, readToEnd, sleep } from '../../../labs/net/lo
 import { sockaddrBytes, sockaddrPort, writeSockaddr } from '../../os/socket-address.ts'
 import { AF_INET, loadSocketCalls, pinned, SOCK_STREAM } from '../../os/sockets.ts'
 import { addServer, aServer, engineContract, within } from '../engine.contract.ts'
-import { openTrafficWorld, trafficContract } from '../traffic.contract.ts'
+import { trafficContract } from '../traffic.contract.ts'
+import { changesContract } from '../traffic-changes.contract.ts'
 import { proxyProtocolContract, udpContract } from '../traffic-details.contract.ts'
+import { openTrafficWorld } from '../traffic-world.contract.ts'
 import type { PlaneName } from './plane.ts'
 import { userspaceEngine } from './userspace.ts'
 
@@ -51,6 +53,7 @@ export function planeContract(plane: PlaneName, threads: number): void {
   })
   const open = (options: { connectTimeoutMs: number }) => userspaceEngine({ plane, threads, ...options })
   trafficContract(name, open)
+  changesContract(name, open)
   udpContract(name, open)
   proxyProtocolContract(name, open)
 

@@ -1,6 +1,7 @@
 /** What the threads of the epoll plane share: where servers and services stand, and who hands which client to whom. */
 
-import { sockaddrBytes, writeSockaddr } from '../../../os/socket-address.ts'
+import type { Endpoint } from '../../../lvs/service.ts'
+import { sockaddrBytes, sockaddrPort, sockaddrText, writeSockaddr } from '../../../os/socket-address.ts'
 import { addressOf } from '../../../os/sockets.ts'
 import type { EpollMemory } from '../plane.ts'
 
@@ -26,6 +27,7 @@ export type Places = {
   offset(slot: number): number
   /** As the kernel finds it. */
   address(slot: number): number
+  endpoint(slot: number): Endpoint
   idleSeconds(slot: number): number
   proxyVersion(slot: number): number
 }
@@ -44,6 +46,10 @@ export function openPlaces(memory: EpollMemory): Places {
     },
     offset: (slot) => slot * placeBytes,
     address: (slot) => base + slot * placeBytes,
+    endpoint(slot) {
+      const at = slot * placeBytes
+      return { address: sockaddrText(bytes, at), port: sockaddrPort(bytes, at) }
+    },
     idleSeconds: (slot) => words[(slot * placeBytes + sockaddrBytes) / 4] ?? 0,
     proxyVersion: (slot) => words[(slot * placeBytes + sockaddrBytes) / 4 + 1] ?? 0,
   }

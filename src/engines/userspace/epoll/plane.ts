@@ -7,12 +7,13 @@ import { Ledger } from '../../ledger.ts'
 import { addressWords, type ServerRecord, type ServiceRecord, Table } from '../../table.ts'
 import type { WorkerData } from '../plane.ts'
 import { type Answer, type Call, type CallMessage, type ConnectionPage, type EpollMemory, pageSize } from '../plane.ts'
-import { type Acceptor, openAcceptor, type TcpListener } from './acceptor.ts'
+import { Acceptor, type TcpListener } from './acceptor.ts'
 import { Buffers } from './buffers.ts'
 import { handedBack, handedNew, openHandoffs, openPlaces, openThreads } from './memory.ts'
-import { openRelays, type Relay, type Relays } from './relay.ts'
+import type { Relay } from './relay.ts'
+import { Relays } from './relays.ts'
 import { closeWithReset, openThread, runLoop, type Thread, watch } from './thread.ts'
-import { describeSession, listenUdp, type UdpListener } from './udp.ts'
+import { UdpListener } from './udp.ts'
 
 type Listener = TcpListener | UdpListener
 
@@ -46,7 +47,7 @@ export function openEpollThread(data: WorkerData, memory: EpollMemory): EpollThr
   })
   const buffers = new Buffers()
   let director: Director | undefined
-  const relays: Relays = openRelays(thread, buffers, (relay) => {
+  const relays: Relays = new Relays(thread, buffers, (relay) => {
     if (director === undefined) handBack(thread, relays, relay)
     else director.acceptor.placeAgain(relay, director.services.get(relay.serviceSlot))
   })
@@ -64,7 +65,7 @@ export function openEpollThread(data: WorkerData, memory: EpollMemory): EpollThr
       case 'read':
         return director?.table.read() ?? []
       case 'connections':
-        return page(thread, relays, director, call.from)
+        return page(relays, director, call.from)
       case 'stop':
         thread.threads.stop()
         if (director !== undefined) closeListeners(director)
@@ -104,7 +105,7 @@ export function openEpollThread(data: WorkerData, memory: EpollMemory): EpollThr
 
 function openDirector(thread: Thread, relays: Relays): Director {
   const table = new Table(thread.ledger)
-  const acceptor = openAcceptor(thread, table, relays)
+  const acceptor = new Acceptor(thread, table, relays)
   return { table, acceptor, listeners: new Map(), retired: new Map(), services: new Map() }
 }
 
@@ -115,7 +116,7 @@ function applyChanges(thread: Thread, director: Director, buffers: Buffers, chan
   const opened = new Map<string, Listener>()
   const listen = (service: Service): Listener =>
     service.id.kind === 'address' && service.id.protocol === 'udp'
-      ? listenUdp(thread, table, buffers, service)
+      ? new UdpListener(thread, table, buffers, service)
       : acceptor.listen(service)
   try {
     for (const [key, service] of added) opened.set(key, retired.get(key) ?? listen(service))
@@ -194,19 +195,18 @@ function tick(relays: Relays, director: Director | undefined): void {
   }
   for (const [key, listener] of director.retired) {
     listener.sweep()
-    if (listener.isClosed()) director.retired.delete(key)
+    if (listener.isClosed) director.retired.delete(key)
   }
   director.table.sweep()
 }
 
-function page(thread: Thread, relays: Relays, director: Director | undefined, from: number): ConnectionPage {
+function page(relays: Relays, director: Director | undefined, from: number): ConnectionPage {
   const end = Math.min(from + pageSize, relays.all.length)
   const connections: Connection[] = relays.all.slice(from, end).map((relay) => relays.describe(relay))
   if (end < relays.all.length) return { connections, next: end }
   // The UDP sessions make the last page: there are not so many of them.
   for (const listener of [...(director?.listeners.values() ?? []), ...(director?.retired.values() ?? [])])
-    if (listener.protocol === 'udp')
-      for (const session of listener.sessions) connections.push(describeSession(thread, session))
+    if (listener.protocol === 'udp') connections.push(...listener.connections())
   return { connections, next: undefined }
 }
 

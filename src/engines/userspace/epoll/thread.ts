@@ -1,4 +1,7 @@
 /** One thread of the epoll plane: its epoll, the handlers of its descriptors, and the loop that wakes them. */
+
+import type { Endpoint } from '../../../lvs/service.ts'
+import { sockaddrBytes, sockaddrPort, sockaddrText } from '../../../os/socket-address.ts'
 import {
   EPOLL_CTL_ADD,
   EPOLLET,
@@ -70,6 +73,28 @@ export function closeWithReset(thread: Thread, fd: number): void {
   bytes.writeInt32LE(0, 4)
   thread.calls.setsockopt(fd, SOL_SOCKET, SO_LINGER, address, 8)
   thread.calls.close(fd)
+}
+
+/** setsockopt of an int. Failures do not matter: such options only make things faster. */
+export function setIntegerOption(
+  { calls, small }: Thread,
+  fd: number,
+  level: number,
+  name: number,
+  value: number,
+): void {
+  small.bytes.writeInt32LE(value, 0)
+  calls.setsockopt(fd, level, name, small.address, 4)
+}
+
+/** A socket's own end or its peer's; zeros when it is not connected any more. */
+export function endpointOf({ calls, small }: Thread, fd: number, which: 'own' | 'peer'): Endpoint {
+  const { bytes, address } = small
+  bytes.writeInt32LE(sockaddrBytes, sockaddrBytes)
+  const length = address + sockaddrBytes
+  const outcome = which === 'own' ? calls.getsockname(fd, address, length) : calls.getpeername(fd, address, length)
+  if (outcome < 0) return { address: '0.0.0.0', port: 0 }
+  return { address: sockaddrText(bytes, 0), port: sockaddrPort(bytes, 0) }
 }
 
 export type LoopHooks = {

@@ -3,14 +3,13 @@
  * service's own socket, so that they come from its address.
  */
 import type { Flow } from '../../../lvs/schedulers/scheduler.ts'
-import type { Endpoint, Service } from '../../../lvs/service.ts'
+import type { Service } from '../../../lvs/service.ts'
 import {
   isIpv6Sockaddr,
   sockaddrBytes,
   sockaddrLength,
   sockaddrPort,
   sockaddrText,
-  sockaddrWords,
 } from '../../../os/socket-address.ts'
 import {
   AF_INET,
@@ -18,6 +17,7 @@ import {
   EAGAIN,
   EPOLLIN,
   MSG_NOSIGNAL,
+  type Pinned,
   pinned,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
@@ -27,26 +27,14 @@ import type { Connection } from '../../engine.ts'
 import type { ServerRecord, ServiceRecord, Table } from '../../table.ts'
 import { bindSocket } from './acceptor.ts'
 import { type Buffers, blockBytes } from './buffers.ts'
+import { flowFrom } from './flow.ts'
 import { type Handler, type Thread, watch } from './thread.ts'
 
 const datagramsPerTurn = 64
 /** A service that is removed still carries answers under way, for so long after the last. */
 const farewellSeconds = 2
 
-export type UdpListener = Handler & {
-  readonly protocol: 'udp'
-  record: ServiceRecord | undefined
-  readonly sessions: ReadonlySet<Session>
-  /** Ends idle sessions; of a retired listener also the listener, with its last session. */
-  sweep(): void
-  /** No new datagrams; the standing sessions get their answers still. The address stays taken until they end. */
-  retire(): void
-  revive(): void
-  isClosed(): boolean
-  close(): void
-}
-
-export type Session = {
+type Session = Handler & {
   readonly key: string
   readonly fd: number
   readonly client: Uint8Array
@@ -55,155 +43,163 @@ export type Session = {
   lastMs: number
 }
 
-/** @throws InfraError when the address cannot be taken. */
-export function listenUdp(thread: Thread, table: Table, buffers: Buffers, service: Service): UdpListener {
-  const fd = bindSocket(thread, service)
-  const { calls, ledger, places, handlers } = thread
-  const peer = pinned(sockaddrBytes + 4)
-  const peerLength = peer.address + sockaddrBytes
-  const byClient = new Map<string, Session>()
-  const sessions = new Set<Session>()
-  let isRetired = false
-  let isClosed = false
-  let serviceSlot = 0
-  const flow: Flow = {
-    get source() {
-      return sockaddrWords(peer.bytes, 0)
-    },
-    get sourcePort() {
-      return sockaddrPort(peer.bytes, 0)
-    },
-    get destination() {
-      return sockaddrWords(places.bytes, places.offset(serviceSlot))
-    },
-    get destinationPort() {
-      return sockaddrPort(places.bytes, places.offset(serviceSlot))
-    },
-    get atMs() {
-      return thread.nowMs
-    },
+export class UdpListener implements Handler {
+  readonly protocol = 'udp'
+  record: ServiceRecord | undefined = undefined
+  isClosed = false
+  readonly #thread: Thread
+  readonly #table: Table
+  readonly #buffers: Buffers
+  readonly #fd: number
+  /** The sender of the datagram at hand, and the room for its length. */
+  readonly #peer: Pinned = pinned(sockaddrBytes + 4)
+  readonly #place = { slot: 0 }
+  readonly #flow: Flow
+  readonly #byClient = new Map<string, Session>()
+  readonly #sessions = new Set<Session>()
+  #isRetired = false
+
+  /** @throws InfraError when the address cannot be taken. */
+  constructor(thread: Thread, table: Table, buffers: Buffers, service: Service) {
+    this.#thread = thread
+    this.#table = table
+    this.#buffers = buffers
+    this.#flow = flowFrom(thread, this.#peer, this.#place)
+    this.#fd = bindSocket(thread, service)
+    thread.handlers[this.#fd] = this
+    watch(thread, thread.epoll, this.#fd, EPOLLIN)
   }
 
-  const end = (session: Session): void => {
-    if (!sessions.delete(session)) return
-    if (byClient.get(session.key) === session) byClient.delete(session.key)
-    ledger.addInactive(session.on.slot, -1)
-    handlers[session.fd] = undefined
-    calls.close(session.fd)
+  onEvents(): void {
+    const { calls } = this.#thread
+    const { bytes, address: peer } = this.#peer
+    for (let left = datagramsPerTurn; left > 0; left--) {
+      bytes.writeInt32LE(sockaddrBytes, sockaddrBytes)
+      const { address } = this.#buffers.scratch
+      const length = calls.recvfrom(this.#fd, address, blockBytes, 0, peer, peer + sockaddrBytes)
+      if (length >= 0) this.#forward(address, length)
+      // Else an earlier answer was refused, which is not ours to mend.
+      else if (calls.errno() === EAGAIN) return
+    }
   }
 
-  const open = (record: ServiceRecord, key: string): Session | undefined => {
-    if (sessions.size >= thread.settings.udpSessions) return undefined
-    serviceSlot = record.slot
-    const on = table.place(record, flow)
+  /** Ends idle sessions; of a retired listener also the listener, with its last session. */
+  sweep(): void {
+    const { nowMs, places } = this.#thread
+    for (const session of this.#sessions) {
+      const idle = this.#isRetired ? farewellSeconds : places.idleSeconds(session.serviceSlot)
+      if (nowMs - session.lastMs >= idle * 1000) this.#end(session)
+    }
+    if (this.#isRetired && this.#sessions.size === 0) this.close()
+  }
+
+  /** No new datagrams; the standing sessions get their answers still. The address stays taken until they end. */
+  retire(): void {
+    this.#isRetired = true
+    this.record = undefined
+  }
+
+  revive(): void {
+    this.#isRetired = false
+  }
+
+  close(): void {
+    if (this.isClosed) return
+    this.isClosed = true
+    for (const session of this.#sessions) this.#end(session)
+    this.#thread.handlers[this.#fd] = undefined
+    this.#thread.calls.close(this.#fd)
+  }
+
+  *connections(): Iterable<Connection> {
+    const { places, nowMs } = this.#thread
+    for (const { client, serviceSlot, on, lastMs } of this.#sessions)
+      yield {
+        protocol: 'udp',
+        client: { address: sockaddrText(client, 0), port: sockaddrPort(client, 0) },
+        service: places.endpoint(serviceSlot),
+        server: places.endpoint(on.slot),
+        state: 'udp',
+        expiresSeconds: Math.max(0, Math.round(places.idleSeconds(serviceSlot) - (nowMs - lastMs) / 1000)),
+      }
+  }
+
+  #forward(address: number, length: number): void {
+    const { calls, ledger, nowMs } = this.#thread
+    const { record } = this
+    if (record === undefined) return
+    const { bytes } = this.#peer
+    const key = bytes.toString('latin1', 2, isIpv6Sockaddr(bytes, 0) ? 24 : 8)
+    let session = this.#byClient.get(key)
+    // Its server or its service was removed: placed anew.
+    if (session === undefined || session.on.isRemoved) session = this.#open(record, key)
+    if (session === undefined) return
+    session.lastMs = nowMs
+    ledger.addIn(session.on.slot, length)
+    if (calls.send(session.fd, address, length, MSG_NOSIGNAL) < 0 && calls.errno() !== EAGAIN) this.#failed(session)
+  }
+
+  #answer(session: Session): void {
+    const { calls, ledger, nowMs } = this.#thread
+    for (let left = datagramsPerTurn; left > 0; left--) {
+      const { address } = this.#buffers.scratch
+      const length = calls.recv(session.fd, address, blockBytes, 0)
+      if (length < 0) {
+        if (calls.errno() !== EAGAIN) this.#failed(session)
+        return
+      }
+      session.lastMs = nowMs
+      ledger.addOut(session.on.slot, length)
+      this.#peer.bytes.set(session.client)
+      calls.sendto(this.#fd, address, length, MSG_NOSIGNAL, this.#peer.address, sockaddrLength(session.client, 0))
+    }
+  }
+
+  #open(record: ServiceRecord, key: string): Session | undefined {
+    const { ledger, settings, nowMs, handlers } = this.#thread
+    if (this.#sessions.size >= settings.udpSessions) return undefined
+    this.#place.slot = record.slot
+    const on = this.#table.place(record, this.#flow)
     if (on === undefined) return undefined
-    const at = places.offset(on.slot)
-    const family = isIpv6Sockaddr(places.bytes, at) ? AF_INET6 : AF_INET
-    const own = calls.socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
-    const isOpen = own >= 0 && calls.connect(own, places.address(on.slot), sockaddrLength(places.bytes, at)) === 0
-    if (!isOpen || !watch(thread, thread.epoll, own, EPOLLIN)) {
-      if (own >= 0) calls.close(own)
+    const fd = this.#connect(on.slot)
+    if (fd === undefined) {
       ledger.addFailure(on.slot)
       ledger.addConnection(on.slot, -1)
       ledger.addInactive(on.slot, -1)
       return undefined
     }
-    const client = Uint8Array.from(peer.bytes.subarray(0, sockaddrBytes))
-    const session: Session = { key, fd: own, client, serviceSlot, on, lastMs: thread.nowMs }
-    handlers[own] = { onEvents: () => answer(session) }
-    sessions.add(session)
-    byClient.set(key, session)
+    const client = Uint8Array.from(this.#peer.bytes.subarray(0, sockaddrBytes))
+    const onEvents = (): void => this.#answer(session)
+    const session: Session = { key, fd, client, serviceSlot: record.slot, on, lastMs: nowMs, onEvents }
+    handlers[fd] = session
+    this.#sessions.add(session)
+    this.#byClient.set(key, session)
     return session
   }
 
+  #connect(serverSlot: number): number | undefined {
+    const { calls, places, epoll } = this.#thread
+    const at = places.offset(serverSlot)
+    const family = isIpv6Sockaddr(places.bytes, at) ? AF_INET6 : AF_INET
+    const fd = calls.socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+    if (fd < 0) return undefined
+    const isConnected = calls.connect(fd, places.address(serverSlot), sockaddrLength(places.bytes, at)) === 0
+    if (isConnected && watch(this.#thread, epoll, fd, EPOLLIN)) return fd
+    calls.close(fd)
+    return undefined
+  }
+
   /** ICMP says that nobody listens there: the client's next datagram is placed anew. */
-  const failed = (session: Session): void => {
-    ledger.addFailure(session.on.slot)
-    end(session)
+  #failed(session: Session): void {
+    this.#thread.ledger.addFailure(session.on.slot)
+    this.#end(session)
   }
 
-  const answer = (session: Session): void => {
-    for (let left = datagramsPerTurn; left > 0; left--) {
-      const { address } = buffers.scratch
-      const length = calls.recv(session.fd, address, blockBytes, 0)
-      if (length < 0) {
-        if (calls.errno() !== EAGAIN) failed(session)
-        return
-      }
-      session.lastMs = thread.nowMs
-      ledger.addOut(session.on.slot, length)
-      if (isClosed) continue
-      peer.bytes.set(session.client)
-      calls.sendto(fd, address, length, MSG_NOSIGNAL, peer.address, sockaddrLength(peer.bytes, 0))
-    }
-  }
-
-  const listener: UdpListener = {
-    protocol: 'udp',
-    record: undefined,
-    sessions,
-    onEvents() {
-      for (let left = datagramsPerTurn; left > 0; left--) {
-        peer.bytes.writeInt32LE(sockaddrBytes, sockaddrBytes)
-        const { address } = buffers.scratch
-        const length = calls.recvfrom(fd, address, blockBytes, 0, peer.address, peerLength)
-        if (length < 0) {
-          // Else an earlier answer was refused, which is not ours to mend.
-          if (calls.errno() === EAGAIN) return
-          continue
-        }
-        if (listener.record === undefined) continue
-        const key = peer.bytes.toString('latin1', 2, isIpv6Sockaddr(peer.bytes, 0) ? 24 : 8)
-        let session = byClient.get(key)
-        // Its server or its service was removed: placed anew.
-        if (session === undefined || session.on.isRemoved) session = open(listener.record, key)
-        if (session === undefined) continue
-        session.lastMs = thread.nowMs
-        ledger.addIn(session.on.slot, length)
-        if (calls.send(session.fd, address, length, MSG_NOSIGNAL) < 0 && calls.errno() !== EAGAIN) failed(session)
-      }
-    },
-    sweep() {
-      for (const session of sessions) {
-        const idle = isRetired ? farewellSeconds : places.idleSeconds(session.serviceSlot)
-        if (thread.nowMs - session.lastMs >= idle * 1000) end(session)
-      }
-      if (isRetired && sessions.size === 0) listener.close()
-    },
-    retire() {
-      isRetired = true
-      listener.record = undefined
-    },
-    revive() {
-      isRetired = false
-    },
-    isClosed: () => isClosed,
-    close() {
-      if (isClosed) return
-      isClosed = true
-      for (const session of sessions) end(session)
-      handlers[fd] = undefined
-      calls.close(fd)
-    },
-  }
-  handlers[fd] = listener
-  watch(thread, thread.epoll, fd, EPOLLIN)
-  return listener
-}
-
-export function describeSession(thread: Thread, session: Session): Connection {
-  const { places } = thread
-  const endpoint = (bytes: Uint8Array, at: number): Endpoint => ({
-    address: sockaddrText(bytes, at),
-    port: sockaddrPort(bytes, at),
-  })
-  const left = places.idleSeconds(session.serviceSlot) - (thread.nowMs - session.lastMs) / 1000
-  return {
-    protocol: 'udp',
-    client: endpoint(session.client, 0),
-    service: endpoint(places.bytes, places.offset(session.serviceSlot)),
-    server: endpoint(places.bytes, places.offset(session.on.slot)),
-    state: 'udp',
-    expiresSeconds: Math.max(0, Math.round(left)),
+  #end(session: Session): void {
+    if (!this.#sessions.delete(session)) return
+    if (this.#byClient.get(session.key) === session) this.#byClient.delete(session.key)
+    this.#thread.ledger.addInactive(session.on.slot, -1)
+    this.#thread.handlers[session.fd] = undefined
+    this.#thread.calls.close(session.fd)
   }
 }

@@ -1,0 +1,305 @@
+/**
+ * The TCP connections of one thread, and the bytes between their two sockets.
+ *
+ * Readiness is learnt from edges and kept as flags; a read that comes back short has emptied the socket. What cannot be
+ * sent is held, one block per side at most, and its source is not read until it is gone: that is the back-pressure.
+ */
+import { isIpv6Sockaddr, sockaddrLength } from '../../../os/socket-address.ts'
+import {
+  AF_INET,
+  AF_INET6,
+  EAGAIN,
+  EINPROGRESS,
+  EPOLLERR,
+  EPOLLHUP,
+  EPOLLIN,
+  EPOLLOUT,
+  EPOLLRDHUP,
+  IPPROTO_TCP,
+  MSG_MORE,
+  MSG_NOSIGNAL,
+  SHUT_WR,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_STREAM,
+  TCP_NODELAY,
+  TCP_QUICKACK,
+} from '../../../os/sockets.ts'
+import type { Connection } from '../../engine.ts'
+import { encodeProxyHeader } from '../proxy-protocol.ts'
+import type { Buffers } from './buffers.ts'
+import { type Pump, Relay, type Side, stage, stageStates } from './relay.ts'
+import { closeWithReset, endpointOf, setIntegerOption, type Thread, watch } from './thread.ts'
+
+/** Full blocks moved for one side before the others get their turn. */
+const blocksPerTurn = 8
+const readable = EPOLLIN | EPOLLRDHUP | EPOLLHUP
+
+/** What becomes of a client whose server cannot be reached: the failure is counted, and the connection is still. */
+export type OnUnreachable = (relay: Relay) => void
+
+export class Relays implements Pump {
+  readonly all: Relay[] = []
+  readonly #thread: Thread
+  readonly #buffers: Buffers
+  readonly #onUnreachable: OnUnreachable
+
+  constructor(thread: Thread, buffers: Buffers, onUnreachable: OnUnreachable) {
+    this.#thread = thread
+    this.#buffers = buffers
+    this.#onUnreachable = onUnreachable
+  }
+
+  /** Takes a client over and connects it to its server, on which it is counted already, as on this thread. */
+  adopt(client: number, serviceSlot: number, serverSlot: number, flags: number): void {
+    const relay = this.#add(client, serviceSlot, serverSlot)
+    if (flags !== 0) this.onEvents(relay.client, flags)
+  }
+
+  /** Takes back a client whose server could not be reached; it is connected by `retry`. */
+  readopt(client: number, serviceSlot: number, serverSlot: number, flags: number): Relay {
+    this.#thread.threads.addConnection(this.#thread.number, 1)
+    const relay = this.#add(client, serviceSlot, serverSlot)
+    note(relay.client, flags)
+    return relay
+  }
+
+  /** Connects once more, elsewhere. */
+  retry(relay: Relay, serverSlot: number): void {
+    relay.serverSlot = serverSlot
+    relay.lastMs = this.#thread.nowMs
+    this.#connect(relay)
+  }
+
+  /** Gives the client away: forgets it, but closes nothing and counts nothing. */
+  release(relay: Relay): void {
+    this.#forget(relay)
+  }
+
+  /** A broken side breaks the other, so that a cut transfer never looks complete. */
+  abort(relay: Relay): void {
+    if (relay.stage === stage.gone) return
+    this.#uncount(relay)
+    this.#forget(relay)
+    closeWithReset(this.#thread, relay.client.fd)
+    if (relay.server.fd >= 0) closeWithReset(this.#thread, relay.server.fd)
+  }
+
+  /** Ends what has been silent, or has been connecting, for too long. */
+  sweep(): void {
+    const { nowMs, settings, places } = this.#thread
+    // Backwards: a relay that goes away leaves its place to one that has been looked at.
+    for (let at = this.all.length - 1; at >= 0; at--) {
+      const relay = this.all[at]
+      if (relay === undefined) continue
+      const silentMs = nowMs - relay.lastMs
+      if (relay.stage <= stage.connecting) {
+        if (silentMs >= settings.connectTimeoutMs) this.#unreachable(relay)
+      } else if (silentMs >= places.idleSeconds(relay.serviceSlot) * 1000) this.#close(relay)
+    }
+  }
+
+  describe(relay: Relay): Connection {
+    const { places, nowMs } = this.#thread
+    const left = places.idleSeconds(relay.serviceSlot) - (nowMs - relay.lastMs) / 1000
+    return {
+      protocol: 'tcp',
+      client: endpointOf(this.#thread, relay.client.fd, 'peer'),
+      service: places.endpoint(relay.serviceSlot),
+      server: places.endpoint(relay.serverSlot),
+      state: stageStates[relay.stage],
+      expiresSeconds: Math.max(0, Math.round(left)),
+    }
+  }
+
+  onEvents(side: Side, flags: number): void {
+    const { relay } = side
+    if (relay.stage <= stage.connecting) {
+      if (!side.isClient) {
+        if ((flags & (EPOLLERR | EPOLLHUP)) !== 0) return this.#unreachable(relay)
+        if ((flags & EPOLLOUT) === 0) return
+        this.#establish(relay)
+      } else if ((flags & EPOLLERR) !== 0) return this.abort(relay)
+    } else if ((flags & EPOLLERR) !== 0) return this.#broken(side)
+
+    const isReadable = note(side, flags)
+    if (relay.stage === stage.fresh) return this.#connect(relay)
+    if (isReadable && relay.stage > stage.connecting) this.move(side)
+    if (side.held !== undefined && (flags & EPOLLOUT) !== 0) this.#flush(side)
+  }
+
+  /** Moves what one side has said to the other, as far as both allow. */
+  move(from: Side): void {
+    const to = from.peer
+    const { relay } = from
+    const { calls, ledger } = this.#thread
+    if (to.held !== undefined) return
+    for (let turn = blocksPerTurn; from.canRead; ) {
+      const room = this.#buffers.readBytes
+      const { address } = this.#buffers.scratch
+      const length = calls.recv(from.fd, address, room, 0)
+      if (length <= 0) {
+        from.canRead = false
+        if (length === 0) this.#ended(from)
+        else if (calls.errno() !== EAGAIN) this.abort(relay)
+        return
+      }
+      relay.lastMs = this.#thread.nowMs
+      if (from.isClient) ledger.addIn(relay.serverSlot, length)
+      else ledger.addOut(relay.serverSlot, length)
+      const isEmpty = length < room && !from.hasHungUp
+      if (isEmpty) from.canRead = false
+      // The FIN that follows at once goes out in the same segment.
+      const sent = calls.send(to.fd, address, length, from.hasHungUp ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL)
+      if (sent !== length) {
+        if (sent < 0 && calls.errno() !== EAGAIN) return this.abort(relay)
+        to.held = this.#buffers.hold(Math.max(sent, 0), length)
+        return
+      }
+      if (isEmpty) return
+      turn -= 1
+      if (turn === 0) return void this.#thread.unfinished.push(from)
+    }
+  }
+
+  /** A side can be written again: first what it was kept waiting for, then more. */
+  #flush(to: Side): void {
+    const { held, relay } = to
+    const { calls, nowMs } = this.#thread
+    if (held === undefined) return
+    const sent = calls.send(to.fd, held.address + held.from, held.to - held.from, MSG_NOSIGNAL)
+    if (sent < 0) {
+      if (calls.errno() !== EAGAIN) this.abort(relay)
+      return
+    }
+    relay.lastMs = nowMs
+    held.from += sent
+    if (held.from < held.to) return
+    to.held = undefined
+    this.#buffers.release(held)
+    this.move(to.peer)
+  }
+
+  /** Nothing is read while something is held: all that `from` has said is delivered. */
+  #ended(from: Side): void {
+    const { relay } = from
+    from.isEnded = true
+    if (relay.stage === stage.established) {
+      relay.stage = stage.halfClosed
+      this.#thread.ledger.addActive(relay.serverSlot, -1)
+      this.#thread.ledger.addInactive(relay.serverSlot, 1)
+    } else relay.stage = stage.closing
+    if (from.peer.isEnded) this.#close(relay)
+    else this.#thread.calls.shutdown(from.peer.fd, SHUT_WR)
+  }
+
+  /** What came before the reset is still delivered. */
+  #broken(side: Side): void {
+    side.canRead = true
+    this.move(side)
+    this.abort(side.relay)
+  }
+
+  #connect(relay: Relay): void {
+    const thread = this.#thread
+    const { calls, places } = thread
+    const at = places.offset(relay.serverSlot)
+    const family = isIpv6Sockaddr(places.bytes, at) ? AF_INET6 : AF_INET
+    const fd = calls.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+    // Out of descriptors: the server is not to blame, and no other would do.
+    if (fd < 0) return this.abort(relay)
+    relay.server.fd = fd
+    relay.stage = stage.connecting
+    setIntegerOption(thread, fd, IPPROTO_TCP, TCP_NODELAY, 1)
+    // What the client has said will follow the handshake at once: its last ACK need not go alone.
+    if (relay.client.canRead) setIntegerOption(thread, fd, IPPROTO_TCP, TCP_QUICKACK, 0)
+    const outcome = calls.connect(fd, places.address(relay.serverSlot), sockaddrLength(places.bytes, at))
+    if (outcome < 0 && calls.errno() !== EINPROGRESS) {
+      // Not at once: many servers that fail so would nest deeply.
+      const resume = (): void => {
+        if (relay.stage === stage.connecting) this.#unreachable(relay)
+      }
+      return void thread.unfinished.push({ resume })
+    }
+    thread.handlers[fd] = relay.server
+    if (!watch(thread, thread.epoll, fd)) this.abort(relay)
+  }
+
+  #establish(relay: Relay): void {
+    relay.stage = stage.established
+    relay.lastMs = this.#thread.nowMs
+    const version = this.#thread.places.proxyVersion(relay.serviceSlot)
+    if (version !== 0) this.#introduce(relay, version === 1 ? 'v1' : 'v2')
+    this.move(relay.client)
+  }
+
+  #introduce({ client, server }: Relay, version: 'v1' | 'v2'): void {
+    const thread = this.#thread
+    const { scratch } = this.#buffers
+    const header = encodeProxyHeader(
+      version,
+      endpointOf(thread, client.fd, 'peer'),
+      endpointOf(thread, client.fd, 'own'),
+    )
+    scratch.bytes.set(header)
+    const sent = thread.calls.send(server.fd, scratch.address, header.length, MSG_NOSIGNAL)
+    if (sent < header.length) server.held = this.#buffers.hold(Math.max(sent, 0), header.length)
+  }
+
+  #unreachable(relay: Relay): void {
+    const { server } = relay
+    if (server.fd >= 0) {
+      this.#thread.handlers[server.fd] = undefined
+      this.#thread.calls.close(server.fd)
+      server.fd = -1
+    }
+    this.#thread.ledger.addFailure(relay.serverSlot)
+    this.#onUnreachable(relay)
+  }
+
+  /** Both sides have ended, or nothing has moved for too long. */
+  #close(relay: Relay): void {
+    this.#uncount(relay)
+    this.#forget(relay)
+    this.#thread.calls.close(relay.client.fd)
+    if (relay.server.fd >= 0) this.#thread.calls.close(relay.server.fd)
+  }
+
+  #add(client: number, serviceSlot: number, serverSlot: number): Relay {
+    const relay = new Relay(client, serviceSlot, serverSlot, this.#thread.nowMs, this)
+    relay.index = this.all.push(relay) - 1
+    this.#thread.handlers[client] = relay.client
+    return relay
+  }
+
+  #uncount(relay: Relay): void {
+    if (relay.stage <= stage.established) this.#thread.ledger.addActive(relay.serverSlot, -1)
+    else this.#thread.ledger.addInactive(relay.serverSlot, -1)
+  }
+
+  #forget(relay: Relay): void {
+    relay.stage = stage.gone
+    this.#thread.threads.addConnection(this.#thread.number, -1)
+    const last = this.all.pop()
+    if (last !== undefined && last !== relay) {
+      this.all[relay.index] = last
+      last.index = relay.index
+    }
+    this.#drop(relay.client)
+    this.#drop(relay.server)
+  }
+
+  #drop(side: Side): void {
+    if (side.held !== undefined) this.#buffers.release(side.held)
+    side.held = undefined
+    if (side.fd >= 0) this.#thread.handlers[side.fd] = undefined
+  }
+}
+
+/** Keeps what the edges say; true when the side may be read. */
+function note(side: Side, flags: number): boolean {
+  if ((flags & readable) === 0) return false
+  side.canRead = true
+  if ((flags & (EPOLLRDHUP | EPOLLHUP)) !== 0) side.hasHungUp = true
+  return true
+}
