@@ -1,4 +1,5 @@
 /** One measurement of one contender: wrk and iperf3 in the client's namespace. */
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Contender, World } from './world.ts'
 
 export type Figures = { readonly [name: string]: number }
@@ -54,7 +55,9 @@ async function bulk(
 ): Promise<Figures> {
   const command = ['iperf3', '-c', address, '-p', String(bulkPort), '-t', String(seconds), '-P', '2', '--json']
   if (isBack) command.push('-R')
-  const report = JSON.parse(await world.chain.run(0, command, (seconds + 20) * 1000)) as {
+  // One retry: iperf3's server takes one client at a time and is sometimes still busy with the last.
+  const run = (): Promise<string> => world.chain.run(0, command, (seconds + 20) * 1000)
+  const report = JSON.parse(await run().catch(() => pause(500).then(run))) as {
     end: { sum_received: { bits_per_second: number } }
   }
   return { [isBack ? 'bulk back Gbit/s' : 'bulk Gbit/s']: report.end.sum_received.bits_per_second / 1e9 }

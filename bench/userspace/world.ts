@@ -44,8 +44,7 @@ export async function openWorld(wanted: readonly Wanted[]): Promise<World> {
       const child = await start(chain, directory, want, { address, ...ports, web })
       contenders.push({ name: want.name, address, ...ports, cpuSeconds: () => cpuSeconds(child) })
     }
-    for (const { address, httpPort, bulkPort } of contenders)
-      for (const port of [httpPort, bulkPort]) await waitForPort(chain, address, port)
+    for (const { address, httpPort } of contenders) await waitForPort(chain, address, httpPort)
     return { chain, contenders, [Symbol.asyncDispose]: close }
   } catch (error) {
     await close()

@@ -4,11 +4,20 @@ import { addressWords } from '../table.ts'
 
 const signature = [0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a]
 const version2Proxy = 0x21
+const unspecified = 0x00
 const tcpOver = { ipv4: 0x11, ipv6: 0x21 } as const
 
-/** For a TCP connection from `source` to `destination`, both of one family. */
+/**
+ * For a TCP connection from `source` to `destination`. Ends of two families, as when the client is gone already, give
+ * the header that says nothing about them.
+ */
 export function encodeProxyHeader(version: 'v1' | 'v2', source: Endpoint, destination: Endpoint): Uint8Array {
   const family = source.address.includes(':') ? 'ipv6' : 'ipv4'
+  const isKnown = destination.address.includes(':') === (family === 'ipv6')
+  if (!isKnown) {
+    if (version === 'v1') return new TextEncoder().encode('PROXY UNKNOWN\r\n')
+    return Uint8Array.from([...signature, version2Proxy, unspecified, 0, 0])
+  }
   if (version === 'v1') {
     const name = family === 'ipv6' ? 'TCP6' : 'TCP4'
     const line = `PROXY ${name} ${source.address} ${destination.address} ${source.port} ${destination.port}\r\n`
