@@ -27,7 +27,7 @@ export const sleep = (ms: number): Promise<void> => new Promise((resolve) => set
 export async function eventually(
   what: string,
   check: () => boolean | Promise<boolean>,
-  deadlineMs = 5000,
+  deadlineMs = 15_000,
 ): Promise<void> {
   const end = Date.now() + deadlineMs
   while (!(await check())) {
