@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isMain, root } from './paths.mjs'
 import { run } from './run.mjs'
-import { runScript } from './setup.mjs'
+import { runScript, setup } from './setup.mjs'
 
 const bin = (name) => join(root, 'node_modules/.bin', name)
 
@@ -54,6 +54,7 @@ function parseReport(output) {
 
 if (isMain(import.meta.url)) {
   await runScript(async () => {
+    await setup({ packages: 'none' })
     const { passed, failed } = await check()
     console.log(`${passed} passed, ${failed} failed`)
     return failed === 0 ? 0 : 1

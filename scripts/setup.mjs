@@ -26,12 +26,14 @@ const debian = {
   ],
 }
 
+const debianFor = { none: [], demo: debian.demo, test: [...debian.demo, ...debian.test] }
+
 class SetupError extends Error {}
 
-/** Sets up for `npm run demo` or for `npm test`. Throws SetupError with what the user has to do. */
+/** Sets up for `npm run demo`, for `npm test`, or without Debian packages (`none`). Throws SetupError with what the user has to do. */
 export async function setup({ packages }) {
   checkNode()
-  await installDebian(packages === 'test' ? [...debian.demo, ...debian.test] : debian.demo)
+  await installDebian(debianFor[packages])
   if (!isInstalled()) {
     console.log('set-up: npm ci (the packages that package-lock.json names, into node_modules)')
     await must(['npm', 'ci', '--no-fund', '--no-audit'], 'npm ci')
