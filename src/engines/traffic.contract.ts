@@ -146,6 +146,32 @@ export function trafficContract(name: string, open: OpenEngine): void {
       await eventually('it is forgotten', async () => (await world.connections()).length === 0)
     })
 
+    test('a client that was slow to read hears of a reset in the end, and nothing of it stays', async () => {
+      await using world = await openTrafficWorld(open)
+      const size = 16 * 1024 * 1024
+      let isReset = false
+      const place = await world.net.tcpServer((socket) => {
+        socket.write(Buffer.alloc(size, 1))
+        // Node waits for the write before it resets, unless it is told twice.
+        socket.once('data', () => socket.resetAndDestroy().destroy())
+        socket.once('close', () => {
+          isReset = true
+        })
+      })
+      await world.apply(addServer(world.id, aServer(place.port)))
+      const client = await world.dial()
+      await eventually('the server is stuck', async () => {
+        const before = (await world.snapshot()).counters.bytesOut
+        await sleep(100)
+        return before > 0 && (await world.snapshot()).counters.bytesOut === before
+      })
+      client.write('enough')
+      await eventually('the server has reset', () => isReset)
+      expect((await readToEnd(client)).length).toBeLessThan(size)
+      client.end()
+      await eventually('it is forgotten', async () => (await world.connections()).length === 0)
+    })
+
     test('a large transfer both ways at once arrives as it was sent', async () => {
       await using world = await openTrafficWorld(open)
       const size = 24 * 1024 * 1024

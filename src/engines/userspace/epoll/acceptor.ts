@@ -167,7 +167,7 @@ export class Acceptor {
     threads.addConnection(to, 1)
     if (to !== thread.number && handoffs.put(client, to, handedNew, service.slot, server.slot)) {
       if (watch(thread, threads.epoll(to), client)) return
-      handoffs.take(client)
+      handoffs.take(client, to)
     }
     if (to !== thread.number) {
       threads.addConnection(to, -1)

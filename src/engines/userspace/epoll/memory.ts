@@ -58,8 +58,8 @@ export function openPlaces(memory: EpollMemory): Places {
 export type Handoffs = {
   /** False when this descriptor has no room here: then nobody takes it over. */
   put(fd: number, to: number, what: number, serviceSlot: number, serverSlot: number): boolean
-  /** What was handed over with this descriptor, once. */
-  take(fd: number): number
+  /** What was handed to this thread with this descriptor, once. */
+  take(fd: number, thread: number): number
   serviceSlot(fd: number): number
   serverSlot(fd: number): number
   /** The descriptors handed to a thread that it has not taken. */
@@ -78,9 +78,11 @@ export function openHandoffs(memory: EpollMemory): Handoffs {
       Atomics.store(words, at, what)
       return true
     },
-    take(fd) {
+    take(fd, thread) {
       const at = fd * handoffWords
-      return at < words.length ? Atomics.exchange(words, at, handedNothing) : handedNothing
+      if (at >= words.length || Atomics.load(words, at) === handedNothing || words[at + 3] !== thread)
+        return handedNothing
+      return Atomics.exchange(words, at, handedNothing)
     },
     serviceSlot: (fd) => words[fd * handoffWords + 1] ?? 0,
     serverSlot: (fd) => words[fd * handoffWords + 2] ?? 0,

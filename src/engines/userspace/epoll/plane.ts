@@ -12,7 +12,7 @@ import { Buffers } from './buffers.ts'
 import { handedBack, handedNew, openHandoffs, openPlaces, openThreads } from './memory.ts'
 import type { Relay } from './relay.ts'
 import { Relays } from './relays.ts'
-import { closeWithReset, openThread, runLoop, type Thread, watch } from './thread.ts'
+import { closeDoomed, closeWithReset, openThread, runLoop, type Thread, watch } from './thread.ts'
 import { UdpListener } from './udp.ts'
 
 type Listener = TcpListener | UdpListener
@@ -171,12 +171,12 @@ function handBack(thread: Thread, relays: Relays, relay: Relay): void {
   calls.epollCtl(thread.epoll, EPOLL_CTL_DEL, fd, thread.small.address)
   handoffs.put(fd, 0, handedBack, relay.serviceSlot, relay.serverSlot)
   if (watch(thread, threads.epoll(0), fd)) return relays.release(relay)
-  handoffs.take(fd)
+  handoffs.take(fd, 0)
   relays.abort(relay)
 }
 
 function takeOver(thread: Thread, relays: Relays, director: Director | undefined, fd: number, flags: number): void {
-  const what = thread.handoffs.take(fd)
+  const what = thread.handoffs.take(fd, thread.number)
   const serviceSlot = thread.handoffs.serviceSlot(fd)
   const serverSlot = thread.handoffs.serverSlot(fd)
   if (what === handedNew) relays.adopt(fd, serviceSlot, serverSlot, flags)
@@ -222,6 +222,7 @@ function closeThread(thread: Thread, relays: Relays, director: Director | undefi
   for (const relay of [...relays.all]) relays.abort(relay)
   // What was handed over and not yet taken.
   for (const fd of thread.handoffs.pending(thread.number)) closeWithReset(thread, fd)
+  closeDoomed(thread)
   calls.close(wakeFd)
   calls.close(thread.epoll)
 }

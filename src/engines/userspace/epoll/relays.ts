@@ -29,7 +29,7 @@ import type { Connection } from '../../engine.ts'
 import { encodeProxyHeader } from '../proxy-protocol.ts'
 import type { Buffers } from './buffers.ts'
 import { type Pump, Relay, type Side, stage, stageStates } from './relay.ts'
-import { closeWithReset, endpointOf, setIntegerOption, type Thread, watch } from './thread.ts'
+import { close, closeWithReset, endpointOf, setIntegerOption, type Thread, watch } from './thread.ts'
 
 /** Full blocks moved for one side before the others get their turn. */
 const blocksPerTurn = 8
@@ -249,8 +249,7 @@ export class Relays implements Pump {
   #unreachable(relay: Relay): void {
     const { server } = relay
     if (server.fd >= 0) {
-      this.#thread.handlers[server.fd] = undefined
-      this.#thread.calls.close(server.fd)
+      close(this.#thread, server.fd)
       server.fd = -1
     }
     this.#thread.ledger.addFailure(relay.serverSlot)
@@ -261,8 +260,8 @@ export class Relays implements Pump {
   #close(relay: Relay): void {
     this.#uncount(relay)
     this.#forget(relay)
-    this.#thread.calls.close(relay.client.fd)
-    if (relay.server.fd >= 0) this.#thread.calls.close(relay.server.fd)
+    close(this.#thread, relay.client.fd)
+    if (relay.server.fd >= 0) close(this.#thread, relay.server.fd)
   }
 
   #add(client: number, serviceSlot: number, serverSlot: number): Relay {

@@ -43,19 +43,21 @@ export type Thread = {
   readonly handlers: (Handler | undefined)[]
   /** Work left over for fairness' sake: done again before the thread sleeps. */
   readonly unfinished: { resume(): void }[]
+  /** To be closed when all events of this wake-up are handled: see `close`. */
+  readonly doomed: number[]
   /** Monotonic, as of the last wake-up. */
   nowMs: number
   /** Small arguments and results of calls: 64 bytes. */
   readonly small: Pinned
 }
 
-export type ThreadParts = Omit<Thread, 'epoll' | 'handlers' | 'unfinished' | 'nowMs' | 'small'>
+export type ThreadParts = Omit<Thread, 'epoll' | 'handlers' | 'unfinished' | 'doomed' | 'nowMs' | 'small'>
 
 export function openThread(parts: ThreadParts): Thread {
   const epoll = parts.calls.epollCreate(SOCK_CLOEXEC)
   if (epoll < 0) throw new Error('epoll_create1 failed')
   parts.threads.setEpoll(parts.number, epoll)
-  return { ...parts, epoll, handlers: [], unfinished: [], nowMs: performance.now(), small: pinned(64) }
+  return { ...parts, epoll, handlers: [], unfinished: [], doomed: [], nowMs: performance.now(), small: pinned(64) }
 }
 
 /** Adds a descriptor to an epoll, its own or another thread's. False when that failed. */
@@ -66,13 +68,27 @@ export function watch(thread: Thread, epoll: number, fd: number, events: number 
   return thread.calls.epollCtl(epoll, EPOLL_CTL_ADD, fd, address) === 0
 }
 
-/** Closes so that the peer sees a reset and nothing lingers. */
+/**
+ * Forgets a connection's socket and closes it after the events at hand: were its number taken again before, by any
+ * thread, an event still waiting for the old socket would be taken for the new one's.
+ */
+export function close(thread: Thread, fd: number): void {
+  thread.handlers[fd] = undefined
+  thread.doomed.push(fd)
+}
+
+/** The same, and the peer sees a reset. */
 export function closeWithReset(thread: Thread, fd: number): void {
   const { bytes, address } = thread.small
   bytes.writeInt32LE(1, 0)
   bytes.writeInt32LE(0, 4)
   thread.calls.setsockopt(fd, SOL_SOCKET, SO_LINGER, address, 8)
-  thread.calls.close(fd)
+  close(thread, fd)
+}
+
+export function closeDoomed({ doomed, calls }: Thread): void {
+  for (const fd of doomed) calls.close(fd)
+  doomed.length = 0
 }
 
 /** setsockopt of an int. Failures do not matter: such options only make things faster. */
@@ -126,9 +142,11 @@ export function runLoop(thread: Thread, hooks: LoopHooks): Promise<void> {
       else handler.onEvents(flags)
     }
     if (unfinished.length > 0) for (const work of unfinished.splice(0)) work.resume()
-    if (thread.nowMs < nextTick) return
-    nextTick = thread.nowMs + sleepMs
-    hooks.onTick()
+    if (thread.nowMs >= nextTick) {
+      nextTick = thread.nowMs + sleepMs
+      hooks.onTick()
+    }
+    if (thread.doomed.length > 0) closeDoomed(thread)
   }
 
   return new Promise((resolve, reject) => {

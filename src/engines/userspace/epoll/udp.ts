@@ -28,7 +28,7 @@ import type { ServerRecord, ServiceRecord, Table } from '../../table.ts'
 import { bindSocket } from './acceptor.ts'
 import { type Buffers, blockBytes } from './buffers.ts'
 import { flowFrom } from './flow.ts'
-import { type Handler, type Thread, watch } from './thread.ts'
+import { close, type Handler, type Thread, watch } from './thread.ts'
 
 const datagramsPerTurn = 64
 /** A service that is removed still carries answers under way, for so long after the last. */
@@ -199,7 +199,6 @@ export class UdpListener implements Handler {
     if (!this.#sessions.delete(session)) return
     if (this.#byClient.get(session.key) === session) this.#byClient.delete(session.key)
     this.#thread.ledger.addInactive(session.on.slot, -1)
-    this.#thread.handlers[session.fd] = undefined
-    this.#thread.calls.close(session.fd)
+    close(this.#thread, session.fd)
   }
 }

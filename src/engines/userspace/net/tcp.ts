@@ -137,9 +137,18 @@ function proxyHeader(client: Socket, version: 'v1' | 'v2'): Uint8Array {
 /** A broken side breaks the other, so that a cut transfer never looks complete. */
 export function abort(context: TcpContext, relay: Relay): void {
   release(context, relay)
-  relay.client.resetAndDestroy()
-  if (relay.server?.connecting === true) relay.server.destroy()
-  else relay.server?.resetAndDestroy()
+  reset(relay.client)
+  if (relay.server !== undefined) reset(relay.server)
+}
+
+/**
+ * Node resets a socket only once all that it holds is written, and never one whose FIN is under way: such a one would
+ * stay open for ever. It is closed instead.
+ */
+function reset(socket: Socket): void {
+  const isBusy = socket.connecting || socket.writableLength > 0 || (socket.writableEnded && !socket.writableFinished)
+  if (isBusy) socket.destroy()
+  else socket.resetAndDestroy()
 }
 
 function closed(context: TcpContext, relay: Relay): void {
