@@ -93,10 +93,10 @@ describe('including files', () => {
       {
         'a.yaml': 'include: [/etc/b.yaml, ~/c.yaml, "${DIR}/d.yaml"]\n',
         '/etc/b.yaml': 'name: a\n',
-        '/root/c.yaml': 'guests: { c: { image: tiny } }\n',
+        '/home/ann/c.yaml': 'guests: { c: { image: tiny } }\n',
         'x/d.yaml': 'guests: { d: { image: tiny } }\n',
       },
-      { HOME: '/root', DIR: 'x' },
+      { HOME: '/home/ann', DIR: 'x' },
     )
     expect(Object.keys(spec?.guests ?? {})).toEqual(['c', 'd'])
   })

@@ -47,7 +47,11 @@ directors:
 
 describe('a good file', () => {
   test('the example says what it looks like', () => {
-    const parsed = parse(example, { file: 'specs/baton.yaml', directory: '/home/me', environment: { HOME: '/root' } })
+    const parsed = parse(example, {
+      file: 'specs/baton.yaml',
+      directory: '/home/me',
+      environment: { HOME: '/home/ann' },
+    })
     expect(findings(parsed)).toEqual([
       'specs/baton.yaml:14:92: warning: autostart is noted, but nothing starts guests with their host in this version (run baton up after a boot)',
     ])
@@ -61,7 +65,7 @@ describe('a good file', () => {
           packages: ['nginx-light'],
           files: { '/var/www/html/index.html': '/home/me/specs/index.html' },
         },
-        db: { kind: 'disk', path: '/root/debian-12-genericcloud-amd64.qcow2' },
+        db: { kind: 'disk', path: '/home/ann/debian-12-genericcloud-amd64.qcow2' },
         tiny: {
           kind: 'kernel',
           kernel: '/home/me/specs/vmlinuz',
