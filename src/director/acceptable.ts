@@ -1,5 +1,6 @@
 /** Everything that speaks against a cluster's services, said at once and before anything is changed. Pure. */
-import { type Engine, refusals } from '../engines/engine.ts'
+import type { Engine } from '../engines/engine.ts'
+import { refusals } from '../engines/refusals.ts'
 import { describeError, InfraError } from '../errors.ts'
 import { realServerKey, serviceKey } from '../lvs/service.ts'
 import type { ClusterServices, WantedService } from './control.ts'

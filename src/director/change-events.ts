@@ -1,11 +1,11 @@
 /** From the changes made in an engine to what the log says of them. Pure. */
-import type { EngineChange, ServiceSnapshot } from '../engines/engine.ts'
+import { changedService, type ServiceSnapshot, type TableChange } from '../engines/engine.ts'
 import { realServerKey, serviceKey } from '../lvs/service.ts'
 import type { DirectorEvent } from './events.ts'
 import type { Table } from './table.ts'
 
 export function changeEvents(
-  changes: readonly EngineChange[],
+  changes: readonly TableChange[],
   before: readonly ServiceSnapshot[],
   wanted: Table,
 ): DirectorEvent[] {
@@ -15,8 +15,7 @@ export function changeEvents(
     ),
   )
   return changes.map((change): DirectorEvent => {
-    const id = 'service' in change ? change.service.id : change.id
-    const key = serviceKey(id)
+    const key = serviceKey(changedService(change))
     const service = wanted.get(key)?.name ?? key
     switch (change.kind) {
       case 'service.add':

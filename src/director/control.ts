@@ -1,7 +1,16 @@
 /** What one asks of a director: the same interface in its process and over its control socket. */
-import type { Connection, Counters, EngineCapabilities, EngineName } from '../engines/engine.ts'
+import type {
+  Connection,
+  Counters,
+  EngineCapabilities,
+  EngineInfo,
+  EngineName,
+  ServiceSnapshot,
+} from '../engines/engine.ts'
 import type { CheckSpec } from '../health/check.ts'
+import type { EditResult, TableEdit } from '../lvs/edit.ts'
 import type { Endpoint, Protocol, RealServer, Service, ServiceId } from '../lvs/service.ts'
+import type { SettingsChange } from '../lvs/settings.ts'
 
 export type OnFailure = 'drain' | 'remove'
 
@@ -25,7 +34,12 @@ export type WantedService = {
   readonly fallback?: Endpoint
 }
 
-export type ClusterServices = { readonly cluster: string; readonly services: readonly WantedService[] }
+export type ClusterServices = {
+  readonly cluster: string
+  readonly services: readonly WantedService[]
+  /** Of the whole director; two clusters may not ask for different values. */
+  readonly settings?: SettingsChange
+}
 
 export type Health = 'unknown' | 'healthy' | 'unhealthy' | 'unchecked'
 
@@ -78,6 +92,9 @@ export type DrainTarget = { readonly guest: string } | { readonly endpoint: Endp
 /** Where a port of a guest is reached; without a protocol for all of them. */
 export type ServerReach = Endpoint & { readonly guestPort: number; readonly protocol?: Protocol }
 
+/** The table as the engine holds it: what ipvsadm lists. */
+export type TableView = { readonly services: readonly ServiceSnapshot[]; readonly info: EngineInfo }
+
 export type CallOptions = { readonly signal: AbortSignal }
 
 export interface DirectorControl {
@@ -96,6 +113,14 @@ export interface DirectorControl {
   /** A guest is reached elsewhere now (it was started again): moves its servers there. They must prove healthy anew. */
   moveGuest(guest: string, reach: readonly ServerReach[], options: CallOptions): Promise<void>
   connections(options: CallOptions): Promise<readonly Connection[]>
+  /**
+   * Edits by hand, in order, each answered by itself as the kernel answers; one that fails does not stop the others. What
+   * is made by hand lives beside the clusters' services: no reload touches it, and it touches nothing of theirs (`EPERM`,
+   * naming the owner; `flush` passes over them). It outlives a crash of the daemon, and ends with its orderly stop.
+   */
+  edit(edits: readonly TableEdit[], options: CallOptions): Promise<readonly EditResult[]>
+  /** `only`: of a large table just these services, where they exist. */
+  table(options: CallOptions & { readonly only?: readonly ServiceId[] }): Promise<TableView>
   /** The service's probe, run once now, for every server. */
   checkNow(id: ServiceId, options: CallOptions): Promise<void>
   /** Ends the daemon and its supervisor. */

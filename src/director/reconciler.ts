@@ -1,5 +1,5 @@
 /** One round of keeping an engine at what is wanted: read, compute, act; what fails is kept apart, service by service. */
-import type { Engine, EngineChange, ServiceSnapshot } from '../engines/engine.ts'
+import { changedService, type Engine, type ServiceSnapshot, type TableChange } from '../engines/engine.ts'
 import { describeError } from '../errors.ts'
 import { serviceKey } from '../lvs/service.ts'
 import { changeEvents } from './change-events.ts'
@@ -82,13 +82,13 @@ export function reconciler(
 /** All at once; where that fails, each service by itself, so that one taken port holds up nobody else. */
 async function applyApart(
   engine: Engine,
-  changes: readonly EngineChange[],
+  changes: readonly TableChange[],
   signal: AbortSignal,
-): Promise<{ readonly made: readonly EngineChange[]; readonly problems: readonly Problem[] }> {
+): Promise<{ readonly made: readonly TableChange[]; readonly problems: readonly Problem[] }> {
   if (changes.length === 0) return { made: [], problems: [] }
-  const groups = new Map<string, EngineChange[]>()
+  const groups = new Map<string, TableChange[]>()
   for (const change of changes) {
-    const key = serviceKey('service' in change ? change.service.id : change.id)
+    const key = serviceKey(changedService(change))
     groups.set(key, [...(groups.get(key) ?? []), change])
   }
   try {
@@ -99,7 +99,7 @@ async function applyApart(
     const [only, ...others] = groups.keys()
     if (others.length === 0) return { made: [], problems: [problemOf(only, error)] }
   }
-  const made: EngineChange[] = []
+  const made: TableChange[] = []
   const problems: Problem[] = []
   for (const [key, own] of groups) {
     try {

@@ -95,9 +95,10 @@ const counters = { connections: 0, packetsIn: 0, packetsOut: 0, bytesIn: 0, byte
 const snapshot = (changes: Parameters<typeof buildService>[0], ports: readonly number[]): ServiceSnapshot => ({
   service: buildService(changes),
   counters,
+  rates: counters,
   servers: ports.map((port) => {
     const { guest: _guest, guestPort: _guestPort, ...server } = buildServer(port)
-    return { server, active: 0, inactive: 0, counters }
+    return { server, active: 0, inactive: 0, persistent: 0, counters, rates: counters }
   }),
 })
 const byHand = { id: { kind: 'address', protocol: 'tcp', address: '127.0.0.1', port: 99 } } as const

@@ -1,7 +1,7 @@
 /** From what is wanted, healthy and drained to what the engine should hold. Pure. */
 
 import { difference, sameData } from '../difference.ts'
-import type { EngineChange, ServiceSnapshot } from '../engines/engine.ts'
+import type { ServiceSnapshot, TableChange } from '../engines/engine.ts'
 import { type RealServer, realServerKey, type Service, type ServiceId, serviceKey } from '../lvs/service.ts'
 import type { DrainTarget, Health, WantedServer, WantedService } from './control.ts'
 
@@ -93,14 +93,14 @@ export function tableChanges(
   standing: readonly ServiceSnapshot[],
   wanted: Table,
   owned: ReadonlySet<string>,
-): EngineChange[] {
+): TableChange[] {
   const ours = standing.filter(({ service }) => {
     const key = serviceKey(service.id)
     return wanted.has(key) || owned.has(key)
   })
   const actual = new Map(ours.map((snapshot) => [serviceKey(snapshot.service.id), snapshot]))
   const services = difference(actual, wanted, (a, b) => sameData(a.service, b.service))
-  const changes: EngineChange[] = services.removed.map(({ actual }) => ({
+  const changes: TableChange[] = services.removed.map(({ actual }) => ({
     kind: 'service.remove',
     id: actual.service.id,
   }))
@@ -110,12 +110,12 @@ export function tableChanges(
   return changes
 }
 
-function serverChanges(id: ServiceId, standing: ServiceSnapshot | undefined, wanted: TableEntry): EngineChange[] {
+function serverChanges(id: ServiceId, standing: ServiceSnapshot | undefined, wanted: TableEntry): TableChange[] {
   const actual = new Map((standing?.servers ?? []).map(({ server }) => [realServerKey(server), server]))
   const found = difference(actual, wanted.servers, sameData)
   return [
-    ...found.added.map(({ wanted: server }): EngineChange => ({ kind: 'server.add', id, server })),
-    ...found.changed.map(({ wanted: server }): EngineChange => ({ kind: 'server.update', id, server })),
-    ...found.removed.map(({ actual: server }): EngineChange => ({ kind: 'server.remove', id, server })),
+    ...found.added.map(({ wanted: server }): TableChange => ({ kind: 'server.add', id, server })),
+    ...found.changed.map(({ wanted: server }): TableChange => ({ kind: 'server.update', id, server })),
+    ...found.removed.map(({ actual: server }): TableChange => ({ kind: 'server.remove', id, server })),
   ]
 }

@@ -1,15 +1,10 @@
 /** The Engine port: what moves connections from a virtual service to its real servers. */
 import { InfraError } from '../errors.ts'
-import {
-  type Endpoint,
-  type Forwarding,
-  type Protocol,
-  type RealServer,
-  type SchedulerName,
-  type Service,
-  type ServiceId,
-  serviceKey,
-} from '../lvs/service.ts'
+import type { Application } from '../lvs/application.ts'
+import type { ConnectionState } from '../lvs/connection-state.ts'
+import type { SyncDaemon, SyncRole } from '../lvs/edit.ts'
+import type { Endpoint, Forwarding, Protocol, RealServer, SchedulerName, Service, ServiceId } from '../lvs/service.ts'
+import type { Settings, SettingsChange, SysctlName } from '../lvs/settings.ts'
 
 export type EngineName = 'userspace' | 'ebpf' | 'ipvs' | 'fake'
 
@@ -20,20 +15,32 @@ export type EngineCapabilities = {
   readonly forwarding: readonly Forwarding[]
   readonly fwmark: boolean
   readonly persistence: boolean
+  /** Services on all ports of their address. */
+  readonly anyPort: boolean
   readonly onePacket: boolean
   readonly thresholds: boolean
   readonly proxyProtocol: boolean
   readonly idleTimeout: boolean
+  /** What it can read before it chooses a server. */
+  readonly applications: readonly Application['kind'][]
+  /** DNS-based services. */
+  readonly dns: boolean
+  readonly syncDaemon: boolean
+  /** The sysctls that it heeds; the others cannot be changed from their defaults. */
+  readonly sysctls: readonly SysctlName[]
 }
 
-export type EngineChange =
+export type TableChange =
   | { readonly kind: 'service.add' | 'service.update'; readonly service: Service }
   | { readonly kind: 'service.remove'; readonly id: ServiceId }
   | { readonly kind: 'server.add' | 'server.update'; readonly id: ServiceId; readonly server: RealServer }
   | { readonly kind: 'server.remove'; readonly id: ServiceId; readonly server: Endpoint }
 
-/** Why a change cannot be made, and what can: said before anything is applied. */
-export type EngineRefusal = { readonly change: EngineChange; readonly reason: string; readonly hint?: string }
+export type EngineChange =
+  | TableChange
+  | { readonly kind: 'settings'; readonly settings: SettingsChange }
+  | { readonly kind: 'daemon.start'; readonly daemon: SyncDaemon }
+  | { readonly kind: 'daemon.stop'; readonly role: SyncRole }
 
 export type Counters = {
   readonly connections: number
@@ -43,12 +50,18 @@ export type Counters = {
   readonly bytesOut: number
 }
 
+/** Per second, averaged as the kernel's estimator does: over about 8 s, anew every 2 s. */
+export type Rates = { readonly [Name in keyof Counters]: number }
+
 export type ServerSnapshot = {
   readonly server: RealServer
   /** Connections that carry traffic, and those that are closing or (UDP) have no state. */
   readonly active: number
   readonly inactive: number
+  /** Persistence templates that lead here. */
+  readonly persistent: number
   readonly counters: Counters
+  readonly rates: Rates
   /** Connections that went to another server because this one could not be reached. Only engines that connect know. */
   readonly connectFailures?: number
 }
@@ -58,21 +71,35 @@ export type ServiceSnapshot = {
   /** In scheduler order: the newest server first, as the kernel keeps them. */
   readonly servers: readonly ServerSnapshot[]
   readonly counters: Counters
+  readonly rates: Rates
 }
 
-export type ConnectionState = 'established' | 'syn-sent' | 'fin-wait' | 'closing' | 'udp'
-
 export type Connection = {
-  readonly protocol: Protocol
+  /** `ip`: a persistence template of a firewall mark. */
+  readonly protocol: Protocol | 'ip'
   readonly client: Endpoint
   readonly service: Endpoint
   readonly server: Endpoint
   readonly state: ConnectionState
   /** Until the entry goes away by itself. */
   readonly expiresSeconds: number
+  /** Of a persistence template: what its persistence engine tells clients apart by. */
+  readonly persistenceData?: { readonly engine: 'sip'; readonly data: string }
+}
+
+/** What holds for the whole engine. */
+export type EngineInfo = {
+  readonly settings: Settings
+  /** Master first. */
+  readonly daemons: readonly SyncDaemon[]
+  /** Buckets of the connection table, as ipvsadm prints it. */
+  readonly tableSize: number
 }
 
 export type CallOptions = { readonly signal: AbortSignal }
+
+/** `only`: of a large table just these services, where they exist. */
+export type ReadOptions = CallOptions & { readonly only?: readonly ServiceId[] }
 
 export interface Engine extends AsyncDisposable {
   readonly name: EngineName
@@ -86,59 +113,26 @@ export interface Engine extends AsyncDisposable {
    */
   apply(changes: readonly EngineChange[], options: CallOptions): Promise<void>
   /** All that is installed now, as read from the engine itself, services in the order in which they were added. */
-  read(options: CallOptions): Promise<readonly ServiceSnapshot[]>
+  read(options: ReadOptions): Promise<readonly ServiceSnapshot[]>
+  info(options: CallOptions): Promise<EngineInfo>
+  /** Begins the counters and rates anew: of a service and its servers, or of all. Succeeds when there is no such service. */
+  zero(id: ServiceId | undefined, options: CallOptions): Promise<void>
   /** The connections that stand now. Lazy: a million of them need no million objects at once. */
   connections(options: CallOptions): AsyncIterable<Connection>
 }
 
-/** The changes an engine cannot make, each with its reason; empty when it can make all of them. Pure. */
-export function refusals(name: EngineName, can: EngineCapabilities, changes: readonly EngineChange[]): EngineRefusal[] {
-  const found: EngineRefusal[] = []
-  for (const change of changes) {
-    const refuse = (reason: string, hint?: string): void => {
-      found.push(hint === undefined ? { change, reason } : { change, reason, hint })
-    }
-    const packetEngines = 'the ebpf and ipvs engines can'
-    if (change.kind === 'service.add' || change.kind === 'service.update') {
-      const { service } = change
-      const { id } = service
-      if (id.kind === 'fwmark' && !can.fwmark) refuse(`the ${name} engine has no firewall-mark services`, packetEngines)
-      if (id.kind === 'address' && !can.protocols.includes(id.protocol))
-        refuse(`the ${name} engine does not carry ${id.protocol}`, packetEngines)
-      if (!can.schedulers.includes(service.scheduler))
-        refuse(`the ${name} engine has no scheduler ${service.scheduler}`, `it has ${can.schedulers.join(' ')}`)
-      if (service.persistence !== undefined && !can.persistence)
-        refuse(`the ${name} engine has no persistence`, packetEngines)
-      if (service.onePacket && !can.onePacket) refuse(`the ${name} engine has no one-packet scheduling`, packetEngines)
-      if (service.proxyProtocol !== undefined && !can.proxyProtocol)
-        refuse(`the ${name} engine cannot speak the PROXY protocol`, 'the userspace engine can')
-      if (service.proxyProtocol !== undefined && id.kind === 'address' && id.protocol !== 'tcp')
-        refuse(`the PROXY protocol goes over tcp, not ${id.protocol}`)
-      if (service.idleTimeoutSeconds !== undefined && !can.idleTimeout)
-        refuse(`the ${name} engine has no idle timeout of its own`, 'the userspace engine has')
-    }
-    if (change.kind === 'server.add' || change.kind === 'server.update') {
-      const { server } = change
-      if (!can.forwarding.includes(server.forwarding))
-        refuse(`the ${name} engine cannot forward by ${server.forwarding}`, packetEngines)
-      if ((server.upperThreshold > 0 || server.lowerThreshold > 0) && !can.thresholds)
-        refuse(`the ${name} engine has no connection thresholds`, packetEngines)
-    }
-  }
-  return found
+export function isTableChange(change: EngineChange): change is TableChange {
+  return change.kind !== 'settings' && change.kind !== 'daemon.start' && change.kind !== 'daemon.stop'
 }
 
-/** @throws InfraError `unsupported`, with all reasons, when the engine cannot make one of the changes. */
-export function throwIfRefused(name: EngineName, can: EngineCapabilities, changes: readonly EngineChange[]): void {
-  const [first, ...others] = refusals(name, can, changes)
-  if (first === undefined) return
-  const { change, hint } = first
-  const subject = serviceKey('service' in change ? change.service.id : change.id)
-  const reasons = [first, ...others].map(({ reason }) => reason).join('; ')
-  throw new InfraError('unsupported', `${subject}: ${reasons}`, hint === undefined ? { subject } : { subject, hint })
+/** The service that a change is about. */
+export function changedService(change: TableChange): ServiceId {
+  return 'service' in change ? change.service.id : change.id
 }
 
 /** @throws InfraError `cancelled` when the call's signal has been aborted. */
 export function throwIfCancelled({ signal }: CallOptions, subject: string): void {
   if (signal.aborted) throw new InfraError('cancelled', `${subject}: cancelled`, { subject, cause: signal.reason })
 }
+
+export const noCounters: Counters = { connections: 0, packetsIn: 0, packetsOut: 0, bytesIn: 0, bytesOut: 0 }

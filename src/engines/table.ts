@@ -14,7 +14,7 @@ import {
   type ServiceId,
   serviceKey,
 } from '../lvs/service.ts'
-import type { EngineChange, ServerSnapshot, ServiceSnapshot } from './engine.ts'
+import { noCounters, type ServerSnapshot, type ServiceSnapshot, type TableChange } from './engine.ts'
 import { type Ledger, type Totals, zeroTotals } from './ledger.ts'
 
 /** An installed real server. It outlives its removal until its last connection ends. */
@@ -87,7 +87,8 @@ export class ServiceRecord {
 
   schedule(): void {
     const options = { flags: this.service.schedulerFlags, random: Math.random }
-    this.scheduler = schedulers[this.service.scheduler]?.(this.servers, options)
+    const { scheduler } = this.service
+    this.scheduler = scheduler === 'none' ? undefined : schedulers[scheduler]?.(this.servers, options)
   }
 }
 
@@ -104,7 +105,7 @@ export class Table {
    * Says whether `commit` would succeed, and which services would be new. Changes nothing.
    * @throws InfraError `not-found` for a server of a service that is not there, `no-space` when the ledger is full.
    */
-  check(changes: readonly EngineChange[]): { readonly added: ReadonlyMap<string, Service> } {
+  check(changes: readonly TableChange[]): { readonly added: ReadonlyMap<string, Service> } {
     const added = new Map<string, Service>()
     const removed = new Set<string>()
     let servers = 0
@@ -132,7 +133,7 @@ export class Table {
   }
 
   /** Makes all changes, in order. Call `check` first: this must not fail half-way. Returns the services that went away. */
-  commit(changes: readonly EngineChange[]): ServiceRecord[] {
+  commit(changes: readonly TableChange[]): ServiceRecord[] {
     const gone: ServiceRecord[] = []
     for (const change of changes) {
       switch (change.kind) {
@@ -183,10 +184,18 @@ export class Table {
         this.#ledger.addTotals(server.slot, counters)
         const { failures, ...rest } = own
         const { active, inactive } = server
-        return { server: server.server, active, inactive, counters: rest, connectFailures: failures }
+        return {
+          server: server.server,
+          active,
+          inactive,
+          persistent: 0,
+          counters: rest,
+          rates: noCounters,
+          connectFailures: failures,
+        }
       })
       const { failures: _, ...rest } = counters
-      return { service: record.service, servers, counters: rest }
+      return { service: record.service, servers, counters: rest, rates: noCounters }
     })
   }
 
@@ -292,7 +301,7 @@ function isSameServer(a: RealServer, b: RealServer): boolean {
 }
 
 /** Only what the model knows: callers may pass richer objects. */
-export function plainChange(change: EngineChange): EngineChange {
+export function plainChange(change: TableChange): TableChange {
   switch (change.kind) {
     case 'service.add':
     case 'service.update':

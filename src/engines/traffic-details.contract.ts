@@ -36,7 +36,7 @@ export function udpContract(name: string, open: OpenEngine): void {
         expect(listed).toHaveLength(2)
         expect(listed[0]).toMatchObject({
           protocol: 'udp',
-          state: 'udp',
+          state: 'UDP',
           client: one.place,
           server: { address, port: third?.port },
         })

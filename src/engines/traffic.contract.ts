@@ -89,7 +89,7 @@ export function trafficContract(name: string, open: OpenEngine): void {
         client: { address: '127.0.0.1', port: socket.localPort },
         service: { address: world.id.address, port: world.id.port },
         server: { address: '127.0.0.1', port: place?.port },
-        state: 'established',
+        state: 'ESTABLISHED',
       })
       expect(connection?.expiresSeconds).toBeGreaterThan(50)
       expect(connection?.expiresSeconds).toBeLessThanOrEqual(60)

@@ -1,4 +1,5 @@
 /** The Linux Virtual Server model: virtual services and their real servers. Plain data; statistics are never part of it. */
+import type { Application } from './application.ts'
 
 export type Protocol = 'tcp' | 'udp' | 'sctp'
 export type Family = 'ipv4' | 'ipv6'
@@ -18,6 +19,10 @@ export type Endpoint = { readonly address: string; readonly port: number }
 export type ServiceId =
   | { readonly kind: 'address'; readonly protocol: Protocol; readonly address: string; readonly port: number }
   | { readonly kind: 'fwmark'; readonly mark: number; readonly family: Family }
+  /** DNS-based: answers to questions for a name, asked at this address and port over UDP and TCP. */
+  | { readonly kind: 'dns'; readonly name: string; readonly address: string; readonly port: number }
+  /** Reached through the content rules of other services only. */
+  | { readonly kind: 'pool'; readonly name: string }
 
 export type Persistence = {
   readonly timeoutSeconds: number
@@ -28,8 +33,9 @@ export type Persistence = {
 
 export type Service = {
   readonly id: ServiceId
-  readonly scheduler: SchedulerName
-  /** ipvsadm -b: sh-port, sh-fallback, mh-port, mh-fallback, flag-1 … */
+  /** `none`: nobody is picked, every client is refused (ipvsadm -s none). */
+  readonly scheduler: SchedulerName | 'none'
+  /** ipvsadm -b, by the names that fit the scheduler: sh-fallback sh-port, mh-fallback mh-port, else flag-1 flag-2 flag-3. */
   readonly schedulerFlags: readonly string[]
   readonly persistence?: Persistence
   /** ipvsadm -o: each UDP datagram is scheduled by itself. */
@@ -38,7 +44,17 @@ export type Service = {
   readonly idleTimeoutSeconds?: number
   /** Tells the real server who the client is (haproxy.org proxy-protocol.txt). Userspace only. */
   readonly proxyProtocol?: 'v1' | 'v2'
+  /** Reads what the client says before it chooses. Only for tcp services with an address. */
+  readonly application?: Application
+  /** What a DNS answer may be kept for. Only for DNS-based services. */
+  readonly ttlSeconds?: number
 }
+
+/** How packets are wrapped on their way to a real server of forwarding `tunnel`: ipvsadm --tun-type. */
+export type Tunnel =
+  | { readonly type: 'ipip' }
+  | { readonly type: 'gre'; readonly checksum: 'nocsum' | 'csum' }
+  | { readonly type: 'gue'; readonly port: number; readonly checksum: 'nocsum' | 'csum' | 'remcsum' }
 
 export type RealServer = {
   readonly address: string
@@ -49,6 +65,8 @@ export type RealServer = {
   /** Connection thresholds of ipvsadm -x and -y; 0 = none. */
   readonly upperThreshold: number
   readonly lowerThreshold: number
+  /** Left out: ipip. Only with forwarding `tunnel`. */
+  readonly tunnel?: Tunnel
 }
 
 export function familyOf(address: string): Family {
@@ -60,9 +78,18 @@ export function formatEndpoint({ address, port }: Endpoint): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
 }
 
-/** The identity of a service as text: `tcp 10.0.0.1:80`, `fwmark 5 ipv6`. */
+/** The identity of a service as text: `tcp 10.0.0.1:80`, `fwmark 5 ipv6`, `dns www.shop 10.0.0.1:53`, `pool api`. */
 export function serviceKey(id: ServiceId): string {
-  return id.kind === 'address' ? `${id.protocol} ${formatEndpoint(id)}` : `fwmark ${id.mark} ${id.family}`
+  switch (id.kind) {
+    case 'address':
+      return `${id.protocol} ${formatEndpoint(id)}`
+    case 'fwmark':
+      return `fwmark ${id.mark} ${id.family}`
+    case 'dns':
+      return `dns ${id.name} ${formatEndpoint(id)}`
+    case 'pool':
+      return `pool ${id.name}`
+  }
 }
 
 /** The identity of a real server inside its service. */

@@ -102,7 +102,7 @@ export async function weights({ engine }: DirectorWorld): Promise<Record<number,
   const standing = await engine.read(within())
   return Object.fromEntries(
     standing.map(({ service: { id }, servers }) => [
-      id.kind === 'address' ? id.port : id.mark,
+      'port' in id ? id.port : 0,
       Object.fromEntries(servers.map(({ server }) => [server.port, server.weight] as const)),
     ]),
   )

@@ -2,7 +2,7 @@
 import type { DirectorStatus, Health, ServerStatus, ServiceStatus } from '../../director/control.ts'
 import type { Counters, EngineName } from '../../engines/engine.ts'
 import type { GuestReach, GuestRunState, GuestState, HypervisorName } from '../../guests/hypervisor.ts'
-import { formatEndpoint, type Protocol, type SchedulerName } from '../../lvs/service.ts'
+import { formatEndpoint, type Protocol, type Service, serviceKey } from '../../lvs/service.ts'
 
 export type GuestJson = {
   readonly name: string
@@ -49,7 +49,7 @@ export type ServiceJson = {
   readonly protocol: Protocol | null
   /** `127.0.0.1:80`, or `fwmark 5`. */
   readonly address: string
-  readonly scheduler: SchedulerName
+  readonly scheduler: Service['scheduler']
   readonly counters: Counters
   readonly servers: readonly ServerJson[]
 }
@@ -124,7 +124,7 @@ function serviceJson({ name, cluster, service, counters, servers }: ServiceStatu
     name,
     cluster: cluster ?? null,
     protocol: id.kind === 'address' ? id.protocol : null,
-    address: id.kind === 'address' ? formatEndpoint(id) : `fwmark ${id.mark}`,
+    address: id.kind === 'address' ? formatEndpoint(id) : serviceKey(id),
     scheduler: service.scheduler,
     counters,
     servers: servers.map(serverJson),

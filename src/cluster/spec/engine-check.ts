@@ -1,5 +1,6 @@
 /** What the chosen engine would refuse, said at the key that asks for it. */
-import { type EngineCapabilities, type EngineChange, type EngineName, refusals } from '../../engines/engine.ts'
+import type { EngineCapabilities, EngineChange, EngineName } from '../../engines/engine.ts'
+import { refusals } from '../../engines/refusals.ts'
 import type { RealServer, Service } from '../../lvs/service.ts'
 import type { ClusterSpec, ServiceSpec } from './model.ts'
 import { type Path, type Place, problem, type Report } from './source.ts'

@@ -258,6 +258,11 @@ describe('what the chosen engine cannot do', () => {
     thresholds: false,
     proxyProtocol: false,
     idleTimeout: false,
+    anyPort: false,
+    applications: [],
+    dns: false,
+    syncDaemon: false,
+    sysctls: [],
   }
   const text = [
     'name: a',

@@ -35,7 +35,7 @@ describe('fake engine', () => {
     second?.close()
     const listed: Connection[] = []
     for await (const connection of engine.connections(within())) listed.push(connection)
-    expect(listed.map(({ server, state }) => [server.port, state])).toEqual([[82, 'established']])
+    expect(listed.map(({ server, state }) => [server.port, state])).toEqual([[82, 'ESTABLISHED']])
   })
 
   test('a connection outlives the removal of its server, and the service keeps its counts', async () => {

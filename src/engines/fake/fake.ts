@@ -8,8 +8,10 @@ import {
   schedulerNames,
   serviceKey,
 } from '../../lvs/service.ts'
-import { type Connection, type Engine, type EngineCapabilities, throwIfCancelled, throwIfRefused } from '../engine.ts'
+import { defaultSettings, sysctlNames, withSettings } from '../../lvs/settings.ts'
+import { type Connection, type Engine, type EngineCapabilities, isTableChange, throwIfCancelled } from '../engine.ts'
 import { Ledger, sharedLedgerMemory } from '../ledger.ts'
+import { throwIfRefused } from '../refusals.ts'
 import { plainChange, type ServerRecord, type ServiceRecord, Table } from '../table.ts'
 
 export const fakeCapabilities: EngineCapabilities = {
@@ -22,6 +24,11 @@ export const fakeCapabilities: EngineCapabilities = {
   thresholds: true,
   proxyProtocol: true,
   idleTimeout: true,
+  anyPort: true,
+  applications: ['http', 'sni', 'tls'],
+  dns: true,
+  syncDaemon: true,
+  sysctls: sysctlNames,
 }
 
 /** A made-up connection. Each call after `close` does nothing. */
@@ -50,6 +57,7 @@ export function fakeEngine(): FakeEngine {
   const table = new Table(ledger)
   const connections = new Set<Connection>()
   let failure: InfraError | undefined
+  let settings = defaultSettings
 
   return {
     name: 'fake',
@@ -57,18 +65,27 @@ export function fakeEngine(): FakeEngine {
     async apply(changes, options) {
       throwIfCancelled(options, 'apply')
       throwIfRefused('fake', fakeCapabilities, changes)
-      table.check(changes)
+      const tableChanges = changes.filter(isTableChange)
+      table.check(tableChanges)
       if (failure !== undefined) {
         const error = failure
         failure = undefined
         throw error
       }
-      table.commit(changes.map(plainChange))
+      table.commit(tableChanges.map(plainChange))
+      for (const change of changes) if (change.kind === 'settings') settings = withSettings(settings, change.settings)
       table.sweep()
     },
     async read(options) {
       throwIfCancelled(options, 'read')
       return table.read()
+    },
+    async info(options) {
+      throwIfCancelled(options, 'info')
+      return { settings, daemons: [], tableSize: 4096 }
+    },
+    async zero(_id, options) {
+      throwIfCancelled(options, 'zero')
     },
     async *connections(options) {
       for (const connection of connections) {
@@ -127,7 +144,7 @@ function openConnection(
     state,
     expiresSeconds: record.service.idleTimeoutSeconds ?? 900,
   })
-  let current = entry(protocol === 'udp' ? 'udp' : 'established')
+  let current = entry(protocol === 'udp' ? 'UDP' : 'ESTABLISHED')
   let isActive = protocol !== 'udp'
   connections.add(current)
   const isOpen = (): boolean => connections.has(current)
@@ -144,7 +161,7 @@ function openConnection(
       ledger.addActive(server.slot, -1)
       ledger.addInactive(server.slot, 1)
       connections.delete(current)
-      current = entry('fin-wait')
+      current = entry('FIN_WAIT')
       connections.add(current)
     },
     close() {

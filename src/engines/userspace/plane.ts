@@ -1,6 +1,6 @@
 /** What a data plane is, inside its threads, and the words in which the engine speaks to them. */
 import type { InfraCode } from '../../errors.ts'
-import type { Connection, EngineChange, ServiceSnapshot } from '../engine.ts'
+import type { Connection, ServiceSnapshot, TableChange } from '../engine.ts'
 import type { LedgerMemory } from '../ledger.ts'
 
 export type PlaneName = 'epoll' | 'net'
@@ -39,7 +39,7 @@ export type WorkerData = {
 }
 
 export type Call =
-  | { readonly kind: 'apply'; readonly changes: readonly EngineChange[] }
+  | { readonly kind: 'apply'; readonly changes: readonly TableChange[] }
   | { readonly kind: 'read' }
   | { readonly kind: 'connections'; readonly from: number }
   /** Takes no new connections: before the threads are closed one by one. */

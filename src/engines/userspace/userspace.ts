@@ -7,9 +7,19 @@ import { InfraError, isInfraError } from '../../errors.ts'
 import { addressNumber } from '../../lvs/address.ts'
 import { implementedSchedulers } from '../../lvs/schedulers/registry.ts'
 import { type Endpoint, serviceKey } from '../../lvs/service.ts'
-import type { Connection, Engine, EngineCapabilities, EngineChange, ServiceSnapshot } from '../engine.ts'
-import { throwIfCancelled, throwIfRefused } from '../engine.ts'
+import { defaultSettings, withSettings } from '../../lvs/settings.ts'
+import {
+  type Connection,
+  changedService,
+  type Engine,
+  type EngineCapabilities,
+  isTableChange,
+  type ServiceSnapshot,
+  type TableChange,
+  throwIfCancelled,
+} from '../engine.ts'
 import { sharedLedgerMemory } from '../ledger.ts'
+import { throwIfRefused } from '../refusals.ts'
 import { plainChange } from '../table.ts'
 import { sharedEpollMemory } from './epoll/memory.ts'
 import type { ConnectionPage, PlaneName, PlaneSettings } from './plane.ts'
@@ -35,6 +45,11 @@ export const userspaceCapabilities: EngineCapabilities = {
   thresholds: true,
   proxyProtocol: true,
   idleTimeout: true,
+  anyPort: false,
+  applications: [],
+  dns: false,
+  syncDaemon: false,
+  sysctls: [],
 }
 
 const defaults: PlaneSettings = {
@@ -58,6 +73,8 @@ export async function userspaceEngine(options: UserspaceOptions = {}): Promise<U
   const [director] = links
   if (director === undefined) throw new InfraError('failed', 'the data plane has no thread', { subject: 'userspace' })
 
+  let held = defaultSettings
+
   return {
     name: 'userspace',
     plane,
@@ -65,12 +82,21 @@ export async function userspaceEngine(options: UserspaceOptions = {}): Promise<U
     async apply(changes, callOptions) {
       throwIfCancelled(callOptions, 'apply')
       throwIfRefused('userspace', userspaceCapabilities, changes)
-      throwIfInvalid(changes)
-      await director.call({ kind: 'apply', changes: changes.map(plainChange) }, callOptions.signal)
+      const tableChanges = changes.filter(isTableChange)
+      throwIfInvalid(tableChanges)
+      await director.call({ kind: 'apply', changes: tableChanges.map(plainChange) }, callOptions.signal)
+      for (const change of changes) if (change.kind === 'settings') held = withSettings(held, change.settings)
     },
     async read(callOptions) {
       throwIfCancelled(callOptions, 'read')
       return (await director.call({ kind: 'read' }, callOptions.signal)) as readonly ServiceSnapshot[]
+    },
+    async info(callOptions) {
+      throwIfCancelled(callOptions, 'info')
+      return { settings: held, daemons: [], tableSize: 4096 }
+    },
+    async zero(_id, callOptions) {
+      throwIfCancelled(callOptions, 'zero')
     },
     async *connections(callOptions): AsyncIterable<Connection> {
       for (const link of links) {
@@ -125,11 +151,11 @@ async function closeAll([director, ...others]: readonly WorkerLink[]): Promise<v
 }
 
 /** What no capability names: an address and a port to listen on, and one to connect to. */
-function throwIfInvalid(changes: readonly EngineChange[]): void {
+function throwIfInvalid(changes: readonly TableChange[]): void {
   for (const change of changes) {
     const place = placeOf(change)
     if (place === undefined) continue
-    const subject = serviceKey('service' in change ? change.service.id : change.id)
+    const subject = serviceKey(changedService(change))
     if (addressNumber(place.address) === undefined)
       throw new InfraError('invalid', `${subject}: ${place.address} is no address`, { subject })
     if (place.port < 1 || place.port > 65_535)
@@ -140,7 +166,7 @@ function throwIfInvalid(changes: readonly EngineChange[]): void {
   }
 }
 
-function placeOf(change: EngineChange): Endpoint | undefined {
+function placeOf(change: TableChange): Endpoint | undefined {
   if (change.kind === 'server.add' || change.kind === 'server.update') return change.server
   if (change.kind !== 'service.add' && change.kind !== 'service.update') return undefined
   return change.service.id.kind === 'address' ? change.service.id : undefined

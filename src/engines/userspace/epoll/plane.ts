@@ -2,7 +2,7 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import type { Service } from '../../../lvs/service.ts'
 import { EFD_NONBLOCK, EPOLL_CTL_DEL, EPOLLET, EPOLLIN, loadSocketCalls, SOCK_CLOEXEC } from '../../../os/sockets.ts'
-import type { Connection, EngineChange } from '../../engine.ts'
+import type { Connection, TableChange } from '../../engine.ts'
 import { Ledger } from '../../ledger.ts'
 import { addressWords, type ServerRecord, type ServiceRecord, Table } from '../../table.ts'
 import type { WorkerData } from '../plane.ts'
@@ -110,7 +110,7 @@ function openDirector(thread: Thread, relays: Relays): Director {
 }
 
 /** All or nothing: what may fail, taking addresses, comes first. */
-function applyChanges(thread: Thread, director: Director, buffers: Buffers, changes: readonly EngineChange[]): void {
+function applyChanges(thread: Thread, director: Director, buffers: Buffers, changes: readonly TableChange[]): void {
   const { table, listeners, retired, acceptor } = director
   const { added } = table.check(changes)
   const opened = new Map<string, Listener>()

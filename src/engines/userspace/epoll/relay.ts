@@ -1,5 +1,5 @@
 /** A TCP connection as two sockets: its state. What happens to it stands in relays.ts. */
-import type { ConnectionState } from '../../engine.ts'
+import type { ConnectionState } from '../../../lvs/connection-state.ts'
 import type { Held } from './buffers.ts'
 import type { Handler } from './thread.ts'
 
@@ -16,12 +16,12 @@ export const stage = {
 export type Stage = (typeof stage)[keyof typeof stage]
 
 export const stageStates: { readonly [S in Stage]: ConnectionState } = {
-  0: 'syn-sent',
-  1: 'syn-sent',
-  2: 'established',
-  3: 'fin-wait',
-  4: 'closing',
-  5: 'closing',
+  0: 'SYN_SENT',
+  1: 'SYN_SENT',
+  2: 'ESTABLISHED',
+  3: 'FIN_WAIT',
+  4: 'CLOSE',
+  5: 'CLOSE',
 }
 
 /** What a side's events and turns are told to. */

@@ -119,7 +119,7 @@ export class UdpListener implements Handler {
         client: { address: sockaddrText(client, 0), port: sockaddrPort(client, 0) },
         service: places.endpoint(serviceSlot),
         server: places.endpoint(on.slot),
-        state: 'udp',
+        state: 'UDP',
         expiresSeconds: Math.max(0, Math.round(places.idleSeconds(serviceSlot) - (nowMs - lastMs) / 1000)),
       }
   }

@@ -1,5 +1,5 @@
 /** The fallback plane: Node's public `net` and `dgram` only, in one worker thread. Works wherever Node works. */
-import type { Connection, EngineChange, ServiceSnapshot } from '../../engine.ts'
+import type { Connection, ServiceSnapshot, TableChange } from '../../engine.ts'
 import { Ledger } from '../../ledger.ts'
 import { Table } from '../../table.ts'
 import type { ConnectionPage, WorkerData } from '../plane.ts'
@@ -11,7 +11,7 @@ import { listenUdp, type UdpListener } from './udp.ts'
 type Listener = TcpListener | UdpListener
 
 export type NetPlane = {
-  apply(changes: readonly EngineChange[]): Promise<void>
+  apply(changes: readonly TableChange[]): Promise<void>
   read(): ServiceSnapshot[]
   connections(from: number): ConnectionPage
   close(): Promise<void>
@@ -71,7 +71,7 @@ function listen(context: TcpContext, service: Parameters<typeof listenTcp>[1]): 
 function sweep(context: TcpContext, listeners: Map<string, Listener>, retired: Map<string, UdpListener>): void {
   const now = nowMs()
   for (const relay of context.relays) {
-    if (relay.state === 'syn-sent') continue
+    if (relay.state === 'SYN_SENT') continue
     if (now - relay.lastMs >= idleSeconds(context, relay.service.service) * 1000) expire(context, relay)
   }
   for (const listener of listeners.values()) if (listener.protocol === 'udp') listener.sweep(now)

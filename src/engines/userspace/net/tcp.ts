@@ -19,7 +19,7 @@ export type Relay = {
   readonly service: ServiceRecord
   server: Socket | undefined
   on: ServerRecord | undefined
-  state: 'syn-sent' | 'established' | 'fin-wait' | 'closing'
+  state: 'SYN_SENT' | 'ESTABLISHED' | 'FIN_WAIT' | 'CLOSE'
   lastMs: number
 }
 
@@ -56,7 +56,7 @@ function openRelay(context: TcpContext, service: ServiceRecord, client: Socket):
   const { remoteAddress, remotePort } = client
   // The client may be gone already.
   if (remoteAddress === undefined || remotePort === undefined) return void client.destroy()
-  const relay: Relay = { client, service, server: undefined, on: undefined, state: 'syn-sent', lastMs: nowMs() }
+  const relay: Relay = { client, service, server: undefined, on: undefined, state: 'SYN_SENT', lastMs: nowMs() }
   context.relays.add(relay)
   client.on('error', () => abort(context, relay))
   client.once('close', () => closed(context, relay))
@@ -96,7 +96,7 @@ function connectNext(context: TcpContext, relay: Relay, tried: readonly ServerRe
 function establish(context: TcpContext, relay: Relay, server: Socket, on: ServerRecord): void {
   const { client, service } = relay
   const { ledger } = context
-  relay.state = 'established'
+  relay.state = 'ESTABLISHED'
   relay.lastMs = nowMs()
   server.on('error', () => abort(context, relay))
   server.once('close', () => closed(context, relay))
@@ -118,11 +118,11 @@ function pump(context: TcpContext, relay: Relay, from: Socket, to: Socket, count
     from.resume()
   })
   from.once('end', () => {
-    if (relay.state === 'established' && relay.on !== undefined) {
-      relay.state = 'fin-wait'
+    if (relay.state === 'ESTABLISHED' && relay.on !== undefined) {
+      relay.state = 'FIN_WAIT'
       context.ledger.addActive(relay.on.slot, -1)
       context.ledger.addInactive(relay.on.slot, 1)
-    } else relay.state = 'closing'
+    } else relay.state = 'CLOSE'
     to.end()
   })
   from.resume()
@@ -154,7 +154,7 @@ function reset(socket: Socket): void {
 function closed(context: TcpContext, relay: Relay): void {
   if (!context.relays.has(relay)) return
   if (relay.client.closed && (relay.server === undefined || relay.server.closed)) release(context, relay)
-  else if (relay.state === 'syn-sent') {
+  else if (relay.state === 'SYN_SENT') {
     release(context, relay)
     relay.server?.destroy()
   }
@@ -169,7 +169,7 @@ export function expire(context: TcpContext, relay: Relay): void {
 
 function release(context: TcpContext, relay: Relay): void {
   if (!context.relays.delete(relay) || relay.on === undefined) return
-  const isActive = relay.state === 'established' || relay.state === 'syn-sent'
+  const isActive = relay.state === 'ESTABLISHED' || relay.state === 'SYN_SENT'
   if (isActive) context.ledger.addActive(relay.on.slot, -1)
   else context.ledger.addInactive(relay.on.slot, -1)
 }

@@ -193,7 +193,7 @@ function describeSession(context: NetContext, session: Session): Connection | un
     client: { address: session.client.address, port: session.client.port },
     service: { address: id.address, port: id.port },
     server: { address, port },
-    state: 'udp',
+    state: 'UDP',
     expiresSeconds: Math.max(0, Math.round(idle - (nowMs() - session.lastMs) / 1000)),
   }
 }
