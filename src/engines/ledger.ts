@@ -3,17 +3,23 @@
  * Live counts are atomic; each thread adds to totals of its own, and a reader sums them.
  */
 import { InfraError } from '../errors.ts'
+import { ChangedSlots, changedSlotsMemory } from './changed-slots.ts'
 import type { Counters } from './engine.ts'
 
 const live = { active: 0, inactive: 1, fields: 2 } as const
 const total = { connections: 0, packetsIn: 1, packetsOut: 2, bytesIn: 3, bytesOut: 4, failures: 5, fields: 6 } as const
 
-export type LedgerMemory = { readonly live: SharedArrayBuffer; readonly totals: readonly SharedArrayBuffer[] }
+export type LedgerMemory = {
+  readonly live: SharedArrayBuffer
+  readonly changed: SharedArrayBuffer
+  readonly totals: readonly SharedArrayBuffer[]
+}
 
 /** Room for as many servers, at 56 bytes each and thread; untouched pages cost nothing. */
 export function sharedLedgerMemory(threads: number, slots = 65_536): LedgerMemory {
   return {
     live: new SharedArrayBuffer(slots * live.fields * 4),
+    changed: changedSlotsMemory(slots),
     totals: Array.from({ length: threads }, () => new SharedArrayBuffer(slots * total.fields * 8)),
   }
 }
@@ -30,6 +36,7 @@ export const zeroTotals = (): Totals => ({
 
 export class Ledger {
   readonly #live: Int32Array
+  readonly #changed: ChangedSlots
   readonly #totals: readonly Float64Array[]
   readonly #own: Float64Array
   readonly #free: number[] = []
@@ -38,6 +45,7 @@ export class Ledger {
   /** `thread`: whose totals this ledger adds to. Slots are handed out by one thread only. */
   constructor(memory: LedgerMemory, thread: number) {
     this.#live = new Int32Array(memory.live)
+    this.#changed = new ChangedSlots(memory.changed, this.#live.length / live.fields)
     this.#totals = memory.totals.map((buffer) => new Float64Array(buffer))
     this.#own = this.#totals[thread] ?? new Float64Array(0)
   }
@@ -70,10 +78,17 @@ export class Ledger {
 
   addActive(slot: number, change: number): void {
     Atomics.add(this.#live, slot * live.fields + live.active, change)
+    this.#changed.mark(slot)
   }
 
   addInactive(slot: number, change: number): void {
     Atomics.add(this.#live, slot * live.fields + live.inactive, change)
+    this.#changed.mark(slot)
+  }
+
+  /** Calls `visit` for each slot whose live counts any thread has changed since the last time. For one thread only. */
+  takeChanged(visit: (slot: number) => void): void {
+    this.#changed.take(visit)
   }
 
   addConnection(slot: number, change: number): void {

@@ -20,6 +20,7 @@ import { type Ledger, type Totals, zeroTotals } from './ledger.ts'
 /** An installed real server. It outlives its removal until its last connection ends. */
 export class ServerRecord implements Candidate {
   server: RealServer
+  readonly service: ServiceRecord
   readonly key: string
   readonly slot: number
   readonly address: AddressWords
@@ -27,11 +28,15 @@ export class ServerRecord implements Candidate {
   /** Already tried for the connection being placed. */
   isTried = false
   isRemoved = false
+  lastWeight: number
   readonly #ledger: Ledger
   #isOverThreshold = false
+  #isForgotten = false
 
-  constructor(server: RealServer, ledger: Ledger) {
+  constructor(server: RealServer, service: ServiceRecord, ledger: Ledger) {
     this.server = server
+    this.service = service
+    this.lastWeight = server.weight
     this.key = realServerKey(server)
     this.slot = ledger.take()
     this.address = addressWords(server.address) ?? [0]
@@ -43,10 +48,10 @@ export class ServerRecord implements Candidate {
     return this.server.weight
   }
   get active(): number {
-    return this.#ledger.active(this.slot)
+    return this.#isForgotten ? 0 : this.#ledger.active(this.slot)
   }
   get inactive(): number {
-    return this.#ledger.inactive(this.slot)
+    return this.#isForgotten ? 0 : this.#ledger.inactive(this.slot)
   }
   get connections(): number {
     return this.active + this.inactive
@@ -62,6 +67,12 @@ export class ServerRecord implements Candidate {
     else if (this.connections < lower) this.#isOverThreshold = false
     return this.#isOverThreshold
   }
+
+  /** Its slot is another's from now on: it has no connections, whoever still asks. */
+  forget(): void {
+    this.#isForgotten = true
+    this.#ledger.free(this.slot)
+  }
 }
 
 export class ServiceRecord {
@@ -76,6 +87,8 @@ export class ServiceRecord {
   /** What servers that are gone have counted. */
   readonly retired: Totals = zeroTotals()
   scheduler: Scheduler<ServerRecord> | undefined
+  /** When the scheduler wants its next tick; undefined until the time is known. */
+  nextTickMs: number | undefined
   isRemoved = false
 
   constructor(service: Service, ledger: Ledger) {
@@ -88,6 +101,7 @@ export class ServiceRecord {
   schedule(): void {
     const options = { flags: this.service.schedulerFlags, random: Math.random }
     const { scheduler } = this.service
+    this.nextTickMs = undefined
     this.scheduler = scheduler === 'none' ? undefined : schedulers[scheduler]?.(this.servers, options)
   }
 }
@@ -95,7 +109,12 @@ export class ServiceRecord {
 export class Table {
   readonly services = new Map<string, ServiceRecord>()
   readonly #removed = new Set<ServiceRecord>()
+  readonly #bySlot: (ServerRecord | undefined)[] = []
   readonly #ledger: Ledger
+  readonly #onCounted = (slot: number): void => {
+    const server = this.#bySlot[slot]
+    if (server !== undefined && !server.isRemoved) server.service.scheduler?.counted(server)
+  }
 
   constructor(ledger: Ledger) {
     this.#ledger = ledger
@@ -157,9 +176,17 @@ export class Table {
     return gone
   }
 
-  /** The server for a new connection, already counted on it as active (TCP) or inactive (UDP). Allocates nothing. */
-  place(service: ServiceRecord, flow: Flow): ServerRecord | undefined {
-    const picked = service.scheduler?.pick(flow)
+  /**
+   * The server for a new connection, already counted on it as active (TCP) or inactive (UDP). Allocates nothing.
+   * `tried`: those that could not be reached for this very connection.
+   */
+  place(service: ServiceRecord, flow: Flow, tried: readonly ServerRecord[] = none): ServerRecord | undefined {
+    const { scheduler } = service
+    if (scheduler === undefined) return undefined
+    this.#ledger.takeChanged(this.#onCounted)
+    setTried(tried, true)
+    const picked = scheduler.pick(flow)
+    setTried(tried, false)
     if (picked !== undefined) this.count(service, picked)
     return picked
   }
@@ -199,9 +226,15 @@ export class Table {
     })
   }
 
-  /** Lets go of removed servers whose last connection has ended. Call now and then. */
-  sweep(): void {
-    for (const record of this.services.values()) this.#sweepLeaving(record)
+  /**
+   * Lets go of removed servers whose last connection has ended. Call now and then, with the time (monotonic) where
+   * schedulers are to forget.
+   */
+  sweep(nowMs?: number): void {
+    for (const record of this.services.values()) {
+      this.#sweepLeaving(record)
+      if (nowMs !== undefined) tick(record, nowMs)
+    }
     for (const record of this.#removed) {
       this.#sweepLeaving(record)
       if (record.leaving.length > 0) continue
@@ -230,6 +263,7 @@ export class Table {
     if (record === undefined) return undefined
     this.services.delete(key)
     record.isRemoved = true
+    record.scheduler = undefined
     for (const server of record.servers) server.isRemoved = true
     record.leaving.push(...record.servers.splice(0))
     this.#removed.add(record)
@@ -243,10 +277,13 @@ export class Table {
     const index = record.servers.findIndex((s) => s.key === key)
     const present = record.servers[index]
     if (present === undefined) {
-      record.servers.unshift(this.#revive(record, key, server) ?? new ServerRecord(server, this.#ledger))
+      const added = this.#revive(record, key, server) ?? new ServerRecord(server, record, this.#ledger)
+      this.#bySlot[added.slot] = added
+      record.servers.unshift(added)
       record.scheduler?.added()
     } else if (!isSameServer(present.server, server)) {
       present.server = server
+      if (server.weight !== 0) present.lastWeight = server.weight
       record.scheduler?.edited(index)
     }
   }
@@ -257,6 +294,7 @@ export class Table {
     const [revived] = index < 0 ? [] : record.leaving.splice(index, 1)
     if (revived === undefined) return undefined
     revived.server = server
+    revived.lastWeight = server.weight
     revived.isRemoved = false
     return revived
   }
@@ -277,10 +315,26 @@ export class Table {
       const server = record.leaving[at]
       if (server === undefined || server.connections > 0) continue
       this.#ledger.addTotals(server.slot, record.retired)
-      this.#ledger.free(server.slot)
+      this.#bySlot[server.slot] = undefined
+      server.forget()
       record.leaving.splice(at, 1)
     }
   }
+}
+
+const none: readonly ServerRecord[] = []
+const tickMs = 60_000
+
+function setTried(servers: readonly ServerRecord[], isTried: boolean): void {
+  for (const server of servers) {
+    server.isTried = isTried
+    if (!server.isRemoved) server.service.scheduler?.counted(server)
+  }
+}
+
+function tick(record: ServiceRecord, nowMs: number): void {
+  record.nextTickMs ??= nowMs + tickMs
+  for (; record.nextTickMs <= nowMs; record.nextTickMs += tickMs) record.scheduler?.tick?.(record.nextTickMs)
 }
 
 /** 32-bit words, most significant first, or undefined for what is no address. */

@@ -19,5 +19,6 @@ export function leastConnection<S extends Candidate>(servers: readonly S[]): Sch
     added() {},
     removed() {},
     edited() {},
+    counted() {},
   }
 }

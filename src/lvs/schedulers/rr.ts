@@ -27,5 +27,6 @@ export function roundRobin<S extends Candidate>(servers: readonly S[]): Schedule
       if (index <= last) last -= 1
     },
     edited() {},
+    counted() {},
   }
 }

@@ -25,7 +25,17 @@ function service(name: SchedulerName, kind: Kind = 'tcp') {
   return {
     at,
     add(server: number, weight: number) {
-      list.unshift({ name: server, weight, active: 0, inactive: 0, overloaded: false, address, port: 80 })
+      list.unshift({
+        name: server,
+        weight,
+        lastWeight: weight,
+        active: 0,
+        inactive: 0,
+        overloaded: false,
+        isTried: false,
+        address,
+        port: 80,
+      })
       scheduler.added()
     },
     edit(server: number, weight: number) {

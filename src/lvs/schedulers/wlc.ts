@@ -20,5 +20,6 @@ export function weightedLeastConnection<S extends Candidate>(servers: readonly S
     added() {},
     removed() {},
     edited() {},
+    counted() {},
   }
 }

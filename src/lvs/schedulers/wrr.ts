@@ -54,7 +54,7 @@ export function weightedRoundRobin<S extends Candidate>(servers: readonly S[]): 
   }
 
   changed()
-  return { pick, added: changed, removed: changed, edited: changed }
+  return { pick, added: changed, removed: changed, edited: changed, counted() {} }
 }
 
 function greatestCommonDivisor(a: number, b: number): number {

@@ -125,13 +125,11 @@ export class Acceptor {
     const { bytes, address } = this.#peer
     const tried = (relay.tried ??= [])
     tried.push(relay.serverSlot)
-    const marked = service?.servers.filter(({ slot }) => tried.includes(slot)) ?? []
-    for (const server of marked) server.isTried = true
+    const servers = service?.servers.filter(({ slot }) => tried.includes(slot)) ?? []
     bytes.writeInt32LE(sockaddrBytes, sockaddrBytes)
     calls.getpeername(relay.client.fd, address, address + sockaddrBytes)
     this.#place.slot = relay.serviceSlot
-    const server = service && this.#table.place(service, this.#flow)
-    for (const server of marked) server.isTried = false
+    const server = service && this.#table.place(service, this.#flow, servers)
     ledger.addConnection(relay.serverSlot, -1)
     if (server === undefined) return this.#relays.abort(relay)
     ledger.addActive(relay.serverSlot, -1)

@@ -92,7 +92,7 @@ export function openEpollThread(data: WorkerData, memory: EpollMemory): EpollThr
       try {
         await runLoop(thread, {
           onStranger: (fd, flags) => takeOver(thread, relays, director, fd, flags),
-          onTick: () => tick(relays, director),
+          onTick: () => tick(thread, relays, director),
           isRunning: () => isRunning,
         })
       } finally {
@@ -186,7 +186,7 @@ function takeOver(thread: Thread, relays: Relays, director: Director | undefined
   }
 }
 
-function tick(relays: Relays, director: Director | undefined): void {
+function tick({ nowMs }: Thread, relays: Relays, director: Director | undefined): void {
   relays.sweep()
   if (director === undefined) return
   for (const listener of director.listeners.values()) {
@@ -197,7 +197,7 @@ function tick(relays: Relays, director: Director | undefined): void {
     listener.sweep()
     if (listener.isClosed) director.retired.delete(key)
   }
-  director.table.sweep()
+  director.table.sweep(nowMs)
 }
 
 function page(relays: Relays, director: Director | undefined, from: number): ConnectionPage {

@@ -79,7 +79,7 @@ function sweep(context: TcpContext, listeners: Map<string, Listener>, retired: M
     listener.sweep(now)
     if (listener.isClosed()) retired.delete(key)
   }
-  context.table.sweep()
+  context.table.sweep(now)
 }
 
 function page(context: TcpContext, listeners: readonly Listener[], from: number): ConnectionPage {

@@ -65,9 +65,7 @@ function openRelay(context: TcpContext, service: ServiceRecord, client: Socket):
 
 /** Asks the scheduler and connects; a server that cannot be reached gives way to the next, each tried once. */
 function connectNext(context: TcpContext, relay: Relay, tried: readonly ServerRecord[]): void {
-  for (const server of tried) server.isTried = true
-  const picked = context.table.place(relay.service, flowOf(relay.client))
-  for (const server of tried) server.isTried = false
+  const picked = context.table.place(relay.service, flowOf(relay.client), tried)
   if (picked === undefined) return abort(context, relay)
 
   relay.on = picked
