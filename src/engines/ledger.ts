@@ -15,8 +15,11 @@ export type LedgerMemory = {
   readonly totals: readonly SharedArrayBuffer[]
 }
 
-/** Room for as many servers, at 56 bytes each and thread; untouched pages cost nothing. */
-export function sharedLedgerMemory(threads: number, slots = 65_536): LedgerMemory {
+/** Servers and services together that one engine holds. */
+export const ledgerSlots = 262_144
+
+/** 8 bytes each, and 48 for each thread; untouched pages cost nothing. */
+export function sharedLedgerMemory(threads: number, slots = ledgerSlots): LedgerMemory {
   return {
     live: new SharedArrayBuffer(slots * live.fields * 4),
     changed: changedSlotsMemory(slots),
@@ -33,6 +36,31 @@ export const zeroTotals = (): Totals => ({
   bytesOut: 0,
   failures: 0,
 })
+
+export function withoutBaseline(totals: Totals, baseline: Totals | undefined): Totals {
+  if (baseline === undefined) return totals
+  return {
+    connections: totals.connections - baseline.connections,
+    packetsIn: totals.packetsIn - baseline.packetsIn,
+    packetsOut: totals.packetsOut - baseline.packetsOut,
+    bytesIn: totals.bytesIn - baseline.bytesIn,
+    bytesOut: totals.bytesOut - baseline.bytesOut,
+    failures: totals.failures - baseline.failures,
+  }
+}
+
+export function addTotals(sum: Totals, totals: Totals): void {
+  sum.connections += totals.connections
+  sum.packetsIn += totals.packetsIn
+  sum.packetsOut += totals.packetsOut
+  sum.bytesIn += totals.bytesIn
+  sum.bytesOut += totals.bytesOut
+  sum.failures += totals.failures
+}
+
+export function isNothing({ connections, packetsIn, packetsOut }: Totals): boolean {
+  return connections === 0 && packetsIn === 0 && packetsOut === 0
+}
 
 export class Ledger {
   readonly #live: Int32Array

@@ -3,9 +3,7 @@
  * userspace plane schedules by. Changes are checked as a whole before the first is made.
  */
 import { InfraError } from '../errors.ts'
-import { addressNumber } from '../lvs/address.ts'
-import { schedulers } from '../lvs/schedulers/registry.ts'
-import type { AddressWords, Candidate, Flow, Scheduler } from '../lvs/schedulers/scheduler.ts'
+import type { Flow } from '../lvs/schedulers/scheduler.ts'
 import {
   type Endpoint,
   type RealServer,
@@ -15,102 +13,17 @@ import {
   serviceKey,
 } from '../lvs/service.ts'
 import { noCounters, type ServerSnapshot, type ServiceSnapshot, type TableChange } from './engine.ts'
-import { type Ledger, type Totals, zeroTotals } from './ledger.ts'
-
-/** An installed real server. It outlives its removal until its last connection ends. */
-export class ServerRecord implements Candidate {
-  server: RealServer
-  readonly service: ServiceRecord
-  readonly key: string
-  readonly slot: number
-  readonly address: AddressWords
-  readonly port: number
-  /** Already tried for the connection being placed. */
-  isTried = false
-  isRemoved = false
-  lastWeight: number
-  readonly #ledger: Ledger
-  #isOverThreshold = false
-  #isForgotten = false
-
-  constructor(server: RealServer, service: ServiceRecord, ledger: Ledger) {
-    this.server = server
-    this.service = service
-    this.lastWeight = server.weight
-    this.key = realServerKey(server)
-    this.slot = ledger.take()
-    this.address = addressWords(server.address) ?? [0]
-    this.port = server.port
-    this.#ledger = ledger
-  }
-
-  get weight(): number {
-    return this.server.weight
-  }
-  get active(): number {
-    return this.#isForgotten ? 0 : this.#ledger.active(this.slot)
-  }
-  get inactive(): number {
-    return this.#isForgotten ? 0 : this.#ledger.inactive(this.slot)
-  }
-  get connections(): number {
-    return this.active + this.inactive
-  }
-
-  /** LVS's thresholds: closed when the upper is reached, opened again below the lower (or below 3/4 of the upper). */
-  get overloaded(): boolean {
-    if (this.isTried) return true
-    const { upperThreshold: upper, lowerThreshold } = this.server
-    if (upper === 0) return false
-    const lower = lowerThreshold > 0 ? lowerThreshold : upper - Math.floor(upper / 4)
-    if (this.connections >= upper) this.#isOverThreshold = true
-    else if (this.connections < lower) this.#isOverThreshold = false
-    return this.#isOverThreshold
-  }
-
-  /** Its slot is another's from now on: it has no connections, whoever still asks. */
-  forget(): void {
-    this.#isForgotten = true
-    this.#ledger.free(this.slot)
-  }
-}
-
-export class ServiceRecord {
-  service: Service
-  readonly key: string
-  /** Counts nothing, but names the service among an engine's threads. */
-  readonly slot: number
-  /** Newest first: the schedulers' list. */
-  readonly servers: ServerRecord[] = []
-  /** Removed servers whose connections still run. */
-  readonly leaving: ServerRecord[] = []
-  /** What servers that are gone have counted. */
-  readonly retired: Totals = zeroTotals()
-  scheduler: Scheduler<ServerRecord> | undefined
-  /** When the scheduler wants its next tick; undefined until the time is known. */
-  nextTickMs: number | undefined
-  isRemoved = false
-
-  constructor(service: Service, ledger: Ledger) {
-    this.service = service
-    this.key = serviceKey(service.id)
-    this.slot = ledger.take()
-    this.schedule()
-  }
-
-  schedule(): void {
-    const options = { flags: this.service.schedulerFlags, random: Math.random }
-    const { scheduler } = this.service
-    this.nextTickMs = undefined
-    this.scheduler = scheduler === 'none' ? undefined : schedulers[scheduler]?.(this.servers, options)
-  }
-}
+import { Estimator, estimateMs } from './estimator.ts'
+import { addTotals, isNothing, type Ledger, type Totals, withoutBaseline, zeroTotals } from './ledger.ts'
+import { ServerRecord, ServiceRecord } from './records.ts'
 
 export class Table {
   readonly services = new Map<string, ServiceRecord>()
   readonly #removed = new Set<ServiceRecord>()
   readonly #bySlot: (ServerRecord | undefined)[] = []
   readonly #ledger: Ledger
+  #nextEstimateMs: number | undefined
+  #estimatePart = 0
   readonly #onCounted = (slot: number): void => {
     const server = this.#bySlot[slot]
     if (server !== undefined && !server.isRemoved) server.service.scheduler?.counted(server)
@@ -143,7 +56,7 @@ export class Table {
           throw new InfraError('not-found', `add server ${realServerKey(change.server)}: there is no service ${key}`, {
             subject: key,
           })
-        servers += 1
+        if (removed.has(key) || this.services.get(key)?.byKey.has(realServerKey(change.server)) !== true) servers += 1
       }
     }
     if (servers + added.size > this.#ledger.room)
@@ -191,39 +104,51 @@ export class Table {
     return picked
   }
 
-  /** Counts a connection on its server: LVS counts TCP as active from the first packet, and UDP never. */
+  /**
+   * Counts a connection on its server: LVS counts TCP as active from the first packet, UDP never, and what is scheduled
+   * packet by packet as no connection that stands.
+   */
   count(service: ServiceRecord, server: ServerRecord): void {
     const { id } = service.service
-    if (id.kind === 'address' && id.protocol === 'udp') this.#ledger.addInactive(server.slot, 1)
-    else this.#ledger.addActive(server.slot, 1)
+    if (id.kind !== 'address' || id.protocol !== 'udp') this.#ledger.addActive(server.slot, 1)
+    else if (!service.service.onePacket) this.#ledger.addInactive(server.slot, 1)
     this.#ledger.addConnection(server.slot, 1)
     // Read for its side effect: the threshold closes at the moment it is reached.
     void server.overloaded
   }
 
-  read(): ServiceSnapshot[] {
-    return [...this.services.values()].map((record) => {
-      const counters = { ...record.retired }
-      for (const server of record.leaving) this.#ledger.addTotals(server.slot, counters)
-      const servers = record.servers.map((server): ServerSnapshot => {
-        const own = zeroTotals()
-        this.#ledger.addTotals(server.slot, own)
-        this.#ledger.addTotals(server.slot, counters)
-        const { failures, ...rest } = own
-        const { active, inactive } = server
-        return {
-          server: server.server,
-          active,
-          inactive,
-          persistent: 0,
-          counters: rest,
-          rates: noCounters,
-          connectFailures: failures,
-        }
-      })
-      const { failures: _, ...rest } = counters
-      return { service: record.service, servers, counters: rest, rates: noCounters }
-    })
+  /** All services, those of `only` that exist, or `count` of all from number `from` on. */
+  read({ only, from = 0, count }: TableSelection = {}): ServiceSnapshot[] {
+    if (only !== undefined) {
+      const records = new Set(only.map((id) => this.services.get(serviceKey(id))))
+      return [...records].flatMap((record) => (record === undefined ? [] : [this.#snapshot(record)]))
+    }
+    const records = [...this.services.values()].slice(from, count === undefined ? undefined : from + count)
+    return records.map((record) => this.#snapshot(record))
+  }
+
+  /** Begins the counters and rates anew: of one service with its servers, or of all. */
+  zero(id?: ServiceId): void {
+    const one = id && this.services.get(serviceKey(id))
+    const records = id === undefined ? this.services.values() : one === undefined ? [] : [one]
+    for (const record of records) {
+      record.baseline = this.#serviceTotals(record)
+      record.estimator?.zero(record.baseline)
+      for (const server of record.servers) {
+        server.baseline = this.#serverTotals(server)
+        server.estimator?.zero(server.baseline)
+      }
+    }
+  }
+
+  /** Moves the rates on, in eighths of all services, each every 2 s. Call a few times a second, with the monotonic time. */
+  estimate(nowMs: number): void {
+    this.#nextEstimateMs ??= nowMs
+    for (; this.#nextEstimateMs <= nowMs; this.#nextEstimateMs += estimateMs / estimateParts) {
+      this.#estimatePart = (this.#estimatePart + 1) % estimateParts
+      for (const record of this.services.values())
+        if (record.slot % estimateParts === this.#estimatePart) this.#estimate(record)
+    }
   }
 
   /**
@@ -237,7 +162,7 @@ export class Table {
     }
     for (const record of this.#removed) {
       this.#sweepLeaving(record)
-      if (record.leaving.length > 0) continue
+      if (record.leaving.size > 0) continue
       this.#removed.delete(record)
       this.#ledger.free(record.slot)
     }
@@ -264,8 +189,11 @@ export class Table {
     this.services.delete(key)
     record.isRemoved = true
     record.scheduler = undefined
-    for (const server of record.servers) server.isRemoved = true
-    record.leaving.push(...record.servers.splice(0))
+    for (const server of record.servers.splice(0)) {
+      server.isRemoved = true
+      record.leaving.set(server.key, server)
+    }
+    record.byKey.clear()
     this.#removed.add(record)
     return record
   }
@@ -274,25 +202,25 @@ export class Table {
     const record = this.services.get(serviceKey(id))
     if (record === undefined) return
     const key = realServerKey(server)
-    const index = record.servers.findIndex((s) => s.key === key)
-    const present = record.servers[index]
+    const present = record.byKey.get(key)
     if (present === undefined) {
       const added = this.#revive(record, key, server) ?? new ServerRecord(server, record, this.#ledger)
       this.#bySlot[added.slot] = added
       record.servers.unshift(added)
+      record.byKey.set(key, added)
       record.scheduler?.added()
     } else if (!isSameServer(present.server, server)) {
       present.server = server
       if (server.weight !== 0) present.lastWeight = server.weight
-      record.scheduler?.edited(index)
+      record.scheduler?.edited(record.servers.indexOf(present))
     }
   }
 
   /** A server that comes back while its connections still run keeps their counts, as in the kernel. */
   #revive(record: ServiceRecord, key: string, server: RealServer): ServerRecord | undefined {
-    const index = record.leaving.findIndex((s) => s.key === key)
-    const [revived] = index < 0 ? [] : record.leaving.splice(index, 1)
+    const revived = record.leaving.get(key)
     if (revived === undefined) return undefined
+    record.leaving.delete(key)
     revived.server = server
     revived.lastWeight = server.weight
     revived.isRemoved = false
@@ -302,28 +230,88 @@ export class Table {
   #removeServer(id: ServiceId, server: Endpoint): void {
     const record = this.services.get(serviceKey(id))
     const key = realServerKey(server)
-    const index = record?.servers.findIndex((s) => s.key === key) ?? -1
-    const [removed] = index < 0 || record === undefined ? [] : record.servers.splice(index, 1)
+    const removed = record?.byKey.get(key)
     if (record === undefined || removed === undefined) return
+    const index = record.servers.indexOf(removed)
+    record.servers.splice(index, 1)
+    record.byKey.delete(key)
     removed.isRemoved = true
-    record.leaving.push(removed)
+    record.leaving.set(key, removed)
     record.scheduler?.removed(index)
   }
 
   #sweepLeaving(record: ServiceRecord): void {
-    for (let at = record.leaving.length - 1; at >= 0; at--) {
-      const server = record.leaving[at]
-      if (server === undefined || server.connections > 0) continue
+    for (const [key, server] of record.leaving) {
+      if (server.connections > 0 || server.persistent > 0) continue
       this.#ledger.addTotals(server.slot, record.retired)
       this.#bySlot[server.slot] = undefined
       server.forget()
-      record.leaving.splice(at, 1)
+      record.leaving.delete(key)
     }
+  }
+
+  #snapshot(record: ServiceRecord): ServiceSnapshot {
+    const servers = record.servers.map((server): ServerSnapshot => {
+      const { failures, ...counters } = withoutBaseline(this.#serverTotals(server), server.baseline)
+      return {
+        server: server.server,
+        active: server.active,
+        inactive: server.inactive,
+        persistent: server.persistent,
+        counters,
+        rates: server.estimator?.rates ?? noCounters,
+        connectFailures: failures,
+      }
+    })
+    const { failures: _, ...counters } = withoutBaseline(this.#serviceTotals(record), record.baseline)
+    return { service: record.service, servers, counters, rates: record.estimator?.rates ?? noCounters }
+  }
+
+  #estimate(record: ServiceRecord): void {
+    const sum = { ...record.retired }
+    for (const server of record.leaving.values()) this.#ledger.addTotals(server.slot, sum)
+    for (const server of record.servers) {
+      const totals = this.#serverTotals(server)
+      addTotals(sum, totals)
+      if (server.estimator === undefined && isNothing(totals)) continue
+      server.estimator ??= estimatorFrom(server.baseline)
+      server.estimator.step(totals)
+    }
+    if (record.estimator === undefined && isNothing(sum)) return
+    record.estimator ??= estimatorFrom(record.baseline)
+    record.estimator.step(sum)
+  }
+
+  #serverTotals({ slot }: ServerRecord): Totals {
+    const totals = zeroTotals()
+    this.#ledger.addTotals(slot, totals)
+    return totals
+  }
+
+  #serviceTotals(record: ServiceRecord): Totals {
+    const totals = { ...record.retired }
+    for (const server of record.leaving.values()) this.#ledger.addTotals(server.slot, totals)
+    for (const server of record.servers) this.#ledger.addTotals(server.slot, totals)
+    return totals
   }
 }
 
 const none: readonly ServerRecord[] = []
 const tickMs = 60_000
+/** The services' rates move in so many turns, so that none of them takes long. */
+const estimateParts = 8
+
+export type TableSelection = {
+  readonly only?: readonly ServiceId[] | undefined
+  readonly from?: number
+  readonly count?: number
+}
+
+function estimatorFrom(baseline: Totals | undefined): Estimator {
+  const estimator = new Estimator()
+  if (baseline !== undefined) estimator.zero(baseline)
+  return estimator
+}
 
 function setTried(servers: readonly ServerRecord[], isTried: boolean): void {
   for (const server of servers) {
@@ -335,14 +323,6 @@ function setTried(servers: readonly ServerRecord[], isTried: boolean): void {
 function tick(record: ServiceRecord, nowMs: number): void {
   record.nextTickMs ??= nowMs + tickMs
   for (; record.nextTickMs <= nowMs; record.nextTickMs += tickMs) record.scheduler?.tick?.(record.nextTickMs)
-}
-
-/** 32-bit words, most significant first, or undefined for what is no address. */
-export function addressWords(text: string): AddressWords | undefined {
-  const number = addressNumber(text)
-  if (number === undefined) return undefined
-  const words = text.includes(':') ? 4 : 1
-  return Array.from({ length: words }, (_, at) => Number((number >> BigInt(32 * (words - 1 - at))) & 0xffff_ffffn))
 }
 
 function isSameServer(a: RealServer, b: RealServer): boolean {

@@ -11,8 +11,9 @@ import {
 import { defaultSettings, sysctlNames, withSettings } from '../../lvs/settings.ts'
 import { type Connection, type Engine, type EngineCapabilities, isTableChange, throwIfCancelled } from '../engine.ts'
 import { Ledger, sharedLedgerMemory } from '../ledger.ts'
+import type { ServerRecord, ServiceRecord } from '../records.ts'
 import { throwIfRefused } from '../refusals.ts'
-import { plainChange, type ServerRecord, type ServiceRecord, Table } from '../table.ts'
+import { plainChange, Table } from '../table.ts'
 
 export const fakeCapabilities: EngineCapabilities = {
   protocols: ['tcp', 'udp', 'sctp'],

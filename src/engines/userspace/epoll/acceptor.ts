@@ -29,7 +29,8 @@ import {
   SOL_SOCKET,
   TCP_NODELAY,
 } from '../../../os/sockets.ts'
-import { addressWords, type ServiceRecord, type Table } from '../../table.ts'
+import { addressWords, type ServiceRecord } from '../../records.ts'
+import type { Table } from '../../table.ts'
 import { listenError } from '../listen-error.ts'
 import { flowFrom } from './flow.ts'
 import { handedNew } from './memory.ts'

@@ -24,7 +24,8 @@ import {
   SOCK_NONBLOCK,
 } from '../../../os/sockets.ts'
 import type { Connection } from '../../engine.ts'
-import type { ServerRecord, ServiceRecord, Table } from '../../table.ts'
+import type { ServerRecord, ServiceRecord } from '../../records.ts'
+import type { Table } from '../../table.ts'
 import { bindSocket } from './acceptor.ts'
 import { type Buffers, blockBytes } from './buffers.ts'
 import { flowFrom } from './flow.ts'

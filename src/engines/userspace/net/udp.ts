@@ -2,7 +2,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { familyOf, type Service } from '../../../lvs/service.ts'
 import type { Connection } from '../../engine.ts'
-import { addressWords, type ServerRecord, type ServiceRecord } from '../../table.ts'
+import { addressWords, type ServerRecord, type ServiceRecord } from '../../records.ts'
 import { listenError } from '../listen-error.ts'
 import { errnoOf, type NetContext, nowMs } from './context.ts'
 import { idleSeconds } from './tcp.ts'
