@@ -53,6 +53,8 @@ const control = (changes: Partial<DirectorControl>): DirectorControl => ({
   undrain: unused,
   moveGuest: unused,
   connections: unused,
+  edit: unused,
+  table: unused,
   checkNow: unused,
   stop: unused,
   ...changes,

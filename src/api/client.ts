@@ -3,15 +3,19 @@ import { request as httpRequest } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { within } from '../deadline.ts'
-import type { DirectorControl, DirectorStatus } from '../director/control.ts'
+import type { DirectorControl, DirectorStatus, TableView } from '../director/control.ts'
 import type { Connection } from '../engines/engine.ts'
 import { InfraError, isInfraError } from '../errors.ts'
 import type { Host } from '../hosts/host.ts'
+import type { EditResult } from '../lvs/edit.ts'
 import { directorFiles } from './files.ts'
 import { errorSchema, type Route, routes } from './schemas.ts'
 
 /** A director that takes longer than this for anything has lost its way, however patient the caller is. */
 const answerMs = 60_000
+
+/** So many edits are one request. */
+const editsAtOnce = 8192
 
 /** How long a director that was just started, or started again after a crash, may take until it listens. */
 const startMs = 5_000
@@ -37,6 +41,17 @@ export function directorClient(host: Host): DirectorControl {
     undrain: async (target, { signal }) => servers(await call(routes.undrain, signal, '', target)),
     moveGuest: async (guest, reach, { signal }) => void (await call(routes.moveGuest, signal, guest, reach)),
     connections: async ({ signal }) => (await call(routes.connections, signal)) as Connection[],
+    async edit(edits, { signal }) {
+      const results: EditResult[] = []
+      // In pages, as one that never ends would hold up everybody else.
+      for (let at = 0; at < edits.length; at += editsAtOnce) {
+        const page = { edits: edits.slice(at, at + editsAtOnce) }
+        results.push(...((await call(routes.edit, signal, '', page)) as EditResult[]))
+      }
+      return results
+    },
+    table: async ({ signal, only }) =>
+      (await call(routes.table, signal, '', only === undefined ? {} : { only })) as TableView,
     checkNow: async (id, { signal }) => void (await call(routes.checkNow, signal, '', { id })),
     stop: async ({ signal }) => void (await call(routes.stop, signal)),
   }

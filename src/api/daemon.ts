@@ -2,6 +2,7 @@
 import type { Logger } from 'pino'
 import { within } from '../deadline.ts'
 import { type Director, openDirector } from '../director/director.ts'
+import { fileEditJournal } from '../director/edit-journal.ts'
 import type { DirectorEvent } from '../director/events.ts'
 import { fileIntentStore, type IntentStore } from '../director/intent.ts'
 import type { EngineName } from '../engines/engine.ts'
@@ -37,7 +38,10 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   await using _lock = await soleDirector(host, files.lock, signal)
   await host.writeFile(files.pid, `${supervised?.pid ?? process.pid}\n`, { signal, mode: 0o600 })
   try {
+    // What was made by hand outlives a crash only: who starts a director anew finds its table empty.
+    if ((supervised?.restarts ?? 0) === 0) await host.remove(files.byHand, { signal })
     await serve(options)
+    await host.remove(files.byHand, { signal: AbortSignal.timeout(filesMs) })
     await removeUnwanted(host)
   } finally {
     await host.remove(files.pid, { signal: AbortSignal.timeout(filesMs) })
@@ -47,7 +51,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
 }
 
 async function serve({ host, engine, log, signal, supervised, onReady }: DaemonOptions): Promise<void> {
-  const { socket } = directorFiles(host)
+  const { socket, byHand } = directorFiles(host)
   const { store, kept } = await loadedStore(host)
   const end = endOf(signal)
   const restarts = supervised?.restarts ?? 0
@@ -55,6 +59,7 @@ async function serve({ host, engine, log, signal, supervised, onReady }: DaemonO
   await using director = await openDirector({
     engine: opened,
     intent: store,
+    journal: fileEditJournal(byHand),
     timing: machineTiming,
     now: () => new Date(),
     onEvent: (event) => logEvent(log, event),
@@ -141,6 +146,7 @@ function logEvent(log: Logger, event: DirectorEvent): void {
 function isTrouble(event: DirectorEvent): boolean {
   if (event.kind === 'server.health') return event.to === 'unhealthy'
   if (event.kind === 'service.state') return event.to !== 'served'
+  if (event.kind === 'table.edited') return event.refused > 0
   return event.kind === 'engine.failed' || event.kind === 'intent.trouble'
 }
 
@@ -159,6 +165,8 @@ const messages: Readonly<Record<DirectorEvent['kind'], string>> = {
   'cluster.removed': 'cluster removed',
   'server.drained': 'server drained by hand',
   'server.undrained': 'drain undone by hand',
+  'table.edited': 'table edited by hand',
+  'settings.changed': 'settings changed',
   'guest.moved': 'guest is reached elsewhere',
-  'intent.trouble': 'the kept intent could not be read',
+  'intent.trouble': 'what was kept could not be read',
 }

@@ -10,6 +10,8 @@ export type DirectorFiles = {
   readonly pid: string
   /** Held by whoever looks for a director and starts one. */
   readonly launch: string
+  /** What was made by hand: for a daemon that is started again after a crash. */
+  readonly byHand: string
   /** The intent and the log. */
   readonly directory: string
   readonly log: string
@@ -21,6 +23,7 @@ export function directorFiles({ directories: { runtime, state } }: Pick<Host, 'd
     lock: `${runtime}/director.lock`,
     pid: `${runtime}/director.pid`,
     launch: `${runtime}/director.launch`,
+    byHand: `${runtime}/director.edits`,
     directory: `${state}/director`,
     log: `${state}/director/director.log`,
   }

@@ -1,5 +1,6 @@
 /** The control API's routes as data: what each takes, and the OpenAPI document that says so. */
 import { z } from 'zod'
+import { editRequestSchema, tableRequestSchema } from '../director/edit-schemas.ts'
 import { checkNowSchema, clusterServicesSchema, drainTargetSchema, reachSchema } from '../director/schemas.ts'
 import type { InfraCode } from '../errors.ts'
 import { version } from '../version.ts'
@@ -53,6 +54,18 @@ export const routes = {
     body: reachSchema,
   },
   connections: { method: 'GET', path: '/v1/connections', summary: 'The connections that stand now' },
+  edit: {
+    method: 'POST',
+    path: '/v1/edits',
+    summary: 'Edits by hand, each answered by itself as the kernel answers',
+    body: editRequestSchema,
+  },
+  table: {
+    method: 'POST',
+    path: '/v1/table',
+    summary: 'The table as the engine holds it; `only` these services, where they exist',
+    body: tableRequestSchema,
+  },
   checkNow: {
     method: 'POST',
     path: '/v1/checks',

@@ -2,10 +2,12 @@
 import { chmod, mkdir, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { dirname } from 'node:path'
+import { Readable } from 'node:stream'
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import type { z } from 'zod'
 import { within } from '../deadline.ts'
-import type { CallOptions, DirectorControl } from '../director/control.ts'
+import type { CallOptions, DirectorControl, TableView } from '../director/control.ts'
+import { editRequestSchema, tableRequestSchema } from '../director/edit-schemas.ts'
 import { checkNowSchema, clusterServicesSchema, drainTargetSchema, reachSchema } from '../director/schemas.ts'
 import { describeError, type InfraCode, InfraError, isInfraError } from '../errors.ts'
 import { openApiDocument, routes } from './schemas.ts'
@@ -24,6 +26,7 @@ const httpStatus: Readonly<Partial<Record<InfraCode, number>>> = {
 const requestMs = 30_000
 /** How long the answers under way may take at the end. */
 const closeMs = 1_000
+const servicesAtOnce = 256
 const maxBodyBytes = 64 * 1024 * 1024
 
 type Call = { readonly body: unknown; readonly name: string; readonly options: CallOptions }
@@ -42,6 +45,9 @@ const handlers: Readonly<Record<keyof typeof routes, Handler>> = {
   }),
   moveGuest: (control, { body, name, options }) => control.moveGuest(name, parse(reachSchema, body), options),
   connections: (control, { options }) => control.connections(options),
+  edit: (control, { body, options }) => control.edit(parse(editRequestSchema, body).edits, options),
+  table: async (control, { body, options }) =>
+    tableText(await control.table({ ...options, ...parse(tableRequestSchema, body) })),
   checkNow: (control, { body, options }) => control.checkNow(parse(checkNowSchema, body).id, options),
   stop: (control, { options }) => control.stop(options),
   openapi: async () => openApiDocument(),
@@ -71,7 +77,9 @@ export function controlServer(control: DirectorControl): FastifyInstance {
       handler: async (request, reply) => {
         const options = { signal: patience(reply) }
         const result = await handlers[key](control, { body: request.body, name: request.params.name ?? '', options })
-        return reply.send(result ?? {})
+        return result instanceof Readable
+          ? reply.type('application/json; charset=utf-8').send(result)
+          : reply.send(result ?? {})
       },
     })
   }
@@ -114,6 +122,17 @@ export async function listenControl(control: DirectorControl, path: string): Pro
       await rm(path, { force: true })
     },
   }
+}
+
+/** Piece by piece: a table of 10,000 services is 30 MB of text, and others are to be heard meanwhile. */
+function tableText({ services, info }: TableView): Readable {
+  const pieces = function* (): Generator<string> {
+    yield `{"info":${JSON.stringify(info)},"services":[`
+    for (let at = 0; at < services.length; at += servicesAtOnce)
+      yield (at === 0 ? '' : ',') + JSON.stringify(services.slice(at, at + servicesAtOnce)).slice(1, -1)
+    yield ']}'
+  }
+  return Readable.from(pieces(), { objectMode: true, highWaterMark: 1 })
 }
 
 function parse<T>(schema: z.ZodType<T>, body: unknown): T {

@@ -4,6 +4,7 @@ import { refusals } from '../engines/refusals.ts'
 import { describeError, InfraError } from '../errors.ts'
 import { realServerKey, serviceKey } from '../lvs/service.ts'
 import type { ClusterServices, WantedService } from './control.ts'
+import { settingConflicts } from './settings.ts'
 import { tableChanges, wantedTable } from './table.ts'
 
 /** @throws InfraError `invalid` or `unsupported`, with every reason. */
@@ -11,11 +12,24 @@ export function throwIfUnacceptable(
   engine: Pick<Engine, 'name' | 'capabilities'>,
   wanted: ClusterServices,
   clusters: readonly ClusterServices[],
+  byHand: ReadonlyMap<string, unknown>,
 ): void {
   const subject = wanted.cluster
   const conflicts = addressConflicts(wanted, clusters)
   if (conflicts.length > 0)
     throw new InfraError('invalid', conflicts.join('; '), { subject, hint: 'choose other addresses or ports' })
+  const handMade = wanted.services.filter(({ service }) => byHand.has(serviceKey(service.id)))
+  if (handMade.length > 0)
+    throw new InfraError(
+      'invalid',
+      handMade
+        .map(({ name, service }) => `${serviceKey(service.id)} of ${subject}/${name} was made by hand`)
+        .join('; '),
+      { subject, hint: 'delete it first with baton ipvsadm -D, or choose another address' },
+    )
+  const otherwise = settingConflicts(wanted, clusters)
+  if (otherwise.length > 0)
+    throw new InfraError('invalid', otherwise.join('; '), { subject, hint: 'say the same in both files' })
   const faults = wanted.services.flatMap((service) => faultsOf(service).map((fault) => `${service.name}: ${fault}`))
   if (faults.length > 0) throw new InfraError('invalid', faults.join('; '), { subject })
   const refused = wanted.services.flatMap((service) => {
@@ -23,6 +37,12 @@ export function throwIfUnacceptable(
     const found = refusals(engine.name, engine.capabilities, tableChanges([], table, new Set()))
     return found.map(({ reason, hint }) => ({ reason: `${service.name}: ${reason}`, hint }))
   })
+  if (wanted.settings !== undefined)
+    refused.push(
+      ...refusals(engine.name, engine.capabilities, [{ kind: 'settings', settings: wanted.settings }]).map(
+        ({ reason, hint }) => ({ reason, hint }),
+      ),
+    )
   if (refused.length === 0) return
   const hint = refused.find((refusal) => refusal.hint !== undefined)?.hint
   const reasons = [...new Set(refused.map(({ reason }) => reason))]

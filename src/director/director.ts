@@ -40,14 +40,14 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
         restarts: options.restarts ?? 0,
         clusters: intent.clusters,
         services: serviceStatuses(intent, standing, checker),
-        problems: keeper.problems().map(({ message }) => message),
+        problems: keeper.problems(),
       }
     },
     async putCluster(wanted, callOptions) {
       await keeper.change(
         callOptions,
         (intent) => {
-          throwIfUnacceptable(engine, wanted, intent.clusters)
+          throwIfUnacceptable(engine, wanted, intent.clusters, keeper.byHand.services)
           return withCluster(intent, wanted)
         },
         { cluster: wanted.cluster },
@@ -77,6 +77,14 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
       const all: Connection[] = []
       for await (const connection of engine.connections({ signal })) all.push(connection)
       return all
+    },
+    edit: (edits, callOptions) => keeper.edit(callOptions, edits),
+    async table({ signal, only }) {
+      const [services, info] = await Promise.all([
+        engine.read(only === undefined ? { signal } : { signal, only }),
+        engine.info({ signal }),
+      ])
+      return { services, info }
     },
     checkNow: (id, callOptions) => unlessAborted(callOptions, checkNow(checker, servicesOf(keeper.intent()), id)),
     stop: async () => options.onStop(),

@@ -1,4 +1,5 @@
 /** What happens in a director, as data: one event, one line of its log. */
+import type { SettingsChange } from '../lvs/settings.ts'
 import type { DrainTarget, Health } from './control.ts'
 import type { ServiceState } from './table.ts'
 
@@ -36,5 +37,9 @@ export type DirectorEvent =
   | { readonly kind: 'engine.recovered'; readonly service: string | undefined; readonly failures: number }
   | { readonly kind: 'cluster.put' | 'cluster.removed'; readonly cluster: string; readonly services: number }
   | { readonly kind: 'server.drained' | 'server.undrained'; readonly target: DrainTarget; readonly servers: number }
+  /** By hand; `refused` of them were not made. */
+  | { readonly kind: 'table.edited'; readonly edits: number; readonly refused: number }
+  /** Settings of the engine as a whole, in words. */
+  | { readonly kind: 'settings.changed'; readonly settings: SettingsChange }
   | { readonly kind: 'guest.moved'; readonly guest: string; readonly servers: number }
   | { readonly kind: 'intent.trouble'; readonly reason: string }

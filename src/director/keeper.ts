@@ -4,21 +4,28 @@ import { InfraError, isInfraError } from '../errors.ts'
 import type { Probe, ProbeSpec } from '../health/check.ts'
 import { type Checker, openChecker } from '../health/checker.ts'
 import { deadline, type Timing } from '../health/timing.ts'
+import type { EditResult, TableEdit } from '../lvs/edit.ts'
 import { realServerKey, serviceKey } from '../lvs/service.ts'
+import type { HandTable } from './by-hand.ts'
 import { checkTargets, healthEvents, healthIn, servingIn, sickServers, type Watchers, watchersOf } from './checks.ts'
 import type { CallOptions } from './control.ts'
+import { type EditJournal, memoryEditJournal } from './edit-journal.ts'
 import type { DirectorEvent } from './events.ts'
+import { openHandKeeper } from './hand-keeper.ts'
 import type { IntentStore } from './intent.ts'
 import { renewedEndpoints, servicesOf, withClusters } from './intent-changes.ts'
 import { reconcileLoop } from './reconcile-loop.ts'
-import { type Problem, reconciler, type Wanted } from './reconciler.ts'
+import { type Problem, reconciler, settingsSubject, type Wanted } from './reconciler.ts'
 import type { Intent } from './schemas.ts'
+import { wantedSettings } from './settings.ts'
 import { wantedTable } from './table.ts'
 import { throwIfAborted, unlessAborted } from './waiting.ts'
 
 export type KeeperOptions = {
   readonly engine: Engine
   readonly intent: IntentStore
+  /** Where edits by hand are kept; left out, in memory only. */
+  readonly journal?: EditJournal
   readonly timing: Timing
   readonly onEvent: (event: DirectorEvent) => void
   /** Opens the probe of a check; left out, the real ones. */
@@ -30,15 +37,21 @@ export type KeeperOptions = {
 /** So many times in a row the engine may fail to answer. */
 const lostAfter = 3
 
+/** Between so many edits others get their turn. */
+const editsAtOnce = 4096
+
 /** How long one conversation with the engine or the disk may take. */
 const engineMs = 10_000
 
 export type Keeper = AsyncDisposable & {
   readonly checker: Checker
   readonly intent: () => Intent
-  readonly problems: () => readonly Problem[]
+  readonly problems: () => readonly string[]
   /** One change after the other: on disk first, then in the engine. Where the engine cannot follow, all is as before. */
   change(options: CallOptions, next: (intent: Intent) => Intent, about?: About): Promise<void>
+  /** What was made by hand. */
+  readonly byHand: HandTable
+  edit(options: CallOptions, edits: readonly TableEdit[]): Promise<readonly EditResult[]>
 }
 
 type About = {
@@ -51,6 +64,7 @@ type About = {
 export async function openKeeper({
   engine,
   intent: store,
+  journal = memoryEditJournal(),
   timing,
   onEvent,
   openProbe,
@@ -64,6 +78,7 @@ export async function openKeeper({
   const loaded = await limited((signal) => store.load({ signal }))
   if (loaded.trouble !== undefined) onEvent({ kind: 'intent.trouble', reason: loaded.trouble })
   let intent = loaded.intent
+  let owners = ownersIn(intent)
   /** Servers that must prove themselves again, by key, until the next round has told the checker. */
   const anew = new Set<string>()
   let watchers: Watchers = new Map()
@@ -78,14 +93,42 @@ export async function openKeeper({
   const rounds = reconciler(engine, onEvent, (failures, error) => {
     if (failures === lostAfter) onEngineLost?.(error)
   })
+  const hand = await openHandKeeper({
+    engine,
+    journal,
+    onEvent,
+    ownerOf: (key) => owners.get(key),
+    onAsk: (keys) => rounds.own(keys),
+  })
   const want = (standing: readonly ServiceSnapshot[]): Wanted => {
     const services = servicesOf(intent)
     checker.watch(checkTargets(services, servingIn(standing), anew))
     anew.clear()
     watchers = watchersOf(services)
-    return { table: wantedTable(services, healthIn(checker), intent.drains), leaving: intent.leaving }
+    return {
+      table: wantedTable(services, healthIn(checker), intent.drains),
+      byHand: hand.table.services,
+      leaving: intent.leaving,
+      settings: wantedSettings(intent.clusters, hand.table.timeouts()),
+      daemons: hand.table.daemons(),
+    }
   }
-  const loop = reconcileLoop(() => limited((signal) => rounds.round(want, signal)), timing, closing.signal)
+  /** Whoever reads the engine to change it is alone with it until he is done. */
+  let lastAlone: Promise<unknown> = Promise.resolve()
+  const alone = <T>(body: () => Promise<T>): Promise<T> => {
+    const mine = lastAlone.then(body)
+    lastAlone = mine.catch(() => undefined)
+    return mine
+  }
+  const loop = reconcileLoop(
+    () =>
+      alone(async () => {
+        await hand.mend()
+        return await limited((signal) => rounds.round(want, signal))
+      }),
+    timing,
+    closing.signal,
+  )
 
   const commit = async (next: Intent, started?: string): Promise<void> => {
     await limited((signal) => store.save(next, { signal }))
@@ -93,6 +136,7 @@ export async function openKeeper({
     for (const endpoint of renewedEndpoints(intent, next)) anew.add(realServerKey(endpoint))
     for (const server of sickServers(servicesOf(next), started, checker)) anew.add(server)
     intent = next
+    owners = ownersIn(intent)
     await loop.settle()
   }
   const forgetLeft = async (): Promise<void> => {
@@ -101,14 +145,30 @@ export async function openKeeper({
     await limited((signal) => store.save(intent, { signal }))
   }
   let last: Promise<unknown> = Promise.resolve()
+  const queue = <T>(options: CallOptions, body: () => Promise<T>): Promise<T> => {
+    const mine = last.then(() => {
+      throwIfAborted(options)
+      return body()
+    })
+    last = mine.catch(() => undefined)
+    return unlessAborted(options, mine)
+  }
   await loop.settle()
   return {
     checker,
-    problems: () => rounds.problems(),
+    problems: () => [...rounds.problems().map(({ message }) => message), ...[hand.problem() ?? []].flat()],
+    byHand: hand.table,
+    async edit(options, edits) {
+      const results: EditResult[] = []
+      for (let at = 0; at < edits.length; at += editsAtOnce) {
+        const some = edits.slice(at, at + editsAtOnce)
+        results.push(...(await queue(options, () => alone(() => limited((signal) => hand.edit(some, signal))))))
+      }
+      return results
+    },
     intent: () => intent,
-    change(options, next, about = {}) {
-      const mine = last.then(async () => {
-        throwIfAborted(options)
+    change: (options, next, about = {}) =>
+      queue(options, async () => {
         const before = intent
         const after = { ...next(before), engine: engine.name }
         await commit(after, about.started)
@@ -118,10 +178,7 @@ export async function openKeeper({
           throw asOneError(troubles, about.cluster ?? engine.name)
         }
         await forgetLeft()
-      })
-      last = mine.catch(() => undefined)
-      return unlessAborted(options, mine)
-    },
+      }),
     async [Symbol.asyncDispose]() {
       closing.abort()
       await last
@@ -132,12 +189,21 @@ export async function openKeeper({
   }
 }
 
+/** `cluster/service` by service key. */
+function ownersIn({ clusters }: Intent): ReadonlyMap<string, string> {
+  return new Map(
+    clusters.flatMap(({ cluster, services }) =>
+      services.map(({ name, service }) => [serviceKey(service.id), `${cluster}/${name}`] as const),
+    ),
+  )
+}
+
 /** The problems that make a change fail: the engine as a whole, and any service of the cluster that was put. */
 function troublesOf(problems: readonly Problem[], intents: readonly Intent[], { cluster }: About): Problem[] {
   const own = intents.flatMap(({ clusters }) =>
     servicesOf({ clusters: clusters.filter((one) => one.cluster === cluster) }),
   )
-  const keys = new Set(own.map(({ service }) => serviceKey(service.id)))
+  const keys = new Set([...own.map(({ service }) => serviceKey(service.id)), settingsSubject])
   return problems.filter(({ service }) => service === undefined || keys.has(service))
 }
 

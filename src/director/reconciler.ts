@@ -1,9 +1,19 @@
 /** One round of keeping an engine at what is wanted: read, compute, act; what fails is kept apart, service by service. */
-import { changedService, type Engine, type ServiceSnapshot, type TableChange } from '../engines/engine.ts'
+import {
+  changedService,
+  type Engine,
+  type EngineChange,
+  type ServiceSnapshot,
+  type TableChange,
+} from '../engines/engine.ts'
 import { describeError } from '../errors.ts'
+import type { SyncDaemon } from '../lvs/edit.ts'
 import { serviceKey } from '../lvs/service.ts'
+import type { SettingsChange } from '../lvs/settings.ts'
+import type { HandService } from './by-hand.ts'
 import { changeEvents } from './change-events.ts'
 import type { DirectorEvent } from './events.ts'
+import { settingKeys, settingsChange } from './settings.ts'
 import { type ServiceState, type Table, tableChanges } from './table.ts'
 
 /** What could not be done; `service` is its key, undefined when the engine itself did not answer. */
@@ -13,12 +23,21 @@ export type Wanted = {
   readonly table: Table
   /** Keys of services that were ours and are to go, beside those that were seen here before. */
   readonly leaving: readonly string[]
+  /** What was made by hand, by service key. */
+  readonly byHand: ReadonlyMap<string, HandService>
+  readonly settings: SettingsChange
+  readonly daemons: readonly SyncDaemon[]
 }
+
+/** Whose problem it is when the engine does not take settings or daemons. */
+export const settingsSubject = 'settings'
 
 export type Reconciler = {
   /** `want` is asked once the engine was read, with what stands there. Resolves to whether all is as wanted. */
   round(want: (standing: readonly ServiceSnapshot[]) => Wanted, signal: AbortSignal): Promise<boolean>
   problems(): readonly Problem[]
+  /** Takes these services for ours until the next round that went well: what nobody wants of them is removed. */
+  own(keys: Iterable<string>): void
 }
 
 type Trouble = Problem & { readonly failures: number }
@@ -33,6 +52,7 @@ export function reconciler(
   const states = new Map<string, ServiceState>()
   /** What was ever wanted here may be removed; anything else in the engine was made by hand. */
   const owned = new Set<string>()
+  const ownedSettings = new Set<string>()
 
   const note = (found: readonly Problem[]): void => {
     const now = new Map(found.map((problem) => [problem.service, problem]))
@@ -55,19 +75,45 @@ export function reconciler(
     }
     for (const key of states.keys()) if (!table.has(key)) states.delete(key)
   }
+  /** What concerns the engine as a whole. */
+  const applyWhole = async (
+    { settings, daemons }: Pick<Wanted, 'settings' | 'daemons'>,
+    signal: AbortSignal,
+  ): Promise<Problem[]> => {
+    const info = await engine.info({ signal })
+    const change = settingsChange(info.settings, settings, ownedSettings)
+    const missing = daemons.filter(({ role }) => !info.daemons.some((daemon) => daemon.role === role))
+    const changes = missing.map((daemon): EngineChange => ({ kind: 'daemon.start', daemon }))
+    if (change !== undefined) changes.push({ kind: 'settings', settings: change })
+    try {
+      if (changes.length > 0) await engine.apply(changes, { signal })
+    } catch (error) {
+      if (signal.aborted) throw error
+      return [problemOf(settingsSubject, error)]
+    }
+    ownedSettings.clear()
+    for (const key of settingKeys(settings)) ownedSettings.add(key)
+    if (change !== undefined) onEvent({ kind: 'settings.changed', settings: change })
+    return []
+  }
   return {
     problems: () => [...troubles.values()],
+    own(keys) {
+      for (const key of keys) owned.add(key)
+    },
     async round(want, signal) {
       try {
         const standing = await engine.read({ signal })
-        const { table, leaving } = want(standing)
-        for (const key of [...table.keys(), ...leaving]) owned.add(key)
-        const changes = tableChanges(standing, table, owned)
-        const { made, problems } = await applyApart(engine, changes, signal)
+        const { table, leaving, byHand, ...whole } = want(standing)
+        const wanted = new Map<string, HandService>([...table, ...byHand])
+        for (const key of [...wanted.keys(), ...leaving]) owned.add(key)
+        const ofWhole = await applyWhole(whole, signal)
+        const { made, problems } = await applyApart(engine, tableChanges(standing, wanted, owned), signal)
         for (const event of changeEvents(made, standing, table)) onEvent(event)
         noteStates(table)
-        note(problems)
-        return problems.length === 0
+        note([...ofWhole, ...problems])
+        if (problems.length === 0) for (const key of owned) if (!wanted.has(key)) owned.delete(key)
+        return ofWhole.length === 0 && problems.length === 0
       } catch (error) {
         // What is being closed has not failed.
         if (signal.aborted && (signal.reason as Error).name !== 'TimeoutError') return false

@@ -1,38 +1,22 @@
 /** What crosses the control socket and what is kept on disk, checked on the way in. */
 import { z } from 'zod'
 import type { EngineName } from '../engines/engine.ts'
-import { type SchedulerName, schedulerNames } from '../lvs/service.ts'
 import type { ClusterServices, DrainTarget } from './control.ts'
+import {
+  address,
+  endpointSchema,
+  port,
+  protocol,
+  serverShape,
+  serviceIdSchema,
+  serviceSchema,
+  settingsSchema,
+} from './service-schemas.ts'
 
-const port = z.int().min(0).max(65535)
-const address = z.string().min(1)
 const milliseconds = z.number().positive()
 
-export const endpointSchema = z.strictObject({ address, port })
-
-const protocol = z.enum(['tcp', 'udp', 'sctp'])
-
-const serviceId = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('address'), protocol, address, port }),
-  z.strictObject({ kind: z.literal('fwmark'), mark: z.int().min(1).max(4294967295), family: z.enum(['ipv4', 'ipv6']) }),
-])
-
-const service = z.strictObject({
-  id: serviceId,
-  scheduler: z.enum(schedulerNames as unknown as [SchedulerName, ...SchedulerName[]]),
-  schedulerFlags: z.array(z.string()),
-  persistence: z
-    .strictObject({ timeoutSeconds: z.int().positive(), mask: z.string(), engine: z.literal('sip').exactOptional() })
-    .exactOptional(),
-  onePacket: z.boolean(),
-  idleTimeoutSeconds: z.number().positive().exactOptional(),
-  proxyProtocol: z.enum(['v1', 'v2']).exactOptional(),
-})
-
 const server = z.strictObject({
-  address,
-  port,
-  forwarding: z.enum(['masq', 'tunnel', 'direct', 'local']),
+  ...serverShape,
   weight: z.int().min(0),
   upperThreshold: z.int().min(0),
   lowerThreshold: z.int().min(0),
@@ -66,7 +50,7 @@ const check = z.strictObject({
 
 const wantedService = z.strictObject({
   name: z.string().min(1),
-  service,
+  service: serviceSchema,
   servers: z.array(server),
   check: check.exactOptional(),
   onFailure: z.enum(['drain', 'remove']),
@@ -76,6 +60,7 @@ const wantedService = z.strictObject({
 export const clusterServicesSchema: z.ZodType<ClusterServices> = z.strictObject({
   cluster: z.string().min(1),
   services: z.array(wantedService),
+  settings: settingsSchema.exactOptional(),
 })
 
 export const drainTargetSchema: z.ZodType<DrainTarget> = z.union([
@@ -87,7 +72,7 @@ export const reachSchema = z.array(
   z.strictObject({ protocol: protocol.exactOptional(), guestPort: port, address, port }),
 )
 
-export const checkNowSchema = z.strictObject({ id: serviceId })
+export const checkNowSchema = z.strictObject({ id: serviceIdSchema })
 
 /** What the operator wants of a director: all that must outlive its daemon. */
 export type Intent = {

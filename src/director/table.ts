@@ -81,8 +81,10 @@ const reasonOf: Readonly<Record<Health, string>> = {
   unhealthy: 'its check fails',
 }
 
-function realServerOf({ address, port, forwarding, weight, upperThreshold, lowerThreshold }: WantedServer): RealServer {
-  return { address, port, forwarding, weight, upperThreshold, lowerThreshold }
+function realServerOf(server: WantedServer): RealServer {
+  const { address, port, forwarding, weight, upperThreshold, lowerThreshold, tunnel } = server
+  const plain = { address, port, forwarding, weight, upperThreshold, lowerThreshold }
+  return tunnel === undefined ? plain : { ...plain, tunnel }
 }
 
 /**
@@ -91,7 +93,7 @@ function realServerOf({ address, port, forwarding, weight, upperThreshold, lower
  */
 export function tableChanges(
   standing: readonly ServiceSnapshot[],
-  wanted: Table,
+  wanted: ReadonlyMap<string, Pick<TableEntry, 'service' | 'servers'>>,
   owned: ReadonlySet<string>,
 ): TableChange[] {
   const ours = standing.filter(({ service }) => {
@@ -110,7 +112,11 @@ export function tableChanges(
   return changes
 }
 
-function serverChanges(id: ServiceId, standing: ServiceSnapshot | undefined, wanted: TableEntry): TableChange[] {
+function serverChanges(
+  id: ServiceId,
+  standing: ServiceSnapshot | undefined,
+  wanted: Pick<TableEntry, 'servers'>,
+): TableChange[] {
   const actual = new Map((standing?.servers ?? []).map(({ server }) => [realServerKey(server), server]))
   const found = difference(actual, wanted.servers, sameData)
   return [

@@ -110,6 +110,8 @@ function fakeDirectorAccess(name: string, onEffect: OnEffect): FakeAccess {
     undrain: async (target, options) => director().undrain(target, options),
     moveGuest: async (guest, reach, options) => director().moveGuest(guest, reach, options),
     connections: async (options) => director().connections(options),
+    edit: async (edits, options) => director().edit(edits, options),
+    table: async (options) => director().table(options),
     checkNow: async (id, options) => director().checkNow(id, options),
     stop: end,
   }

@@ -1,0 +1,39 @@
+/** Edits by hand as they cross the control socket and are kept in the journal. */
+import { z } from 'zod'
+import type { SyncDaemon, TableEdit } from '../lvs/edit.ts'
+import {
+  endpointSchema,
+  port,
+  realServerSchema,
+  serviceIdSchema,
+  serviceSchema,
+  timeoutsSchema,
+} from './service-schemas.ts'
+
+const role = z.enum(['master', 'backup'])
+
+const daemon: z.ZodType<SyncDaemon> = z.strictObject({
+  role,
+  interface: z.string(),
+  syncId: z.int(),
+  maxLength: z.int().exactOptional(),
+  group: z.string(),
+  port,
+  ttl: z.int(),
+})
+
+const edit: z.ZodType<TableEdit> = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.enum(['service.add', 'service.edit']), service: serviceSchema }),
+  z.strictObject({ kind: z.literal('service.delete'), id: serviceIdSchema }),
+  z.strictObject({ kind: z.enum(['server.add', 'server.edit']), id: serviceIdSchema, server: realServerSchema }),
+  z.strictObject({ kind: z.literal('server.delete'), id: serviceIdSchema, server: endpointSchema }),
+  z.strictObject({ kind: z.literal('flush') }),
+  z.strictObject({ kind: z.literal('zero'), id: serviceIdSchema.exactOptional() }),
+  z.strictObject({ kind: z.literal('timeouts'), timeouts: timeoutsSchema }),
+  z.strictObject({ kind: z.literal('daemon.start'), daemon }),
+  z.strictObject({ kind: z.literal('daemon.stop'), role }),
+])
+
+export const editsSchema: z.ZodType<readonly TableEdit[]> = z.array(edit)
+export const editRequestSchema = z.strictObject({ edits: editsSchema })
+export const tableRequestSchema = z.strictObject({ only: z.array(serviceIdSchema).exactOptional() })
