@@ -5,8 +5,7 @@
 import { availableParallelism } from 'node:os'
 import { InfraError, isInfraError } from '../../errors.ts'
 import { addressNumber } from '../../lvs/address.ts'
-import { implementedSchedulers } from '../../lvs/schedulers/registry.ts'
-import { type Endpoint, serviceKey } from '../../lvs/service.ts'
+import { type Endpoint, schedulerNames, serviceKey } from '../../lvs/service.ts'
 import { defaultSettings, withSettings } from '../../lvs/settings.ts'
 import {
   type Connection,
@@ -37,7 +36,7 @@ export type UserspaceEngine = Engine & { readonly plane: PlaneName }
 
 export const userspaceCapabilities: EngineCapabilities = {
   protocols: ['tcp', 'udp'],
-  schedulers: implementedSchedulers,
+  schedulers: schedulerNames,
   forwarding: ['masq', 'local'],
   fwmark: false,
   persistence: false,

@@ -1,24 +1,9 @@
 /** lc, least connection: the usable server with the fewest, whatever its weight. */
+import { leastScheduler } from './least.ts'
 import { type Candidate, overhead, type Scheduler } from './scheduler.ts'
 
+const rule = { cost: overhead, share: () => 1 }
+
 export function leastConnection<S extends Candidate>(servers: readonly S[]): Scheduler<S> {
-  return {
-    pick() {
-      let best: S | undefined
-      let least = 0
-      for (const server of servers) {
-        if (server.weight === 0 || server.overloaded) continue
-        const cost = overhead(server)
-        if (best === undefined || cost < least) {
-          best = server
-          least = cost
-        }
-      }
-      return best
-    },
-    added() {},
-    removed() {},
-    edited() {},
-    counted() {},
-  }
+  return leastScheduler(servers, rule)
 }

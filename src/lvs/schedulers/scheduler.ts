@@ -66,7 +66,7 @@ export type SchedulerOptions = {
 }
 
 export type SchedulerFactory = <S extends Candidate>(servers: readonly S[], options: SchedulerOptions) => Scheduler<S>
-export type SchedulerFactories = { readonly [Name in SchedulerName]?: SchedulerFactory }
+export type SchedulerFactories = { readonly [Name in SchedulerName | 'none']: SchedulerFactory }
 
 /** LVS's cost of a server's connections: one active weighs as 256 inactive ones, plus itself. */
 export function overhead({ active, inactive }: Candidate): number {

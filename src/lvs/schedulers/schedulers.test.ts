@@ -1,74 +1,13 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { Scheduling, type SchedulingOptions, withWeights } from '../../../test/build/scheduling.ts'
 import type { SchedulerName } from '../service.ts'
-import { implementedSchedulers, schedulers } from './registry.ts'
-import type { AddressWords, Candidate, Flow, Scheduler } from './scheduler.ts'
 
-type Server = { -readonly [K in keyof Candidate]: Candidate[K] } & { name: number }
-type Kind = 'tcp' | 'udp'
+const digits = (text: string): (number | 'none')[] =>
+  text.split('').map((digit) => (digit === '-' ? 'none' : Number(digit)))
 
-const flow: Flow = { source: [0], sourcePort: 0, destination: [0], destinationPort: 0, atMs: 0 }
-
-/** A service as an engine would keep it; each pick stays open, active for TCP and inactive for UDP. */
-function service(name: SchedulerName, kind: Kind = 'tcp') {
-  const factory = schedulers[name]
-  if (factory === undefined) throw new Error(`no scheduler ${name}`)
-  const list: Server[] = []
-  const scheduler: Scheduler<Server> = factory(list, { flags: [], random: () => 0 })
-  const indexOf = (server: number): number => list.findIndex((s) => s.name === server)
-  const at = (server: number): Server => {
-    const found = list[indexOf(server)]
-    if (found === undefined) throw new Error(`no server ${server}`)
-    return found
-  }
-  const address: AddressWords = [0]
-  return {
-    at,
-    add(server: number, weight: number) {
-      list.unshift({
-        name: server,
-        weight,
-        lastWeight: weight,
-        active: 0,
-        inactive: 0,
-        overloaded: false,
-        isTried: false,
-        address,
-        port: 80,
-      })
-      scheduler.added()
-    },
-    edit(server: number, weight: number) {
-      at(server).weight = weight
-      scheduler.edited(indexOf(server))
-    },
-    remove(server: number) {
-      const index = indexOf(server)
-      list.splice(index, 1)
-      scheduler.removed(index)
-    },
-    picks(count: number): (number | 'none')[] {
-      return Array.from({ length: count }, () => {
-        const picked = scheduler.pick(flow)
-        if (picked === undefined) return 'none'
-        if (kind === 'tcp') picked.active += 1
-        else picked.inactive += 1
-        return picked.name
-      })
-    },
-  }
-}
-type Service = ReturnType<typeof service>
-
-function withWeights(name: SchedulerName, weights: readonly number[], kind?: Kind): Service {
-  const made = service(name, kind)
-  weights.forEach((weight, index) => made.add(index + 2, weight))
-  return made
-}
-const digits = (text: string): number[] => text.split('').map(Number)
-
-describe('schedulers pick as Linux 6.12 was seen to', () => {
-  test.each<{ name: SchedulerName; weights: number[]; picks: string; kind?: Kind }>([
+describe('schedulers pick as Linux was seen to', () => {
+  const udp: SchedulingOptions = { counts: 'inactive' }
+  test.each<{ name: SchedulerName; weights: number[]; picks: string; options?: SchedulingOptions }>([
     { name: 'rr', weights: [1, 1, 1], picks: '4324324' },
     { name: 'rr', weights: [5, 0, 1], picks: '42424' },
     { name: 'wrr', weights: [5, 1, 1], picks: '4322222432222243' },
@@ -77,9 +16,16 @@ describe('schedulers pick as Linux 6.12 was seen to', () => {
     { name: 'wrr', weights: [10, 20], picks: '323323323323323323323323' },
     { name: 'lc', weights: [5, 1, 3], picks: '432432432' },
     { name: 'wlc', weights: [5, 1, 3], picks: '4322422424322422' },
-    { name: 'wlc', weights: [5, 1, 3], picks: '4322422424322422', kind: 'udp' },
-  ])('$name with weights $weights picks $picks ($kind)', ({ name, weights, picks, kind }) => {
-    expect(withWeights(name, weights, kind).picks(picks.length)).toEqual(digits(picks))
+    { name: 'wlc', weights: [5, 1, 3], picks: '4322422424322422', options: udp },
+    { name: 'sed', weights: [5, 1, 3], picks: '2422424322422424' },
+    { name: 'sed', weights: [5, 1, 3], picks: '22222222', options: udp },
+    { name: 'nq', weights: [5, 1, 3], picks: '4322242422422424' },
+    { name: 'nq', weights: [5, 1, 3], picks: '44444444', options: udp },
+    { name: 'fo', weights: [5, 1, 3], picks: '222222' },
+    { name: 'ovf', weights: [1, 1, 1], picks: '443322--' },
+    { name: 'ovf', weights: [5, 1, 3], picks: '222222444433--' },
+  ])('$name with weights $weights picks $picks', ({ name, weights, picks, options }) => {
+    expect(withWeights(name, weights, options).picks(picks.length)).toEqual(digits(picks))
   })
 
   test('rr goes on from its last pick when a server is drained and another added', () => {
@@ -114,77 +60,77 @@ describe('schedulers pick as Linux 6.12 was seen to', () => {
     wrr.edit(2, 3)
     expect(wrr.picks(12)).toEqual(digits('333333333232'))
   })
+
+  test('wrr starts at the head again after a pass in which nobody was usable', () => {
+    const wrr = withWeights('wrr', [1, 1, 2])
+    // The last pick was made at the upper bar, 2.
+    expect(wrr.picks(4)).toEqual(digits('4324'))
+    for (const server of [2, 3, 4]) wrr.set(server, { overloaded: true })
+    expect(wrr.picks(1)).toEqual(['none'])
+    for (const server of [2, 3, 4]) wrr.set(server, { overloaded: false })
+    expect(wrr.picks(4)).toEqual(digits('4432'))
+  })
+
+  test('wrr takes no time over weights far apart when the heavy server is overloaded', () => {
+    const wrr = withWeights('wrr', [2 ** 31 - 1, 1])
+    wrr.set(2, { overloaded: true })
+    expect(wrr.picks(3)).toEqual([3, 3, 3])
+    wrr.set(3, { overloaded: true })
+    expect(wrr.picks(2)).toEqual(['none', 'none'])
+    wrr.set(2, { overloaded: false })
+    expect(wrr.picks(3)).toEqual([2, 2, 2])
+  })
+
+  test('fo fails over in the order of weights, and comes back', () => {
+    const fo = withWeights('fo', [5, 1, 3])
+    fo.set(2, { overloaded: true })
+    expect(fo.picks(2)).toEqual([4, 4])
+    fo.edit(4, 0)
+    expect(fo.picks(2)).toEqual([3, 3])
+    fo.set(2, { overloaded: false })
+    expect(fo.picks(2)).toEqual([2, 2])
+  })
+
+  test('ovf counts active connections only', () => {
+    const ovf = withWeights('ovf', [2, 1], { counts: 'inactive' })
+    expect(ovf.picks(9)).toEqual(Array(9).fill(2))
+    ovf.set(2, { active: 3 })
+    expect(ovf.picks(1)).toEqual([3])
+    ovf.set(2, { active: 2 })
+    expect(ovf.picks(1)).toEqual([2])
+  })
+
+  test('none picks nobody', () => {
+    const none = new Scheduling('none')
+    none.add(2, 1)
+    expect(none.picks(3)).toEqual(['none', 'none', 'none'])
+  })
 })
 
-describe.each(implementedSchedulers)('scheduler %s', (name) => {
-  test('gives nothing when there is no server, or none with a weight', () => {
-    expect(service(name).picks(2)).toEqual(['none', 'none'])
-    expect(withWeights(name, [0, 0]).picks(3)).toEqual(['none', 'none', 'none'])
-  })
-
-  test('gives nothing while all are overloaded and goes on afterwards', () => {
-    const made = withWeights(name, [2, 1])
-    made.picks(1)
-    for (const server of [2, 3]) made.at(server).overloaded = true
-    expect(made.picks(2)).toEqual(['none', 'none'])
-    made.at(2).overloaded = false
-    expect(made.picks(3)).toEqual([2, 2, 2])
-  })
-
-  type Edit = {
-    readonly kind: 'add' | 'edit' | 'remove' | 'overload' | 'pick'
-    readonly n: number
-    readonly weight: number
+describe('twos', () => {
+  const drawing = (...draws: number[]): (() => number) => {
+    let at = 0
+    return () => draws[at++ % draws.length] ?? 0
   }
-  const edits = fc.array(
-    fc.record<Edit>({
-      kind: fc.constantFrom('add', 'edit', 'remove', 'overload', 'pick', 'pick', 'pick'),
-      n: fc.nat(9),
-      weight: fc.nat(12),
-    }),
-    { maxLength: 60 },
-  )
-  test('always gives a usable server if there is one, and never another, through any edits', () => {
-    fc.assert(
-      fc.property(edits, (steps) => {
-        const made = service(name)
-        const here = new Map<number, { weight: number; overloaded: boolean }>()
-        let next = 2
-        for (const { kind, n, weight } of steps) {
-          const server = [...here.keys()][n % Math.max(here.size, 1)]
-          if (kind === 'add') {
-            here.set(next, { weight, overloaded: false })
-            made.add(next++, weight)
-          } else if (kind === 'pick') {
-            const usable = [...here].filter(([, s]) => s.weight > 0 && !s.overloaded).map(([id]) => id)
-            const [picked] = made.picks(1)
-            if (usable.length === 0) expect(picked).toBe('none')
-            else expect(usable).toContain(picked)
-          } else if (server !== undefined) {
-            const state = here.get(server)
-            if (state === undefined) continue
-            if (kind === 'remove') {
-              here.delete(server)
-              made.remove(server)
-            } else if (kind === 'edit') {
-              state.weight = weight
-              made.edit(server, weight)
-            } else {
-              state.overloaded = !state.overloaded
-              made.at(server).overloaded = state.overloaded
-            }
-          }
-        }
-      }),
-      { numRuns: 500 },
-    )
+
+  test.each([
+    // Of the total 9, in list order 4 (3), 3 (1), 2 (5): draws up to 3 mean 4, 4 means 3, above means 2.
+    { left: 0, right: 0, picks: 4 },
+    { left: 0.35, right: 0.35, picks: 4 },
+    { left: 0.45, right: 0.45, picks: 3 },
+    { left: 0.55, right: 0.55, picks: 2 },
+    { left: 0.999, right: 0.999, picks: 2 },
+  ])('draws $left and $right of the weights pick $picks', ({ left, right, picks }) => {
+    expect(withWeights('twos', [5, 1, 3], { random: drawing(left, right) }).picks(1)).toEqual([picks])
   })
 
-  test('shares out by weight', () => {
-    const weights = [5, 1, 3]
-    const picks = withWeights(name, weights).picks(900)
-    const share = [2, 3, 4].map((server) => picks.filter((p) => p === server).length)
-    const weighted = name === 'wrr' || name === 'wlc'
-    expect(share).toEqual(weighted ? [500, 100, 300] : [300, 300, 300])
+  test('takes the second only when it has fewer connections for its weight', () => {
+    const twos = withWeights('twos', [5, 1, 3], { random: drawing(0, 0.9), counts: 'none' })
+    expect(twos.picks(1)).toEqual([4])
+    twos.set(4, { active: 3 })
+    twos.set(2, { active: 5 })
+    expect(twos.picks(1)).toEqual([4])
+    twos.set(4, { inactive: 1 })
+    expect(twos.picks(1)).toEqual([2])
   })
 })
