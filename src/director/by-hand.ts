@@ -1,9 +1,9 @@
 /** The table made by hand, and what a run of edits would make of it. In memory only. */
 import type { EngineChange } from '../engines/engine.ts'
 import type { SyncDaemon, TableEdit } from '../lvs/edit.ts'
+import { type EditView, isMixedFamily } from '../lvs/edit-rules.ts'
 import { type RealServer, realServerKey, type Service, type ServiceId, serviceKey } from '../lvs/service.ts'
 import type { Timeouts } from '../lvs/settings.ts'
-import type { EditView } from './edit-rules.ts'
 
 /** Servers by key, the oldest first: added in this order, they stand in the engine as they did. */
 export type HandService = { readonly service: Service; readonly servers: ReadonlyMap<string, RealServer> }
@@ -13,6 +13,8 @@ export type HandTable = {
   readonly services: ReadonlyMap<string, HandService>
   readonly timeouts: () => Partial<Timeouts>
   readonly daemons: () => readonly SyncDaemon[]
+  /** How many servers are of another family than their service. */
+  readonly mixed: () => number
   /** Takes over an edit that was found right. */
   make(edit: TableEdit): void
   /** The edits that make this table out of an empty one. */
@@ -25,10 +27,12 @@ export function handTable(): HandTable {
   const services = new Map<string, Mutable>()
   let timeouts: Partial<Timeouts> = {}
   let daemons: readonly SyncDaemon[] = []
+  let mixed = 0
   return {
     services,
     timeouts: () => timeouts,
     daemons: () => daemons,
+    mixed: () => mixed,
     make(edit) {
       switch (edit.kind) {
         case 'service.add':
@@ -40,16 +44,22 @@ export function handTable(): HandTable {
           break
         }
         case 'service.delete':
+          mixed -= mixedIn(services.get(serviceKey(edit.id)))
           services.delete(serviceKey(edit.id))
           break
         case 'server.add':
+          mixed += Number(isMixedFamily(edit.id, edit.server))
+          services.get(serviceKey(edit.id))?.servers.set(realServerKey(edit.server), edit.server)
+          break
         case 'server.edit':
           services.get(serviceKey(edit.id))?.servers.set(realServerKey(edit.server), edit.server)
           break
         case 'server.delete':
+          mixed -= Number(isMixedFamily(edit.id, edit.server))
           services.get(serviceKey(edit.id))?.servers.delete(realServerKey(edit.server))
           break
         case 'flush':
+          mixed = 0
           services.clear()
           break
         case 'timeouts':
@@ -86,6 +96,7 @@ type Touched = { service: Service | undefined; isNew: boolean; readonly servers:
 export function draftOf(table: HandTable): Draft {
   const touched = new Map<string, Touched>()
   let daemons = table.daemons()
+  let mixed = table.mixed()
   const touch = (id: ServiceId): Touched => {
     const key = serviceKey(id)
     const known = touched.get(key)
@@ -107,6 +118,7 @@ export function draftOf(table: HandTable): Draft {
       return draft?.isNew ? undefined : table.services.get(key)?.servers.get(serverKey)
     },
     daemons: () => daemons,
+    hasMixedFamilies: () => mixed > 0,
     make(edit) {
       switch (edit.kind) {
         case 'service.add':
@@ -114,13 +126,18 @@ export function draftOf(table: HandTable): Draft {
           touch(edit.service.id).service = edit.service
           break
         case 'service.delete':
+          mixed -= mixedIn(table.services.get(serviceKey(edit.id)), touched.get(serviceKey(edit.id)))
           touched.set(serviceKey(edit.id), { service: undefined, isNew: true, servers: new Map() })
           break
         case 'server.add':
+          mixed += Number(isMixedFamily(edit.id, edit.server))
+          touch(edit.id).servers.set(realServerKey(edit.server), edit.server)
+          break
         case 'server.edit':
           touch(edit.id).servers.set(realServerKey(edit.server), edit.server)
           break
         case 'server.delete':
+          mixed -= Number(isMixedFamily(edit.id, edit.server))
           touch(edit.id).servers.set(realServerKey(edit.server), undefined)
           break
         case 'daemon.start':
@@ -132,6 +149,17 @@ export function draftOf(table: HandTable): Draft {
       }
     },
   }
+}
+
+/** How many of a service's servers are of another family than it is, as drafted. */
+function mixedIn(standing: HandService | undefined, draft?: Touched): number {
+  const service = draft === undefined ? standing?.service : draft.service
+  if (service === undefined) return 0
+  const servers = new Map<string, RealServer | undefined>(draft?.isNew ? [] : standing?.servers)
+  for (const [key, server] of draft?.servers ?? []) servers.set(key, server)
+  let count = 0
+  for (const server of servers.values()) if (server !== undefined && isMixedFamily(service.id, server)) count += 1
+  return count
 }
 
 /** Master first, as the kernel lists them. */

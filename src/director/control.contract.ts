@@ -3,6 +3,9 @@ import { describe, expect, test } from 'vitest'
 import { buildCheck, buildServer, buildService, buildWanted } from '../../test/build/services.ts'
 import type { FakeEngine } from '../engines/fake/fake.ts'
 import { isInfraError } from '../errors.ts'
+import type { TableEdit } from '../lvs/edit.ts'
+import { type ServiceId, serviceKey } from '../lvs/service.ts'
+import type { Settings } from '../lvs/settings.ts'
 import type { DirectorControl } from './control.ts'
 
 export type ControlUnderTest = AsyncDisposable & {
@@ -173,6 +176,116 @@ export function controlContract(name: string, open: () => Promise<ControlUnderTe
       await world.control.putCluster({ cluster: 'shop', services: [buildWanted()] }, within())
       world.engine.traffic.connect(buildService().id)
       expect(await world.control.connections(within())).toMatchObject([{ protocol: 'tcp', service: { port: 8080 } }])
+    })
+
+    test('edits by hand are answered one by one, as the kernel answers, and stand', async () => {
+      await using world = await open()
+      const id = buildService().id
+      const server = buildServer(1001)
+      const edits: TableEdit[] = [
+        { kind: 'server.add', id, server },
+        { kind: 'service.add', service: buildService() },
+        { kind: 'service.add', service: buildService({ scheduler: 'wrr' }) },
+        { kind: 'server.add', id, server },
+        { kind: 'server.add', id, server },
+        { kind: 'server.edit', id, server: buildServer(1002) },
+        { kind: 'server.add', id, server: buildServer(1002, { weight: 5 }) },
+        { kind: 'server.edit', id, server: { ...server, weight: 7 } },
+        { kind: 'zero', id },
+        { kind: 'zero', id: { kind: 'fwmark', mark: 1, family: 'ipv4' } },
+        { kind: 'timeouts', timeouts: { tcp: 100, udp: 0 } },
+        { kind: 'service.delete', id: { kind: 'fwmark', mark: 1, family: 'ipv4' } },
+        { kind: 'service.add', service: buildService({ id: { kind: 'pool', name: 'api' } }) },
+      ]
+      const results = await world.control.edit(edits, within())
+      expect(results.map((result) => (result.ok ? 'ok' : result.errno))).toEqual(
+        ['ESRCH', 'ok', 'EEXIST', 'ok', 'EEXIST', 'ENOENT', 'ok', 'ok', 'ok', 'ESRCH', 'ok', 'ESRCH', 'EINVAL'],
+      ) // biome-ignore format: one line
+      const { services, info } = await world.control.table(within())
+      expect(services).toMatchObject([
+        {
+          service: { id, scheduler: 'rr' },
+          servers: [{ server: { port: 1002, weight: 5 } }, { server: { weight: 7 } }],
+        },
+      ])
+      expect(info.settings.timeouts).toEqual({ tcp: 100, tcpFin: 120, udp: 300 })
+      expect((await world.control.status(within())).services).toMatchObject([{ name: 'tcp 127.0.0.1:8080' }])
+    })
+
+    test('what a cluster owns is not edited by hand, nor flushed; a reload leaves alone what was made by hand', async () => {
+      await using world = await open()
+      const byHand: ServiceId = { kind: 'fwmark', mark: 5, family: 'ipv4' }
+      await world.control.putCluster({ cluster: 'shop', services: [buildWanted()] }, within())
+      await world.control.edit([{ kind: 'service.add', service: buildService({ id: byHand }) }], within())
+      const refusal = {
+        ok: false,
+        errno: 'EPERM',
+        message: 'tcp 127.0.0.1:8080 belongs to shop/www',
+        hint: 'change it in the file of shop',
+      }
+      const { id } = buildService()
+      const edits: TableEdit[] = [
+        { kind: 'service.add', service: buildService() },
+        { kind: 'service.edit', service: buildService() },
+        { kind: 'service.delete', id },
+        { kind: 'server.add', id, server: buildServer(9) },
+        { kind: 'server.delete', id, server: buildServer(1001) },
+      ]
+      expect(await world.control.edit(edits, within())).toEqual(edits.map(() => refusal))
+      const keys = async (): Promise<string[]> =>
+        (await world.control.table(within())).services.map(({ service }) => serviceKey(service.id)).sort()
+      await world.control.putCluster({ cluster: 'shop', services: [buildWanted({ onFailure: 'remove' })] }, within())
+      expect(await keys()).toEqual(['fwmark 5 ipv4', 'tcp 127.0.0.1:8080'])
+      expect(await world.control.edit([{ kind: 'flush' }], within())).toEqual([{ ok: true }])
+      expect(await keys()).toEqual(['tcp 127.0.0.1:8080'])
+      await world.control.removeCluster('shop', within())
+      expect(await world.control.edit(edits.slice(0, 1), within())).toEqual([{ ok: true }])
+      await world.control.removeCluster('shop', within())
+      expect(await keys()).toEqual(['tcp 127.0.0.1:8080'])
+    })
+
+    test('a cluster cannot take what was made by hand, and nothing is changed then', async () => {
+      await using world = await open()
+      await world.control.edit([{ kind: 'service.add', service: buildService({ scheduler: 'sh' }) }], within())
+      const refused = world.control.putCluster({ cluster: 'shop', services: [buildWanted()] }, within())
+      expect(await codeOf(refused)).toBe('invalid: tcp 127.0.0.1:8080 of shop/www was made by hand')
+      expect((await world.control.table(within())).services).toMatchObject([
+        { service: { scheduler: 'sh' }, servers: [] },
+      ])
+    })
+
+    test('of a large table just some services can be had', async () => {
+      await using world = await open()
+      const mark = (mark: number): ServiceId => ({ kind: 'fwmark', mark, family: 'ipv4' })
+      const edits = Array.from({ length: 600 }, (_, index): TableEdit => {
+        return { kind: 'service.add', service: buildService({ id: mark(index + 1) }) }
+      })
+      expect((await world.control.edit(edits, within())).every(({ ok }) => ok)).toBe(true)
+      expect((await world.control.table(within())).services).toHaveLength(600)
+      const { services } = await world.control.table({ ...within(), only: [mark(7), mark(999)] })
+      expect(services.map(({ service }) => service.id)).toEqual([mark(7)])
+    })
+
+    test('settings are those of the clusters, and of hands before them', async () => {
+      await using world = await open()
+      const settings = { timeouts: { tcp: 60, udp: 30 }, sysctls: { expire_nodest_conn: 1 } }
+      await world.control.putCluster({ cluster: 'shop', services: [], settings }, within())
+      const now = async (): Promise<Settings> => (await world.control.table(within())).info.settings
+      expect((await now()).timeouts).toEqual({ tcp: 60, tcpFin: 120, udp: 30 })
+      expect((await now()).sysctls.expire_nodest_conn).toBe(1)
+      await world.control.edit([{ kind: 'timeouts', timeouts: { udp: 45 } }], within())
+      await world.control.putCluster({ cluster: 'shop', services: [], settings }, within())
+      expect((await now()).timeouts).toEqual({ tcp: 60, tcpFin: 120, udp: 45 })
+      const other = { cluster: 'other', services: [], settings: { timeouts: { tcp: 61, tcpFin: 5 } } }
+      expect(await codeOf(world.control.putCluster(other, within()))).toBe(
+        'invalid: timeouts.tcp cannot be 61 for other: it is 60 for shop, in the same director',
+      )
+      await world.control.removeCluster('shop', within())
+      await world.control.putCluster(other, within())
+      expect(await now()).toMatchObject({
+        timeouts: { tcp: 61, tcpFin: 5, udp: 45 },
+        sysctls: { expire_nodest_conn: 0 },
+      })
     })
   })
 }

@@ -1,6 +1,7 @@
 /** What was edited by hand, line by line on disk: it outlives a crash of the daemon, and no edit costs what the table costs. */
 import { appendFile, mkdir, open, readFile, rename, rm, truncate } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { InfraError } from '../errors.ts'
 import type { TableEdit } from '../lvs/edit.ts'
 import { editsSchema } from './edit-schemas.ts'
 
@@ -41,7 +42,7 @@ export function fileEditJournal(path: string): EditJournal {
     async load() {
       const content = await readFile(path).catch((error: NodeJS.ErrnoException) => {
         if (error.code === 'ENOENT') return undefined
-        throw error
+        throw new InfraError('failed', `read ${path}: ${error.code}`, { subject: path, cause: error })
       })
       if (content === undefined) return { edits: [] }
       const end = content.lastIndexOf(0x0a) + 1

@@ -1,14 +1,7 @@
 /** Edits by hand as they cross the control socket and are kept in the journal. */
 import { z } from 'zod'
 import type { SyncDaemon, TableEdit } from '../lvs/edit.ts'
-import {
-  endpointSchema,
-  port,
-  realServerSchema,
-  serviceIdSchema,
-  serviceSchema,
-  timeoutsSchema,
-} from './service-schemas.ts'
+import { address, port, realServerSchema, serviceIdSchema, serviceSchema, timeoutsSchema } from './service-schemas.ts'
 
 const role = z.enum(['master', 'backup'])
 
@@ -26,7 +19,7 @@ const edit: z.ZodType<TableEdit> = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.enum(['service.add', 'service.edit']), service: serviceSchema }),
   z.strictObject({ kind: z.literal('service.delete'), id: serviceIdSchema }),
   z.strictObject({ kind: z.enum(['server.add', 'server.edit']), id: serviceIdSchema, server: realServerSchema }),
-  z.strictObject({ kind: z.literal('server.delete'), id: serviceIdSchema, server: endpointSchema }),
+  z.strictObject({ kind: z.literal('server.delete'), id: serviceIdSchema, server: z.object({ address, port }) }),
   z.strictObject({ kind: z.literal('flush') }),
   z.strictObject({ kind: z.literal('zero'), id: serviceIdSchema.exactOptional() }),
   z.strictObject({ kind: z.literal('timeouts'), timeouts: timeoutsSchema }),

@@ -3,13 +3,14 @@ import type { Engine, EngineChange } from '../engines/engine.ts'
 import { refusals } from '../engines/refusals.ts'
 import { describeError, type InfraCode, isInfraError } from '../errors.ts'
 import type { EditErrno, EditResult, TableEdit } from '../lvs/edit.ts'
+import { type EditSurroundings, editErrno } from '../lvs/edit-rules.ts'
 import { type ServiceId, serviceKey } from '../lvs/service.ts'
 import { changeOf, type Draft, draftOf, type HandTable, type SmallEdit } from './by-hand.ts'
-import { editError } from './edit-rules.ts'
 
 export type EditingOptions = {
   readonly engine: Engine
   readonly table: HandTable
+  readonly around: EditSurroundings
   /** Whose a service is when it was not made by hand: `shop/www`. */
   readonly ownerOf: (key: string) => string | undefined
   /** Called with each run of edits that stands in the engine and in the table now. */
@@ -34,7 +35,7 @@ export async function makeEdits(
   }
   for (const edit of edits) {
     if (edit.kind !== 'flush' && edit.kind !== 'zero') {
-      run.push(edit)
+      run.push(edit.kind === 'timeouts' ? withoutZeros(edit) : edit)
       continue
     }
     await finishRun()
@@ -42,6 +43,11 @@ export async function makeEdits(
   }
   await finishRun()
   return results
+}
+
+/** 0 keeps a timeout as it is. */
+function withoutZeros({ kind, timeouts }: Extract<TableEdit, { readonly kind: 'timeouts' }>): SmallEdit {
+  return { kind, timeouts: Object.fromEntries(Object.entries(timeouts).filter(([, seconds]) => seconds !== 0)) }
 }
 
 /**
@@ -114,7 +120,7 @@ async function zero(
   }
 }
 
-function refusalOf(edit: SmallEdit, draft: Draft, { engine, ownerOf }: EditingOptions): EditResult | undefined {
+function refusalOf(edit: SmallEdit, draft: Draft, { engine, ownerOf, around }: EditingOptions): EditResult | undefined {
   const id = editedService(edit)
   const owner = id === undefined ? undefined : ownerOf(serviceKey(id))
   if (id !== undefined && owner !== undefined)
@@ -126,7 +132,7 @@ function refusalOf(edit: SmallEdit, draft: Draft, { engine, ownerOf }: EditingOp
     }
   if (id?.kind === 'dns' || id?.kind === 'pool')
     return { ok: false, errno: 'EINVAL', message: `${serviceKey(id)} cannot be made by hand`, hint: 'say it in a file' }
-  const errno = editError(draft, edit)
+  const errno = editErrno(edit, draft, around)
   if (errno !== undefined) return { ok: false, errno }
   const [refused] = refusals(engine.name, engine.capabilities, [changeOf(edit)])
   return refused === undefined ? undefined : failed('EOPNOTSUPP', refused.reason, refused.hint)

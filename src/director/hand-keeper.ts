@@ -6,12 +6,14 @@ import { type HandTable, handTable } from './by-hand.ts'
 import type { EditJournal } from './edit-journal.ts'
 import { makeEdits } from './edits.ts'
 import type { DirectorEvent } from './events.ts'
+import type { Surroundings } from './surroundings.ts'
 
 export type HandKeeperOptions = {
   readonly engine: Engine
   readonly journal: EditJournal
   readonly onEvent: (event: DirectorEvent) => void
   readonly ownerOf: (key: string) => string | undefined
+  readonly surroundings: () => Promise<Surroundings>
   readonly onAsk: (keys: Iterable<string>) => void
 }
 
@@ -25,7 +27,8 @@ export type HandKeeper = {
   mend(): Promise<void>
 }
 
-export async function openHandKeeper({ engine, journal, onEvent, ...rest }: HandKeeperOptions): Promise<HandKeeper> {
+export async function openHandKeeper(options: HandKeeperOptions): Promise<HandKeeper> {
+  const { engine, journal, onEvent, surroundings, ...rest } = options
   const table = handTable()
   let problem: string | undefined
   const kept = async (write: Promise<void>): Promise<void> => {
@@ -52,7 +55,8 @@ export async function openHandKeeper({ engine, journal, onEvent, ...rest }: Hand
       if (problem !== undefined) await kept(journal.rewrite(table.edits()))
     },
     async edit(wanted, signal) {
-      const results = await makeEdits(wanted, { engine, table, onMade, ...rest }, signal)
+      const around = { ...(await surroundings()), schedulers: engine.capabilities.schedulers }
+      const results = await makeEdits(wanted, { engine, table, around, onMade, ...rest }, signal)
       const refused = results.reduce((count, { ok }) => (ok ? count : count + 1), 0)
       onEvent({ kind: 'table.edited', edits: results.length, refused })
       return results

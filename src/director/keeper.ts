@@ -18,7 +18,9 @@ import { reconcileLoop } from './reconcile-loop.ts'
 import { type Problem, reconciler, settingsSubject, type Wanted } from './reconciler.ts'
 import type { Intent } from './schemas.ts'
 import { wantedSettings } from './settings.ts'
+import { machineSurroundings, type Surroundings } from './surroundings.ts'
 import { wantedTable } from './table.ts'
+import { turns } from './turns.ts'
 import { throwIfAborted, unlessAborted } from './waiting.ts'
 
 export type KeeperOptions = {
@@ -26,6 +28,8 @@ export type KeeperOptions = {
   readonly intent: IntentStore
   /** Where edits by hand are kept; left out, in memory only. */
   readonly journal?: EditJournal
+  /** What edits are judged against; left out, this machine. */
+  readonly surroundings?: () => Promise<Surroundings>
   readonly timing: Timing
   readonly onEvent: (event: DirectorEvent) => void
   /** Opens the probe of a check; left out, the real ones. */
@@ -65,6 +69,7 @@ export async function openKeeper({
   engine,
   intent: store,
   journal = memoryEditJournal(),
+  surroundings = machineSurroundings,
   timing,
   onEvent,
   openProbe,
@@ -96,6 +101,7 @@ export async function openKeeper({
   const hand = await openHandKeeper({
     engine,
     journal,
+    surroundings,
     onEvent,
     ownerOf: (key) => owners.get(key),
     onAsk: (keys) => rounds.own(keys),
@@ -114,15 +120,10 @@ export async function openKeeper({
     }
   }
   /** Whoever reads the engine to change it is alone with it until he is done. */
-  let lastAlone: Promise<unknown> = Promise.resolve()
-  const alone = <T>(body: () => Promise<T>): Promise<T> => {
-    const mine = lastAlone.then(body)
-    lastAlone = mine.catch(() => undefined)
-    return mine
-  }
+  const engineTurns = turns()
   const loop = reconcileLoop(
     () =>
-      alone(async () => {
+      engineTurns.take(async () => {
         await hand.mend()
         return await limited((signal) => rounds.round(want, signal))
       }),
@@ -144,13 +145,12 @@ export async function openKeeper({
     intent = { ...intent, leaving: [] }
     await limited((signal) => store.save(intent, { signal }))
   }
-  let last: Promise<unknown> = Promise.resolve()
+  const requests = turns()
   const queue = <T>(options: CallOptions, body: () => Promise<T>): Promise<T> => {
-    const mine = last.then(() => {
+    const mine = requests.take(() => {
       throwIfAborted(options)
       return body()
     })
-    last = mine.catch(() => undefined)
     return unlessAborted(options, mine)
   }
   await loop.settle()
@@ -162,7 +162,9 @@ export async function openKeeper({
       const results: EditResult[] = []
       for (let at = 0; at < edits.length; at += editsAtOnce) {
         const some = edits.slice(at, at + editsAtOnce)
-        results.push(...(await queue(options, () => alone(() => limited((signal) => hand.edit(some, signal))))))
+        results.push(
+          ...(await queue(options, () => engineTurns.take(() => limited((signal) => hand.edit(some, signal))))),
+        )
       }
       return results
     },
@@ -181,7 +183,7 @@ export async function openKeeper({
       }),
     async [Symbol.asyncDispose]() {
       closing.abort()
-      await last
+      await requests.idle()
       await loop[Symbol.asyncDispose]()
       await checker[Symbol.asyncDispose]()
       await engine[Symbol.asyncDispose]()

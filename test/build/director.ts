@@ -1,6 +1,7 @@
 /** A director on the fake engine, a clock of its own and probes that answer as told: for tests. */
 import type { WantedService } from '../../src/director/control.ts'
 import { type Director, openDirector } from '../../src/director/director.ts'
+import { type EditJournal, memoryEditJournal } from '../../src/director/edit-journal.ts'
 import type { DirectorEvent } from '../../src/director/events.ts'
 import { emptyIntent, memoryIntentStore } from '../../src/director/intent.ts'
 import type { Intent } from '../../src/director/schemas.ts'
@@ -42,7 +43,11 @@ export type DirectorWorld = AsyncDisposable & {
 
 export async function openDirectorWorld(
   intent: Intent = emptyIntent,
-  { engine = fakeEngine(), taken = new Set<string>() }: { engine?: FakeEngine; taken?: Set<string> } = {},
+  {
+    engine = fakeEngine(),
+    taken = new Set<string>(),
+    journal = memoryEditJournal(),
+  }: { engine?: FakeEngine; taken?: Set<string>; journal?: EditJournal } = {},
 ): Promise<DirectorWorld> {
   const timing = fakeTiming()
   const store = memoryIntentStore(intent)
@@ -60,6 +65,7 @@ export async function openDirectorWorld(
         return store.save(next, options)
       },
     },
+    journal,
     timing,
     now: () => new Date(0),
     onEvent: (event) => events.push(event),
