@@ -47,6 +47,7 @@ export const serviceSchema: z.ZodType<Service> = z.strictObject({
   persistence: z
     .strictObject({ timeoutSeconds: z.int().positive(), mask: z.string(), engine: z.literal('sip').exactOptional() })
     .exactOptional(),
+  idlePersistenceEngine: z.literal('sip').exactOptional(),
   onePacket: z.boolean(),
   idleTimeoutSeconds: z.number().positive().exactOptional(),
   proxyProtocol: z.enum(['v1', 'v2']).exactOptional(),

@@ -38,6 +38,8 @@ export type Service = {
   /** ipvsadm -b, by the names that fit the scheduler: sh-fallback sh-port, mh-fallback mh-port, else flag-1 flag-2 flag-3. */
   readonly schedulerFlags: readonly string[]
   readonly persistence?: Persistence
+  /** ipvsadm --pe without -p: kept and saved, without effect. */
+  readonly idlePersistenceEngine?: 'sip'
   /** ipvsadm -o: each UDP datagram is scheduled by itself. */
   readonly onePacket: boolean
   /** Closed after this long without a byte either way. Userspace only; the packet engines have LVS's own timeouts. */
