@@ -66,6 +66,15 @@ export function addressNumber(address: string): bigint | undefined {
   return parts?.reduce((sum, part) => (sum << width) | BigInt(part), 0n)
 }
 
+/** The canonical text of an address given as a number of 32 or 128 bits. */
+export function addressText(number: bigint, family: Family): string {
+  const [parts, width] = family === 'ipv6' ? [8, 16] : [4, 8]
+  const values = Array.from({ length: parts }, (_, at) =>
+    Number((number >> BigInt(width * (parts - 1 - at))) & ((1n << BigInt(width)) - 1n)),
+  )
+  return family === 'ipv6' ? formatIpv6(values) : values.join('.')
+}
+
 function addressBits(family: Family): number {
   return family === 'ipv4' ? 32 : 128
 }
