@@ -151,6 +151,12 @@ export class Table {
     }
   }
 
+  /** Removed servers that still stand, also those of removed services. */
+  *leaving(): Iterable<ServerRecord> {
+    for (const record of this.services.values()) yield* record.leaving.values()
+    for (const record of this.#removed) yield* record.leaving.values()
+  }
+
   /**
    * Lets go of removed servers whose last connection has ended. Call now and then, with the time (monotonic) where
    * schedulers are to forget.

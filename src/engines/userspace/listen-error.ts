@@ -5,8 +5,7 @@ import { type Service, serviceKey } from '../../lvs/service.ts'
 /** `errno` by name: EADDRINUSE … */
 export function listenError(service: Service, errno: string): InfraError {
   const subject = serviceKey(service.id)
-  const port = service.id.kind === 'address' ? service.id.port : 0
-  const address = service.id.kind === 'address' ? service.id.address : ''
+  const { address, port } = 'port' in service.id ? service.id : { address: '', port: 0 }
   const at = `listen on ${subject}: ${errno}`
   switch (errno) {
     case 'EADDRINUSE':

@@ -1,5 +1,7 @@
 /** What a data plane is, inside its threads, and the words in which the engine speaks to them. */
 import type { InfraCode } from '../../errors.ts'
+import type { ServiceId } from '../../lvs/service.ts'
+import type { Settings } from '../../lvs/settings.ts'
 import type { Connection, ServiceSnapshot, TableChange } from '../engine.ts'
 import type { LedgerMemory } from '../ledger.ts'
 
@@ -8,16 +10,25 @@ export type PlaneName = 'epoll' | 'net'
 export type PlaneSettings = {
   /** A real server that does not answer for so long counts as unreachable. */
   readonly connectTimeoutMs: number
-  /** For services that set none. */
-  readonly tcpIdleSeconds: number
-  readonly udpIdleSeconds: number
   /** UDP clients remembered per service; datagrams of more are dropped. */
   readonly udpSessions: number
+  /** Persistence templates remembered; beyond, the one used longest ago gives way. */
+  readonly templates: number
 }
+
+/** TCP connections come first, then UDP sessions, then persistence templates. */
+export type ConnectionCursor = { readonly part: 'tcp' | 'udp' | 'templates'; readonly at: number }
 
 export type ConnectionPage = {
   readonly connections: readonly Connection[]
   /** Where the next page begins; undefined after the last. */
+  readonly next: ConnectionCursor | undefined
+}
+
+export type TablePage = {
+  readonly services: readonly ServiceSnapshot[]
+  /** Of the table: pages of different versions do not fit together. */
+  readonly version: number
   readonly next: number | undefined
 }
 
@@ -35,13 +46,17 @@ export type WorkerData = {
   readonly threads: number
   readonly memory: LedgerMemory
   readonly epoll: EpollMemory | undefined
+  /** See template-use.ts. */
+  readonly templates: SharedArrayBuffer
   readonly settings: PlaneSettings
 }
 
 export type Call =
-  | { readonly kind: 'apply'; readonly changes: readonly TableChange[] }
-  | { readonly kind: 'read' }
-  | { readonly kind: 'connections'; readonly from: number }
+  /** `settings`: all of them, when they are to change. */
+  | { readonly kind: 'apply'; readonly changes: readonly TableChange[]; readonly settings: Settings | undefined }
+  | { readonly kind: 'read'; readonly only: readonly ServiceId[] | undefined; readonly from: number }
+  | { readonly kind: 'zero'; readonly id: ServiceId | undefined }
+  | { readonly kind: 'connections'; readonly from: ConnectionCursor }
   /** Takes no new connections: before the threads are closed one by one. */
   | { readonly kind: 'stop' }
   | { readonly kind: 'close' }
@@ -54,13 +69,16 @@ export type ErrorMessage = {
   readonly hint: string | undefined
   readonly retryable: boolean
 }
-export type Answer = undefined | readonly ServiceSnapshot[] | ConnectionPage
+export type Answer = undefined | TablePage | ConnectionPage
 export type WorkerMessage =
   /** `wakeFd`: an eventfd to be written after each message, for a thread that does not sleep in Node's own loop. */
   | { readonly kind: 'ready'; readonly wakeFd: number | undefined }
   | { readonly kind: 'cannot'; readonly reason: string }
   | { readonly kind: 'answer'; readonly id: number; readonly value: Answer }
   | { readonly kind: 'error'; readonly id: number; readonly error: ErrorMessage }
+  /** An exception that cost a connection, and nothing else. */
+  | { readonly kind: 'fault'; readonly reason: string }
 
-/** Connections per page of a listing. */
-export const pageSize = 1000
+/** Per page of a listing: a thread that answers one moves no bytes meanwhile. */
+export const connectionsPerPage = 1000
+export const servicesPerPage = 500

@@ -5,7 +5,7 @@
 import { availableParallelism } from 'node:os'
 import { InfraError, isInfraError } from '../../errors.ts'
 import { addressNumber } from '../../lvs/address.ts'
-import { type Endpoint, schedulerNames, serviceKey } from '../../lvs/service.ts'
+import { type Endpoint, type ServiceId, schedulerNames, serviceKey } from '../../lvs/service.ts'
 import { defaultSettings, withSettings } from '../../lvs/settings.ts'
 import {
   type Connection,
@@ -21,7 +21,8 @@ import { sharedLedgerMemory } from '../ledger.ts'
 import { throwIfRefused } from '../refusals.ts'
 import { plainChange } from '../table.ts'
 import { sharedEpollMemory } from './epoll/memory.ts'
-import type { ConnectionPage, PlaneName, PlaneSettings } from './plane.ts'
+import type { ConnectionCursor, ConnectionPage, PlaneName, PlaneSettings, TablePage } from './plane.ts'
+import { sharedTemplateMemory, templateLimit } from './template-use.ts'
 import { workerFile } from './worker-file.ts'
 import { startWorker, type WorkerLink } from './worker-link.ts'
 
@@ -30,6 +31,8 @@ export type UserspaceOptions = Partial<PlaneSettings> & {
   readonly plane?: PlaneName | 'auto'
   /** Of the epoll plane; left out: one per core, up to four. */
   readonly threads?: number
+  /** An exception in a data-plane thread that cost a connection; left out: a process warning. */
+  readonly onFault?: (reason: string) => void
 }
 
 export type UserspaceEngine = Engine & { readonly plane: PlaneName }
@@ -39,8 +42,8 @@ export const userspaceCapabilities: EngineCapabilities = {
   schedulers: schedulerNames,
   forwarding: ['masq', 'local'],
   fwmark: false,
-  persistence: false,
-  onePacket: false,
+  persistence: true,
+  onePacket: true,
   thresholds: true,
   proxyProtocol: true,
   idleTimeout: true,
@@ -48,15 +51,17 @@ export const userspaceCapabilities: EngineCapabilities = {
   applications: [],
   dns: false,
   syncDaemon: false,
-  sysctls: [],
+  sysctls: ['expire_nodest_conn', 'expire_quiescent_template'],
 }
 
 const defaults: PlaneSettings = {
   connectTimeoutMs: 5000,
-  tcpIdleSeconds: 900,
-  udpIdleSeconds: 300,
   udpSessions: 16_384,
+  templates: templateLimit,
 }
+
+/** How often a listing that a change has spoilt is begun anew before it is taken as it comes. */
+const listingTries = 5
 
 /**
  * Starts the engine with an empty table.
@@ -66,13 +71,14 @@ const defaults: PlaneSettings = {
  * @throws InfraError `unsupported` when the wanted plane cannot run here.
  */
 export async function userspaceEngine(options: UserspaceOptions = {}): Promise<UserspaceEngine> {
-  const { plane: wanted = 'auto', threads = Math.min(availableParallelism(), 4), ...rest } = options
+  const { plane: wanted = 'auto', threads = Math.min(availableParallelism(), 4), onFault = warn, ...rest } = options
   const settings = { ...defaults, ...rest }
-  const { plane, links } = await startPlane(wanted, threads, settings)
+  const { plane, links } = await startPlane(wanted, threads, settings, onFault)
   const [director] = links
   if (director === undefined) throw new InfraError('failed', 'the data plane has no thread', { subject: 'userspace' })
 
   let held = defaultSettings
+  let applying: Promise<unknown> = Promise.resolve()
 
   return {
     name: 'userspace',
@@ -83,23 +89,31 @@ export async function userspaceEngine(options: UserspaceOptions = {}): Promise<U
       throwIfRefused('userspace', userspaceCapabilities, changes)
       const tableChanges = changes.filter(isTableChange)
       throwIfInvalid(tableChanges)
-      await director.call({ kind: 'apply', changes: tableChanges.map(plainChange) }, callOptions.signal)
-      for (const change of changes) if (change.kind === 'settings') held = withSettings(held, change.settings)
+      // One after the other: each set of settings is made from the one before.
+      const turn = applying.then(async () => {
+        const wanted = changes.reduce((all, c) => (c.kind === 'settings' ? withSettings(all, c.settings) : all), held)
+        const call = { changes: tableChanges.map(plainChange), settings: wanted === held ? undefined : wanted }
+        await director.call({ kind: 'apply', ...call }, callOptions.signal)
+        held = wanted
+      })
+      applying = turn.catch(() => undefined)
+      await turn
     },
-    async read(callOptions) {
-      throwIfCancelled(callOptions, 'read')
-      return (await director.call({ kind: 'read' }, callOptions.signal)) as readonly ServiceSnapshot[]
+    async read({ only, signal }) {
+      throwIfCancelled({ signal }, 'read')
+      return await readPages(director, only, signal)
     },
     async info(callOptions) {
       throwIfCancelled(callOptions, 'info')
       return { settings: held, daemons: [], tableSize: 4096 }
     },
-    async zero(_id, callOptions) {
+    async zero(id, callOptions) {
       throwIfCancelled(callOptions, 'zero')
+      await director.call({ kind: 'zero', id }, callOptions.signal)
     },
     async *connections(callOptions): AsyncIterable<Connection> {
       for (const link of links) {
-        let from: number | undefined = 0
+        let from: ConnectionCursor | undefined = { part: 'tcp', at: 0 }
         while (from !== undefined) {
           throwIfCancelled(callOptions, 'connections')
           const page = (await link.call({ kind: 'connections', from }, callOptions.signal)) as ConnectionPage
@@ -114,25 +128,63 @@ export async function userspaceEngine(options: UserspaceOptions = {}): Promise<U
   }
 }
 
-type RunningPlane = { readonly plane: PlaneName; readonly links: readonly WorkerLink[] }
+function warn(reason: string): void {
+  process.emitWarning(`a connection was ended: ${reason}`, 'BatonDataPlane')
+}
 
-async function startPlane(wanted: PlaneName | 'auto', threads: number, settings: PlaneSettings): Promise<RunningPlane> {
-  try {
-    return await startThreads(wanted === 'auto' ? 'epoll' : wanted, threads, settings)
-  } catch (error) {
-    if (wanted !== 'auto' || !isInfraError(error, 'unsupported')) throw error
-    return await startThreads('net', 1, settings)
+/** In pages, so that the thread that schedules has other turns between; begun anew when the table changes meanwhile. */
+async function readPages(
+  director: WorkerLink,
+  only: readonly ServiceId[] | undefined,
+  signal: AbortSignal,
+): Promise<readonly ServiceSnapshot[]> {
+  for (let tries = 1; ; tries++) {
+    const services: ServiceSnapshot[][] = []
+    let version: number | undefined
+    let from: number | undefined = 0
+    while (from !== undefined) {
+      const page = (await director.call({ kind: 'read', only, from }, signal)) as TablePage
+      if (version !== undefined && page.version !== version && tries < listingTries) break
+      version = page.version
+      services.push([...page.services])
+      from = page.next
+    }
+    if (from === undefined) return services.flat()
   }
 }
 
-async function startThreads(plane: PlaneName, wanted: number, settings: PlaneSettings): Promise<RunningPlane> {
+type RunningPlane = { readonly plane: PlaneName; readonly links: readonly WorkerLink[] }
+
+type OnFault = (reason: string) => void
+
+async function startPlane(
+  wanted: PlaneName | 'auto',
+  threads: number,
+  settings: PlaneSettings,
+  onFault: OnFault,
+): Promise<RunningPlane> {
+  try {
+    return await startThreads(wanted === 'auto' ? 'epoll' : wanted, threads, settings, onFault)
+  } catch (error) {
+    if (wanted !== 'auto' || !isInfraError(error, 'unsupported')) throw error
+    return await startThreads('net', 1, settings, onFault)
+  }
+}
+
+async function startThreads(
+  plane: PlaneName,
+  wanted: number,
+  settings: PlaneSettings,
+  onFault: OnFault,
+): Promise<RunningPlane> {
   const threads = plane === 'net' ? 1 : wanted
   const epoll = plane === 'epoll' ? sharedEpollMemory(threads) : undefined
   const memory = sharedLedgerMemory(threads)
+  const templates = sharedTemplateMemory(settings.templates)
   const file = await workerFile()
   const started = await Promise.allSettled(
     Array.from({ length: threads }, (_, thread) =>
-      startWorker(file, { plane, thread, threads, memory, epoll, settings }),
+      startWorker(file, { plane, thread, threads, memory, epoll, templates, settings }, onFault),
     ),
   )
   const links = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))

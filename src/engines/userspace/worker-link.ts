@@ -20,7 +20,7 @@ type Pending = { readonly resolve: (value: Answer) => void; readonly reject: (er
 const wakeUp = new Uint8Array(new BigUint64Array([1n]).buffer)
 
 /** Starts a thread and waits until it stands. @throws InfraError `unsupported` when this plane cannot run here. */
-export async function startWorker(file: URL, data: WorkerData): Promise<WorkerLink> {
+export async function startWorker(file: URL, data: WorkerData, onFault: (reason: string) => void): Promise<WorkerLink> {
   const worker = new Worker(file, { workerData: data, execArgv: [], name: `baton-${data.plane}-${data.thread}` })
   const pending = new Map<number, Pending>()
   let wakeFd: number | undefined
@@ -43,6 +43,7 @@ export async function startWorker(file: URL, data: WorkerData): Promise<WorkerLi
       if (message.kind === 'ready') resolve(message.wakeFd)
       else if (message.kind === 'cannot')
         reject(new InfraError('unsupported', message.reason, { subject: `${data.plane} plane` }))
+      else if (message.kind === 'fault') onFault(message.reason)
       else settle(pending, message)
     })
   })

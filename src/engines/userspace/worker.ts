@@ -15,14 +15,25 @@ function errorMessage(error: unknown): ErrorMessage {
   return { code, message, subject, hint, retryable }
 }
 
+/** A fault that comes with every connection is not said with every one. */
+let faults = 0
+function sayFault(error: unknown): void {
+  faults += 1
+  if (faults > 10 && faults % 1000 !== 0) return
+  say({ kind: 'fault', reason: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+}
+
 function runNetPlane(): void {
-  const plane = openNetPlane(data)
+  const plane = openNetPlane(data, sayFault)
   const answer = async (call: Call): Promise<Answer> => {
     switch (call.kind) {
       case 'apply':
-        return plane.apply(call.changes).then(() => undefined)
+        return plane.apply(call.changes, call.settings).then(() => undefined)
       case 'read':
-        return plane.read()
+        return plane.scheduling.read(call)
+      case 'zero':
+        plane.scheduling.table.zero(call.id)
+        return undefined
       case 'connections':
         return plane.connections(call.from)
       case 'stop':
@@ -52,7 +63,7 @@ async function runEpollPlane(): Promise<void> {
   if (port === null || memory === undefined) return
   let thread: EpollThread
   try {
-    thread = openEpollThread(data, memory)
+    thread = openEpollThread(data, memory, sayFault)
   } catch (error) {
     return say({ kind: 'cannot', reason: `system calls cannot be made from here: ${describeError(error)}` })
   }

@@ -29,16 +29,17 @@ import {
   SOL_SOCKET,
   TCP_NODELAY,
 } from '../../../os/sockets.ts'
-import { addressWords, type ServiceRecord } from '../../records.ts'
-import type { Table } from '../../table.ts'
+import { addressWords, type ServerRecord, type ServiceRecord } from '../../records.ts'
 import { listenError } from '../listen-error.ts'
+import type { Scheduling } from '../scheduling.ts'
 import { flowFrom } from './flow.ts'
 import { handedNew } from './memory.ts'
-import type { Relay } from './relay.ts'
+import type { Placed, Relay } from './relay.ts'
 import type { Relays } from './relays.ts'
-import { closeWithReset, type Handler, setIntegerOption, type Thread, watch } from './thread.ts'
+import { closeWithReset, type Handler, setHandler, setIntegerOption, type Thread, watch } from './thread.ts'
 
 const backlog = 4096
+const noServers: readonly ServerRecord[] = []
 /** Clients accepted before others get their turn. */
 const clientsPerTurn = 64
 /** Without descriptors or memory the kernel's queue keeps the clients; it is asked again after so long. */
@@ -78,18 +79,18 @@ export type TcpListener = Handler & {
 
 export class Acceptor {
   readonly #thread: Thread
-  readonly #table: Table
+  readonly #scheduling: Scheduling
   readonly #relays: Relays
   /** The client at hand, and the room for its length. */
   readonly #peer: Pinned = pinned(sockaddrBytes + 4)
-  readonly #place = { slot: 0 }
+  readonly #at = { slot: 0 }
   readonly #flow: Flow
 
-  constructor(thread: Thread, table: Table, relays: Relays) {
+  constructor(thread: Thread, scheduling: Scheduling, relays: Relays) {
     this.#thread = thread
-    this.#table = table
+    this.#scheduling = scheduling
     this.#relays = relays
-    this.#flow = flowFrom(thread, this.#peer, this.#place)
+    this.#flow = flowFrom(thread, this.#peer, this.#at)
   }
 
   /** @throws InfraError when the address cannot be taken. */
@@ -115,26 +116,29 @@ export class Acceptor {
         thread.calls.close(fd)
       },
     }
-    thread.handlers[fd] = listener
+    setHandler(thread, fd, listener)
     watch(thread, thread.epoll, fd, EPOLLIN)
     return listener
   }
 
   /** A server could not be reached: the next one, each tried once. */
   placeAgain(relay: Relay, service: ServiceRecord | undefined): void {
-    const { ledger, calls } = this.#thread
+    const { ledger, calls, templates } = this.#thread
     const { bytes, address } = this.#peer
+    const { templates: placing } = this.#scheduling
     const tried = (relay.tried ??= [])
     tried.push(relay.serverSlot)
     const servers = service?.servers.filter(({ slot }) => tried.includes(slot)) ?? []
     bytes.writeInt32LE(sockaddrBytes, sockaddrBytes)
     calls.getpeername(relay.client.fd, address, address + sockaddrBytes)
-    this.#place.slot = relay.serviceSlot
-    const server = service && this.#table.place(service, this.#flow, servers)
+    this.#at.slot = relay.serviceSlot
+    const server = service && placing.place(service, this.#flow, servers)
+    templates.release(relay.template)
+    relay.template = 0
     ledger.addConnection(relay.serverSlot, -1)
     if (server === undefined) return this.#relays.abort(relay)
     ledger.addActive(relay.serverSlot, -1)
-    this.#relays.retry(relay, server.slot)
+    this.#relays.retry(relay, server.slot, placing.slot)
   }
 
   #accept(fd: number, service: ServiceRecord | undefined): 'done' | 'exhausted' {
@@ -145,7 +149,7 @@ export class Acceptor {
       const client = calls.accept4(fd, address, address + sockaddrBytes, SOCK_NONBLOCK | SOCK_CLOEXEC)
       if (client >= 0) {
         if (service === undefined) closeWithReset(this.#thread, client)
-        else this.#dispatch(client, service)
+        else this.#place(client, service)
         continue
       }
       const errno = calls.errno()
@@ -155,26 +159,39 @@ export class Acceptor {
     return 'done'
   }
 
-  /** Asks the scheduler, and hands the client to the thread with the fewest connections. */
-  #dispatch(client: number, service: ServiceRecord): void {
+  /** Asks the scheduler. When that makes an exception, the client is refused, and the next one is asked for again. */
+  #place(client: number, service: ServiceRecord): void {
+    try {
+      this.#at.slot = service.slot
+      const { templates } = this.#scheduling
+      const server = templates.place(service, this.#flow, noServers)
+      if (server === undefined) return closeWithReset(this.#thread, client)
+      const placed = { fd: client, serviceSlot: service.slot, serverSlot: server.slot, template: templates.slot }
+      this.#dispatch(placed)
+    } catch (error) {
+      this.#thread.onFault(error)
+      closeWithReset(this.#thread, client)
+    }
+  }
+
+  /** Hands the client to the thread with the fewest connections. */
+  #dispatch(placed: Placed): void {
     const thread = this.#thread
     const { threads, handoffs } = thread
-    this.#place.slot = service.slot
-    const server = this.#table.place(service, this.#flow)
-    if (server === undefined) return closeWithReset(thread, client)
     const to = threads.leastLoaded()
     threads.addConnection(to, 1)
-    if (to !== thread.number && handoffs.put(client, to, handedNew, service.slot, server.slot)) {
-      if (watch(thread, threads.epoll(to), client)) return
-      handoffs.take(client, to)
+    if (to !== thread.number && handoffs.put(placed, to, handedNew)) {
+      if (watch(thread, threads.epoll(to), placed.fd)) return
+      handoffs.take(placed.fd, to)
     }
     if (to !== thread.number) {
       threads.addConnection(to, -1)
       threads.addConnection(thread.number, 1)
     }
-    if (watch(thread, thread.epoll, client)) return this.#relays.adopt(client, service.slot, server.slot, 0)
+    if (watch(thread, thread.epoll, placed.fd)) return this.#relays.adopt(placed, 0)
     threads.addConnection(thread.number, -1)
-    thread.ledger.addActive(server.slot, -1)
-    closeWithReset(thread, client)
+    thread.ledger.addActive(placed.serverSlot, -1)
+    thread.templates.release(placed.template)
+    closeWithReset(thread, placed.fd)
   }
 }

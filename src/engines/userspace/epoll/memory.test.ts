@@ -8,22 +8,25 @@ import {
   openThreads,
   sharedEpollMemory,
 } from './memory.ts'
+import type { Placed } from './relay.ts'
+
+const client = (fd: number): Placed => ({ fd, serviceSlot: 0, serverSlot: 0, template: 0 })
 
 describe('memory shared by the threads of the epoll plane', () => {
   test('a client is taken once, by the thread it was handed to, and by no other', () => {
     const handoffs = openHandoffs(sharedEpollMemory(3))
-    expect(handoffs.put(40, 2, handedNew, 5, 6)).toBe(true)
+    expect(handoffs.put({ ...client(40), serviceSlot: 5, serverSlot: 6, template: 7 }, 2, handedNew)).toBe(true)
     expect(handoffs.take(40, 1)).toBe(handedNothing)
     expect(handoffs.take(40, 2)).toBe(handedNew)
-    expect([handoffs.serviceSlot(40), handoffs.serverSlot(40)]).toEqual([5, 6])
+    expect(handoffs.placed(40)).toEqual({ fd: 40, serviceSlot: 5, serverSlot: 6, template: 7 })
     expect(handoffs.take(40, 2)).toBe(handedNothing)
   })
 
   test('what was handed over and not taken is found', () => {
     const handoffs = openHandoffs(sharedEpollMemory(2))
-    handoffs.put(7, 1, handedNew, 0, 0)
-    handoffs.put(9, 0, handedBack, 0, 0)
-    handoffs.put(11, 1, handedNew, 0, 0)
+    handoffs.put(client(7), 1, handedNew)
+    handoffs.put(client(9), 0, handedBack)
+    handoffs.put(client(11), 1, handedNew)
     handoffs.take(11, 1)
     expect(handoffs.pending(1)).toEqual([7])
     expect(handoffs.pending(0)).toEqual([9])
@@ -31,7 +34,7 @@ describe('memory shared by the threads of the epoll plane', () => {
 
   test('a descriptor beyond the table is not handed over', () => {
     const handoffs = openHandoffs(sharedEpollMemory(2, 16, 100))
-    expect(handoffs.put(100, 1, handedNew, 0, 0)).toBe(false)
+    expect(handoffs.put(client(100), 1, handedNew)).toBe(false)
     expect(handoffs.take(100, 1)).toBe(handedNothing)
   })
 
@@ -49,10 +52,14 @@ describe('memory shared by the threads of the epoll plane', () => {
 
   test('places are read back as they were set', () => {
     const places = openPlaces(sharedEpollMemory(1))
-    places.set(3, [0x7f000001], 80, 900, 2)
-    places.set(4, [0x20010db8, 0, 0, 1], 443, 60, 0)
+    places.set(3, [0x7f000001], 80, { idleSeconds: 900, finSeconds: 120, proxyVersion: 2 })
+    places.set(4, [0x20010db8, 0, 0, 1], 443)
+    places.end(4)
     expect(places.endpoint(3)).toEqual({ address: '127.0.0.1', port: 80 })
     expect(places.endpoint(4)).toEqual({ address: '2001:db8::1', port: 443 })
-    expect([places.idleSeconds(3), places.proxyVersion(3), places.idleSeconds(4)]).toEqual([900, 2, 60])
+    expect([places.idleSeconds(3), places.finSeconds(3), places.proxyVersion(3)]).toEqual([900, 120, 2])
+    expect([places.isEnding(3), places.isEnding(4)]).toEqual([false, true])
+    places.set(4, [0x7f000001], 80)
+    expect(places.isEnding(4)).toBe(false)
   })
 })

@@ -3,16 +3,26 @@
 import type { Endpoint } from '../../../lvs/service.ts'
 import { sockaddrBytes, sockaddrPort, sockaddrText, writeSockaddr } from '../../../os/socket-address.ts'
 import { addressOf } from '../../../os/sockets.ts'
+import { ledgerSlots } from '../../ledger.ts'
 import type { EpollMemory } from '../plane.ts'
+import type { Placed } from './relay.ts'
 
 /** ```
- *  place, by ledger slot, for servers and services:   0 sockaddr  28 idle seconds  32 PROXY version
- *  handoff, by file descriptor:                       0 what      4 service slot   8 server slot  12 to whom
- *  thread, by number (0: of all):                     0 epoll fd  4 connections
+ *  place, by ledger slot, for servers and services:   0 sockaddr  28 idle seconds  32 the same when half closed
+ *                                                     36 PROXY version  40 whether its connections are to end
+ *  handoff, by file descriptor:                       0 what      4 service slot   8 server slot  12 to whom  16 template
+ *  thread, by number (last: of all):                  0 epoll fd  4 connections    (0 stopping   4 endings)
  *  ``` */
-const placeBytes = 36
-const handoffWords = 4
+const placeBytes = 44
+const handoffWords = 5
 const threadWords = 2
+/** Words of a place after its sockaddr. */
+const word = {
+  idle: sockaddrBytes / 4,
+  fin: sockaddrBytes / 4 + 1,
+  proxy: sockaddrBytes / 4 + 2,
+  ending: sockaddrBytes / 4 + 3,
+}
 
 export const handedNothing = 0
 /** A new client, placed on a server, for a pump. */
@@ -20,8 +30,11 @@ export const handedNew = 1
 /** Its server could not be reached: the acceptor is to place it anew. */
 export const handedBack = 2
 
+/** Of a service: how long its connections may be silent, and the PROXY protocol's version (0: none). */
+export type PlaceRules = { readonly idleSeconds: number; readonly finSeconds: number; readonly proxyVersion: number }
+
 export type Places = {
-  set(slot: number, words: ArrayLike<number>, port: number, idleSeconds: number, proxyVersion: number): void
+  set(slot: number, words: ArrayLike<number>, port: number, rules?: PlaceRules): void
   /** The bytes of all places; the sockaddr of a slot begins at `offset(slot)`. */
   readonly bytes: Uint8Array
   offset(slot: number): number
@@ -29,20 +42,26 @@ export type Places = {
   address(slot: number): number
   endpoint(slot: number): Endpoint
   idleSeconds(slot: number): number
+  finSeconds(slot: number): number
   proxyVersion(slot: number): number
+  /** Of a server that was removed: its connections end at once. Lasts until the slot is set again. */
+  end(slot: number): void
+  isEnding(slot: number): boolean
 }
 
 export function openPlaces(memory: EpollMemory): Places {
   const bytes = new Uint8Array(memory.places)
   const words = new Int32Array(memory.places)
   const base = addressOf(bytes)
+  const wordAt = (slot: number, which: number): number => (slot * placeBytes) / 4 + which
   return {
     bytes,
-    set(slot, address, port, idleSeconds, proxyVersion) {
-      const at = slot * placeBytes
-      writeSockaddr(bytes, at, address, port)
-      words[(at + sockaddrBytes) / 4] = idleSeconds
-      words[(at + sockaddrBytes) / 4 + 1] = proxyVersion
+    set(slot, address, port, rules = noRules) {
+      writeSockaddr(bytes, slot * placeBytes, address, port)
+      words[wordAt(slot, word.idle)] = rules.idleSeconds
+      words[wordAt(slot, word.fin)] = rules.finSeconds
+      words[wordAt(slot, word.proxy)] = rules.proxyVersion
+      words[wordAt(slot, word.ending)] = 0
     },
     offset: (slot) => slot * placeBytes,
     address: (slot) => base + slot * placeBytes,
@@ -50,18 +69,23 @@ export function openPlaces(memory: EpollMemory): Places {
       const at = slot * placeBytes
       return { address: sockaddrText(bytes, at), port: sockaddrPort(bytes, at) }
     },
-    idleSeconds: (slot) => words[(slot * placeBytes + sockaddrBytes) / 4] ?? 0,
-    proxyVersion: (slot) => words[(slot * placeBytes + sockaddrBytes) / 4 + 1] ?? 0,
+    idleSeconds: (slot) => words[wordAt(slot, word.idle)] ?? 0,
+    finSeconds: (slot) => words[wordAt(slot, word.fin)] ?? 0,
+    proxyVersion: (slot) => words[wordAt(slot, word.proxy)] ?? 0,
+    end: (slot) => void Atomics.store(words, wordAt(slot, word.ending), 1),
+    isEnding: (slot) => Atomics.load(words, wordAt(slot, word.ending)) === 1,
   }
 }
 
+const noRules: PlaceRules = { idleSeconds: 0, finSeconds: 0, proxyVersion: 0 }
+
 export type Handoffs = {
   /** False when this descriptor has no room here: then nobody takes it over. */
-  put(fd: number, to: number, what: number, serviceSlot: number, serverSlot: number): boolean
+  put(client: Placed, to: number, what: number): boolean
   /** What was handed to this thread with this descriptor, once. */
   take(fd: number, thread: number): number
-  serviceSlot(fd: number): number
-  serverSlot(fd: number): number
+  /** What was taken with it. */
+  placed(fd: number): Placed
   /** The descriptors handed to a thread that it has not taken. */
   pending(thread: number): number[]
 }
@@ -69,12 +93,13 @@ export type Handoffs = {
 export function openHandoffs(memory: EpollMemory): Handoffs {
   const words = new Int32Array(memory.handoffs)
   return {
-    put(fd, to, what, serviceSlot, serverSlot) {
+    put({ fd, serviceSlot, serverSlot, template }, to, what) {
       const at = fd * handoffWords
       if (at + handoffWords > words.length) return false
       words[at + 1] = serviceSlot
       words[at + 2] = serverSlot
       words[at + 3] = to
+      words[at + 4] = template
       Atomics.store(words, at, what)
       return true
     },
@@ -84,8 +109,10 @@ export function openHandoffs(memory: EpollMemory): Handoffs {
         return handedNothing
       return Atomics.exchange(words, at, handedNothing)
     },
-    serviceSlot: (fd) => words[fd * handoffWords + 1] ?? 0,
-    serverSlot: (fd) => words[fd * handoffWords + 2] ?? 0,
+    placed(fd) {
+      const at = fd * handoffWords
+      return { fd, serviceSlot: words[at + 1] ?? 0, serverSlot: words[at + 2] ?? 0, template: words[at + 4] ?? 0 }
+    },
     pending(thread) {
       const found: number[] = []
       for (let at = 0; at < words.length; at += handoffWords)
@@ -105,6 +132,9 @@ export type Threads = {
   /** From now on nobody may hand anything to the acceptor. */
   stop(): void
   isStopping(): boolean
+  /** Says that connections of removed servers are to end, and how often that was said. */
+  sayEndings(): void
+  endings(): number
 }
 
 export function openThreads(memory: EpollMemory, count: number): Threads {
@@ -130,10 +160,13 @@ export function openThreads(memory: EpollMemory, count: number): Threads {
     },
     stop: () => void Atomics.store(words, stopping, 1),
     isStopping: () => Atomics.load(words, stopping) === 1,
+    sayEndings: () => void Atomics.add(words, stopping + 1, 1),
+    endings: () => Atomics.load(words, stopping + 1),
   }
 }
 
-export function sharedEpollMemory(threads: number, slots = 65_536, descriptors = 65_536): EpollMemory {
+/** Untouched pages cost nothing. */
+export function sharedEpollMemory(threads: number, slots = ledgerSlots, descriptors = 1_048_576): EpollMemory {
   return {
     places: new SharedArrayBuffer(slots * placeBytes),
     handoffs: new SharedArrayBuffer(descriptors * handoffWords * 4),

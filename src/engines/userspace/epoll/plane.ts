@@ -1,32 +1,25 @@
 /** The epoll plane: threads that sleep in the kernel and call it directly. Thread 0 accepts and schedules, all pump. */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
-import type { Service } from '../../../lvs/service.ts'
 import { EFD_NONBLOCK, EPOLL_CTL_DEL, EPOLLET, EPOLLIN, loadSocketCalls, SOCK_CLOEXEC } from '../../../os/sockets.ts'
-import type { Connection, TableChange } from '../../engine.ts'
+import type { Connection } from '../../engine.ts'
 import { Ledger } from '../../ledger.ts'
-import { addressWords, type ServerRecord, type ServiceRecord } from '../../records.ts'
-import { Table } from '../../table.ts'
 import type { WorkerData } from '../plane.ts'
-import { type Answer, type Call, type CallMessage, type ConnectionPage, type EpollMemory, pageSize } from '../plane.ts'
-import { Acceptor, type TcpListener } from './acceptor.ts'
+import {
+  type Answer,
+  type Call,
+  type CallMessage,
+  type ConnectionCursor,
+  type ConnectionPage,
+  connectionsPerPage,
+  type EpollMemory,
+} from '../plane.ts'
+import { openTemplateUse } from '../template-use.ts'
 import { Buffers } from './buffers.ts'
+import { Director } from './director.ts'
 import { handedBack, handedNew, openHandoffs, openPlaces, openThreads } from './memory.ts'
 import type { Relay } from './relay.ts'
 import { Relays } from './relays.ts'
-import { closeDoomed, closeWithReset, openThread, runLoop, type Thread, watch } from './thread.ts'
-import { UdpListener } from './udp.ts'
-
-type Listener = TcpListener | UdpListener
-
-/** What thread 0 has beyond a pump. */
-type Director = {
-  readonly table: Table
-  readonly acceptor: Acceptor
-  readonly listeners: Map<string, Listener>
-  readonly retired: Map<string, UdpListener>
-  /** By ledger slot, for clients that come back from a pump. */
-  readonly services: Map<number, ServiceRecord>
-}
+import { closeDoomed, closeWithReset, openThread, runLoop, setHandler, type Thread, watch } from './thread.ts'
 
 export type EpollThread = {
   readonly wakeFd: number
@@ -34,8 +27,8 @@ export type EpollThread = {
   run(port: MessagePort, answer: (id: number, make: () => Answer) => void): Promise<void>
 }
 
-/** @throws Error when the FFI library or the C library cannot be loaded here. */
-export function openEpollThread(data: WorkerData, memory: EpollMemory): EpollThread {
+/** `onFault`: an exception that cost a connection. @throws Error when the FFI or C library cannot be loaded here. */
+export function openEpollThread(data: WorkerData, memory: EpollMemory, onFault: (error: unknown) => void): EpollThread {
   const calls = loadSocketCalls()
   const thread = openThread({
     number: data.thread,
@@ -45,14 +38,16 @@ export function openEpollThread(data: WorkerData, memory: EpollMemory): EpollThr
     places: openPlaces(memory),
     handoffs: openHandoffs(memory),
     threads: openThreads(memory, data.threads),
+    templates: openTemplateUse(data.templates),
+    onFault,
   })
   const buffers = new Buffers()
   let director: Director | undefined
   const relays: Relays = new Relays(thread, buffers, (relay) => {
     if (director === undefined) handBack(thread, relays, relay)
-    else director.acceptor.placeAgain(relay, director.services.get(relay.serviceSlot))
+    else director.placeAgain(relay)
   })
-  if (data.thread === 0) director = openDirector(thread, relays)
+  if (data.thread === 0) director = new Director(thread, buffers, relays)
 
   const wakeFd = calls.eventfd(0, EFD_NONBLOCK | SOCK_CLOEXEC)
   watch(thread, thread.epoll, wakeFd, EPOLLIN | EPOLLET)
@@ -61,15 +56,18 @@ export function openEpollThread(data: WorkerData, memory: EpollMemory): EpollThr
   const respond = (call: Call): Answer => {
     switch (call.kind) {
       case 'apply':
-        if (director !== undefined) applyChanges(thread, director, buffers, call.changes)
+        director?.apply(call.changes, call.settings)
         return undefined
       case 'read':
-        return director?.table.read() ?? []
+        return director?.scheduling.read(call)
+      case 'zero':
+        director?.scheduling.table.zero(call.id)
+        return undefined
       case 'connections':
-        return page(relays, director, call.from)
+        return page(thread, relays, director, call.from)
       case 'stop':
         thread.threads.stop()
-        if (director !== undefined) closeListeners(director)
+        director?.close()
         return undefined
       case 'close':
         isRunning = false
@@ -80,7 +78,7 @@ export function openEpollThread(data: WorkerData, memory: EpollMemory): EpollThr
   return {
     wakeFd,
     async run(port, answer) {
-      thread.handlers[wakeFd] = {
+      setHandler(thread, wakeFd, {
         onEvents() {
           for (;;) {
             const received: { message: CallMessage } | undefined = receiveMessageOnPort(port)
@@ -89,11 +87,14 @@ export function openEpollThread(data: WorkerData, memory: EpollMemory): EpollThr
             answer(id, () => respond(call))
           }
         },
-      }
+      })
       try {
         await runLoop(thread, {
           onStranger: (fd, flags) => takeOver(thread, relays, director, fd, flags),
-          onTick: () => tick(thread, relays, director),
+          onTick() {
+            relays.sweep()
+            director?.tick()
+          },
           isRunning: () => isRunning,
         })
       } finally {
@@ -104,73 +105,14 @@ export function openEpollThread(data: WorkerData, memory: EpollMemory): EpollThr
   }
 }
 
-function openDirector(thread: Thread, relays: Relays): Director {
-  const table = new Table(thread.ledger)
-  const acceptor = new Acceptor(thread, table, relays)
-  return { table, acceptor, listeners: new Map(), retired: new Map(), services: new Map() }
-}
-
-/** All or nothing: what may fail, taking addresses, comes first. */
-function applyChanges(thread: Thread, director: Director, buffers: Buffers, changes: readonly TableChange[]): void {
-  const { table, listeners, retired, acceptor } = director
-  const { added } = table.check(changes)
-  const opened = new Map<string, Listener>()
-  const listen = (service: Service): Listener =>
-    service.id.kind === 'address' && service.id.protocol === 'udp'
-      ? new UdpListener(thread, table, buffers, service)
-      : acceptor.listen(service)
-  try {
-    for (const [key, service] of added) opened.set(key, retired.get(key) ?? listen(service))
-  } catch (error) {
-    for (const [key, listener] of opened) if (retired.get(key) !== listener) listener.close()
-    throw error
-  }
-  table.commit(changes)
-  for (const [key, listener] of opened) {
-    listeners.set(key, listener)
-    retired.delete(key)
-    if (listener.protocol === 'udp') listener.revive()
-  }
-  publish(thread, director)
-  for (const [key, listener] of listeners) {
-    listener.record = table.services.get(key)
-    if (listener.record !== undefined) continue
-    listeners.delete(key)
-    if (listener.protocol === 'tcp') listener.close()
-    else {
-      listener.retire()
-      retired.set(key, listener)
-      listener.sweep()
-    }
-  }
-}
-
-/** Writes where everything stands into the memory of all threads. */
-function publish(thread: Thread, { table, services }: Director): void {
-  const { places, settings } = thread
-  services.clear()
-  for (const record of table.services.values()) {
-    const { id, idleTimeoutSeconds, proxyProtocol } = record.service
-    if (id.kind !== 'address') continue
-    services.set(record.slot, record)
-    const idle = idleTimeoutSeconds ?? (id.protocol === 'udp' ? settings.udpIdleSeconds : settings.tcpIdleSeconds)
-    const version = proxyProtocol === undefined ? 0 : proxyProtocol === 'v1' ? 1 : 2
-    places.set(record.slot, addressWords(id.address) ?? [0], id.port, idle, version)
-    for (const server of record.servers) publishServer(thread, server)
-  }
-}
-
-function publishServer({ places }: Thread, { slot, address, port }: ServerRecord): void {
-  places.set(slot, address, port, 0, 0)
-}
-
 /** A pump gives a client whose server cannot be reached back to the scheduler. */
 function handBack(thread: Thread, relays: Relays, relay: Relay): void {
   const { threads, handoffs, calls } = thread
   const { fd } = relay.client
   if (threads.isStopping()) return relays.abort(relay)
   calls.epollCtl(thread.epoll, EPOLL_CTL_DEL, fd, thread.small.address)
-  handoffs.put(fd, 0, handedBack, relay.serviceSlot, relay.serverSlot)
+  const { serviceSlot, serverSlot, template } = relay
+  handoffs.put({ fd, serviceSlot, serverSlot, template }, 0, handedBack)
   if (watch(thread, threads.epoll(0), fd)) return relays.release(relay)
   handoffs.take(fd, 0)
   relays.abort(relay)
@@ -178,48 +120,41 @@ function handBack(thread: Thread, relays: Relays, relay: Relay): void {
 
 function takeOver(thread: Thread, relays: Relays, director: Director | undefined, fd: number, flags: number): void {
   const what = thread.handoffs.take(fd, thread.number)
-  const serviceSlot = thread.handoffs.serviceSlot(fd)
-  const serverSlot = thread.handoffs.serverSlot(fd)
-  if (what === handedNew) relays.adopt(fd, serviceSlot, serverSlot, flags)
-  else if (what === handedBack && director !== undefined) {
-    const relay = relays.readopt(fd, serviceSlot, serverSlot, flags)
-    director.acceptor.placeAgain(relay, director.services.get(serviceSlot))
+  try {
+    if (what === handedNew) relays.adopt(thread.handoffs.placed(fd), flags)
+    else if (what === handedBack && director !== undefined)
+      director.placeAgain(relays.readopt(thread.handoffs.placed(fd), flags))
+  } catch (error) {
+    thread.onFault(error)
+    thread.handlers[fd]?.onFault?.()
   }
 }
 
-function tick({ nowMs }: Thread, relays: Relays, director: Director | undefined): void {
-  relays.sweep()
-  if (director === undefined) return
-  for (const listener of director.listeners.values()) {
-    if (listener.protocol === 'tcp') listener.tick()
-    else listener.sweep()
+function page(
+  thread: Thread,
+  relays: Relays,
+  director: Director | undefined,
+  { part, at }: ConnectionCursor,
+): ConnectionPage {
+  if (part === 'tcp') {
+    const end = Math.min(at + connectionsPerPage, relays.all.length)
+    const connections: Connection[] = relays.all.slice(at, end).map((relay) => relays.describe(relay))
+    if (end < relays.all.length) return { connections, next: { part, at: end } }
+    return { connections, next: director && { part: 'udp', at: 0 } }
   }
-  for (const [key, listener] of director.retired) {
-    listener.sweep()
-    if (listener.isClosed) director.retired.delete(key)
+  if (director === undefined) return { connections: [], next: undefined }
+  if (part === 'udp') {
+    const connections = director.sessions(at, connectionsPerPage)
+    const isFull = connections.length === connectionsPerPage
+    return { connections, next: isFull ? { part, at: at + connectionsPerPage } : { part: 'templates', at: 0 } }
   }
-  director.table.sweep(nowMs)
-}
-
-function page(relays: Relays, director: Director | undefined, from: number): ConnectionPage {
-  const end = Math.min(from + pageSize, relays.all.length)
-  const connections: Connection[] = relays.all.slice(from, end).map((relay) => relays.describe(relay))
-  if (end < relays.all.length) return { connections, next: end }
-  // The UDP sessions make the last page: there are not so many of them.
-  for (const listener of [...(director?.listeners.values() ?? []), ...(director?.retired.values() ?? [])])
-    if (listener.protocol === 'udp') connections.push(...listener.connections())
-  return { connections, next: undefined }
-}
-
-function closeListeners({ listeners, retired }: Director): void {
-  for (const listener of [...listeners.values(), ...retired.values()]) listener.close()
-  listeners.clear()
-  retired.clear()
+  const { connections, next } = director.scheduling.templates.list(at, connectionsPerPage, thread.nowMs)
+  return { connections, next: next === undefined ? undefined : { part, at: next } }
 }
 
 function closeThread(thread: Thread, relays: Relays, director: Director | undefined, wakeFd: number): void {
   const { calls } = thread
-  if (director !== undefined) closeListeners(director)
+  director?.close()
   for (const relay of [...relays.all]) relays.abort(relay)
   // What was handed over and not yet taken.
   for (const fd of thread.handoffs.pending(thread.number)) closeWithReset(thread, fd)

@@ -28,6 +28,7 @@ export const stageStates: { readonly [S in Stage]: ConnectionState } = {
 export interface Pump {
   onEvents(side: Side, flags: number): void
   move(from: Side): void
+  abort(relay: Relay): void
 }
 
 export class Side implements Handler {
@@ -57,10 +58,22 @@ export class Side implements Handler {
     this.#pump.onEvents(this, flags)
   }
 
+  onFault(): void {
+    this.#pump.abort(this.relay)
+  }
+
   /** After a turn that ended for fairness' sake. */
   resume(): void {
     if (this.relay.stage !== stage.gone) this.#pump.move(this)
   }
+}
+
+/** A client with what the scheduler has decided about it. */
+export type Placed = {
+  readonly fd: number
+  readonly serviceSlot: number
+  readonly serverSlot: number
+  readonly template: number
 }
 
 export class Relay {
@@ -69,6 +82,8 @@ export class Relay {
   /** Of the ledger, by which the threads know services and servers. */
   readonly serviceSlot: number
   serverSlot: number
+  /** The slot of the persistence template under which it stands, or 0. */
+  template: number
   stage: Stage = stage.fresh
   /** When bytes last moved. */
   lastMs: number
@@ -77,13 +92,14 @@ export class Relay {
   /** Slots of servers that could not be reached. */
   tried: number[] | undefined = undefined
 
-  constructor(client: number, serviceSlot: number, serverSlot: number, nowMs: number, pump: Pump) {
-    this.client = new Side(this, client, true, pump)
+  constructor({ fd, serviceSlot, serverSlot, template }: Placed, nowMs: number, pump: Pump) {
+    this.client = new Side(this, fd, true, pump)
     this.server = new Side(this, -1, false, pump)
     this.client.peer = this.server
     this.server.peer = this.client
     this.serviceSlot = serviceSlot
     this.serverSlot = serverSlot
+    this.template = template
     this.lastMs = nowMs
   }
 }

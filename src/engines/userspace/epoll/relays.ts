@@ -28,11 +28,14 @@ import {
 import type { Connection } from '../../engine.ts'
 import { encodeProxyHeader } from '../proxy-protocol.ts'
 import type { Buffers } from './buffers.ts'
-import { type Pump, Relay, type Side, stage, stageStates } from './relay.ts'
-import { close, closeWithReset, endpointOf, setIntegerOption, type Thread, watch } from './thread.ts'
+import { type Placed, type Pump, Relay, type Side, stage, stageStates } from './relay.ts'
+import { close, closeWithReset, endpointOf, setHandler, setIntegerOption, type Thread, watch } from './thread.ts'
 
 /** Full blocks moved for one side before the others get their turn. */
 const blocksPerTurn = 8
+/** Of the list of all, looked at in one sweep; but so many at least. */
+const sweepShare = 4
+const sweptAtLeast = 512
 const readable = EPOLLIN | EPOLLRDHUP | EPOLLHUP
 
 /** What becomes of a client whose server cannot be reached: the failure is counted, and the connection is still. */
@@ -43,6 +46,11 @@ export class Relays implements Pump {
   readonly #thread: Thread
   readonly #buffers: Buffers
   readonly #onUnreachable: OnUnreachable
+  /** Those that are being connected: few, and looked at in every sweep. */
+  readonly #connecting = new Set<Relay>()
+  /** Where the next sweep begins, downwards. */
+  #sweepAt = 0
+  #endings = 0
 
   constructor(thread: Thread, buffers: Buffers, onUnreachable: OnUnreachable) {
     this.#thread = thread
@@ -51,22 +59,25 @@ export class Relays implements Pump {
   }
 
   /** Takes a client over and connects it to its server, on which it is counted already, as on this thread. */
-  adopt(client: number, serviceSlot: number, serverSlot: number, flags: number): void {
-    const relay = this.#add(client, serviceSlot, serverSlot)
+  adopt(placed: Placed, flags: number): void {
+    const relay = this.#add(placed)
+    if (this.#thread.places.isEnding(placed.serverSlot)) return this.abort(relay)
     if (flags !== 0) this.onEvents(relay.client, flags)
   }
 
   /** Takes back a client whose server could not be reached; it is connected by `retry`. */
-  readopt(client: number, serviceSlot: number, serverSlot: number, flags: number): Relay {
+  readopt(placed: Placed, flags: number): Relay {
     this.#thread.threads.addConnection(this.#thread.number, 1)
-    const relay = this.#add(client, serviceSlot, serverSlot)
+    const relay = this.#add(placed)
     note(relay.client, flags)
     return relay
   }
 
   /** Connects once more, elsewhere. */
-  retry(relay: Relay, serverSlot: number): void {
+  retry(relay: Relay, serverSlot: number, template: number): void {
     relay.serverSlot = serverSlot
+    relay.template = template
+    this.#connecting.add(relay)
     relay.lastMs = this.#thread.nowMs
     this.#connect(relay)
   }
@@ -85,30 +96,34 @@ export class Relays implements Pump {
     if (relay.server.fd >= 0) closeWithReset(this.#thread, relay.server.fd)
   }
 
-  /** Ends what has been silent, or has been connecting, for too long. */
+  /**
+   * Ends what has been connecting or silent for too long, and what leads to a removed server when that is to end. The
+   * silent ones are looked at a part at a time.
+   */
   sweep(): void {
-    const { nowMs, settings, places } = this.#thread
-    // Backwards: a relay that goes away leaves its place to one that has been looked at.
-    for (let at = this.all.length - 1; at >= 0; at--) {
+    const { nowMs, settings, threads } = this.#thread
+    for (const relay of this.#connecting)
+      if (nowMs - relay.lastMs >= settings.connectTimeoutMs) this.#unreachable(relay)
+    if (threads.endings() !== this.#endings) this.#endOrphans(threads.endings())
+    // Downwards: a relay that goes away leaves its place to one that has been looked at.
+    const last = this.all.length - 1
+    let at = this.#sweepAt > last ? last : this.#sweepAt
+    for (let left = Math.max(this.all.length / sweepShare, sweptAtLeast); left > 0 && at >= 0; left--, at--) {
       const relay = this.all[at]
-      if (relay === undefined) continue
-      const silentMs = nowMs - relay.lastMs
-      if (relay.stage <= stage.connecting) {
-        if (silentMs >= settings.connectTimeoutMs) this.#unreachable(relay)
-      } else if (silentMs >= places.idleSeconds(relay.serviceSlot) * 1000) this.#close(relay)
+      if (relay !== undefined && relay.stage > stage.connecting && this.#leftMs(relay) <= 0) this.#close(relay)
     }
+    this.#sweepAt = at < 0 ? Number.MAX_SAFE_INTEGER : at
   }
 
   describe(relay: Relay): Connection {
-    const { places, nowMs } = this.#thread
-    const left = places.idleSeconds(relay.serviceSlot) - (nowMs - relay.lastMs) / 1000
+    const { places } = this.#thread
     return {
       protocol: 'tcp',
       client: endpointOf(this.#thread, relay.client.fd, 'peer'),
       service: places.endpoint(relay.serviceSlot),
       server: places.endpoint(relay.serverSlot),
       state: stageStates[relay.stage],
-      expiresSeconds: Math.max(0, Math.round(left)),
+      expiresSeconds: Math.max(0, Math.round(this.#leftMs(relay) / 1000)),
     }
   }
 
@@ -219,15 +234,17 @@ export class Relays implements Pump {
       const resume = (): void => {
         if (relay.stage === stage.connecting) this.#unreachable(relay)
       }
-      return void thread.unfinished.push({ resume })
+      return void thread.unfinished.push({ resume, onFault: () => this.abort(relay) })
     }
-    thread.handlers[fd] = relay.server
+    setHandler(thread, fd, relay.server)
     if (!watch(thread, thread.epoll, fd)) this.abort(relay)
   }
 
   #establish(relay: Relay): void {
     relay.stage = stage.established
     relay.lastMs = this.#thread.nowMs
+    this.#connecting.delete(relay)
+    this.#thread.templates.assure(relay.template)
     const version = this.#thread.places.proxyVersion(relay.serviceSlot)
     if (version !== 0) this.#introduce(relay, version === 1 ? 'v1' : 'v2')
     this.move(relay.client)
@@ -252,8 +269,24 @@ export class Relays implements Pump {
       close(this.#thread, server.fd)
       server.fd = -1
     }
+    this.#connecting.delete(relay)
     this.#thread.ledger.addFailure(relay.serverSlot)
     this.#onUnreachable(relay)
+  }
+
+  /** Until it has been silent for too long. */
+  #leftMs({ stage: at, serviceSlot, lastMs }: Relay): number {
+    const { places, nowMs } = this.#thread
+    const seconds = at <= stage.established ? places.idleSeconds(serviceSlot) : places.finSeconds(serviceSlot)
+    return seconds * 1000 - (nowMs - lastMs)
+  }
+
+  #endOrphans(endings: number): void {
+    this.#endings = endings
+    for (let at = this.all.length - 1; at >= 0; at--) {
+      const relay = this.all[at]
+      if (relay !== undefined && this.#thread.places.isEnding(relay.serverSlot)) this.abort(relay)
+    }
   }
 
   /** Both sides have ended, or nothing has moved for too long. */
@@ -264,20 +297,23 @@ export class Relays implements Pump {
     if (relay.server.fd >= 0) close(this.#thread, relay.server.fd)
   }
 
-  #add(client: number, serviceSlot: number, serverSlot: number): Relay {
-    const relay = new Relay(client, serviceSlot, serverSlot, this.#thread.nowMs, this)
+  #add(placed: Placed): Relay {
+    const relay = new Relay(placed, this.#thread.nowMs, this)
     relay.index = this.all.push(relay) - 1
-    this.#thread.handlers[client] = relay.client
+    this.#connecting.add(relay)
+    setHandler(this.#thread, placed.fd, relay.client)
     return relay
   }
 
   #uncount(relay: Relay): void {
     if (relay.stage <= stage.established) this.#thread.ledger.addActive(relay.serverSlot, -1)
     else this.#thread.ledger.addInactive(relay.serverSlot, -1)
+    this.#thread.templates.release(relay.template)
   }
 
   #forget(relay: Relay): void {
     relay.stage = stage.gone
+    this.#connecting.delete(relay)
     this.#thread.threads.addConnection(this.#thread.number, -1)
     const last = this.all.pop()
     if (last !== undefined && last !== relay) {

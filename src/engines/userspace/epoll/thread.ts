@@ -18,6 +18,7 @@ import {
 } from '../../../os/sockets.ts'
 import type { Ledger } from '../../ledger.ts'
 import type { PlaneSettings } from '../plane.ts'
+import type { TemplateUse } from '../template-use.ts'
 import type { Handoffs, Places, Threads } from './memory.ts'
 
 /** Edge-triggered, both ways, once and for all: no descriptor is ever modified again. */
@@ -27,8 +28,15 @@ const sleepMs = 250
 /** Node's own loop turns so often, for what only it does (such as finalizers). */
 const turnMs = 1000
 
+export interface Unfinished {
+  resume(): void
+  onFault(): void
+}
+
 export interface Handler {
   onEvents(flags: number): void
+  /** Its events made an exception: it goes away alone. Where this is missing, the whole plane does. */
+  onFault?(): void
 }
 
 export type Thread = {
@@ -39,10 +47,13 @@ export type Thread = {
   readonly places: Places
   readonly handoffs: Handoffs
   readonly threads: Threads
+  readonly templates: TemplateUse
   readonly epoll: number
   readonly handlers: (Handler | undefined)[]
   /** Work left over for fairness' sake: done again before the thread sleeps. */
-  readonly unfinished: { resume(): void }[]
+  readonly unfinished: Unfinished[]
+  /** An exception that cost a connection, and nothing else. */
+  readonly onFault: (error: unknown) => void
   /** To be closed when all events of this wake-up are handled: see `close`. */
   readonly doomed: number[]
   /** Monotonic, as of the last wake-up. */
@@ -58,6 +69,12 @@ export function openThread(parts: ThreadParts): Thread {
   if (epoll < 0) throw new Error('epoll_create1 failed')
   parts.threads.setEpoll(parts.number, epoll)
   return { ...parts, epoll, handlers: [], unfinished: [], doomed: [], nowMs: performance.now(), small: pinned(64) }
+}
+
+/** Kept dense: an array with gaps would become a slow table. */
+export function setHandler({ handlers }: Thread, fd: number, handler: Handler): void {
+  while (handlers.length < fd) handlers.push(undefined)
+  handlers[fd] = handler
 }
 
 /** Adds a descriptor to an epoll, its own or another thread's. False when that failed. */
@@ -122,6 +139,26 @@ export type LoopHooks = {
   isRunning(): boolean
 }
 
+/** An exception ends the connection that made it, and no other. */
+function handle(thread: Thread, handler: Handler, flags: number): void {
+  try {
+    handler.onEvents(flags)
+  } catch (error) {
+    if (handler.onFault === undefined) throw error
+    thread.onFault(error)
+    handler.onFault()
+  }
+}
+
+function resume(thread: Thread, work: Unfinished): void {
+  try {
+    work.resume()
+  } catch (error) {
+    thread.onFault(error)
+    work.onFault()
+  }
+}
+
 /** Runs until the hooks say that it is over; returns a promise of that. */
 export function runLoop(thread: Thread, hooks: LoopHooks): Promise<void> {
   const events = pinned(eventsPerWait * epollEvent.bytes)
@@ -139,9 +176,9 @@ export function runLoop(thread: Thread, hooks: LoopHooks): Promise<void> {
       const fd = words[at * stride + data] ?? 0
       const handler = handlers[fd]
       if (handler === undefined) hooks.onStranger(fd, flags)
-      else handler.onEvents(flags)
+      else handle(thread, handler, flags)
     }
-    if (unfinished.length > 0) for (const work of unfinished.splice(0)) work.resume()
+    if (unfinished.length > 0) for (const work of unfinished.splice(0)) resume(thread, work)
     if (thread.nowMs >= nextTick) {
       nextTick = thread.nowMs + sleepMs
       hooks.onTick()

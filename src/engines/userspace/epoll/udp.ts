@@ -25,15 +25,19 @@ import {
 } from '../../../os/sockets.ts'
 import type { Connection } from '../../engine.ts'
 import type { ServerRecord, ServiceRecord } from '../../records.ts'
-import type { Table } from '../../table.ts'
+import { callIdOf } from '../call-id.ts'
+import { isOnePacket, type Scheduling } from '../scheduling.ts'
 import { bindSocket } from './acceptor.ts'
 import { type Buffers, blockBytes } from './buffers.ts'
 import { flowFrom } from './flow.ts'
-import { close, type Handler, type Thread, watch } from './thread.ts'
+import { close, type Handler, setHandler, type Thread, watch } from './thread.ts'
 
 const datagramsPerTurn = 64
 /** A service that is removed still carries answers under way, for so long after the last. */
 const farewellSeconds = 2
+/** Where each datagram is scheduled by itself, an answer is awaited for so long. */
+const answerSeconds = 30
+const noServers: readonly ServerRecord[] = []
 
 type Session = Handler & {
   readonly key: string
@@ -41,6 +45,10 @@ type Session = Handler & {
   readonly client: Uint8Array
   readonly serviceSlot: number
   readonly on: ServerRecord
+  /** The slot of its persistence template, or 0. */
+  readonly template: number
+  /** Stands for no connection: it only waits for answers to datagrams that were scheduled one by one. */
+  readonly isForAnswers: boolean
   lastMs: number
 }
 
@@ -49,25 +57,25 @@ export class UdpListener implements Handler {
   record: ServiceRecord | undefined = undefined
   isClosed = false
   readonly #thread: Thread
-  readonly #table: Table
+  readonly #scheduling: Scheduling
   readonly #buffers: Buffers
   readonly #fd: number
   /** The sender of the datagram at hand, and the room for its length. */
   readonly #peer: Pinned = pinned(sockaddrBytes + 4)
-  readonly #place = { slot: 0 }
+  readonly #at = { slot: 0 }
   readonly #flow: Flow
   readonly #byClient = new Map<string, Session>()
   readonly #sessions = new Set<Session>()
   #isRetired = false
 
   /** @throws InfraError when the address cannot be taken. */
-  constructor(thread: Thread, table: Table, buffers: Buffers, service: Service) {
+  constructor(thread: Thread, scheduling: Scheduling, buffers: Buffers, service: Service) {
     this.#thread = thread
-    this.#table = table
+    this.#scheduling = scheduling
     this.#buffers = buffers
-    this.#flow = flowFrom(thread, this.#peer, this.#place)
+    this.#flow = flowFrom(thread, this.#peer, this.#at)
     this.#fd = bindSocket(thread, service)
-    thread.handlers[this.#fd] = this
+    setHandler(thread, this.#fd, this)
     watch(thread, thread.epoll, this.#fd, EPOLLIN)
   }
 
@@ -78,18 +86,18 @@ export class UdpListener implements Handler {
       bytes.writeInt32LE(sockaddrBytes, sockaddrBytes)
       const { address } = this.#buffers.scratch
       const length = calls.recvfrom(this.#fd, address, blockBytes, 0, peer, peer + sockaddrBytes)
-      if (length >= 0) this.#forward(address, length)
+      if (length >= 0) this.#forward(length)
       // Else an earlier answer was refused, which is not ours to mend.
       else if (calls.errno() === EAGAIN) return
     }
   }
 
-  /** Ends idle sessions; of a retired listener also the listener, with its last session. */
-  sweep(): void {
-    const { nowMs, places } = this.#thread
+  /** Ends idle sessions, with `orphans` also those of removed servers; of a retired listener at last the listener. */
+  sweep(orphans: boolean): void {
+    const { nowMs } = this.#thread
     for (const session of this.#sessions) {
-      const idle = this.#isRetired ? farewellSeconds : places.idleSeconds(session.serviceSlot)
-      if (nowMs - session.lastMs >= idle * 1000) this.#end(session)
+      const isOver = nowMs - session.lastMs >= this.#idleSeconds(session) * 1000
+      if (isOver || (orphans && session.on.isRemoved)) this.#end(session)
     }
     if (this.#isRetired && this.#sessions.size === 0) this.close()
   }
@@ -112,36 +120,95 @@ export class UdpListener implements Handler {
     this.#thread.calls.close(this.#fd)
   }
 
-  *connections(): Iterable<Connection> {
-    const { places, nowMs } = this.#thread
-    for (const { client, serviceSlot, on, lastMs } of this.#sessions)
-      yield {
-        protocol: 'udp',
-        client: { address: sockaddrText(client, 0), port: sockaddrPort(client, 0) },
-        service: places.endpoint(serviceSlot),
-        server: places.endpoint(on.slot),
-        state: 'UDP',
-        expiresSeconds: Math.max(0, Math.round(places.idleSeconds(serviceSlot) - (nowMs - lastMs) / 1000)),
-      }
+  /** Those that stand for a connection. */
+  *sessions(): Iterable<Session> {
+    for (const session of this.#sessions) if (!session.isForAnswers) yield session
   }
 
-  #forward(address: number, length: number): void {
-    const { calls, ledger, nowMs } = this.#thread
+  describe(session: Session): Connection {
+    const { places, nowMs } = this.#thread
+    const { client, serviceSlot, on, lastMs } = session
+    return {
+      protocol: 'udp',
+      client: { address: sockaddrText(client, 0), port: sockaddrPort(client, 0) },
+      service: places.endpoint(serviceSlot),
+      server: places.endpoint(on.slot),
+      state: 'UDP',
+      expiresSeconds: Math.max(0, Math.round(places.idleSeconds(serviceSlot) - (nowMs - lastMs) / 1000)),
+    }
+  }
+
+  #idleSeconds({ serviceSlot, isForAnswers }: Session): number {
+    if (this.#isRetired) return farewellSeconds
+    const idle = this.#thread.places.idleSeconds(serviceSlot)
+    return isForAnswers ? Math.min(idle, answerSeconds) : idle
+  }
+
+  /** The datagram at hand, of this length, goes to its client's server. */
+  #forward(length: number): void {
     const { record } = this
     if (record === undefined) return
-    const { bytes } = this.#peer
-    const key = bytes.toString('latin1', 2, isIpv6Sockaddr(bytes, 0) ? 24 : 8)
-    let session = this.#byClient.get(key)
-    // Its server or its service was removed: placed anew.
-    if (session === undefined || session.on.isRemoved) session = this.#open(record, key)
-    if (session === undefined) return
+    try {
+      const session = isOnePacket(record) ? this.#scheduled(record, length) : this.#standing(record, length)
+      if (session !== undefined) this.#send(session, length)
+    } catch (error) {
+      // Such as of a scheduler: this datagram is lost, the next one may fare better.
+      this.#thread.onFault(error)
+    }
+  }
+
+  #send(session: Session, length: number): void {
+    const { calls, ledger, nowMs } = this.#thread
     session.lastMs = nowMs
     ledger.addIn(session.on.slot, length)
-    if (calls.send(session.fd, address, length, MSG_NOSIGNAL) < 0 && calls.errno() !== EAGAIN) this.#failed(session)
+    const sent = calls.send(session.fd, this.#buffers.scratch.address, length, MSG_NOSIGNAL)
+    if (sent < 0 && calls.errno() !== EAGAIN) this.#failed(session)
+  }
+
+  get #clientKey(): string {
+    const { bytes } = this.#peer
+    return bytes.toString('latin1', 2, isIpv6Sockaddr(bytes, 0) ? 24 : 8)
+  }
+
+  /** The client's session; a new one when it has none, or when its server or service was removed. */
+  #standing(record: ServiceRecord, length: number): Session | undefined {
+    const key = this.#clientKey
+    const session = this.#byClient.get(key)
+    if (session !== undefined && !session.on.isRemoved) return session
+    if (this.#sessions.size >= this.#thread.settings.udpSessions) return undefined
+    const on = this.#place(record, length)
+    return on && this.#open(record, key, on, false)
+  }
+
+  /** Asks the scheduler for this datagram alone. Answers come back through a session for this client and server. */
+  #scheduled(record: ServiceRecord, length: number): Session | undefined {
+    const on = this.#place(record, length)
+    if (on === undefined) return undefined
+    // The connection ends with its only packet.
+    this.#thread.templates.release(this.#scheduling.templates.slot)
+    const key = `${this.#clientKey} ${on.slot}`
+    const session = this.#byClient.get(key)
+    if (session !== undefined) {
+      // The one used longest ago stands first.
+      this.#sessions.delete(session)
+      this.#sessions.add(session)
+      return session
+    }
+    const [oldest] = this.#sessions
+    if (oldest !== undefined && this.#sessions.size >= this.#thread.settings.udpSessions) this.#end(oldest)
+    return this.#open(record, key, on, true)
+  }
+
+  #place(record: ServiceRecord, length: number): ServerRecord | undefined {
+    this.#at.slot = record.slot
+    const { templates } = this.#scheduling
+    const isSip = record.service.persistence?.engine === 'sip'
+    const callId = isSip ? callIdOf(this.#buffers.scratch.bytes.subarray(0, length)) : undefined
+    return templates.place(record, this.#flow, noServers, callId)
   }
 
   #answer(session: Session): void {
-    const { calls, ledger, nowMs } = this.#thread
+    const { calls, ledger, nowMs, templates } = this.#thread
     for (let left = datagramsPerTurn; left > 0; left--) {
       const { address } = this.#buffers.scratch
       const length = calls.recv(session.fd, address, blockBytes, 0)
@@ -150,29 +217,38 @@ export class UdpListener implements Handler {
         return
       }
       session.lastMs = nowMs
+      templates.assure(session.template)
       ledger.addOut(session.on.slot, length)
       this.#peer.bytes.set(session.client)
       calls.sendto(this.#fd, address, length, MSG_NOSIGNAL, this.#peer.address, sockaddrLength(session.client, 0))
     }
   }
 
-  #open(record: ServiceRecord, key: string): Session | undefined {
-    const { ledger, settings, nowMs, handlers } = this.#thread
-    if (this.#sessions.size >= settings.udpSessions) return undefined
-    this.#place.slot = record.slot
-    const on = this.#table.place(record, this.#flow)
-    if (on === undefined) return undefined
+  #open(record: ServiceRecord, key: string, on: ServerRecord, isForAnswers: boolean): Session | undefined {
+    const { ledger, nowMs, templates } = this.#thread
+    const template = isForAnswers ? 0 : this.#scheduling.templates.slot
     const fd = this.#connect(on.slot)
     if (fd === undefined) {
       ledger.addFailure(on.slot)
       ledger.addConnection(on.slot, -1)
-      ledger.addInactive(on.slot, -1)
+      if (!isForAnswers) ledger.addInactive(on.slot, -1)
+      templates.release(template)
       return undefined
     }
     const client = Uint8Array.from(this.#peer.bytes.subarray(0, sockaddrBytes))
-    const onEvents = (): void => this.#answer(session)
-    const session: Session = { key, fd, client, serviceSlot: record.slot, on, lastMs: nowMs, onEvents }
-    handlers[fd] = session
+    const session: Session = {
+      key,
+      fd,
+      client,
+      serviceSlot: record.slot,
+      on,
+      template,
+      isForAnswers,
+      lastMs: nowMs,
+      onEvents: () => this.#answer(session),
+      onFault: () => this.#end(session),
+    }
+    setHandler(this.#thread, fd, session)
     this.#sessions.add(session)
     this.#byClient.set(key, session)
     return session
@@ -199,7 +275,8 @@ export class UdpListener implements Handler {
   #end(session: Session): void {
     if (!this.#sessions.delete(session)) return
     if (this.#byClient.get(session.key) === session) this.#byClient.delete(session.key)
-    this.#thread.ledger.addInactive(session.on.slot, -1)
+    if (!session.isForAnswers) this.#thread.ledger.addInactive(session.on.slot, -1)
+    this.#thread.templates.release(session.template)
     close(this.#thread, session.fd)
   }
 }

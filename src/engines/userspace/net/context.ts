@@ -1,11 +1,22 @@
 /** What the parts of the `net` plane share. */
 import type { Ledger } from '../../ledger.ts'
-import type { Table } from '../../table.ts'
+import type { ServerRecord } from '../../records.ts'
 import type { PlaneSettings } from '../plane.ts'
+import type { Scheduling } from '../scheduling.ts'
+import type { TemplateUse } from '../template-use.ts'
 
-export type NetContext = { readonly table: Table; readonly ledger: Ledger; readonly settings: PlaneSettings }
+export type NetContext = {
+  readonly scheduling: Scheduling
+  readonly ledger: Ledger
+  readonly templates: TemplateUse
+  readonly settings: PlaneSettings
+  /** An exception that cost a connection, and nothing else. */
+  readonly onFault: (error: unknown) => void
+}
 
 export const nowMs = (): number => performance.now()
+
+export const noServers: readonly ServerRecord[] = []
 
 /** The errno's name of a Node error, or its text. */
 export function errnoOf(error: Error): string {

@@ -6,7 +6,7 @@ import type { Connection } from '../../engine.ts'
 import { addressWords, type ServerRecord, type ServiceRecord } from '../../records.ts'
 import { listenError } from '../listen-error.ts'
 import { encodeProxyHeader } from '../proxy-protocol.ts'
-import { errnoOf, type NetContext, nowMs } from './context.ts'
+import { errnoOf, type NetContext, noServers, nowMs } from './context.ts'
 
 /** Bytes that may wait in this process for each side of a connection. */
 const bufferBytes = 256 * 1024
@@ -19,6 +19,8 @@ export type Relay = {
   readonly service: ServiceRecord
   server: Socket | undefined
   on: ServerRecord | undefined
+  /** The slot of its persistence template, or 0. */
+  template: number
   state: 'SYN_SENT' | 'ESTABLISHED' | 'FIN_WAIT' | 'CLOSE'
   lastMs: number
 }
@@ -56,39 +58,65 @@ function openRelay(context: TcpContext, service: ServiceRecord, client: Socket):
   const { remoteAddress, remotePort } = client
   // The client may be gone already.
   if (remoteAddress === undefined || remotePort === undefined) return void client.destroy()
-  const relay: Relay = { client, service, server: undefined, on: undefined, state: 'SYN_SENT', lastMs: nowMs() }
+  const relay: Relay = {
+    client,
+    service,
+    server: undefined,
+    on: undefined,
+    template: 0,
+    state: 'SYN_SENT',
+    lastMs: nowMs(),
+  }
   context.relays.add(relay)
   client.on('error', () => abort(context, relay))
   client.once('close', () => closed(context, relay))
-  connectNext(context, relay, [])
+  contained(context, relay, () => connectNext(context, relay, noServers))()
 }
 
 /** Asks the scheduler and connects; a server that cannot be reached gives way to the next, each tried once. */
 function connectNext(context: TcpContext, relay: Relay, tried: readonly ServerRecord[]): void {
-  const picked = context.table.place(relay.service, flowOf(relay.client), tried)
+  const { templates } = context.scheduling
+  const picked = templates.place(relay.service, flowOf(relay.client), tried)
   if (picked === undefined) return abort(context, relay)
 
   relay.on = picked
+  relay.template = templates.slot
   const socket = connect({ host: picked.server.address, port: picked.server.port, allowHalfOpen: true, noDelay: true })
   relay.server = socket
   const timer = setTimeout(() => socket.destroy(new Error('ETIMEDOUT')), context.settings.connectTimeoutMs)
   socket.once('close', () => clearTimeout(timer))
-  socket.once('error', () => {
+  const failed = (): void => {
     // The client left first: nothing is wrong with the server.
     if (!context.relays.has(relay)) return
     context.ledger.addFailure(picked.slot)
     context.ledger.addConnection(picked.slot, -1)
     context.ledger.addActive(picked.slot, -1)
+    context.templates.release(relay.template)
+    relay.template = 0
     relay.on = undefined
     relay.server = undefined
     connectNext(context, relay, [...tried, picked])
-  })
-  socket.once('connect', () => {
+  }
+  const connected = (): void => {
     clearTimeout(timer)
     if (!context.relays.has(relay)) return void socket.destroy()
     socket.removeAllListeners('error')
     establish(context, relay, socket, picked)
-  })
+  }
+  socket.once('error', contained(context, relay, failed))
+  socket.once('connect', contained(context, relay, connected))
+}
+
+/** An exception ends this connection, and no other. */
+function contained(context: TcpContext, relay: Relay, act: () => void): () => void {
+  return () => {
+    try {
+      act()
+    } catch (error) {
+      context.onFault(error)
+      abort(context, relay)
+    }
+  }
 }
 
 function establish(context: TcpContext, relay: Relay, server: Socket, on: ServerRecord): void {
@@ -96,6 +124,7 @@ function establish(context: TcpContext, relay: Relay, server: Socket, on: Server
   const { ledger } = context
   relay.state = 'ESTABLISHED'
   relay.lastMs = nowMs()
+  context.templates.assure(relay.template)
   server.on('error', () => abort(context, relay))
   server.once('close', () => closed(context, relay))
   const { proxyProtocol } = service.service
@@ -170,12 +199,14 @@ function release(context: TcpContext, relay: Relay): void {
   const isActive = relay.state === 'ESTABLISHED' || relay.state === 'SYN_SENT'
   if (isActive) context.ledger.addActive(relay.on.slot, -1)
   else context.ledger.addInactive(relay.on.slot, -1)
+  context.templates.release(relay.template)
 }
 
-export function idleSeconds(context: NetContext, service: Service): number {
-  const { idleTimeoutSeconds, id } = service
-  const { tcpIdleSeconds, udpIdleSeconds } = context.settings
-  return idleTimeoutSeconds ?? (id.kind === 'address' && id.protocol === 'udp' ? udpIdleSeconds : tcpIdleSeconds)
+/** Until it has been silent for too long. */
+export function leftSeconds({ scheduling }: TcpContext, { service, state, lastMs }: Relay, now: number): number {
+  const isHalfClosed = state === 'FIN_WAIT' || state === 'CLOSE'
+  const allowed = isHalfClosed ? scheduling.finSeconds(service.service) : scheduling.idleSeconds(service.service)
+  return allowed - (now - lastMs) / 1000
 }
 
 export function describeRelay(context: TcpContext, relay: Relay): Connection | undefined {
@@ -189,7 +220,7 @@ export function describeRelay(context: TcpContext, relay: Relay): Connection | u
     service: { address: id.address, port: id.port },
     server: { address, port },
     state: relay.state,
-    expiresSeconds: Math.max(0, Math.round(idleSeconds(context, service.service) - (nowMs() - relay.lastMs) / 1000)),
+    expiresSeconds: Math.max(0, Math.round(leftSeconds(context, relay, nowMs()))),
   }
 }
 

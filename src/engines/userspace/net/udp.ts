@@ -3,14 +3,17 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { familyOf, type Service } from '../../../lvs/service.ts'
 import type { Connection } from '../../engine.ts'
 import { addressWords, type ServerRecord, type ServiceRecord } from '../../records.ts'
+import { callIdOf } from '../call-id.ts'
 import { listenError } from '../listen-error.ts'
-import { errnoOf, type NetContext, nowMs } from './context.ts'
-import { idleSeconds } from './tcp.ts'
+import { isOnePacket } from '../scheduling.ts'
+import { errnoOf, type NetContext, noServers, nowMs } from './context.ts'
 
 /** Datagrams that may wait while a session's socket opens; more are dropped. */
 const waitingDatagrams = 64
 /** A service that is removed still carries answers under way, for so long after the last. */
 const farewellSeconds = 2
+/** Where each datagram is scheduled by itself, an answer is awaited for so long. */
+const answerSeconds = 30
 
 export type UdpListener = {
   readonly protocol: 'udp'
@@ -31,15 +34,21 @@ type Session = {
   readonly client: RemoteInfo
   readonly service: ServiceRecord
   readonly on: ServerRecord
+  /** The slot of its persistence template, or 0. */
+  readonly template: number
+  /** Stands for no connection: it only waits for answers to datagrams that were scheduled one by one. */
+  readonly isForAnswers: boolean
   readonly socket: Socket
   waiting: Buffer[] | undefined
   lastMs: number
 }
 
-type Owner = {
+type Sessions = {
+  readonly all: Set<Session>
+  readonly byClient: Map<string, Session>
+  /** The service's own, through which answers leave. */
   readonly socket: Socket
   readonly end: (session: Session) => void
-  readonly isOpen: (session: Session) => boolean
 }
 
 const socketType = (address: string): 'udp4' | 'udp6' => (familyOf(address) === 'ipv6' ? 'udp6' : 'udp4')
@@ -70,7 +79,8 @@ function openListener(context: NetContext, socket: Socket): UdpListener {
   const end = (session: Session): void => {
     if (!listener.sessions.delete(session)) return
     if (byClient.get(session.key) === session) byClient.delete(session.key)
-    context.ledger.addInactive(session.on.slot, -1)
+    if (!session.isForAnswers) context.ledger.addInactive(session.on.slot, -1)
+    context.templates.release(session.template)
     session.socket.close()
   }
   const close = async (): Promise<void> => {
@@ -85,8 +95,9 @@ function openListener(context: NetContext, socket: Socket): UdpListener {
     sessions: new Set(),
     sweep(now) {
       for (const session of listener.sessions) {
-        const idle = isRetired ? farewellSeconds : idleSeconds(context, session.service.service)
-        if (now - session.lastMs >= idle * 1000) end(session)
+        const idle = isRetired ? farewellSeconds : idleSeconds(context, session)
+        const isOrphan = session.on.isRemoved && context.scheduling.endsOrphans
+        if (isOrphan || now - session.lastMs >= idle * 1000) end(session)
       }
       if (isRetired && listener.sessions.size === 0) void close()
     },
@@ -102,37 +113,78 @@ function openListener(context: NetContext, socket: Socket): UdpListener {
     close,
   }
 
+  const sessions: Sessions = {
+    all: listener.sessions,
+    byClient,
+    socket,
+    end,
+  }
   socket.on('message', (datagram, client) => {
-    if (listener.record === undefined) return
-    const key = `${client.address} ${client.port}`
-    let session = byClient.get(key)
-    // Its server or its service was removed: the next datagram is placed anew.
-    if (session === undefined || session.on.isRemoved) {
-      if (listener.sessions.size >= context.settings.udpSessions) return
-      session = openSession(context, listener.record, client, key, {
-        socket,
-        end,
-        isOpen: (s) => listener.sessions.has(s),
-      })
-      if (session === undefined) return
-      listener.sessions.add(session)
-      byClient.set(key, session)
+    const { record } = listener
+    if (record === undefined) return
+    try {
+      const find = isOnePacket(record) ? scheduled : standing
+      const session = find(context, record, sessions, client, datagram)
+      if (session !== undefined) send(context, session, datagram)
+    } catch (error) {
+      // Such as of a scheduler: this datagram is lost, the next one may fare better.
+      context.onFault(error)
     }
-    send(context, session, datagram)
   })
   return listener
 }
 
-function openSession(
+/** The client's session; a new one when it has none, or when its server or service was removed. */
+function standing(
   context: NetContext,
-  service: ServiceRecord,
+  record: ServiceRecord,
+  sessions: Sessions,
   client: RemoteInfo,
-  key: string,
-  { socket: listener, end, isOpen }: Owner,
+  datagram: Buffer,
 ): Session | undefined {
-  const { id } = service.service
+  const key = `${client.address} ${client.port}`
+  const session = sessions.byClient.get(key)
+  if (session !== undefined && !session.on.isRemoved) return session
+  if (sessions.all.size >= context.settings.udpSessions) return undefined
+  const on = place(context, record, client, datagram)
+  const template = context.scheduling.templates.slot
+  return on && openSession(context, sessions, { key, client, service: record, on, template, isForAnswers: false })
+}
+
+/** Asks the scheduler for this datagram alone. Answers come back through a session for this client and server. */
+function scheduled(
+  context: NetContext,
+  record: ServiceRecord,
+  sessions: Sessions,
+  client: RemoteInfo,
+  datagram: Buffer,
+): Session | undefined {
+  const on = place(context, record, client, datagram)
+  if (on === undefined) return undefined
+  // The connection ends with its only packet.
+  context.templates.release(context.scheduling.templates.slot)
+  const key = `${client.address} ${client.port} ${on.slot}`
+  const session = sessions.byClient.get(key)
+  if (session !== undefined) {
+    // The one used longest ago stands first.
+    sessions.all.delete(session)
+    sessions.all.add(session)
+    return session
+  }
+  const [oldest] = sessions.all
+  if (oldest !== undefined && sessions.all.size >= context.settings.udpSessions) sessions.end(oldest)
+  return openSession(context, sessions, { key, client, service: record, on, template: 0, isForAnswers: true })
+}
+
+function place(
+  { scheduling }: NetContext,
+  record: ServiceRecord,
+  client: RemoteInfo,
+  datagram: Buffer,
+): ServerRecord | undefined {
+  const { id, persistence } = record.service
   if (id.kind !== 'address') return undefined
-  const on = context.table.place(service, {
+  const flow = {
     get source() {
       return addressWords(client.address) ?? [0]
     },
@@ -144,29 +196,46 @@ function openSession(
     get atMs() {
       return nowMs()
     },
-  })
-  if (on === undefined) return undefined
+  }
+  const callId = persistence?.engine === 'sip' ? callIdOf(datagram) : undefined
+  return scheduling.templates.place(record, flow, noServers, callId)
+}
+
+function openSession(
+  context: NetContext,
+  { all, byClient, socket: listener, end }: Sessions,
+  parts: Pick<Session, 'key' | 'client' | 'service' | 'on' | 'template' | 'isForAnswers'>,
+): Session {
+  const { on, client } = parts
   const socket = createSocket({ type: socketType(on.server.address) })
-  const session: Session = { key, client, service, on, socket, waiting: [], lastMs: nowMs() }
+  const session: Session = { ...parts, socket, waiting: [], lastMs: nowMs() }
+  all.add(session)
+  byClient.set(session.key, session)
   socket.on('message', (datagram) => {
     session.lastMs = nowMs()
+    context.templates.assure(session.template)
     context.ledger.addOut(on.slot, datagram.length)
     listener.send(datagram, client.port, client.address, () => undefined)
   })
   // ICMP says that nobody listens there: the client's next datagram is placed anew.
   socket.on('error', () => {
-    if (!isOpen(session)) return
+    if (!all.has(session)) return
     context.ledger.addFailure(on.slot)
     end(session)
   })
   socket.connect(on.server.port, on.server.address, (error?: Error) => {
     if (error !== undefined) socket.emit('error', error)
-    if (!isOpen(session)) return
+    if (!all.has(session)) return
     const waiting = session.waiting ?? []
     session.waiting = undefined
     for (const datagram of waiting) transmit(session, datagram)
   })
   return session
+}
+
+function idleSeconds({ scheduling }: NetContext, { service, isForAnswers }: Session): number {
+  const idle = scheduling.idleSeconds(service.service)
+  return isForAnswers ? Math.min(idle, answerSeconds) : idle
 }
 
 function send(context: NetContext, session: Session, datagram: Buffer): void {
@@ -185,9 +254,9 @@ function transmit(session: Session, datagram: Buffer): void {
 
 function describeSession(context: NetContext, session: Session): Connection | undefined {
   const { id } = session.service.service
-  if (id.kind !== 'address') return undefined
+  if (id.kind !== 'address' || session.isForAnswers) return undefined
   const { address, port } = session.on.server
-  const idle = idleSeconds(context, session.service.service)
+  const idle = idleSeconds(context, session)
   return {
     protocol: 'udp',
     client: { address: session.client.address, port: session.client.port },

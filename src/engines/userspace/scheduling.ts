@@ -1,0 +1,71 @@
+/** What the thread that schedules holds, in either plane: the table, the persistence templates, and the settings. */
+import { type Service, serviceKey } from '../../lvs/service.ts'
+import { defaultSettings, type Settings } from '../../lvs/settings.ts'
+import { changedService, type TableChange } from '../engine.ts'
+import type { Ledger } from '../ledger.ts'
+import type { ServiceRecord } from '../records.ts'
+import { Table } from '../table.ts'
+import { type Call, servicesPerPage, type TablePage } from './plane.ts'
+import type { TemplateUse } from './template-use.ts'
+import { Templates } from './templates.ts'
+
+export class Scheduling {
+  readonly table: Table
+  readonly templates: Templates
+  settings: Settings = defaultSettings
+  /** Counts applies, so that a reader of pages sees that the table is another. */
+  #version = 0
+
+  constructor(ledger: Ledger, use: TemplateUse, templateLimit: number) {
+    this.table = new Table(ledger)
+    this.templates = new Templates(use, this.table, {
+      limit: templateLimit,
+      expiresQuiescent: () => this.settings.sysctls.expire_quiescent_template !== 0,
+    })
+  }
+
+  /** Makes the changes that `table.check` has passed; returns the keys of the services whose publication is stale. */
+  commit(changes: readonly TableChange[], settings: Settings | undefined): Iterable<string> {
+    this.#version += 1
+    this.table.commit(changes)
+    if (settings !== undefined) {
+      this.settings = settings
+      return [...this.table.services.keys()]
+    }
+    return new Set(changes.map((change) => serviceKey(changedService(change))))
+  }
+
+  read({ only, from }: Extract<Call, { kind: 'read' }>): TablePage {
+    const services = this.table.read({ only, from, count: servicesPerPage })
+    const end = from + services.length
+    const isAll = only !== undefined || end >= this.table.services.size
+    return { services, version: this.#version, next: isAll ? undefined : end }
+  }
+
+  /** Whether connections to removed servers are to end at once. */
+  get endsOrphans(): boolean {
+    return this.settings.sysctls.expire_nodest_conn !== 0
+  }
+
+  /** Call a few times a second. */
+  tick(nowMs: number): void {
+    this.templates.sweep(nowMs)
+    this.table.sweep(nowMs)
+    this.table.estimate(nowMs)
+  }
+
+  idleSeconds({ idleTimeoutSeconds, id }: Service): number {
+    const { tcp, udp } = this.settings.timeouts
+    return idleTimeoutSeconds ?? (id.kind === 'address' && id.protocol === 'udp' ? udp : tcp)
+  }
+
+  /** Of a connection that one side has ended: a service's own timeout holds for that, too. */
+  finSeconds({ idleTimeoutSeconds }: Service): number {
+    return idleTimeoutSeconds ?? this.settings.timeouts.tcpFin
+  }
+}
+
+/** Whether each of its datagrams is scheduled by itself. */
+export function isOnePacket({ service }: ServiceRecord): boolean {
+  return service.onePacket && service.id.kind === 'address' && service.id.protocol === 'udp'
+}
