@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isInfraError } from '../../src/errors.ts'
 import type { Apt } from '../../src/guests/images/debian-packages.ts'
 import { dependenciesOf, resolveKernel, unpackPackages, withApt } from '../../src/guests/images/debian-packages.ts'
 import {
@@ -112,20 +111,13 @@ async function build(place: Place, agent: string): Promise<void> {
 
 /** The libraries that the programs depend on, as deep as it goes. */
 async function librariesOf(apt: Apt): Promise<string[]> {
-  const seen = new Set<string>()
-  const visit = async (name: string): Promise<void> => {
-    const known = await dependenciesOf(apt, name).catch((error: unknown) => {
-      if (isInfraError(error, 'not-found')) return [] // it depends on nothing
-      throw error
-    })
-    for (const needed of known) {
-      if (!/^(lib|zlib)/.test(needed) || seen.has(needed)) continue
-      seen.add(needed)
-      await visit(needed)
-    }
+  const all = new Set<string>()
+  for (let level = packages; level.length > 0; ) {
+    const needed = await dependenciesOf(apt, ...level)
+    level = [...new Set(needed)].filter((name) => /^(lib|zlib)/.test(name) && !all.has(name))
+    for (const name of level) all.add(name)
   }
-  for (const name of packages) await visit(name)
-  return [...seen]
+  return [...all]
 }
 
 async function perlCore(place: Place, unpacked: (pattern: RegExp) => string) {

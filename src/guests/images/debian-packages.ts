@@ -62,14 +62,15 @@ Acquire::Languages "none";
   return apt
 }
 
-/** The packages that this one depends on, one level deep, as apt lists them. */
-export async function dependenciesOf({ host, signal, options }: Apt, name: string): Promise<readonly string[]> {
-  const result = await host.run(['apt-cache', ...options, 'depends', '--important', name], { signal })
+/** The packages that these depend on, one level deep, as apt lists them. @throws InfraError `not-found` without any. */
+export async function dependenciesOf({ host, signal, options }: Apt, ...names: string[]): Promise<readonly string[]> {
+  const result = await host.run(['apt-cache', ...options, 'depends', '--important', ...names], { signal })
   const found = [...result.stdout.matchAll(/^[\s|]*(?:Pre)?Depends: ([a-z0-9][^\s<>]*)$/gm)].map(
     ([, found = '']) => found,
   )
   if (result.code === 0 && found.length > 0) return found
-  throw new InfraError('not-found', `apt knows no package ${name}`, { subject: name, hint: ownKernelHint })
+  const subject = names.join(' ')
+  throw new InfraError('not-found', `apt knows no package ${subject}`, { subject, hint: ownKernelHint })
 }
 
 /** The package that a metapackage stands for now: `linux-image-cloud-amd64` is `linux-image-6.1.0-56-cloud-amd64`. */

@@ -1,0 +1,35 @@
+/** Prints what the kernel makes of scripts (see script.ts): `npx tsx labs/ipvs/ask.ts FILE...`, `-` for standard input. */
+import { readFileSync } from 'node:fs'
+import { kernelIpvs } from './guest.ts'
+import { runOnKernel } from './kernel.ts'
+import { type Outcome, parseScript } from './script.ts'
+
+export function describe(outcome: Outcome): string {
+  switch (outcome.kind) {
+    case 'ipvsadm': {
+      const { code, stdout, stderr } = outcome
+      const output = [stdout, ...stderr.split('\n').map((line) => (line === '' ? '' : `stderr: ${line}\n`))].join('')
+      return `${output}${code === 0 ? '' : `exit code ${code}\n`}`
+    }
+    case 'packet':
+      return `=> ${outcome.verdict}\n`
+    case 'sysctl':
+      return outcome.isRefused ? '=> refused\n' : ''
+    case 'sleep':
+      return ''
+  }
+}
+
+async function ask(files: readonly string[]): Promise<void> {
+  await using guest = await kernelIpvs({ signal: AbortSignal.timeout(300_000) })
+  for (const file of files) {
+    const script = parseScript(file, readFileSync(file === '-' ? 0 : file, 'utf8'))
+    for (const [index, { atMs, outcome }] of (await runOnKernel(guest, script)).entries())
+      process.stdout.write(`${(atMs / 1000).toFixed(3)} ${script.steps[index]?.line}\n${describe(outcome)}`)
+  }
+}
+
+ask(process.argv.slice(2)).catch((error: unknown) => {
+  process.stderr.write(`${String(error)}\n`)
+  process.exitCode = 1
+})
