@@ -1,5 +1,11 @@
-/** The rules of schedulers by least cost as the kernel has them: a walk through the whole list. What the index must agree with. */
-import { type Candidate, overhead, type Scheduler, type SchedulerFactory } from '../../src/lvs/schedulers/scheduler.ts'
+/** The rules of schedulers that have an index, as the kernel has them: a walk through the whole list. What the index must agree with. */
+import {
+  type Candidate,
+  overhead,
+  type Scheduler,
+  type SchedulerFactory,
+  type SchedulerOptions,
+} from '../../src/lvs/schedulers/scheduler.ts'
 
 const isUsable = ({ weight, overloaded }: Candidate): boolean => weight > 0 && !overloaded
 
@@ -11,9 +17,11 @@ function isMore(a: number, shareA: number, b: number, shareB: number): boolean {
   return BigInt(a) * BigInt(shareB) > BigInt(b) * BigInt(shareA)
 }
 
-function walking(pick: <S extends Candidate>(servers: readonly S[]) => S | undefined): SchedulerFactory {
-  return <S extends Candidate>(servers: readonly S[]): Scheduler<S> => ({
-    pick: () => pick(servers),
+function walking(
+  pick: <S extends Candidate>(servers: readonly S[], random: () => number) => S | undefined,
+): SchedulerFactory {
+  return <S extends Candidate>(servers: readonly S[], { random }: SchedulerOptions): Scheduler<S> => ({
+    pick: () => pick(servers, random),
     added() {},
     removed() {},
     edited() {},
@@ -41,6 +49,25 @@ function firstOfMost<S extends Candidate>(servers: readonly S[], isOpen: (server
   return best
 }
 
+function twos<S extends Candidate>(servers: readonly S[], random: () => number): S | undefined {
+  let total = 0
+  for (const server of servers) if (isUsable(server)) total += server.weight
+  if (total === 0) return undefined
+  let left = Math.floor(random() * (total + 1))
+  let right = Math.floor(random() * (total + 1))
+  let first: S | undefined
+  let second: S | undefined
+  for (const server of servers) {
+    if (!isUsable(server)) continue
+    left -= server.weight
+    right -= server.weight
+    if (left <= 0) first ??= server
+    if (right <= 0) second ??= server
+  }
+  if (first === undefined || second === undefined) return undefined
+  return isMore(overhead(first), first.weight, overhead(second), second.weight) ? second : first
+}
+
 export const linearSchedulers = {
   lc: walking((servers) => {
     let best: (typeof servers)[number] | undefined
@@ -57,4 +84,5 @@ export const linearSchedulers = {
   ),
   fo: walking((servers) => firstOfMost(servers, () => true)),
   ovf: walking((servers) => firstOfMost(servers, ({ active, weight }) => active <= weight)),
+  twos: walking(twos),
 } as const satisfies { [name: string]: SchedulerFactory }

@@ -33,6 +33,15 @@ export function buildFlow(
   return { source: words(source), sourcePort, destination: words(destination), destinationPort: 80, atMs }
 }
 
+/** Numbers in [0, 1), the same ones in each run. */
+export function drawing(): () => number {
+  let state = 1
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return state / 2 ** 32
+  }
+}
+
 export class Scheduling {
   /** Newest first. */
   readonly list: Server[] = []

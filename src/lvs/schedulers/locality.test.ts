@@ -1,5 +1,7 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { buildFlow, type Scheduling, withWeights, words } from '../../../test/build/scheduling.ts'
+import { linearLocality } from '../../../test/build/linear-locality.ts'
+import { buildFlow, Scheduling, withWeights, words } from '../../../test/build/scheduling.ts'
 import { Locality } from './locality.ts'
 import type { Flow } from './scheduler.ts'
 
@@ -11,7 +13,57 @@ function pass(made: Scheduling, fromMs: number, untilMs: number): void {
   for (let at = fromMs + minute; at <= untilMs; at += minute) made.scheduler.tick?.(at)
 }
 
+type Step = {
+  readonly kind: 'add' | 'edit' | 'remove' | 'overload' | 'fin' | 'close' | 'try' | 'pick'
+  readonly n: number
+  readonly weight: number
+}
+const steps = fc.array(
+  fc.record<Step>({
+    kind: fc.constantFrom('add', 'edit', 'remove', 'overload', 'fin', 'close', 'try', 'pick', 'pick', 'pick', 'pick'),
+    n: fc.nat(40),
+    weight: fc.nat(4),
+  }),
+  { maxLength: 150 },
+)
+
+/** The same in any service; servers come back at endpoints that they had before. */
+function change(made: Scheduling, { kind, n, weight }: Step): void {
+  if (kind === 'add' && made.list.every(({ name }) => name !== n % 7)) made.add(n % 7, weight)
+  const server = made.list[n % Math.max(made.list.length, 1)]
+  if (server === undefined) return
+  const { name, active, inactive, overloaded } = server
+  if (kind === 'remove') made.remove(name)
+  else if (kind === 'edit') made.edit(name, weight)
+  else if (kind === 'overload') made.set(name, { overloaded: !overloaded })
+  else if (kind === 'fin' && active > 0) made.set(name, { active: active - 1, inactive: inactive + 1 })
+  else if (kind === 'close') made.set(name, { active: 0, inactive: 0 })
+}
+
 describe.each(['lblc', 'lblcr'] as const)('%s', (name) => {
+  test('decides as a walk through all servers does, through any changes', () => {
+    fc.assert(
+      fc.property(steps, (all) => {
+        // So short that sets shrink, and nothing is forgotten without ticks.
+        const sysctls = { lblc_expiration: 20, lblcr_expiration: 20 }
+        const own = new Scheduling(name, { sysctls })
+        const linear = new Scheduling(linearLocality[name], { sysctls })
+        all.forEach((step, number) => {
+          for (const made of [own, linear]) change(made, step)
+          const flow = to(`10.60.0.${step.n % 4}`, number * 1000)
+          const picked = own.pick(flow)
+          expect(picked).toBe(linear.pick(flow))
+          if (step.kind !== 'try' || picked === 'none') return
+          const { overloaded } = own.at(picked)
+          for (const made of [own, linear]) made.set(picked, { isTried: true, overloaded: true })
+          expect(own.pick(flow)).toBe(linear.pick(flow))
+          for (const made of [own, linear]) made.set(picked, { isTried: false, overloaded })
+        })
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
   test('keeps a destination with its server, and chooses for new ones as wlc does', () => {
     const made = withWeights(name, [2, 2, 2])
     expect([a, b, c].map((destination) => made.pick(to(destination)))).toEqual([4, 3, 2])

@@ -10,9 +10,9 @@ const skipKey = 2_654_446_892
 /** A prime for each size that the kernel can be built with (CONFIG_IP_VS_MH_TAB_INDEX). */
 const primes = { 12: 4093, 17: 131_071 } as const
 
-/** Where a client, or a server's own first place, hashes to; `value` is taken modulo 2^32. */
-export function maglevHash(value: number): number {
-  return sipHash13(offsetKey, value | 0)
+/** The slot of a client, or of a server's own first choice, in a table of that size; `value` is taken modulo 2^32. */
+export function maglevSlot(value: number, size: number): number {
+  return (sipHash13(offsetKey, value | 0) >>> 0) % size
 }
 
 /**
@@ -32,8 +32,8 @@ export function maglevTable(servers: readonly Candidate[], words: number): Int32
     const server = servers[at]
     if (server === undefined) continue
     const value = (fold(server.address, words) + server.port) | 0
-    position[at] = maglevHash(value) % size
-    skip[at] = (sipHash13(skipKey, value) % (size - 1)) + 1
+    position[at] = maglevSlot(value, size)
+    skip[at] = ((sipHash13(skipKey, value) >>> 0) % (size - 1)) + 1
   }
   const table = new Int32Array(size).fill(-1)
   for (let filled = 0; ; ) {

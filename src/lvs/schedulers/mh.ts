@@ -3,7 +3,7 @@
  * servers come and go. A drained server keeps its slots: without mh-fallback its clients are refused.
  */
 import { fold } from './fold.ts'
-import { maglevHash, maglevTable } from './maglev.ts'
+import { maglevSlot, maglevTable } from './maglev.ts'
 import type { Candidate, Flow, Scheduler, SchedulerOptions } from './scheduler.ts'
 
 export function maglevHashing<S extends Candidate>(
@@ -27,12 +27,12 @@ export function maglevHashing<S extends Candidate>(
     }
     const size = table.length
     if (size === 0) return undefined
-    const key = fold(source) + (usesPort ? sourcePort : 0)
-    const home = maglevHash(key) % size
+    const key = (fold(source) + (usesPort ? sourcePort : 0)) | 0
+    const home = maglevSlot(key, size)
     const server = usable(home)
     if (server !== undefined || !fallsBack) return server
     for (let step = 0; step < size; step++) {
-      const other = usable(maglevHash(key + ((home + step) % size)) % size)
+      const other = usable(maglevSlot(key + ((home + step) % size), size))
       if (other !== undefined) return other
     }
     return undefined

@@ -1,17 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { buildFlow, Scheduling, type SchedulingOptions, withWeights } from '../../../test/build/scheduling.ts'
+import { buildFlow, drawing, Scheduling, type SchedulingOptions, withWeights } from '../../../test/build/scheduling.ts'
 import { type SchedulerName, schedulerNames } from '../service.ts'
 import type { Flow } from './scheduler.ts'
 
-/** Numbers in [0, 1), always the same. */
-function drawing(): () => number {
-  let state = 1
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return state / 2 ** 32
-  }
-}
 const flowOf = (client: number, atMs = 0): Flow =>
   buildFlow({
     source: `198.51.${client >> 8}.${client & 255}`,

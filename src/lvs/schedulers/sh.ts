@@ -37,7 +37,7 @@ export function sourceHashing<S extends Candidate>(
   }
   const pick = ({ source, sourcePort }: Flow): S | undefined => {
     if (!isCurrent) fill()
-    const key = fold(source) + (usesPort ? sourcePort : 0)
+    const key = (fold(source) + (usesPort ? sourcePort : 0)) | 0
     const home = hash32(key, bits)
     const server = usable(home)
     if (server !== undefined || !fallsBack) return server

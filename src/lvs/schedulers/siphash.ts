@@ -3,7 +3,7 @@
  * machines (lib/siphash.c), for the keys that ip_vs_mh uses. In 32-bit halves, since BigInt would allocate.
  */
 
-/** The low 32 bits, unsigned. */
+/** The low 32 bits, signed: a number that needs no allocation. */
 export function sipHash13(key: number, word: number): number {
   // "somepseudorandomlygeneratedbytes", each half-key mixed in; high and low words.
   let v0h = 0x736f6d65
@@ -57,5 +57,5 @@ export function sipHash13(key: number, word: number): number {
     v2h = v2l
     v2l = high
   }
-  return (v0l ^ v1l ^ v2l ^ v3l) >>> 0
+  return v0l ^ v1l ^ v2l ^ v3l
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { linearSchedulers } from '../../../test/build/linear-schedulers.ts'
-import { Scheduling } from '../../../test/build/scheduling.ts'
+import { drawing, Scheduling } from '../../../test/build/scheduling.ts'
 import { schedulers } from './registry.ts'
 
 type Step = {
@@ -61,8 +61,8 @@ describe.each(Object.keys(linearSchedulers) as (keyof typeof linearSchedulers)[]
   test('decides as a walk through the list does, through any changes', () => {
     fc.assert(
       fc.property(steps, fc.constantFrom('active', 'inactive'), (all, counted) => {
-        const indexed = new Scheduling(schedulers[name], { counts: counted })
-        const linear = new Scheduling(linearSchedulers[name], { counts: counted })
+        const indexed = new Scheduling(schedulers[name], { counts: counted, random: drawing() })
+        const linear = new Scheduling(linearSchedulers[name], { counts: counted, random: drawing() })
         all.forEach((step, number) => {
           for (const world of [indexed, linear]) apply(world, step, number)
           expect(indexed.pick()).toBe(linear.pick())
@@ -76,12 +76,12 @@ describe.each(Object.keys(linearSchedulers) as (keyof typeof linearSchedulers)[]
   test('decides so also when it takes over a list that is in use', () => {
     fc.assert(
       fc.property(steps, (all) => {
-        const linear = new Scheduling(linearSchedulers[name])
+        const linear = new Scheduling(linearSchedulers[name], { random: () => 0.3 })
         all.forEach((step, number) => {
           apply(linear, step, number)
           linear.pick()
         })
-        const fresh = schedulers[name](linear.list, { flags: [], random: () => 0 })
+        const fresh = schedulers[name](linear.list, { flags: [], random: () => 0.3 })
         expect(
           fresh.pick({ source: [0], sourcePort: 0, destination: [0], destinationPort: 0, atMs: 0 })?.name ?? 'none',
         ).toBe(linear.pick())
@@ -90,8 +90,8 @@ describe.each(Object.keys(linearSchedulers) as (keyof typeof linearSchedulers)[]
   })
 
   test('decides so among a thousand servers', () => {
-    const indexed = new Scheduling(schedulers[name])
-    const linear = new Scheduling(linearSchedulers[name])
+    const indexed = new Scheduling(schedulers[name], { random: drawing() })
+    const linear = new Scheduling(linearSchedulers[name], { random: drawing() })
     for (let server = 0; server < 1000; server++)
       for (const world of [indexed, linear]) world.add(server, 1 + ((server * 7919) % 100))
     for (let round = 0; round < 3000; round++) {
