@@ -1,8 +1,9 @@
 /** What a table holds of a service and of a real server: their definitions, their places in the ledger, their scheduler. */
 import { addressNumber } from '../lvs/address.ts'
 import { schedulers } from '../lvs/schedulers/registry.ts'
-import type { AddressWords, Candidate, Scheduler } from '../lvs/schedulers/scheduler.ts'
+import type { AddressWords, Candidate, Scheduler, SchedulerOptions } from '../lvs/schedulers/scheduler.ts'
 import { type RealServer, realServerKey, type Service, serviceKey } from '../lvs/service.ts'
+import { isOverloaded } from '../lvs/thresholds.ts'
 import type { Estimator } from './estimator.ts'
 import { type Ledger, type Totals, zeroTotals } from './ledger.ts'
 
@@ -52,14 +53,10 @@ export class ServerRecord implements Candidate {
     return this.active + this.inactive
   }
 
-  /** LVS's thresholds: closed when the upper is reached, opened again below the lower (or below 3/4 of the upper). */
+  /** Over its threshold, or already tried. */
   get overloaded(): boolean {
     if (this.isTried) return true
-    const { upperThreshold: upper, lowerThreshold } = this.server
-    if (upper === 0) return false
-    const lower = lowerThreshold > 0 ? lowerThreshold : upper - Math.floor(upper / 4)
-    if (this.connections >= upper) this.#isOverThreshold = true
-    else if (this.connections < lower) this.#isOverThreshold = false
+    this.#isOverThreshold = isOverloaded(this.#isOverThreshold, this.connections, this.server)
     return this.#isOverThreshold
   }
 
@@ -69,6 +66,8 @@ export class ServerRecord implements Candidate {
     this.#ledger.free(this.slot)
   }
 }
+
+export type SchedulerSysctls = NonNullable<SchedulerOptions['sysctls']>
 
 export class ServiceRecord {
   service: Service
@@ -89,15 +88,18 @@ export class ServiceRecord {
   nextTickMs: number | undefined
   isRemoved = false
 
-  constructor(service: Service, ledger: Ledger) {
+  readonly #sysctls: SchedulerSysctls
+
+  constructor(service: Service, ledger: Ledger, sysctls: SchedulerSysctls) {
     this.service = service
     this.key = serviceKey(service.id)
+    this.#sysctls = sysctls
     this.slot = ledger.take()
     this.schedule()
   }
 
   schedule(): void {
-    const options = { flags: this.service.schedulerFlags, random: Math.random }
+    const options = { flags: this.service.schedulerFlags, random: Math.random, sysctls: this.#sysctls }
     const { scheduler } = this.service
     this.nextTickMs = undefined
     this.scheduler = scheduler === 'none' ? undefined : schedulers[scheduler]?.(this.servers, options)

@@ -12,16 +12,18 @@ import {
   type ServiceId,
   serviceKey,
 } from '../lvs/service.ts'
+import { defaultSysctls } from '../lvs/settings.ts'
 import { noCounters, type ServerSnapshot, type ServiceSnapshot, type TableChange } from './engine.ts'
 import { Estimator, estimateMs } from './estimator.ts'
 import { addTotals, isNothing, type Ledger, type Totals, withoutBaseline, zeroTotals } from './ledger.ts'
-import { ServerRecord, ServiceRecord } from './records.ts'
+import { type SchedulerSysctls, ServerRecord, ServiceRecord } from './records.ts'
 
 export class Table {
   readonly services = new Map<string, ServiceRecord>()
   readonly #removed = new Set<ServiceRecord>()
   readonly #bySlot: (ServerRecord | undefined)[] = []
   readonly #ledger: Ledger
+  readonly #sysctls: SchedulerSysctls
   #nextEstimateMs: number | undefined
   #estimatePart = 0
   readonly #onCounted = (slot: number): void => {
@@ -29,8 +31,10 @@ export class Table {
     if (server !== undefined && !server.isRemoved) server.service.scheduler?.counted(server)
   }
 
-  constructor(ledger: Ledger) {
+  /** `sysctls`: asked whenever a scheduler needs one. */
+  constructor(ledger: Ledger, sysctls: SchedulerSysctls = defaultSysctls) {
     this.#ledger = ledger
+    this.#sysctls = sysctls
   }
 
   /**
@@ -178,7 +182,7 @@ export class Table {
     const key = serviceKey(service.id)
     const record = this.services.get(key)
     if (record === undefined) {
-      this.services.set(key, new ServiceRecord(service, this.#ledger))
+      this.services.set(key, new ServiceRecord(service, this.#ledger, this.#sysctls))
       return
     }
     const before = record.service

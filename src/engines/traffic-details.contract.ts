@@ -3,18 +3,7 @@ import type { Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { eventually, readText, sleep } from '../../labs/net/loopback.ts'
 import { addServer, addService, aServer, aService } from './engine.contract.ts'
-import { type OpenEngine, openTrafficWorld, type TrafficWorld } from './traffic-world.contract.ts'
-
-/** Servers that answer with their name and the question. */
-async function udpServers(world: TrafficWorld, count: number, address = '127.0.0.1') {
-  const places = []
-  for (let index = 0; index < count; index++) {
-    const place = await world.net.udpServer((text) => `${index + 2} ${text}`, address)
-    await world.apply(addServer(world.id, aServer(place.port, { address })))
-    places.push(place)
-  }
-  return places
-}
+import { type OpenEngine, openTrafficWorld, udpServers } from './traffic-world.contract.ts'
 
 export function udpContract(name: string, open: OpenEngine): void {
   describe(`udp contract: ${name}`, () => {

@@ -17,8 +17,8 @@ export type TrafficWorld = AsyncDisposable & {
   snapshot(): Promise<ServiceSnapshot>
   server(place: Place): Promise<ServerSnapshot | undefined>
   connections(): Promise<Connection[]>
-  /** Dials the service. */
-  dial(): Promise<Socket>
+  /** Dials the service, from one of the addresses of loopback. */
+  dial(from?: string): Promise<Socket>
 }
 
 export async function openTrafficWorld(
@@ -48,7 +48,7 @@ export async function openTrafficWorld(
       for await (const connection of engine.connections(within())) all.push(connection)
       return all
     },
-    dial: () => net.dial(id),
+    dial: (from) => net.dial(id, from === undefined ? {} : { from }),
     async [Symbol.asyncDispose]() {
       await engine[Symbol.asyncDispose]()
       await net[Symbol.asyncDispose]()
@@ -70,8 +70,22 @@ export async function namedServers(world: TrafficWorld, weights: readonly number
   return places
 }
 
-export async function hold(world: TrafficWorld): Promise<{ readonly name: string; readonly socket: Socket }> {
-  const socket = await world.dial()
+/** Servers that answer with their name and the question. */
+export async function udpServers(world: TrafficWorld, count: number, address = '127.0.0.1') {
+  const places = []
+  for (let index = 0; index < count; index++) {
+    const place = await world.net.udpServer((text) => `${index + 2} ${text}`, address)
+    await world.apply(addServer(world.id, aServer(place.port, { address })))
+    places.push(place)
+  }
+  return places
+}
+
+export async function hold(
+  world: TrafficWorld,
+  from?: string,
+): Promise<{ readonly name: string; readonly socket: Socket }> {
+  const socket = await world.dial(from)
   return { socket, name: await readText(socket) }
 }
 
@@ -87,9 +101,9 @@ export async function picks(world: TrafficWorld, count: number, after: 'hold' | 
 }
 
 /** All that a new client hears; a reset may come before it knows that it is connected. */
-export async function whatComes(world: TrafficWorld): Promise<string> {
+export async function whatComes(world: TrafficWorld, from?: string): Promise<string> {
   try {
-    return await readToEnd(await world.dial())
+    return await readToEnd(await world.dial(from))
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ECONNRESET') return 'reset'
     throw error

@@ -8,6 +8,8 @@ import { addServer, aServer, engineContract, within } from '../engine.contract.t
 import { trafficContract } from '../traffic.contract.ts'
 import { changesContract } from '../traffic-changes.contract.ts'
 import { proxyProtocolContract, udpContract } from '../traffic-details.contract.ts'
+import { onePacketContract, persistenceContract } from '../traffic-persistence.contract.ts'
+import { settingsContract } from '../traffic-settings.contract.ts'
 import { openTrafficWorld } from '../traffic-world.contract.ts'
 import type { PlaneName } from './plane.ts'
 import { userspaceEngine } from './userspace.ts'
@@ -56,6 +58,9 @@ export function planeContract(plane: PlaneName, threads: number): void {
   changesContract(name, open)
   udpContract(name, open)
   proxyProtocolContract(name, open)
+  persistenceContract(name, open)
+  onePacketContract(name, open)
+  settingsContract(name, open)
 
   describe(`plane contract: ${name}`, () => {
     test('a server that does not answer gives way to the next after the connect timeout', async () => {

@@ -17,7 +17,15 @@ export class Scheduling {
   #version = 0
 
   constructor(ledger: Ledger, use: TemplateUse, templateLimit: number) {
-    this.table = new Table(ledger)
+    const now = (): Settings['sysctls'] => this.settings.sysctls
+    this.table = new Table(ledger, {
+      get lblc_expiration() {
+        return now().lblc_expiration
+      },
+      get lblcr_expiration() {
+        return now().lblcr_expiration
+      },
+    })
     this.templates = new Templates(use, this.table, {
       limit: templateLimit,
       expiresQuiescent: () => this.settings.sysctls.expire_quiescent_template !== 0,

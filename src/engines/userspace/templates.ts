@@ -2,6 +2,7 @@
  * Persistence: where a client's network, or a SIP call, was sent before, it is sent again, whatever the scheduler would
  * say. Held by the thread that schedules; the rules and times are those of the kernel's connection templates.
  */
+import { postponedSeconds, templateKey, templateServerPort } from '../../lvs/persistence.ts'
 import type { AddressWords, Flow } from '../../lvs/schedulers/scheduler.ts'
 import type { Persistence } from '../../lvs/service.ts'
 import { sockaddrBytes, sockaddrText, writeSockaddr } from '../../os/socket-address.ts'
@@ -10,8 +11,7 @@ import { addressWords, type ServerRecord, type ServiceRecord } from '../records.
 import type { Table } from '../table.ts'
 import type { TemplateUse } from './template-use.ts'
 
-/** What a template that still controls connections gets when its time is up, and keeps from then on. */
-const postponedMs = 60_000
+const postponedMs = postponedSeconds * 1000
 /** Looked at in one sweep, at least; all are within eight sweeps. */
 const sweptAtLeast = 256
 const sweepShare = 8
@@ -87,7 +87,9 @@ export class Templates {
     for (let at = this.#busy.length - 1; at >= 0; at--) {
       const slot = this.#busy[at] ?? 0
       if (this.#use.connections(slot) > 0) continue
-      this.#busy.splice(at, 1)
+      // The last takes its place.
+      const last = this.#busy.pop()
+      if (last !== undefined && last !== slot) this.#busy[at] = last
       this.#free.push(slot)
     }
     for (let left = Math.max(sweptAtLeast, this.#byKey.size / sweepShare); left > 0; left--) {
@@ -120,11 +122,12 @@ export class Templates {
   #describe({ service, network, callId, server, slot, expiresMs }: Template, nowMs: number): Connection | undefined {
     const { id } = service.service
     if (id.kind !== 'address') return undefined
+    const key = templateKey(service.service, id.protocol, wordsText(network), id)
     const connection: Connection = {
-      protocol: id.protocol,
-      client: { address: wordsText(network), port: 0 },
-      service: { address: id.address, port: id.port },
-      server: { address: server.server.address, port: server.port },
+      protocol: key.protocol,
+      client: { address: key.client, port: 0 },
+      service: key.service,
+      server: { address: server.server.address, port: templateServerPort(service.service, id.port, server) },
       state: this.#use.isAssured(slot) ? 'ASSURED' : 'NONE',
       expiresSeconds: Math.max(0, Math.round((expiresMs - nowMs) / 1000)),
     }

@@ -51,7 +51,7 @@ export const userspaceCapabilities: EngineCapabilities = {
   applications: [],
   dns: false,
   syncDaemon: false,
-  sysctls: ['expire_nodest_conn', 'expire_quiescent_template'],
+  sysctls: ['expire_nodest_conn', 'expire_quiescent_template', 'lblc_expiration', 'lblcr_expiration'],
 }
 
 const defaults: PlaneSettings = {

@@ -2,6 +2,7 @@
  * UDP: a socket per service, and one per client towards its real server, all on thread 0. Answers leave through the
  * service's own socket, so that they come from its address.
  */
+import { callIdOf } from '../../../lvs/call-id.ts'
 import type { Flow } from '../../../lvs/schedulers/scheduler.ts'
 import type { Service } from '../../../lvs/service.ts'
 import {
@@ -25,7 +26,6 @@ import {
 } from '../../../os/sockets.ts'
 import type { Connection } from '../../engine.ts'
 import type { ServerRecord, ServiceRecord } from '../../records.ts'
-import { callIdOf } from '../call-id.ts'
 import { isOnePacket, type Scheduling } from '../scheduling.ts'
 import { bindSocket } from './acceptor.ts'
 import { type Buffers, blockBytes } from './buffers.ts'

@@ -1,9 +1,10 @@
 /** UDP through `node:dgram`: a socket per service, and one per client towards its real server. */
+
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
+import { callIdOf } from '../../../lvs/call-id.ts'
 import { familyOf, type Service } from '../../../lvs/service.ts'
 import type { Connection } from '../../engine.ts'
 import { addressWords, type ServerRecord, type ServiceRecord } from '../../records.ts'
-import { callIdOf } from '../call-id.ts'
 import { listenError } from '../listen-error.ts'
 import { isOnePacket } from '../scheduling.ts'
 import { errnoOf, type NetContext, noServers, nowMs } from './context.ts'
