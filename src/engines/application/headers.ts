@@ -38,7 +38,7 @@ export type RequestFraming = {
 
 /** What the server gets: the client's headers in their order, with one Host, and the hop's own at the end. */
 export function requestHeaders(raw: RawHeaders, hop: Hop, framing: RequestFraming): string[] {
-  const passed = endToEnd(raw, new Set(['host', 'content-length']))
+  const passed = endToEnd(raw, framing.bodyLength === undefined ? framedAnew : framedAnewWithoutTrailers)
   // RFC 9112 §3.2: Host first, also in requests of HTTP/1.0 clients that have none.
   const headers = ['Host', framing.authority ?? hop.local, ...passed]
   if (framing.isWebSocket) headers.push('Connection', 'Upgrade', 'Upgrade', 'websocket')
@@ -52,7 +52,8 @@ export function requestHeaders(raw: RawHeaders, hop: Hop, framing: RequestFramin
 function requestFraming({ method, bodyLength }: RequestFraming): string[] {
   if (bodyLength === undefined) return ['Transfer-Encoding', 'chunked']
   // RFC 9110 §8.6: said also when it is 0, where a body is usual.
-  const isUsual = method !== 'GET' && method !== 'HEAD' && method !== 'OPTIONS' && method !== 'TRACE' && method !== 'DELETE'
+  const isUsual =
+    method !== 'GET' && method !== 'HEAD' && method !== 'OPTIONS' && method !== 'TRACE' && method !== 'DELETE'
   return bodyLength > 0 || isUsual ? ['Content-Length', String(bodyLength)] : []
 }
 
@@ -110,6 +111,8 @@ export function trailers(raw: RawHeaders): [string, string][] {
 }
 
 const nothing: ReadonlySet<string> = new Set()
+const framedAnew: ReadonlySet<string> = new Set(['host', 'content-length'])
+const framedAnewWithoutTrailers: ReadonlySet<string> = new Set([...framedAnew, 'trailer'])
 
 function endToEnd(raw: RawHeaders, dropped: ReadonlySet<string>): string[] {
   const named = listOf(raw, 'connection').filter((name) => !kept.has(name))

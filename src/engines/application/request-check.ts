@@ -44,7 +44,8 @@ export function checkRequest(head: RequestHead): CheckedRequest {
   if (host !== undefined && !authorityShape.test(host)) return refuse(400, 'the Host header is no host')
   const place = placeOf(head, host)
   if (place === undefined) return refuse(400, 'the request target is none, or not the one that Host names')
-  const isUpgrade = valuesOf(head.rawHeaders, 'upgrade').length > 0 && listOf(head.rawHeaders, 'connection').includes('upgrade')
+  const isUpgrade =
+    valuesOf(head.rawHeaders, 'upgrade').length > 0 && listOf(head.rawHeaders, 'connection').includes('upgrade')
   if (isUpgrade && bodyLength(head) !== 0) return refuse(400, 'an upgrade with a body')
   const protocols = listOf(head.rawHeaders, 'upgrade')
   const isWebSocket = isUpgrade && method === 'GET' && version === '1.1' && protocols.join() === 'websocket'

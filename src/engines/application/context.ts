@@ -1,0 +1,61 @@
+/** What the parts of the application engine's thread share. */
+import type { Connection } from '../engine.ts'
+import type { Ledger } from '../ledger.ts'
+import type { ServerRecord, ServiceRecord } from '../records.ts'
+import type { Scheduling } from '../userspace/scheduling.ts'
+import type { TemplateUse } from '../userspace/template-use.ts'
+import type { ApplicationSettings } from './calls.ts'
+import { type Ends, flowOf } from './ends.ts'
+import type { ServerConnections } from './server-connections.ts'
+
+export type Context = {
+  readonly scheduling: Scheduling
+  readonly templates: TemplateUse
+  readonly ledger: Ledger
+  readonly settings: ApplicationSettings
+  readonly servers: ServerConnections
+  /** Requests, tunnels and relays under way: each counts on its server. */
+  readonly running: Set<Running>
+}
+
+/** Something under way between a client and, once chosen, a server. */
+export type Running = {
+  /** Ends it when it has waited for too long. */
+  expire(nowMs: number): void
+  describe(nowMs: number): Connection | undefined
+  abort(): void
+  readonly on: Placement | undefined
+}
+
+/** A connection as it counts: on its server, and under its client's persistence template (0: none). */
+export type Placement = { readonly server: ServerRecord; readonly template: number }
+
+/** Asks the scheduler, or the client's persistence template; what is placed counts as active at once. */
+export function place(
+  { scheduling: { templates } }: Context,
+  service: ServiceRecord,
+  ends: Ends,
+  tried: readonly ServerRecord[],
+): Placement | undefined {
+  const server = templates.place(service, flowOf(ends), tried)
+  return server === undefined ? undefined : { server, template: templates.slot }
+}
+
+/** Takes back what was counted, for a server that could not be reached. */
+export function takeBack({ ledger, templates }: Context, { server, template }: Placement): void {
+  ledger.addFailure(server.slot)
+  ledger.addConnection(server.slot, -1)
+  ledger.addActive(server.slot, -1)
+  templates.release(template)
+}
+
+/** It has ended. `isActive`: it was not half closed. */
+export function letGo({ ledger, templates }: Context, { server, template }: Placement, isActive: boolean): void {
+  if (isActive) ledger.addActive(server.slot, -1)
+  else ledger.addInactive(server.slot, -1)
+  templates.release(template)
+}
+
+export function poolRecord({ scheduling }: Context, name: string): ServiceRecord | undefined {
+  return scheduling.table.services.get(`pool ${name}`)
+}
