@@ -1,5 +1,4 @@
-// Builds dist/: the program, its lazily loaded parts, and the userspace engine's worker. dist/ is replaced as a whole.
-import { existsSync } from 'node:fs'
+// Builds dist/: the program, its lazily loaded parts, and the engines' threads. dist/ is replaced as a whole.
 import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { dist, isMain, root } from './paths.mjs'
@@ -17,13 +16,13 @@ const banner = [
 export async function buildAll() {
   const { build } = await import('esbuild')
   const fresh = `${dist}.new-${process.pid}`
-  const worker = join(root, 'src/engines/userspace/worker.ts')
   try {
     await build({
       absWorkingDir: root,
       entryPoints: {
         baton: 'src/cli/main.ts',
-        ...(existsSync(worker) ? { 'userspace-worker': worker } : {}),
+        'userspace-worker': 'src/engines/userspace/worker.ts',
+        'application-worker': 'src/engines/application/worker.ts',
       },
       outdir: fresh,
       outExtension: { '.js': '.mjs' },

@@ -113,13 +113,13 @@ function send(context: Context, exchange: Exchange, checked: Accepted, placed: P
   const connected = (socket: Socket): void => {
     isConnected = true
     context.templates.assure(placed.template)
-    exchange.counted = { in: socket.bytesWritten, out: socket.bytesRead }
     exchange.lastMs = nowMs()
     if (exchange.phase !== 'connecting') return
     exchange.phase = length === 0 ? 'waiting' : 'sending'
     if (length !== 0) pumpRequest(exchange, upstream)
   }
   upstream.once('socket', (socket) => {
+    exchange.counted = upstream.reusedSocket ? { in: socket.bytesWritten, out: socket.bytesRead } : { in: 0, out: 0 }
     if (socket.connecting) socket.once('connect', () => connected(socket))
     else connected(socket)
   })
