@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { kernelIpvs } from './guest.ts'
 import { runOnKernel } from './kernel.ts'
-import { type Outcome, parseScript } from './script.ts'
+import type { Outcome } from './script.ts'
+import { scriptsOf } from './scripts.ts'
 
 export function describe(outcome: Outcome): string {
   switch (outcome.kind) {
@@ -22,11 +23,16 @@ export function describe(outcome: Outcome): string {
 
 async function ask(files: readonly string[]): Promise<void> {
   await using guest = await kernelIpvs({ signal: AbortSignal.timeout(300_000) })
-  for (const file of files) {
-    const script = parseScript(file, readFileSync(file === '-' ? 0 : file, 'utf8'))
-    for (const [index, { atMs, outcome }] of (await runOnKernel(guest, script)).entries())
-      process.stdout.write(`${(atMs / 1000).toFixed(3)} ${script.steps[index]?.line}\n${describe(outcome)}`)
-  }
+  for (const file of files)
+    for (const script of scriptsOf(withName(file, readFileSync(file === '-' ? 0 : file, 'utf8')))) {
+      process.stdout.write(`== ${script.name}\n`)
+      for (const [index, { atMs, outcome }] of (await runOnKernel(guest, script)).entries())
+        process.stdout.write(`${(atMs / 1000).toFixed(3)} ${script.steps[index]?.line}\n${describe(outcome)}`)
+    }
+}
+
+function withName(file: string, text: string): string {
+  return text.startsWith('== ') ? text : `== ${file}\n${text}`
 }
 
 ask(process.argv.slice(2)).catch((error: unknown) => {
