@@ -25,6 +25,11 @@ export class Estimator {
     }
   }
 
+  /** Nothing more will move until something is counted. */
+  get isStill(): boolean {
+    return this.#average.every((average) => average === 0)
+  }
+
   get rates(): Rates {
     const shown = (at: number): number => {
       const scale = scales[at] ?? 1

@@ -3,24 +3,25 @@
 const longest = 255
 /** RFC 3261 §25.1, `word`. */
 const word = /[A-Za-z0-9\-.!%*_+`'~()<>:\\"/[\]?{}]*/y
-/** A line that begins with the header's name or its compact form, and all before its value. RFC 3261 §7.3.1: no folded line begins a header. */
-const header = /(?:\r\n|\r|\n)(?:call-id|i(?![a-z]))[ \t\r\n]*:[ \t\r\n]*/gi
+/** A line that begins with the header's name or its compact form (RFC 3261 §7.3.3). The start line is none. */
+const headerName = /(?:\r\n|\r|\n)(?:call-id|i(?![a-z]))/gi
+/** A value may go on in the next line when that begins with white space (RFC 3261 §7.3.1). */
+const colon = / *(?:(?:\r\n|\r|\n)[ \t]+)?: *(?:(?:\r\n|\r|\n)[ \t]+)?/y
 
 /**
  * The Call-ID of a SIP message in a UDP datagram, one character per byte; undefined where there is none that is usable:
- * empty, longer than 255 bytes, or not followed by the end of its line.
+ * empty, longer than 255 bytes, or not followed by the end of its line. The first header of that name decides.
  */
 export function callIdOf(payload: Uint8Array): string | undefined {
   const text = latin1(payload)
-  header.lastIndex = 0
-  for (let match = header.exec(text); match !== null; match = header.exec(text)) {
-    const start = header.lastIndex
-    const end = callIdEnd(text, start)
-    if (end === start) continue
-    const isLineEnd = text[end] === '\r' || text[end] === '\n'
-    return isLineEnd && end - start <= longest ? text.slice(start, end) : undefined
-  }
-  return undefined
+  headerName.lastIndex = 0
+  if (headerName.exec(text) === null) return undefined
+  colon.lastIndex = headerName.lastIndex
+  if (colon.exec(text) === null) return undefined
+  const start = colon.lastIndex
+  const end = callIdEnd(text, start)
+  const isLineEnd = text[end] === '\r' || text[end] === '\n'
+  return isLineEnd && end > start && end - start <= longest ? text.slice(start, end) : undefined
 }
 
 /** `word` or `word@word`; `start` when it is neither. */

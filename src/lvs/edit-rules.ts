@@ -2,7 +2,7 @@
  * What the kernel answers to an edit of the table by hand: the checks of net/netfilter/ipvs/ip_vs_ctl.c and ip_vs_sync.c
  * (Linux 6.1), in its order. Pure: the table and the machine come in as arguments.
  */
-import { addressNumber, type Cidr, isInNetwork } from './address.ts'
+import { type Cidr, isInNetwork } from './address.ts'
 import type { EditErrno, SyncDaemon, SyncRole, TableEdit } from './edit.ts'
 import {
   type Endpoint,
@@ -14,6 +14,7 @@ import {
   type ServiceId,
 } from './service.ts'
 import type { Timeouts } from './settings.ts'
+import { isUnicast } from './unicast.ts'
 
 /** What the checks read of the table as it stands. */
 export type EditView = {
@@ -117,30 +118,11 @@ function serviceFamily(id: ServiceId): Family | undefined {
   return id.kind === 'address' ? familyOf(id.address) : undefined
 }
 
-/** The kernel takes unicast addresses and its own. */
-function isReachable(address: string, own: readonly Cidr[]): boolean {
-  const number = addressNumber(address)
-  if (number === undefined || number === 0n) return false
-  return familyOf(address) === 'ipv4' ? isUnicast4(number, own) : isUnicast6(address, number, own)
-}
-
-/** RTN_UNICAST or RTN_LOCAL: not multicast, 255.255.255.255 or the broadcast address of a network of the machine. */
-function isUnicast4(number: bigint, own: readonly Cidr[]): boolean {
-  if (number >> 28n === 0xen || number === 0xffff_ffffn) return false
-  return !own.some((network) => broadcastOf(network) === number)
-}
-
-/** The highest address; a network of one or two addresses has none (RFC 3021). */
-function broadcastOf({ address, prefix }: Cidr): bigint | undefined {
-  const base = familyOf(address) === 'ipv4' && prefix < 31 ? addressNumber(address) : undefined
-  return base === undefined ? undefined : base | ((1n << BigInt(32 - prefix)) - 1n)
-}
-
 const linkLocal: Cidr = { address: 'fe80::', prefix: 10 }
 
-/** Multicast and IPv4-mapped addresses are not unicast; link-local ones are taken only where they are the machine's own. */
-function isUnicast6(address: string, number: bigint, own: readonly Cidr[]): boolean {
-  if (number >> 120n === 0xffn || number >> 32n === 0xffffn) return false
+/** Unicast; link-local ones only where they are the machine's own. */
+function isReachable(address: string, own: readonly Cidr[]): boolean {
+  if (!isUnicast(address, own)) return false
   return !isInNetwork(address, linkLocal) || own.some((one) => one.address === address)
 }
 

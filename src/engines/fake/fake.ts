@@ -1,23 +1,17 @@
-/** An engine in memory: it takes any table, and its connections are made by hand. To try a spec, to test, to teach. */
-import type { InfraError } from '../../errors.ts'
-import {
-  type Endpoint,
-  type Protocol,
-  realServerKey,
-  type ServiceId,
-  schedulerNames,
-  serviceKey,
-} from '../../lvs/service.ts'
-import { defaultSettings, sysctlNames, withSettings } from '../../lvs/settings.ts'
-import { type Connection, type Engine, type EngineCapabilities, isTableChange, throwIfCancelled } from '../engine.ts'
-import { Ledger, sharedLedgerMemory } from '../ledger.ts'
-import type { ServerRecord, ServiceRecord } from '../records.ts'
+/** The fake engine: IPVS in memory. It takes any table that a Debian kernel takes, and packets made by hand. To try a spec, to test, to teach. */
+import { InfraError } from '../../errors.ts'
+import type { Packet, Verdict } from '../../lvs/packet.ts'
+import { realServerKey, schedulerNames, serviceKey } from '../../lvs/service.ts'
+import { sysctlNames } from '../../lvs/settings.ts'
+import { type Engine, type EngineCapabilities, type EngineChange, throwIfCancelled } from '../engine.ts'
 import { throwIfRefused } from '../refusals.ts'
-import { plainChange, Table } from '../table.ts'
+import { Ipvs, type IpvsOptions, tableSize } from './ipvs.ts'
+import { type FakeTraffic, fakeTraffic } from './traffic.ts'
 
 export const fakeCapabilities: EngineCapabilities = {
   protocols: ['tcp', 'udp', 'sctp'],
-  schedulers: schedulerNames,
+  // As Debian builds its kernel.
+  schedulers: schedulerNames.filter((name) => name !== 'twos'),
   forwarding: ['masq', 'tunnel', 'direct', 'local'],
   fwmark: true,
   persistence: true,
@@ -32,143 +26,104 @@ export const fakeCapabilities: EngineCapabilities = {
   sysctls: sysctlNames,
 }
 
-/** A made-up connection. Each call after `close` does nothing. */
-export type FakeConnection = {
-  readonly server: Endpoint
-  transfer(bytes: { readonly in: number; readonly out: number }): void
-  /** One side has said goodbye: inactive from now on. */
-  halfClose(): void
-  close(): void
+export type FakeOptions = IpvsOptions & {
+  /** Monotonic. Without it time passes only by `advance`. */
+  readonly nowMs?: () => number
 }
 
 export type FakeEngine = Engine & {
-  readonly traffic: {
-    /** A new connection, placed by the service's scheduler or on a named server; undefined when none is usable. */
-    connect(
-      id: ServiceId,
-      options?: { readonly client?: Endpoint; readonly server?: Endpoint },
-    ): FakeConnection | undefined
+  /** A packet as the director's machine receives it, from a client or from a real server. */
+  receive(packet: Packet): Verdict
+  /** Lets time pass: connections expire, rates move, as in the kernel. */
+  advance(ms: number): void
+  /** What the machine has free, in pages of memory; for the automatic modes of drop_entry, drop_packet and secure_tcp. */
+  setAvailablePages(pages: number): void
+  readonly traffic: FakeTraffic & {
     /** The next `apply` fails so, and changes nothing. */
     failNextApply(error: InfraError): void
   }
 }
 
-export function fakeEngine(): FakeEngine {
-  const ledger = new Ledger(sharedLedgerMemory(1), 0)
-  const table = new Table(ledger)
-  const connections = new Set<Connection>()
+export function fakeEngine(options: FakeOptions = {}): FakeEngine {
+  const ipvs = new Ipvs(options)
+  const catchUp = clockOf(ipvs, options.nowMs)
   let failure: InfraError | undefined
-  let settings = defaultSettings
 
   return {
     name: 'fake',
     capabilities: fakeCapabilities,
-    async apply(changes, options) {
-      throwIfCancelled(options, 'apply')
+    async apply(changes, callOptions) {
+      throwIfCancelled(callOptions, 'apply')
       throwIfRefused('fake', fakeCapabilities, changes)
-      const tableChanges = changes.filter(isTableChange)
-      table.check(tableChanges)
+      throwIfOrphaned(ipvs, changes)
       if (failure !== undefined) {
         const error = failure
         failure = undefined
         throw error
       }
-      table.commit(tableChanges.map(plainChange))
-      for (const change of changes) if (change.kind === 'settings') settings = withSettings(settings, change.settings)
-      table.sweep()
+      catchUp()
+      for (const change of changes) ipvs.apply(change)
     },
-    async read(options) {
-      throwIfCancelled(options, 'read')
-      return table.read()
+    async read(callOptions) {
+      throwIfCancelled(callOptions, 'read')
+      catchUp()
+      return ipvs.read(callOptions.only)
     },
-    async info(options) {
-      throwIfCancelled(options, 'info')
-      return { settings, daemons: [], tableSize: 4096 }
+    async info(callOptions) {
+      throwIfCancelled(callOptions, 'info')
+      catchUp()
+      return { settings: ipvs.settings, daemons: ipvs.daemons, tableSize }
     },
-    async zero(_id, options) {
-      throwIfCancelled(options, 'zero')
+    async zero(id, callOptions) {
+      throwIfCancelled(callOptions, 'zero')
+      catchUp()
+      ipvs.zero(id)
     },
-    async *connections(options) {
-      for (const connection of connections) {
-        throwIfCancelled(options, 'connections')
-        yield connection
+    async *connections(callOptions) {
+      catchUp()
+      for (const entry of ipvs.connections.all) {
+        throwIfCancelled(callOptions, 'connections')
+        yield ipvs.describe(entry)
       }
     },
+    receive(packet) {
+      catchUp()
+      return ipvs.receive(packet)
+    },
+    advance(ms) {
+      catchUp()
+      ipvs.advanceTo(ipvs.nowMs + ms)
+    },
+    setAvailablePages: (pages) => ipvs.setAvailablePages(pages),
     traffic: {
-      connect(id, options = {}) {
-        const service = table.services.get(serviceKey(id))
-        const server = service && place(table, service, options.server)
-        if (service === undefined || server === undefined) return undefined
-        return openConnection(
-          ledger,
-          connections,
-          service,
-          server,
-          options.client ?? { address: '192.0.2.1', port: 40_000 },
-        )
-      },
+      ...fakeTraffic(ipvs),
       failNextApply(error) {
         failure = error
       },
     },
-    async [Symbol.asyncDispose]() {
-      connections.clear()
-    },
+    async [Symbol.asyncDispose]() {},
   }
 }
 
-function place(table: Table, service: ServiceRecord, wanted: Endpoint | undefined): ServerRecord | undefined {
-  if (wanted === undefined)
-    return table.place(service, { source: [0], sourcePort: 0, destination: [0], destinationPort: 0, atMs: 0 })
-  const server = service.servers.find(({ key }) => key === realServerKey(wanted))
-  if (server !== undefined) table.count(service, server)
-  return server
+/** IPVS's time begins with the engine, whatever the clock says then. */
+function clockOf(ipvs: Ipvs, nowMs: FakeOptions['nowMs']): () => void {
+  if (nowMs === undefined) return () => {}
+  const startMs = nowMs()
+  return () => ipvs.advanceTo(Math.max(nowMs() - startMs, ipvs.nowMs))
 }
 
-function openConnection(
-  ledger: Ledger,
-  connections: Set<Connection>,
-  record: ServiceRecord,
-  server: ServerRecord,
-  client: Endpoint,
-): FakeConnection {
-  const { id } = record.service
-  const protocol: Protocol = id.kind === 'address' ? id.protocol : 'tcp'
-  const service: Endpoint =
-    id.kind === 'address' ? { address: id.address, port: id.port } : { address: '0.0.0.0', port: 0 }
-  const { address, port } = server.server
-  const entry = (state: Connection['state']): Connection => ({
-    protocol,
-    client,
-    service,
-    server: { address, port },
-    state,
-    expiresSeconds: record.service.idleTimeoutSeconds ?? 900,
-  })
-  let current = entry(protocol === 'udp' ? 'UDP' : 'ESTABLISHED')
-  let isActive = protocol !== 'udp'
-  connections.add(current)
-  const isOpen = (): boolean => connections.has(current)
-  return {
-    server: { address, port },
-    transfer(bytes) {
-      if (!isOpen()) return
-      if (bytes.in > 0) ledger.addIn(server.slot, bytes.in)
-      if (bytes.out > 0) ledger.addOut(server.slot, bytes.out)
-    },
-    halfClose() {
-      if (!isOpen() || !isActive) return
-      isActive = false
-      ledger.addActive(server.slot, -1)
-      ledger.addInactive(server.slot, 1)
-      connections.delete(current)
-      current = entry('FIN_WAIT')
-      connections.add(current)
-    },
-    close() {
-      if (!connections.delete(current)) return
-      if (isActive) ledger.addActive(server.slot, -1)
-      else ledger.addInactive(server.slot, -1)
-    },
+/** @throws InfraError `not-found` for a server of a service that would not be there. */
+function throwIfOrphaned(ipvs: Ipvs, changes: readonly EngineChange[]): void {
+  const services = new Map<string, boolean>()
+  for (const change of changes) {
+    if (change.kind === 'service.add' || change.kind === 'service.update')
+      services.set(serviceKey(change.service.id), true)
+    else if (change.kind === 'service.remove') services.set(serviceKey(change.id), false)
+    else if (change.kind === 'server.add' || change.kind === 'server.update') {
+      const key = serviceKey(change.id)
+      if (services.get(key) ?? ipvs.services.byKey.has(key)) continue
+      const message = `add server ${realServerKey(change.server)}: there is no service ${key}`
+      throw new InfraError('not-found', message, { subject: key })
+    }
   }
 }

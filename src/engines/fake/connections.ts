@@ -1,0 +1,204 @@
+/** The connection table of the in-memory IPVS: connections and persistence templates with their timers, as in ip_vs_conn.c. */
+import type { ConnectionState } from '../../lvs/connection-state.ts'
+import { firstTimeoutSeconds, isActiveState } from '../../lvs/connection-state.ts'
+import { invalidPort, postponedSeconds, type TemplateKey } from '../../lvs/persistence.ts'
+import { type Endpoint, type Forwarding, formatEndpoint, type Protocol } from '../../lvs/service.ts'
+import { type Timed, Timers } from '../../lvs/timers.ts'
+import type { InstalledServer } from './services.ts'
+
+export type ConnectionParts = {
+  readonly protocol: Protocol | 'ip'
+  readonly client: Endpoint
+  readonly service: Endpoint
+  readonly server: Endpoint
+  /** Where it is counted; none with cache_bypass. */
+  readonly on: InstalledServer | undefined
+  readonly by: Forwarding | 'bypass'
+  readonly kind: 'connection' | 'one-packet' | 'template'
+  readonly callId?: string | undefined
+}
+
+export class Entry implements Timed {
+  readonly protocol: Protocol | 'ip'
+  readonly client: Endpoint
+  service: Endpoint
+  server: Endpoint
+  readonly on: InstalledServer | undefined
+  readonly by: Forwarding | 'bypass'
+  readonly kind: ConnectionParts['kind']
+  readonly callId: string | undefined
+  state: ConnectionState
+  isActive = false
+  /** No reply has been seen, as is usual with direct routing and tunnels. */
+  isInputOnly: boolean
+  isAssured = false
+  /** Its template, and the number of connections under it when it is one. */
+  control: Entry | undefined
+  controls = 0
+  timeoutMs = firstTimeoutSeconds * 1000
+  expiresAtMs = Number.POSITIVE_INFINITY
+  queuedAtMs = Number.POSITIVE_INFINITY
+  /** From the client. */
+  packets = 0
+  /** The next newer one with the same client and server. */
+  olderReply: Entry | undefined
+
+  constructor(parts: ConnectionParts) {
+    this.protocol = parts.protocol
+    this.client = parts.client
+    this.service = parts.service
+    this.server = parts.server
+    this.on = parts.on
+    this.by = parts.by
+    this.kind = parts.kind
+    this.callId = parts.callId
+    this.state = parts.protocol === 'udp' && parts.kind !== 'template' ? 'UDP' : 'NONE'
+    this.isInputOnly = parts.by !== 'masq' && parts.by !== 'bypass'
+  }
+
+  get isTemplate(): boolean {
+    return this.kind === 'template'
+  }
+}
+
+const connectionKey = (protocol: Protocol, client: Endpoint, service: Endpoint): string =>
+  `${protocol} ${formatEndpoint(client)} ${formatEndpoint(service)}`
+const templateName = ({ protocol, client, service }: TemplateKey, callId: string | undefined): string =>
+  callId === undefined
+    ? `template ${protocol} ${client} ${formatEndpoint(service)}`
+    : `call ${protocol} ${formatEndpoint(service)} ${callId}`
+
+export class Connections {
+  /** All that stand, in the order in which they began. */
+  readonly all = new Set<Entry>()
+  readonly #timers = new Timers<Entry>()
+  readonly #byKey = new Map<string, Entry>()
+  readonly #byReply = new Map<string, Entry>()
+
+  get nextMs(): number {
+    return this.#timers.nextMs
+  }
+
+  find(protocol: Protocol, client: Endpoint, service: Endpoint): Entry | undefined {
+    return this.#byKey.get(connectionKey(protocol, client, service))
+  }
+
+  /** The newest connection between them. */
+  findReply(protocol: Protocol, server: Endpoint, client: Endpoint): Entry | undefined {
+    return this.#byReply.get(connectionKey(protocol, client, server))
+  }
+
+  findTemplate(key: TemplateKey, callId: string | undefined): Entry | undefined {
+    return this.#byKey.get(templateName(key, callId))
+  }
+
+  /** Its timer starts with the first `restart`. One-packet connections are found by nobody. */
+  open(parts: ConnectionParts): Entry {
+    const entry = new Entry(parts)
+    if (entry.kind !== 'one-packet') {
+      this.all.add(entry)
+      this.#byKey.set(keyOf(entry), entry)
+    }
+    if (entry.kind === 'connection') {
+      const key = replyKeyOf(entry)
+      entry.olderReply = this.#byReply.get(key)
+      this.#byReply.set(key, entry)
+    }
+    entry.on?.bind(entry.isTemplate)
+    return entry
+  }
+
+  control(entry: Entry, template: Entry): void {
+    entry.control = template
+    template.controls += 1
+  }
+
+  /** Its state and, by that, whether it is active. */
+  become(entry: Entry, state: ConnectionState): void {
+    if (entry.protocol === 'ip' || state === entry.state) return
+    entry.state = state
+    const isActive = isActiveState(entry.protocol, state)
+    if (entry.on !== undefined && isActive !== entry.isActive) {
+      entry.isActive = isActive
+      entry.on.activate(isActive)
+    }
+    if (state === 'ESTABLISHED') assure(entry)
+  }
+
+  restart(entry: Entry, nowMs: number): void {
+    if (entry.kind === 'one-packet') this.#close(entry)
+    else this.#timers.set(entry, nowMs + entry.timeoutMs)
+  }
+
+  /** Ends it in this moment, unless it controls others. It is found until `expire` is called. */
+  expireNow(entry: Entry, nowMs: number): void {
+    if (entry.expiresAtMs > nowMs) this.#timers.set(entry, nowMs)
+  }
+
+  /** A template whose server cannot be used any more is found by nobody, and waits for its end. */
+  invalidate(template: Entry): void {
+    if (template.service.port === invalidPort) return
+    this.#unlink(template)
+    template.service = { ...template.service, port: invalidPort }
+    template.server = { ...template.server, port: invalidPort }
+  }
+
+  /** What is over at `nowMs`. A template that still controls connections gets a minute more, each time. */
+  expire(nowMs: number): void {
+    for (let entry = this.#timers.take(nowMs); entry !== undefined; entry = this.#timers.take(nowMs)) {
+      if (entry.controls === 0) this.#close(entry)
+      else {
+        entry.timeoutMs = postponedSeconds * 1000
+        this.#timers.set(entry, nowMs + entry.timeoutMs)
+      }
+    }
+  }
+
+  /** Takes it away before its time, with its template when that is of no more use. */
+  drop(entry: Entry): void {
+    if (entry.controls > 0) return
+    const { control } = entry
+    this.#close(entry)
+    if (control !== undefined && control.controls === 0 && !control.isAssured) this.drop(control)
+  }
+
+  #close(entry: Entry): void {
+    this.#timers.clear(entry)
+    this.all.delete(entry)
+    this.#unlink(entry)
+    if (entry.control !== undefined) entry.control.controls -= 1
+    entry.on?.unbind(entry.isTemplate, entry.isActive)
+  }
+
+  #unlink(entry: Entry): void {
+    const key = keyOf(entry)
+    if (this.#byKey.get(key) === entry) this.#byKey.delete(key)
+    if (entry.kind === 'connection') this.#unlinkReply(entry)
+  }
+
+  #unlinkReply(entry: Entry): void {
+    const key = replyKeyOf(entry)
+    let newer: Entry | undefined
+    for (let at = this.#byReply.get(key); at !== undefined; newer = at, at = at.olderReply) {
+      if (at !== entry) continue
+      if (newer !== undefined) newer.olderReply = at.olderReply
+      else if (at.olderReply !== undefined) this.#byReply.set(key, at.olderReply)
+      else this.#byReply.delete(key)
+      return
+    }
+  }
+}
+
+/** Its client has been served: drop_entry spares the template from now on. */
+export function assure({ control }: Entry): void {
+  if (control !== undefined) control.isAssured = true
+}
+
+function keyOf({ protocol, client, service, isTemplate, callId }: Entry): string {
+  if (isTemplate || protocol === 'ip') return templateName({ protocol, client: client.address, service }, callId)
+  return connectionKey(protocol, client, service)
+}
+
+function replyKeyOf({ protocol, client, server }: Entry): string {
+  return protocol === 'ip' ? '' : connectionKey(protocol, client, server)
+}
