@@ -143,6 +143,37 @@ describe('clients go where Linux was seen to send them', () => {
   })
 })
 
+describe('clients of drained servers fall back to where Linux was seen to send them', () => {
+  const mh = { name: 'mh', flags: ['mh-fallback'], weights: [1, 1, 1], drained: [3] } as const
+  const mhPort = { name: 'mh', flags: ['mh-fallback', 'mh-port'], weights: [1, 1, 1, 1], drained: [3, 4] } as const
+  const sh = { name: 'sh', flags: ['sh-fallback'], weights: [1, 1, 1], drained: [3] } as const
+  const shPort = { name: 'sh', flags: ['sh-fallback', 'sh-port'], weights: [5, 1, 3], drained: [4] } as const
+  test.each([
+    { how: mh, client: '166.127.6.188', port: 15_227, server: 4 },
+    { how: mh, client: '124.143.93.235', port: 57_873, server: 2 },
+    { how: mh, client: '21.107.110.246', port: 11_893, server: 2 },
+    { how: mhPort, client: '112.75.174.71', port: 61_592, server: 5 },
+    { how: mhPort, client: '199.47.159.176', port: 21_785, server: 2 },
+    { how: mhPort, client: '183.16.252.86', port: 55_971, server: 5 },
+    { how: mhPort, client: '125.54.86.112', port: 25_468, server: 5 },
+    { how: mhPort, client: '140.206.75.29', port: 25_731, server: 2 },
+    { how: mhPort, client: '160.184.32.202', port: 53_135, server: 2 },
+    { how: sh, client: '191.213.87.158', port: 52_166, server: 2 },
+    { how: sh, client: '54.46.179.211', port: 59_578, server: 2 },
+    { how: shPort, client: '146.149.245.249', port: 47_443, server: 3 },
+    { how: shPort, client: '117.196.81.153', port: 39_949, server: 3 },
+    { how: shPort, client: '25.163.157.126', port: 61_942, server: 3 },
+    { how: shPort, client: '155.13.237.90', port: 24_685, server: 2 },
+  ])('$how.flags: $client:$port to $server', ({ how, client, port, server }) => {
+    const flow = buildFlow({ source: client, sourcePort: port })
+    const plain = withWeights(how.name, how.weights, { ...tcp4, flags: how.flags.slice(1) })
+    const falling = withWeights(how.name, how.weights, { ...tcp4, flags: how.flags })
+    for (const made of [plain, falling]) for (const drained of how.drained) made.edit(drained, 0)
+    expect(plain.pick(flow)).toBe('none')
+    expect(falling.pick(flow)).toBe(server)
+  })
+})
+
 const clients = Array.from({ length: 2000 }, (_, at) => buildFlow({ source: `100.64.${at >> 8}.${at & 255}` }))
 const placed = (made: Scheduling): (number | 'none')[] => clients.map((client) => made.pick(client))
 
@@ -219,6 +250,22 @@ describe('mh', () => {
     { weights: [200, 100, 0], expected: { 4: 0, 3: 1365, 2: 2728 } },
   ])('weights $weights own $expected slots', ({ weights, expected }) => {
     expect(slots(withWeights('mh', weights, tcp4))).toEqual(expected)
+  })
+
+  test('far-apart weights are cut to six bits, and every weight has a turn', () => {
+    const made = withWeights('mh', [1000, 100, 1], tcp4)
+    const { 2: thousand = 0, 3: hundred = 0, 4: one = 0 } = slots(made)
+    // 1000 needs ten bits, so four are cut: 62, 6 and at least 1. The last turn is not a whole one.
+    expect(thousand / one).toBeGreaterThan(60)
+    expect(thousand / one).toBeLessThan(63)
+    expect(hundred / one).toBe(6)
+  })
+
+  test('a drained server still counts in what the weights have in common', () => {
+    const made = withWeights('mh', [3, 2], tcp4)
+    const before = slots(made)
+    made.edit(3, 0)
+    expect(slots(made)).toEqual(before)
   })
 
   test('a drained server keeps its slots: its clients are refused, or with mh-fallback moved', () => {

@@ -81,6 +81,12 @@ describe('schedulers pick as Linux was seen to', () => {
     expect(wrr.picks(3)).toEqual([2, 2, 2])
   })
 
+  test('wrr never comes down to a drained server', () => {
+    const wrr = withWeights('wrr', [0, 100, 1])
+    for (const server of [3, 4]) wrr.set(server, { overloaded: true })
+    expect(wrr.picks(5)).toEqual(Array(5).fill('none'))
+  })
+
   test('fo fails over in the order of weights, and comes back', () => {
     const fo = withWeights('fo', [5, 1, 3])
     fo.set(2, { overloaded: true })
