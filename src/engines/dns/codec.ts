@@ -179,7 +179,7 @@ export type RecordData = WithoutOwner<Record>
 /** All of a record but its owner's name. To be kept: it is the same in every answer. */
 export function encodeRecord(record: RecordData): Buffer {
   // The root is one byte, and the name begins after the header.
-  return encode({ answers: [{ ...record, name: '.' } as Record] }).subarray(headerBytes + 1)
+  return encode({ answers: [{ ...record, name: '.' }] }).subarray(headerBytes + 1)
 }
 
 /** `bytes` from encodeRecord. The owner: the question's name, or the zone's with a label before it. */

@@ -109,6 +109,7 @@ export async function dnsEngine(options: Partial<DnsOptions> = {}): Promise<Engi
     // Answers are all that is seen here: the connections themselves go past.
     async *connections(callOptions) {
       throwIfCancelled(callOptions, 'connections')
+      yield* []
     },
     async [Symbol.asyncDispose]() {
       await turn

@@ -33,7 +33,7 @@ export class DnsServer implements Candidate {
   readonly overloaded = false
   readonly isTried = false
   counters = zeroCounters()
-  readonly #recent = new Array<number>(parts + 1).fill(0)
+  readonly #recent = Array.from({ length: parts + 1 }, () => 0)
 
   constructor(server: RealServer) {
     this.server = server
