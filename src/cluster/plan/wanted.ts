@@ -110,8 +110,10 @@ export function wantedServices(
           port,
           ...(checkPort === undefined ? {} : { checkPort }),
         })
+  const { settings } = spec.directors
   return {
     cluster: spec.name,
+    ...(settings === undefined ? {} : { settings }),
     services: Object.values(spec.services).map((service) =>
       wantedService(
         spec,
@@ -145,20 +147,24 @@ export function unreachedServers(
 type Resolve = (guest: string, port: number) => Place | undefined
 
 function wantedService(spec: ClusterSpec, wanted: ServiceSpec, resolve: Resolve): WantedService {
-  const { name, service, forwarding, check, onFailure, fallback } = wanted
-  const common = { forwarding, upperThreshold: 0, lowerThreshold: 0 } as const
+  const { name, service, check, onFailure, fallback } = wanted
   const servers = wanted.servers.flatMap((server): WantedServer[] => {
-    if (server.kind === 'address') return [{ ...server.endpoint, ...common, weight: server.weight }]
+    const { weight, upperThreshold = 0, lowerThreshold = 0, forwarding = wanted.forwarding, tunnel } = server
+    const more = tunnel === undefined ? undefined : { tunnel }
+    if (server.kind === 'address') {
+      const { address, port } = server.endpoint
+      return [{ address, port, forwarding, upperThreshold, lowerThreshold, weight, ...more }]
+    }
     const pool = spec.guests[server.guests]
     if (pool === undefined) return []
     return guestNames(pool).flatMap((guest) => {
       const at = resolve(guest, server.port)
       if (at === undefined) return []
       const { address, port, checkPort } = at
-      const { weight, port: guestPort } = server
+      const { port: guestPort } = server
       // Written out, for it is done ten thousand times: spreading would take most of the time of a plan.
-      const one = { address, port, forwarding, upperThreshold: 0, lowerThreshold: 0, weight, guest, guestPort }
-      return [checkPort === undefined ? one : { ...one, checkPort }]
+      const one = { address, port, forwarding, upperThreshold, lowerThreshold, weight, guest, guestPort }
+      return [checkPort === undefined && more === undefined ? one : { ...one, ...more, ...given(checkPort) }]
     })
   })
   return {
@@ -170,3 +176,5 @@ function wantedService(spec: ClusterSpec, wanted: ServiceSpec, resolve: Resolve)
     ...(fallback === undefined ? {} : { fallback }),
   }
 }
+
+const given = (checkPort: number | undefined): Partial<WantedServer> => (checkPort === undefined ? {} : { checkPort })

@@ -2,6 +2,7 @@
 import { whereOf } from './explain.ts'
 import { namePattern, nameRule, show } from './leaf.ts'
 import { namedSections } from './schema.ts'
+import { checkServiceKeys } from './service-combinations.ts'
 import {
   child,
   items,
@@ -28,6 +29,7 @@ export function checkCombinations(root: SourceMap, report: Report): void {
       checkServer(server, ['services', name, 'servers', index], report)
     const check = value.kind === 'map' ? value.entries.get('check') : undefined
     if (check !== undefined) checkCheck(check, ['services', name, 'check'], report)
+    if (value.kind === 'map') checkServiceKeys(value, report)
   }
 }
 
@@ -40,7 +42,8 @@ const imageKinds: Kinds = {
   disk: ['cloud-init'],
   debootstrap: ['packages', 'files', 'mirror'],
 }
-const serverKinds: Kinds = { guests: ['port', 'weight'], address: ['weight'] }
+const serverOptions = ['weight', 'upper-threshold', 'lower-threshold', 'forwarding', 'tunnel']
+const serverKinds: Kinds = { guests: ['port', ...serverOptions], address: serverOptions }
 const probeTimes = ['port', 'every', 'timeout', 'rise', 'fall']
 const checkKinds: Kinds = {
   tcp: probeTimes,

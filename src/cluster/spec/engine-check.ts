@@ -1,11 +1,14 @@
 /** What the chosen engine would refuse, said at the key that asks for it. */
 import type { EngineCapabilities, EngineChange, EngineName } from '../../engines/engine.ts'
 import { refusals } from '../../engines/refusals.ts'
-import type { RealServer, Service } from '../../lvs/service.ts'
+import type { RealServer, Service, ServiceId } from '../../lvs/service.ts'
 import type { ClusterSpec, ServiceSpec } from './model.ts'
 import { type Path, type Place, problem, type Report } from './source.ts'
 
 type ChosenEngine = { readonly name: EngineName; readonly capabilities: EngineCapabilities }
+
+/** What a key asks for; the last change alone is what it adds. */
+type Demand = readonly [path: Path, changes: readonly EngineChange[]]
 
 export function checkEngine(
   spec: ClusterSpec,
@@ -13,40 +16,78 @@ export function checkEngine(
   place: (path: Path) => Place,
   report: Report,
 ): void {
-  for (const service of Object.values(spec.services)) {
-    for (const [key, change] of demands(service, capabilities))
-      for (const { reason, hint } of refusals(name, capabilities, [change]))
-        report(problem(place(['services', service.name, key]), reason, hint))
-  }
+  const demands = [
+    ...Object.values(spec.services).flatMap((service) =>
+      [...serviceDemands(service, capabilities), ...serverDemands(service)].map(
+        ([path, changes]): Demand => [['services', service.name, ...path], changes],
+      ),
+    ),
+    ...settingsDemands(spec),
+  ]
+  for (const [path, changes] of demands)
+    for (const { change, reason, hint } of refusals(name, capabilities, changes))
+      if (change === changes.at(-1)) report(problem(place(path), reason, hint))
 }
 
-/** A service that demands one thing at a time, so that a refusal belongs to one key. */
-function demands({ service, forwarding }: ServiceSpec, can: EngineCapabilities): [string, EngineChange][] {
-  const { id, scheduler, persistence, idleTimeoutSeconds, proxyProtocol } = service
-  if (id.kind !== 'address') return []
-  const protocol = can.protocols[0] ?? id.protocol
+/** Services that demand one thing at a time, so that a refusal belongs to one key. */
+function serviceDemands({ service }: ServiceSpec, can: EngineCapabilities): Demand[] {
+  const { id, scheduler, persistence, onePacket, idleTimeoutSeconds, proxyProtocol, application } = service
   const modest: Service = {
-    id: { ...id, protocol },
+    id: modestId(id, can),
     scheduler: can.schedulers[0] ?? scheduler,
     schedulerFlags: [],
     onePacket: false,
   }
-  const server: RealServer = {
-    address: id.address,
-    port: id.port,
-    forwarding,
-    weight: 1,
-    upperThreshold: 0,
-    lowerThreshold: 0,
-  }
-  const add = (more: Partial<Service>): EngineChange => ({ kind: 'service.add', service: { ...modest, ...more } })
-  const wanted: [string, EngineChange][] = [
-    ['protocol', add({ id })],
-    ['scheduler', add({ scheduler })],
-    ['forwarding', { kind: 'server.add', id, server }],
-  ]
-  if (persistence !== undefined) wanted.push(['persistence', add({ persistence })])
-  if (idleTimeoutSeconds !== undefined) wanted.push(['idle-timeout', add({ idleTimeoutSeconds })])
-  if (proxyProtocol !== undefined) wanted.push(['proxy-protocol', add({ proxyProtocol })])
+  const add = (more: Partial<Service>): EngineChange[] => [{ kind: 'service.add', service: { ...modest, ...more } }]
+  const wanted: Demand[] = [[['scheduler'], add({ scheduler })]]
+  if (id.kind === 'address') {
+    if (id.port === 0) wanted.push([['address'], add({ id: { ...id, protocol: can.protocols[0] ?? id.protocol } })])
+    wanted.push([['protocol'], add({ id: { ...id, port: 1 } })])
+  } else if (id.kind === 'fwmark') wanted.push([['mark'], add({ id })])
+  else if (id.kind === 'dns') wanted.push([['dns'], add({ id })])
+  if (persistence !== undefined) wanted.push([['persistence'], add({ persistence })])
+  if (onePacket) wanted.push([['one-packet'], add({ onePacket })])
+  if (idleTimeoutSeconds !== undefined) wanted.push([['idle-timeout'], add({ idleTimeoutSeconds })])
+  if (proxyProtocol !== undefined) wanted.push([['proxy-protocol'], add({ proxyProtocol })])
+  if (application !== undefined) wanted.push([[application.kind], add({ application })])
   return wanted
+}
+
+/** Nothing that an engine could refuse. */
+function modestId(id: ServiceId, can: EngineCapabilities): ServiceId {
+  const address = id.kind === 'address' ? id.address : '127.0.0.1'
+  return { kind: 'address', protocol: can.protocols[0] ?? 'tcp', address, port: 1 }
+}
+
+/** How its servers are reached: what the service says for all of them, once. */
+function serverDemands({ service, forwarding, servers }: ServiceSpec): Demand[] {
+  const add: EngineChange = { kind: 'service.add', service }
+  const server = (changes: Partial<RealServer>): readonly EngineChange[] => {
+    const plain: RealServer = {
+      address: '127.0.0.1',
+      port: 1,
+      forwarding: 'masq',
+      weight: 1,
+      upperThreshold: 0,
+      lowerThreshold: 0,
+    }
+    return [add, { kind: 'server.add', id: service.id, server: { ...plain, ...changes } }]
+  }
+  const own = servers.flatMap((one, index): Demand[] => {
+    const { forwarding, upperThreshold = 0, lowerThreshold = 0 } = one
+    const at = (key: string): Path => ['servers', index, key]
+    return [
+      ...(forwarding === undefined ? [] : [[at('forwarding'), server({ forwarding })] as const]),
+      ...(upperThreshold === 0 && lowerThreshold === 0
+        ? []
+        : [[at('upper-threshold'), server({ upperThreshold, lowerThreshold })] as const]),
+    ]
+  })
+  return [[['forwarding'], server({ forwarding })], ...own]
+}
+
+function settingsDemands({ directors: { settings } }: ClusterSpec): Demand[] {
+  return Object.entries(settings?.sysctls ?? {}).map(([name, value]): Demand => {
+    return [['directors', 'sysctls', name], [{ kind: 'settings', settings: { sysctls: { [name]: value } } }]]
+  })
 }

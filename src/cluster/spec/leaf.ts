@@ -171,18 +171,24 @@ export function later(what: string, hint?: string): z.ZodOptional<Leaf<never>> {
 
 const quoteIpv6 = 'write an IPv6 address with its port in brackets and quotes: "[fd00::1]:80"'
 
-/** An address and a port that is not 0. */
-export function endpoint(expected: string): Leaf<Endpoint> {
-  return leaf(expected, { type: 'string', pattern: '^(\\[[0-9A-Fa-f:.]+\\]|[0-9.]+):[0-9]+$' }, (value) => {
+/**
+ * An address and a port that is not 0. `any-port`: 0 is all ports. `bare`: without a port it is port 0; whether that
+ * makes sense is checked where the service is known.
+ */
+export function endpoint(expected: string, form?: 'any-port' | 'bare'): Leaf<Endpoint> {
+  const pattern = `^(\\[[0-9A-Fa-f:.]+\\]|[0-9.]+):[0-9]+$${form === 'bare' ? '|^[0-9A-Fa-f:.]+$' : ''}`
+  return leaf(expected, { type: 'string', pattern }, (value) => {
     if (Array.isArray(value)) return refuse(`expected ${expected}, found a list`, quoteIpv6)
     if (typeof value !== 'string') return undefined
     const endpoint = parseEndpoint(value)
-    if (endpoint?.port === 0) return refuse(`port 0 is no port: expected ${expected}`)
+    if (endpoint?.port === 0 && form !== 'any-port') return refuse(`port 0 is no port: expected ${expected}`)
+    const bare = form === 'bare' ? parseAddress(value) : undefined
+    if (bare !== undefined) return { address: bare, port: 0 }
     return endpoint ?? refuse(`expected ${expected}, found ${show(value)}`, endpointHint(value))
   })
 }
 
-function endpointHint(value: string): string | undefined {
+export function endpointHint(value: string): string | undefined {
   const address = parseAddress(value)
   if (address !== undefined) return `add the port: ${address.includes(':') ? `"[${address}]:80"` : `${address}:80`}`
   if (parseAddress(value.replace(/:[0-9]*$/, ''))?.includes(':')) return quoteIpv6

@@ -267,7 +267,6 @@ const notYet: Row[] = [
   [host('storage: { lvm: ▲vg0 }'), 'storage on LVM is not available in this version'],
   [image('disk: ./x, cloud-init: ▲{ user: admin }'), 'cloud-init is not available in this version'],
   [pool('swap: ▲1000M'), 'swap is not available in this version'],
-  [service('protocol: ▲sctp'), 'protocol sctp is not available in this version'],
   [directors('engine: ▲ebpf'), 'engine ebpf is not available in this version'],
   [directors('engine: ▲ipvs'), 'engine ipvs is not available in this version'],
   [directors('vrrp: ▲{ interface: eth0 }'), 'VRRP between directors is not available in this version'],
@@ -298,6 +297,91 @@ const many: Row[] = [
   ],
 ]
 
+/** A service by itself, without an address. */
+const bare = (inside: string): string => spec(`services:\n  www: { servers: [], fallback: 10.0.0.2:80, ${inside} }`)
+/** A service with a pool that its rules can lead to. */
+const led = (inside: string): string =>
+  `${service(inside)}  api: { servers: [{ address: 10.0.0.9:80 }] }\n  x: { address: 10.0.0.7:80, servers: [], http: { rules: [{ to: api }] } }\n`
+const real = (inside: string): string =>
+  service(`servers: [{ address: 10.0.0.9:80, ${inside} }]`).replace('    servers: []\n', '')
+
+// biome-ignore format: one row each
+const kinds: Row[] = [
+  [bare('mark: ▲0'), 'mark: expected a whole number from 1 to 4294967295, found 0'],
+  [bare('mark: ▲x'), 'mark: expected a whole number'],
+  [bare('▲fwmark: 5'), 'unknown key fwmark: did you mean mark?'],
+  [bare('mark: 5, ▲address: 10.0.0.1:80'), 'address does not go with mark'],
+  [bare('mark: 5, ▲protocol: udp'), 'protocol does not go with mark'],
+  [bare('mark: 5, ▲http: {}'), 'http does not go with mark'],
+  [bare('mark: 5, ▲proxy-protocol: v1'), 'proxy-protocol does not go with mark'],
+  [bare('mark: 5, family: ▲ipv5'), 'unknown family ipv5: did you mean ipv4?'],
+  [service('▲family: ipv6'), 'family does not go with address'],
+  [spec('services:\n  a: { mark: 5, servers: [], fallback: 10.0.0.2:80 }\n  b: { mark: ▲5, servers: [], fallback: 10.0.0.2:80 }'), "mark 5 ipv4 is another service's already: line 3"],
+  [bare('▲dns: { name: www.shop }'), 'dns needs an address'],
+  [service('dns: { name: ▲www..shop }'), 'name: expected a name such as www.shop, found www..shop'],
+  [service('▲dns: {}'), 'services.www.dns has no name'],
+  [service('dns: { name: a, ttl: ▲5 }'), 'ttl: expected a duration such as 5s, found 5 without a unit'],
+  [service('dns: { name: a, ttl: ▲1500ms }'), '1500ms is not a whole number of seconds'],
+  [service('dns: { name: a }\n    ▲persistence: 5m'), 'persistence does not go with dns'],
+  [service('dns: { name: a }\n    ▲protocol: udp'), 'protocol does not go with dns'],
+  [service('dns: { name: a }\n    ▲sni: {}'), 'sni does not go with dns'],
+  [spec('services:\n  a: { address: 10.0.0.1:53, dns: { name: www.shop }, servers: [], fallback: 10.0.0.2:80 }\n  b: { address: 10.0.0.1:53, dns: { name: ▲WWW.shop. }, servers: [], fallback: 10.0.0.2:80 }'), "www.shop at 10.0.0.1:53 is another service's address already: line 3"],
+  [spec('services:\n  a: { address: 10.0.0.1:53, dns: { name: www.shop }, servers: [], fallback: 10.0.0.2:80 }\n  b: { address: ▲10.0.0.1:53, servers: [], fallback: 10.0.0.2:80 }'), 'tcp 10.0.0.1:53 is where questions for names are answered: line 3'],
+  [bare('▲http: {}').replace('www:', '▲www:').replace('▲http', '▲http'), 'services.www has no address', 'http does not go with a service without an address'],
+  [bare('▲adress: 10.0.0.1:80'), 'unknown key adress: did you mean address?'],
+  [led('http: { rules: [{ to: ▲apx }] }'), 'there is no service without an address apx: did you mean api?'],
+  [led('http: { rules: [{ to: ▲www }] }'), 'www has an address of its own: expected a service without one'],
+  [led('http: { rules: [▲{ host: a }] }'), 'an entry of services.www.http.rules has no to: expected the name of a service without an address'],
+  [led('http: { rules: [{ host: ▲"a b", to: api }] }'), 'host: expected a host name such as shop.example or "*.shop.example", found "a b"'],
+  [led('http: { rules: [{ host: ▲shop.example:80, to: api }] }'), 'host: expected a host name'],
+  [led('http: { rules: [{ path: ▲api, to: api }] }'), 'path: expected a path such as /api/, found api'],
+  [led('http: { rules: [{ ▲exact: true, to: api }] }'), 'exact goes with path'],
+  [led('http: { rules: [{ header: ▲"a b", to: api }] }'), 'header: expected the name of a header, found "a b"'],
+  [led('http: { rules: [{ header: { name: a, ▲valu: b }, to: api }] }'), 'unknown key valu: did you mean value?'],
+  [led('http: { rules: [{ cookie: ▲[a], to: api }] }'), 'cookie: expected the name of a cookie, found a list'],
+  [led('http: { rules: ▲{ to: api } }'), 'rules: expected a list, found a map'],
+  [led('http: { rules: [{ ▲pool: api }] }').replace('[{ ▲', '[▲{ ▲'), 'has no to', 'unknown key pool'],
+  [led('http: { forwarded: [▲xff] }'), 'unknown header xff'],
+  [led('sni: { rules: [{ ▲path: /, to: api }] }'), 'unknown key path'],
+  [led('sni: { ▲certificates: [{ certificate: a, key: b }] }'), 'unknown key certificates'],
+  [led('▲tls: { rules: [{ to: api }] }'), 'services.www.tls has no certificates: expected a list'],
+  [led('tls: { certificates: ▲[] }'), 'certificates: expected at least one'],
+  [led('tls: { certificates: [▲{ certificate: a.pem }] }'), 'has no key: expected the path of a PEM file'],
+  [led('http: {}\n    ▲sni: {}'), 'sni does not go with http: expected only one of http, sni, tls'],
+  [led('http: {}\n    protocol: ▲udp'), 'http goes over tcp, not udp'],
+]
+
+// biome-ignore format: one row each
+const fine: Row[] = [
+  [service('scheduler: sh\n    scheduler-flags: [▲mh-port]'), 'the scheduler sh has no flag mh-port'],
+  [service('scheduler-flags: [▲sh-port]'), 'the scheduler wlc has no flag sh-port'],
+  [service('scheduler-flags: [▲sh-prot]'), 'unknown scheduler flag sh-prot: did you mean sh-port?'],
+  [service('scheduler-flags: ▲sh-port'), 'scheduler-flags: expected a list, found sh-port'],
+  [service('persistence: { timeout: ▲5 }'), 'timeout: expected a duration such as 300s, found 5 without a unit'],
+  [service('persistence: { mask: ▲33 }'), 'the service is IPv4: expected a mask, or a prefix length up to 32, found 33'],
+  [service('persistence: { mask: ▲wide }'), 'mask: expected a mask such as 255.255.255.0, or a prefix length, found wide'],
+  [bare('mark: 5, family: ipv6, persistence: { mask: ▲255.255.255.0 }'), 'the service is IPv6: expected a prefix length such as 64'],
+  [service('persistence: { engine: ▲spi }'), 'unknown persistence engine spi: did you mean sip?'],
+  [service('persistence: { engine: ▲sip }'), 'sip persistence goes over udp'],
+  [service('▲one-packet: true'), 'one-packet goes over udp'],
+  [service('one-packet: ▲yes'), 'one-packet: expected true or false, found yes'],
+  [real('upper-threshold: ▲-1'), 'upper-threshold: expected a whole number'],
+  [real('lower-threshold: ▲5'), 'lower-threshold 5 is above upper-threshold 0'],
+  [real('forwarding: ▲nat'), 'unknown forwarding nat: did you mean masq?'],
+  [real('▲tunnel: {}'), 'tunnel goes with forwarding: tunnel'],
+  [real('forwarding: tunnel, tunnel: { type: ▲vxlan }'), 'unknown tunnel type vxlan'],
+  [real('forwarding: tunnel, ▲tunnel: { type: gue }'), 'a gue tunnel needs a port'],
+  [real('forwarding: tunnel, tunnel: { ▲port: 6080 }'), 'port does not go with ipip: it belongs to gue'],
+  [real('forwarding: tunnel, tunnel: { ▲checksum: csum }'), 'checksum does not go with ipip'],
+  [real('forwarding: tunnel, tunnel: { type: gre, checksum: ▲remcsum }'), 'remcsum does not go with gre'],
+  [service('servers: [{ address: ▲10.0.0.9:8080, forwarding: direct }]').replace('    servers: []\n', ''), 'forwarding by direct keeps the port: expected port 80, found 8080'],
+  [bare('mark: 5, check: tcp').replace('servers: []', 'servers: [{ address: ▲10.0.0.9 }]'), 'this server has no port to check'],
+  [directors('timeouts: { tcp: ▲900 }'), 'tcp: expected a duration such as 15m, found 900 without a unit'],
+  [directors('timeouts: { ▲tcp-fin: 2m }'), 'unknown key tcp-fin: did you mean tcpfin?'],
+  [directors('sysctls: { ▲expire_nodest: 1 }'), 'unknown key expire_nodest'],
+  [directors('sysctls: { expire_nodest_conn: ▲true }'), 'expire_nodest_conn: expected a whole number'],
+]
+
 const environment = { SHOP: 'shop', MEMORY: '256M', THREE: '3', EMPTY: '' }
 
 /** The text without its marks, and the places where they stood. */
@@ -321,6 +405,8 @@ const tables = {
   addresses,
   words,
   combinations,
+  kinds,
+  fine,
   references,
   notYet,
   variables,

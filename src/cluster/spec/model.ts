@@ -4,7 +4,8 @@ import type { EngineName } from '../../engines/engine.ts'
 import type { HypervisorName } from '../../guests/hypervisor.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
 import type { CheckSpec } from '../../health/check.ts'
-import type { Endpoint, Forwarding, Service } from '../../lvs/service.ts'
+import type { Endpoint, Forwarding, Service, Tunnel } from '../../lvs/service.ts'
+import type { SettingsChange } from '../../lvs/settings.ts'
 
 export type HostSpec = {
   readonly name: string
@@ -40,9 +41,19 @@ export type GuestPoolSpec = {
   readonly host?: string
 }
 
+type ServerOptions = {
+  readonly weight: number
+  /** Left out: none. */
+  readonly upperThreshold?: number
+  readonly lowerThreshold?: number
+  /** Left out: the service's. */
+  readonly forwarding?: Forwarding
+  readonly tunnel?: Tunnel
+}
+
 export type ServerSpec =
-  | { readonly kind: 'guests'; readonly guests: string; readonly port: number; readonly weight: number }
-  | { readonly kind: 'address'; readonly endpoint: Endpoint; readonly weight: number }
+  | ({ readonly kind: 'guests'; readonly guests: string; readonly port: number } & ServerOptions)
+  | ({ readonly kind: 'address'; readonly endpoint: Endpoint } & ServerOptions)
 
 export type ServiceSpec = {
   readonly name: string
@@ -54,7 +65,11 @@ export type ServiceSpec = {
   readonly fallback?: Endpoint
 }
 
-export type DirectorsSpec = { readonly hosts: readonly string[]; readonly engine: EngineName | 'auto' }
+export type DirectorsSpec = {
+  readonly hosts: readonly string[]
+  readonly engine: EngineName | 'auto'
+  readonly settings?: SettingsChange
+}
 
 export type ClusterSpec = {
   readonly name: string

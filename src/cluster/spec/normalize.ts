@@ -1,18 +1,14 @@
 /** From the file's shape to the model: short forms written out, paths resolved, names put into their things. */
 import type { ImageSpec } from '../../guests/images/image.ts'
-import type { CheckSpec, ProbeSpec } from '../../health/check.ts'
-import { familyOf } from '../../lvs/service.ts'
-import type { ClusterSpec, GuestPoolSpec, HostSpec, NetworkSpec, ServerSpec, ServiceSpec } from './model.ts'
+import type { ClusterSpec, GuestPoolSpec, HostSpec, NetworkSpec } from './model.ts'
+import { given, serviceSpec, settingsOf } from './normalize-service.ts'
 import {
-  type CheckShape,
-  defaultCheck,
   defaultCmdline,
   defaultHost,
   type FileShape,
   type HostShape,
   type ImageShape,
   type PoolShape,
-  type ServiceShape,
 } from './schema.ts'
 import type { Path } from './source.ts'
 
@@ -32,18 +28,19 @@ export function normalize(file: FileShape, resolve: ResolvePath): ClusterSpec {
     hosts,
     images: usesTiny && !Object.hasOwn(images, 'tiny') ? { ...images, tiny: { kind: 'tiny' } } : images,
     guests: mapValues(file.guests, (name, pool) => poolSpec(name, pool, hosts[pool.host ?? firstHost])),
-    services: mapValues(file.services, serviceSpec),
-    directors: { hosts: file.directors.hosts ?? [firstHost], engine: file.directors.engine },
+    services: mapValues(file.services, (name, shape) =>
+      serviceSpec(name, shape, (written, ...key) => resolve(written, ['services', name, ...key])),
+    ),
+    directors: {
+      hosts: file.directors.hosts ?? [firstHost],
+      engine: file.directors.engine,
+      ...given('settings', settingsOf(file.directors)),
+    },
   }
 }
 
 function mapValues<A, B>(from: Readonly<Record<string, A>>, change: (name: string, value: A) => B): Record<string, B> {
   return Object.fromEntries(Object.entries(from).map(([name, value]) => [name, change(name, value)]))
-}
-
-/** A part of an object, left out where there is no value. */
-function given<K extends string, T>(key: K, value: T | undefined): { [P in K]?: T } {
-  return value === undefined ? {} : ({ [key]: value } as { [P in K]?: T })
 }
 
 function hostSpec(name: string, { hypervisor, bridge, storage }: HostShape): HostSpec {
@@ -100,48 +97,4 @@ function networkSpec(network: PoolShape['network'], host: HostSpec | undefined):
     addresses: addresses ?? (address === undefined ? [] : [address]),
     ...given('gateway', gateway),
   }
-}
-
-function serviceSpec(name: string, shape: ServiceShape): ServiceSpec {
-  const { address, port } = shape.address
-  const persistence =
-    shape.persistence === undefined
-      ? undefined
-      : { timeoutSeconds: shape.persistence / 1000, mask: familyOf(address) === 'ipv4' ? '255.255.255.255' : '128' }
-  const idleMs = shape['idle-timeout']
-  return {
-    name,
-    service: {
-      id: { kind: 'address', protocol: shape.protocol, address, port },
-      scheduler: shape.scheduler,
-      schedulerFlags: [],
-      ...given('persistence', persistence),
-      onePacket: false,
-      ...given('idleTimeoutSeconds', idleMs === undefined ? undefined : idleMs / 1000),
-      ...given('proxyProtocol', shape['proxy-protocol']),
-    },
-    forwarding: shape.forwarding,
-    servers: shape.servers.map(serverSpec),
-    ...given('check', shape.check === undefined ? undefined : checkSpec(shape.check)),
-    onFailure: shape['on-failure'],
-    ...given('fallback', shape.fallback),
-  }
-}
-
-function serverSpec({ guests, port, address, weight }: ServiceShape['servers'][number]): ServerSpec {
-  if (address !== undefined) return { kind: 'address', endpoint: address, weight }
-  return { kind: 'guests', guests: guests ?? '', port: port ?? 0, weight }
-}
-
-function checkSpec(shape: NonNullable<ServiceShape['check']>): CheckSpec {
-  const check: CheckShape = shape === 'tcp' ? defaultCheck : shape
-  const { every, timeout, rise, fall, port } = check
-  return { probe: probeSpec(check), ...given('port', port), everyMs: every, timeoutMs: timeout, rise, fall }
-}
-
-function probeSpec({ http, status, body, host, tls }: CheckShape): ProbeSpec {
-  if (http === undefined) return { kind: 'tcp' }
-  const options =
-    tls === true ? { verify: false } : tls === false ? undefined : { verify: tls.verify, ...given('sni', tls.sni) }
-  return { kind: 'http', path: http, status, ...given('body', body), ...given('host', host), ...given('tls', options) }
 }

@@ -1,17 +1,12 @@
 /** From the spec to a file that says the same: what the schema's defaults say is left out. */
 import { stringify } from 'yaml'
-import { Bug } from '../../errors.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
-import type { CheckSpec, HttpCheckSpec } from '../../health/check.ts'
-import { familyOf, formatEndpoint } from '../../lvs/service.ts'
-import { formatDuration } from './duration.ts'
-import type { ClusterSpec, GuestPoolSpec, HostSpec, NetworkSpec, ServerSpec, ServiceSpec } from './model.ts'
-import { defaultCheck, defaultCmdline, defaultHost, defaultPool, defaultService } from './schema.ts'
+import type { ClusterSpec, GuestPoolSpec, HostSpec, NetworkSpec } from './model.ts'
+import { serviceText, settingsText, unless, type Written } from './print-service.ts'
+import { defaultCmdline, defaultHost, defaultPool } from './schema.ts'
 import { formatSize } from './size.ts'
 
-type Written = Record<string, unknown>
-
-/** YAML text for which parseSpec gives an equal spec. @throws Bug for what the file has no words for (firewall marks …). */
+/** YAML text for which parseSpec gives an equal spec. */
 export function printSpec(spec: ClusterSpec): string {
   const hosts = Object.values(spec.hosts)
   const [first] = hosts
@@ -20,6 +15,7 @@ export function printSpec(spec: ClusterSpec): string {
     hosts:
       spec.directors.hosts.length === 1 && spec.directors.hosts[0] === first?.name ? undefined : spec.directors.hosts,
     engine: spec.directors.engine === 'auto' ? undefined : spec.directors.engine,
+    ...settingsText(spec.directors.settings),
   }
   const file = {
     name: spec.name,
@@ -51,10 +47,6 @@ function escape(value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value).flatMap(([key, inner]) => (inner === undefined ? [] : [[key, escape(inner)]])),
   )
-}
-
-function unless<T>(usual: T, value: T): T | undefined {
-  return value === usual ? undefined : value
 }
 
 function isBare({ hypervisor, bridge, storage, ssh }: HostSpec): boolean {
@@ -105,49 +97,4 @@ function networkText(network: NetworkSpec): Written | undefined {
   if (network.kind === 'user') return undefined
   const { bridge, addresses, gateway } = network
   return { bridge, addresses: addresses.length === 0 ? undefined : addresses, gateway }
-}
-
-function serviceText({ name, service, forwarding, servers, check, onFailure, fallback }: ServiceSpec): Written {
-  const { id, scheduler, persistence, idleTimeoutSeconds, proxyProtocol } = service
-  const fullMask = id.kind === 'address' && familyOf(id.address) === 'ipv6' ? '128' : '255.255.255.255'
-  const hasMore = persistence !== undefined && (persistence.mask !== fullMask || persistence.engine !== undefined)
-  if (id.kind !== 'address' || service.onePacket || service.schedulerFlags.length > 0 || hasMore)
-    throw new Bug(`the file has no words for all of the service ${name}`)
-  return {
-    address: formatEndpoint(id),
-    protocol: unless<string>(defaultService.protocol, id.protocol),
-    scheduler: unless(defaultService.scheduler, scheduler),
-    forwarding: unless(defaultService.forwarding, forwarding),
-    persistence: persistence && formatDuration(persistence.timeoutSeconds * 1000),
-    servers: servers.map(serverText),
-    check: check && checkText(check),
-    'on-failure': unless(defaultService['on-failure'], onFailure),
-    fallback: fallback && formatEndpoint(fallback),
-    'idle-timeout': idleTimeoutSeconds === undefined ? undefined : formatDuration(idleTimeoutSeconds * 1000),
-    'proxy-protocol': proxyProtocol,
-  }
-}
-
-function serverText(server: ServerSpec): Written {
-  const weight = unless(1, server.weight)
-  if (server.kind === 'address') return { address: formatEndpoint(server.endpoint), weight }
-  return { guests: server.guests, port: server.port, weight }
-}
-
-function checkText({ probe, port, everyMs, timeoutMs, rise, fall }: CheckSpec): Written {
-  return {
-    ...(probe.kind === 'tcp' ? { tcp: true } : httpText(probe)),
-    port,
-    every: unless(formatDuration(defaultCheck.every), formatDuration(everyMs)),
-    timeout: unless(formatDuration(defaultCheck.timeout), formatDuration(timeoutMs)),
-    rise: unless(defaultCheck.rise, rise),
-    fall: unless(defaultCheck.fall, fall),
-  }
-}
-
-function httpText({ path, status, body, host, tls }: HttpCheckSpec): Written {
-  const codes = status.map((code) => (typeof code === 'number' ? code : `${code[0]}-${code[1]}`))
-  const isUsual = codes.length === 1 && codes[0] === defaultCheck.status[0]
-  const options = tls && (tls.verify || tls.sni !== undefined ? { verify: tls.verify, sni: tls.sni } : true)
-  return { http: path, status: isUsual ? undefined : codes.length === 1 ? codes[0] : codes, body, host, tls: options }
 }

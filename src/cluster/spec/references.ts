@@ -1,8 +1,8 @@
 /** What holds between things: references to nothing, things that are there twice, addresses that clash. Looks at what is written. */
-import { isAnyAddress, isInNetwork, parseCidr, parseEndpoint } from '../../lvs/address.ts'
-import { familyOf, formatEndpoint } from '../../lvs/service.ts'
-import { isNothing } from './explain.ts'
+import { isInNetwork, parseCidr, parseEndpoint } from '../../lvs/address.ts'
+import { checkKnown, namesOf, takeOnce } from './known.ts'
 import { defaultHost } from './schema.ts'
+import { checkServices } from './service-references.ts'
 import {
   child,
   items,
@@ -16,7 +16,7 @@ import {
   textOf,
   warning,
 } from './source.ts'
-import { didYouMean, nearest } from './suggest.ts'
+import { nearest } from './suggest.ts'
 
 export function checkReferences(root: SourceMap, report: Report): void {
   checkHosts(root, report)
@@ -26,26 +26,9 @@ export function checkReferences(root: SourceMap, report: Report): void {
   checkDirectors(root, report)
 }
 
-function namesOf(root: SourceMap, section: string): string[] {
-  return members(child(root, section)).map(([name]) => name)
-}
-
 function hostNames(root: SourceMap): string[] {
   const names = namesOf(root, 'hosts')
   return names.length === 0 ? [defaultHost.name] : names
-}
-
-/** Reports a name that is not among `known`. Values that are no text were refused already. */
-function checkKnown(node: SourceNode | undefined, what: string, known: readonly string[], report: Report): void {
-  const name = textOf(node)
-  if (node === undefined || name === undefined || name === '' || known.includes(name)) return
-  const pool = /^(.+)-[1-9][0-9]*$/.exec(name)?.[1]
-  if (what === 'guest pool' && pool !== undefined && known.includes(pool)) {
-    report(problem(node.place, `${name} is one guest: expected the name of a pool`, `write ${pool} for all its guests`))
-    return
-  }
-  const hint = known.length === 0 ? `no ${what} is defined in this file` : `there is ${known.slice(0, 20).join(', ')}`
-  report(problem(node.place, `there is no ${what} ${name}${didYouMean(name, known)}`, hint))
 }
 
 /** Two hosts without a way to reach another machine are the same machine. */
@@ -145,94 +128,6 @@ function checkGateway(gateway: SourceNode | undefined, addresses: readonly Sourc
   if (parseEndpoint(`[${router}]:1`) === undefined && parseEndpoint(`${router}:1`) === undefined) return
   if (!isInNetwork(router, network))
     report(problem(gateway.place, `the gateway ${router} is not in the network of ${textOf(first)}`))
-}
-
-function takeOnce(
-  taken: Map<string, Place>,
-  key: string,
-  place: Place,
-  message: (first: string) => string,
-  report: Report,
-): void {
-  const first = taken.get(key)
-  if (first === undefined) taken.set(key, place)
-  else
-    report(
-      problem(place, message(first.file === place.file ? `line ${first.line}` : `${first.file}, line ${first.line}`)),
-    )
-}
-
-function checkServices(root: SourceMap, report: Report): void {
-  const taken = new Map<string, Place>()
-  for (const [name, { value }] of members(child(root, 'services'))) {
-    const address = child(value, 'address')
-    const own = parseEndpoint(textOf(address) ?? '')
-    const protocol = textOf(child(value, 'protocol')) ?? 'tcp'
-    if (address !== undefined && own !== undefined) {
-      const text = formatEndpoint(own)
-      const message = (first: string) => `${protocol} ${text} is another service's address already: ${first}`
-      takeOnce(taken, `${protocol} ${text}`, address.place, message, report)
-    }
-    checkServers(root, name, value, report)
-    const fallback = child(value, 'fallback')
-    if (own !== undefined && fallback !== undefined && isSame(fallback, own))
-      report(problem(fallback.place, 'the fallback is the service itself: its connections would go round for ever'))
-    checkProbe(child(value, 'check'), protocol, report)
-  }
-  checkOverlaps(root, report)
-}
-
-function isSame(node: SourceNode | undefined, endpoint: { address: string; port: number }): boolean {
-  const other = parseEndpoint(textOf(node) ?? '')
-  return other?.address === endpoint.address && other.port === endpoint.port
-}
-
-function checkServers(root: SourceMap, service: string, node: SourceNode, report: Report): void {
-  const pools = namesOf(root, 'guests')
-  const own = parseEndpoint(textOf(child(node, 'address')) ?? '')
-  const servers = child(node, 'servers')
-  const taken = new Map<string, Place>()
-  for (const server of items(servers)) {
-    const [guests, address, port] = [child(server, 'guests'), child(server, 'address'), child(server, 'port')]
-    checkKnown(guests, 'guest pool', pools, report)
-    if (own !== undefined && address !== undefined && isSame(address, own))
-      report(problem(address.place, `the server is ${service} itself: its connections would go round for ever`))
-    const endpoint = parseEndpoint(textOf(address) ?? '')
-    const number = port?.kind === 'scalar' ? port.value : undefined
-    const key = endpoint === undefined ? `${textOf(guests)} port ${number}` : formatEndpoint(endpoint)
-    const at = address ?? guests
-    if (at !== undefined && (endpoint !== undefined || textOf(guests) !== undefined))
-      takeOnce(taken, key, at.place, (first) => `${key} is a server of ${service} already: first in ${first}`, report)
-  }
-  if (servers?.kind === 'list' && servers.items.length === 0 && child(node, 'fallback') === undefined)
-    report(warning(servers.place, `${service} has no servers: every connection is refused`))
-}
-
-function checkProbe(check: SourceNode | undefined, protocol: string, report: Report): void {
-  if (check !== undefined && !isNothing(check) && protocol === 'udp' && child(check, 'port') === undefined)
-    report(warning(check.place, 'the service is UDP, but the check opens TCP connections to the same port'))
-}
-
-/** A service on all addresses takes the port from every other address, too. */
-function checkOverlaps(root: SourceMap, report: Report): void {
-  const services = members(child(root, 'services')).flatMap(([name, entry]) => {
-    const node = child(entry.value, 'address')
-    const endpoint = parseEndpoint(textOf(node) ?? '')
-    const protocol = textOf(child(entry.value, 'protocol')) ?? 'tcp'
-    return node === undefined || endpoint === undefined ? [] : [{ name, node, endpoint, protocol }]
-  })
-  const wide = services.filter(({ endpoint }) => isAnyAddress(endpoint.address))
-  for (const { name, node, endpoint, protocol } of services) {
-    const over = wide.find(
-      (other) =>
-        other.protocol === protocol &&
-        other.endpoint.port === endpoint.port &&
-        other.endpoint.address !== endpoint.address &&
-        familyOf(other.endpoint.address) === familyOf(endpoint.address),
-    )
-    if (over !== undefined)
-      report(warning(node.place, `${over.name} takes port ${endpoint.port} of all addresses: ${name} may not get it`))
-  }
 }
 
 function checkDirectors(root: SourceMap, report: Report): void {

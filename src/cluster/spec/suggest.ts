@@ -8,6 +8,7 @@ const synonyms: Readonly<Record<string, string>> = {
   cpus: 'vcpus',
   delay_loop: 'every',
   domains: 'guests',
+  fwmark: 'mark',
   healthcheck: 'check',
   interval: 'every',
   lb_algo: 'scheduler',

@@ -1,0 +1,132 @@
+/** From a service of the spec to what the file says of it: what the schema's defaults say is left out. */
+import type { CheckSpec, HttpCheckSpec } from '../../health/check.ts'
+import type { Application, ContentMatch, ContentRule } from '../../lvs/application.ts'
+import { familyOf, formatEndpoint, type Persistence, type ServiceId, type Tunnel } from '../../lvs/service.ts'
+import type { SettingsChange } from '../../lvs/settings.ts'
+import { formatDuration } from './duration.ts'
+import type { ServerSpec, ServiceSpec } from './model.ts'
+import { maskText } from './normalize-service.ts'
+import { defaultCheck, defaultService } from './schema.ts'
+
+export type Written = Record<string, unknown>
+
+export function unless<T>(usual: T, value: T): T | undefined {
+  return value === usual ? undefined : value
+}
+
+export function serviceText({ name: _, service, forwarding, servers, check, ...rest }: ServiceSpec): Written {
+  const { id, scheduler, schedulerFlags, persistence, onePacket, idleTimeoutSeconds, proxyProtocol } = service
+  return {
+    ...idText(id, service.ttlSeconds),
+    ...(service.application === undefined ? {} : applicationText(service.application)),
+    scheduler: unless(defaultService.scheduler, scheduler),
+    'scheduler-flags': schedulerFlags.length === 0 ? undefined : schedulerFlags,
+    forwarding: unless(defaultService.forwarding, forwarding),
+    persistence: persistence && persistenceText(persistence, id),
+    'one-packet': unless(false, onePacket),
+    servers: servers.map(serverText),
+    check: check && checkText(check),
+    'on-failure': unless(defaultService['on-failure'], rest.onFailure),
+    fallback: rest.fallback && formatEndpoint(rest.fallback),
+    'idle-timeout': idleTimeoutSeconds === undefined ? undefined : formatDuration(idleTimeoutSeconds * 1000),
+    'proxy-protocol': proxyProtocol,
+  }
+}
+
+function idText(id: ServiceId, ttlSeconds: number | undefined): Written {
+  switch (id.kind) {
+    case 'address':
+      return { address: formatEndpoint(id), protocol: unless<string>(defaultService.protocol, id.protocol) }
+    case 'fwmark':
+      return { mark: id.mark, family: unless<string>(defaultService.family, id.family) }
+    case 'dns':
+      return {
+        address: formatEndpoint(id),
+        dns: { name: id.name, ttl: ttlSeconds === undefined ? undefined : formatDuration(ttlSeconds * 1000) },
+      }
+    case 'pool':
+      return {}
+  }
+}
+
+function applicationText(application: Application): Written {
+  const rules = application.rules.length === 0 ? undefined : application.rules.map(ruleText)
+  switch (application.kind) {
+    case 'http':
+      return { http: { rules, certificates: application.certificates, forwarded: application.forwarded } }
+    case 'sni':
+      return { sni: { rules } }
+    case 'tls':
+      return { tls: { certificates: application.certificates, rules } }
+  }
+}
+
+function ruleText({ match: { host, path, header, cookie }, pool }: ContentRule): Written {
+  return {
+    host,
+    path: path?.value,
+    exact: path?.exact === true ? true : undefined,
+    header: saidText(header),
+    cookie: saidText(cookie),
+    to: pool,
+  }
+}
+
+function saidText(said: ContentMatch['header']): unknown {
+  return said === undefined || said.value !== undefined ? said : said.name
+}
+
+function persistenceText({ timeoutSeconds, mask, engine }: Persistence, id: ServiceId): unknown {
+  const family = id.kind === 'fwmark' ? id.family : 'address' in id ? familyOf(id.address) : 'ipv4'
+  const timeout = formatDuration(timeoutSeconds * 1000)
+  const own = mask === maskText(undefined, family) ? undefined : family === 'ipv6' ? Number(mask) : mask
+  return own === undefined && engine === undefined ? timeout : { timeout, mask: own, engine }
+}
+
+function serverText(server: ServerSpec): Written {
+  const { upperThreshold, lowerThreshold, forwarding, tunnel } = server
+  const more = {
+    weight: unless(1, server.weight),
+    'upper-threshold': upperThreshold,
+    'lower-threshold': lowerThreshold,
+    forwarding,
+    tunnel: tunnel && tunnelText(tunnel),
+  }
+  if (server.kind === 'guests') return { guests: server.guests, port: server.port, ...more }
+  const { address, port } = server.endpoint
+  return { address: port === 0 ? address : formatEndpoint(server.endpoint), ...more }
+}
+
+function tunnelText(tunnel: Tunnel): Written {
+  if (tunnel.type === 'ipip') return { type: tunnel.type }
+  const checksum = unless('nocsum', tunnel.checksum)
+  return tunnel.type === 'gre' ? { type: tunnel.type, checksum } : { type: tunnel.type, port: tunnel.port, checksum }
+}
+
+function checkText({ probe, port, everyMs, timeoutMs, rise, fall }: CheckSpec): Written {
+  return {
+    ...(probe.kind === 'tcp' ? { tcp: true } : httpText(probe)),
+    port,
+    every: unless(formatDuration(defaultCheck.every), formatDuration(everyMs)),
+    timeout: unless(formatDuration(defaultCheck.timeout), formatDuration(timeoutMs)),
+    rise: unless(defaultCheck.rise, rise),
+    fall: unless(defaultCheck.fall, fall),
+  }
+}
+
+function httpText({ path, status, body, host, tls }: HttpCheckSpec): Written {
+  const codes = status.map((code) => (typeof code === 'number' ? code : `${code[0]}-${code[1]}`))
+  const isUsual = codes.length === 1 && codes[0] === defaultCheck.status[0]
+  const options = tls && (tls.verify || tls.sni !== undefined ? { verify: tls.verify, sni: tls.sni } : true)
+  return { http: path, status: isUsual ? undefined : codes.length === 1 ? codes[0] : codes, body, host, tls: options }
+}
+
+export function settingsText(settings: SettingsChange | undefined): Written {
+  const { tcp, tcpFin, udp } = settings?.timeouts ?? {}
+  const text = (seconds: number | undefined): string | undefined =>
+    seconds === undefined ? undefined : formatDuration(seconds * 1000)
+  return {
+    timeouts: settings?.timeouts && { tcp: text(tcp), tcpfin: text(tcpFin), udp: text(udp) },
+    sysctls: settings?.sysctls,
+  }
+}

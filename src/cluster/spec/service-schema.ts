@@ -1,0 +1,312 @@
+/** The shape of a service in the file: every key with its meaning, and every default. */
+import { z } from 'zod'
+import { schedulerNames } from '../../lvs/service.ts'
+import { defaultSysctls, type SysctlName, sysctlNames } from '../../lvs/settings.ts'
+import { parseDnsName } from '../../wire/dns-name.ts'
+import {
+  choice,
+  duration,
+  endpoint,
+  flag,
+  integer,
+  leaf,
+  path,
+  port,
+  type Refusal,
+  reference,
+  show,
+  text,
+} from './leaf.ts'
+import { map } from './map.ts'
+
+const hour = 3_600_000
+const checkTime = { minimumMs: 10, maximumMs: 24 * hour }
+
+const tunnel = map({
+  type: choice('tunnel type', ['ipip', 'gre', 'gue'])
+    .prefault('ipip')
+    .describe('How packets are wrapped: IP in IP, GRE, or UDP (gue).'),
+  port: port().optional().describe('The UDP port on the servers, with gue.'),
+  checksum: choice('tunnel checksum', ['nocsum', 'csum', 'remcsum'])
+    .prefault('nocsum')
+    .describe('Whether the wrapping has a checksum, with gre and gue; remcsum with gue only.'),
+})
+
+const forwardings = ['masq', 'tunnel', 'direct', 'local'] as const
+
+const server = map({
+  guests: reference('the name of a guest pool').optional().describe('All guests of this pool, each a real server.'),
+  port: port().optional().describe('The port on the guests.'),
+  address: endpoint('an address and port such as 192.168.1.9:80', 'bare')
+    .optional()
+    .describe('A real server that is no guest: its address and port; without a port where the service has none.'),
+  weight: integer(0, 65_535).prefault(1).describe('Its share of the connections; 0 takes no new ones.'),
+  'upper-threshold': integer(0, 2_147_483_647)
+    .prefault(0)
+    .describe('With so many connections it gets no new ones; 0 is no limit.'),
+  'lower-threshold': integer(0, 2_147_483_647)
+    .prefault(0)
+    .describe('Below so many it gets new ones again; 0 is three quarters of upper-threshold.'),
+  forwarding: choice('forwarding', forwardings)
+    .optional()
+    .describe("How connections reach it; the service's when left out."),
+  tunnel: tunnel.optional().describe('How packets are wrapped, with forwarding: tunnel; ipip when left out.'),
+})
+
+const hostPattern = /^(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$/
+
+const ruleHost = text('a host name such as shop.example or "*.shop.example"', hostPattern, (value) =>
+  value.includes(':') ? 'without a port' : undefined,
+)
+  .optional()
+  .describe('The host that the client asks for, or "*.NAME" for every host below NAME.')
+
+const to = reference('the name of a service without an address').describe('The service whose servers take it.')
+
+const namePattern = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+
+/** A name, which only must be there, or a name and a value. */
+const said = (what: string) =>
+  z.union([
+    text(`the name of a ${what}`, namePattern),
+    map({
+      name: text(`the name of a ${what}`, namePattern).describe(`The name of the ${what}.`),
+      value: text('a value', /^[\t\x20-\x7e]*$/)
+        .optional()
+        .describe('Its whole value; left out, it only must be there.'),
+    }),
+  ])
+
+const httpRule = map({
+  host: ruleHost,
+  path: text('a path such as /api/', /^\/[\x21-\x7e]*$/)
+    .optional()
+    .describe('The path of the request, with all below it.'),
+  exact: flag().prefault(false).describe('The path itself, and nothing below it.'),
+  header: said('header').optional().describe('A header that must be there: its name, or a name and a value.'),
+  cookie: said('cookie').optional().describe('A cookie that must be there: its name, or a name and a value.'),
+  to,
+})
+
+const hostRule = map({ host: ruleHost, to })
+
+const certificate = map({
+  certificate: path('the path of a PEM file').describe(
+    'A PEM file: the certificate, then those that lead to its root.',
+  ),
+  key: path('the path of a PEM file').describe('A PEM file: its private key.'),
+})
+
+const certificates = z
+  .array(certificate)
+  .describe('For TLS that ends at the director: each serves the names that it bears, the first all others.')
+
+const http = map({
+  rules: z
+    .array(httpRule)
+    .prefault([])
+    .describe("The first rule that matches a request says who takes it; when none does, the service's own servers."),
+  certificates: certificates.optional(),
+  forwarded: z
+    .array(choice('header', ['x-forwarded', 'forwarded', 'via']))
+    .optional()
+    .describe('What servers are told of the way a request came; x-forwarded and via when left out.'),
+})
+
+const sni = map({
+  rules: z.array(hostRule).prefault([]).describe('The first rule whose host the client asks for says who takes it.'),
+})
+
+const tlsEnd = map({
+  certificates,
+  rules: z.array(hostRule).prefault([]).describe('The first rule whose host the client asks for says who takes it.'),
+})
+
+const dns = map({
+  name: leaf('a name such as www.shop', { type: 'string' }, (value) =>
+    typeof value === 'string' ? parseDnsName(value) : undefined,
+  ).describe('The name that is asked for.'),
+  ttl: duration('a duration such as 5s', { minimumMs: 0, maximumMs: 7 * 24 * hour, isWholeSeconds: true })
+    .prefault('5s')
+    .describe('How long an answer may be kept.'),
+})
+
+const persistenceTime = duration('a duration such as 300s', {
+  minimumMs: 1000,
+  maximumMs: 31 * 24 * hour,
+  isWholeSeconds: true,
+})
+
+const maskExpected = 'a mask such as 255.255.255.0, or a prefix length'
+
+const persistence = map({
+  timeout: persistenceTime.prefault('300s').describe('How long a client comes back to the same server.'),
+  mask: leaf(maskExpected, { anyOf: [{ type: 'string' }, { type: 'integer', minimum: 1, maximum: 128 }] }, (value) => {
+    if (typeof value === 'number') return Number.isInteger(value) && value >= 1 && value <= 128 ? value : undefined
+    return typeof value === 'string' && /^[0-9]+(\.[0-9]+){3}$/.test(value) ? value : undefined
+  })
+    .optional()
+    .describe('Clients of one network count as one: a mask (IPv4) or a prefix length; each by itself when left out.'),
+  engine: choice('persistence engine', ['sip'])
+    .optional()
+    .describe('sip: the calls of SIP over UDP are told apart, not the clients.'),
+})
+
+const statusCode = (value: unknown): number | undefined =>
+  typeof value === 'number' && Number.isInteger(value) && value >= 100 && value <= 599 ? value : undefined
+
+type StatusCodes = number | [number, number]
+
+/** 200 or "200-299". */
+function readCodes(value: unknown): StatusCodes | undefined {
+  if (typeof value !== 'string') return statusCode(value)
+  const [, from, to] = /^([0-9]{3})(?:-([0-9]{3}))?$/.exec(value) ?? []
+  const low = statusCode(Number(from))
+  if (to === undefined || low === undefined) return low
+  const high = statusCode(Number(to))
+  return high === undefined || high < low ? undefined : [low, high]
+}
+
+const statusExpected = 'status codes such as 200, "200-299" or [200, 301]'
+
+function readStatus(value: unknown): StatusCodes[] | Refusal | undefined {
+  if (!Array.isArray(value)) {
+    const codes = readCodes(value)
+    return codes === undefined ? undefined : [codes]
+  }
+  const accepted = value.map(readCodes)
+  const entry = accepted.indexOf(undefined)
+  if (entry >= 0) return { refused: `expected ${statusExpected}, found ${show(value[entry])}`, entry }
+  return accepted.length === 0 ? undefined : accepted.filter((codes) => codes !== undefined)
+}
+
+function isRegularExpression(value: string): boolean {
+  try {
+    return new RegExp(value).source !== ''
+  } catch {
+    return false
+  }
+}
+
+const checkTls = map({
+  verify: flag().prefault(false).describe("Whether the server's certificate must be valid."),
+  sni: text('a host name', /^[A-Za-z0-9.-]{1,253}$/)
+    .optional()
+    .describe('The host name asked for; the check’s host when left out.'),
+})
+
+export const check = map({
+  tcp: flag().optional().describe('Healthy when a TCP connection opens.'),
+  http: text('a path such as /healthz', /^\/[\x21-\x7e]*$/)
+    .optional()
+    .describe('Healthy when a GET of this path is answered as expected.'),
+  status: leaf(statusExpected, statusJson(), readStatus)
+    .prefault(200)
+    .describe('The accepted status codes, with http.'),
+  body: leaf('a regular expression', { type: 'string', format: 'regex' }, (value) =>
+    typeof value === 'string' && isRegularExpression(value) ? value : undefined,
+  )
+    .optional()
+    .describe('A regular expression that the body must match, with http.'),
+  host: text('a host name', /^[\x21-\x7e]{1,255}$/)
+    .optional()
+    .describe("The Host header, with http; the server's address when left out."),
+  tls: z.union([flag(), checkTls]).prefault(false).describe('Speak TLS, with http: true, or a map of options.'),
+  port: port().optional().describe("Where to probe, when not at the server's own port."),
+  every: duration('a duration such as 2s', checkTime).prefault('2s').describe('Time between two probes.'),
+  timeout: duration('a duration such as 1s', checkTime).prefault('1s').describe('How long one probe may take.'),
+  rise: integer(1, 1000).prefault(2).describe('Successes in a row until a server is healthy.'),
+  fall: integer(1, 1000).prefault(3).describe('Failures in a row until it is not.'),
+})
+
+/** As ipvsadm -b names them. */
+export const schedulerFlagNames = [
+  'sh-fallback', 'sh-port', 'mh-fallback', 'mh-port', 'flag-1', 'flag-2', 'flag-3',
+] as const // biome-ignore format: a list to read at a glance
+
+export const service = map({
+  address: endpoint('an address and port such as 192.168.1.10:80', 'any-port')
+    .optional()
+    .describe(
+      'Where clients connect: ADDRESS:PORT, or "[IPv6]:PORT"; 0.0.0.0 and [::] are all addresses of the director, port 0 is all ports. Without address and mark a service is reached through the rules of others only.',
+    ),
+  protocol: choice('protocol', ['tcp', 'udp', 'sctp']).prefault('tcp').describe('tcp, udp or sctp.'),
+  mark: integer(1, 4_294_967_295)
+    .optional()
+    .describe('Instead of an address: packets that the firewall has marked with this number.'),
+  family: choice('family', ['ipv4', 'ipv6']).prefault('ipv4').describe('Which packets, with mark.'),
+  dns: dns
+    .optional()
+    .describe('A DNS-based service: address (UDP and TCP) answers questions for a name with its servers.'),
+  http: http.optional().describe('Read HTTP/1.1 requests, and choose a server for each of them.'),
+  sni: sni.optional().describe('Read which host TLS clients ask for, and pass everything on as it is.'),
+  tls: tlsEnd.optional().describe('End TLS here, and pass on what is inside.'),
+  scheduler: choice('scheduler', schedulerNames)
+    .prefault('wlc')
+    .describe('How a server is picked for a connection, as ipvsadm names it.'),
+  'scheduler-flags': z
+    .array(choice('scheduler flag', schedulerFlagNames))
+    .prefault([])
+    .describe('As ipvsadm -b names them: sh-fallback sh-port, mh-fallback mh-port; flag-1 flag-2 flag-3 for others.'),
+  forwarding: choice('forwarding', forwardings)
+    .prefault('masq')
+    .describe('How connections reach the servers: masq (NAT), tunnel (IPIP), direct or local.'),
+  persistence: z
+    .union([persistenceTime, persistence])
+    .optional()
+    .describe('A client comes back to the same server for this long: a duration, or a map.'),
+  'one-packet': flag().prefault(false).describe('Choose a server for each datagram by itself, with udp or a mark.'),
+  servers: z.array(server).describe('The real servers: guest pools and plain addresses.'),
+  check: z
+    .union([choice('check', ['tcp']), check])
+    .optional()
+    .describe('How to tell whether a server is healthy: tcp, or a map; never checked when left out.'),
+  'on-failure': choice('on-failure', ['drain', 'remove'])
+    .prefault('drain')
+    .describe('What becomes of a server that fails: drain (its connections may finish) or remove.'),
+  fallback: endpoint('an address and port such as 127.0.0.1:8081')
+    .optional()
+    .describe('Takes the connections when no server is healthy.'),
+  'idle-timeout': duration('a duration such as 10m', {
+    minimumMs: 1000,
+    maximumMs: 7 * 24 * hour,
+    isWholeSeconds: true,
+  })
+    .optional()
+    .describe('Close a connection after this long without a byte.'),
+  'proxy-protocol': choice('PROXY protocol version', ['v1', 'v2'])
+    .optional()
+    .describe('Tell the servers who the client is.'),
+})
+
+const seconds = (what: string) =>
+  duration('a duration such as 15m', { minimumMs: 1000, maximumMs: 31 * 24 * hour, isWholeSeconds: true })
+    .optional()
+    .describe(what)
+
+export const timeouts = map({
+  tcp: seconds('An idle TCP connection is forgotten after this long (15m).'),
+  tcpfin: seconds('A TCP connection that is closing, after this long (2m).'),
+  udp: seconds('A UDP client, after this long (5m).'),
+})
+
+export const sysctls = map(
+  Object.fromEntries(
+    sysctlNames.map((name) => [
+      name,
+      integer(0, 2_147_483_647)
+        .optional()
+        .describe(`As /proc/sys/net/ipv4/vs/${name}; the kernel's default is ${defaultSysctls[name]}.`),
+    ]),
+  ) as { [Name in SysctlName]: z.ZodOptional<ReturnType<typeof integer>> },
+)
+
+function statusJson(): Record<string, unknown> {
+  const one = {
+    anyOf: [
+      { type: 'integer', minimum: 100, maximum: 599 },
+      { type: 'string', pattern: '^[0-9]{3}(-[0-9]{3})?$' },
+    ],
+  }
+  return { anyOf: [...one.anyOf, { type: 'array', items: one, minItems: 1 }] }
+}
