@@ -68,6 +68,11 @@ export const commandGroups: readonly CommandGroup[] = [
         summary: 'the daemon that checks and balances',
         load: () => import('./commands/director.ts'),
       },
+      {
+        name: 'ipvsadm',
+        summary: "the director's table, as ipvsadm edits and lists it",
+        load: () => import('./commands/ipvsadm.ts'),
+      },
     ],
   },
 ]

@@ -1,4 +1,12 @@
-/** Where `baton` begins. */
-import { runProgram } from './program.ts'
+/** Where `baton` begins; and, by the names of other programs, their fronts, which read their words by themselves. */
+import { basename } from 'node:path'
+import { frontOf } from './fronts.ts'
 
-await runProgram(process.argv.slice(2))
+const front = frontOf(basename(process.argv[1] ?? ''), process.argv.slice(2))
+if (front === undefined) {
+  const { runProgram } = await import('./program.ts')
+  await runProgram(process.argv.slice(2))
+} else {
+  const { runFront } = await import('../compat/ipvsadm/main.ts')
+  await runFront(front.name, front.words)
+}

@@ -23,7 +23,10 @@ export type Command =
   | { readonly kind: 'list-all'; readonly format: ListFormat }
   | { readonly kind: 'list-service'; readonly id: ServiceId; readonly format: ListFormat }
   | { readonly kind: 'list-connections'; readonly format: ListFormat }
-  | { readonly kind: 'list-timeouts' | 'list-daemons' | 'restore' | 'help' | 'version' }
+  | { readonly kind: 'list-timeouts' | 'list-daemons' }
+  | { readonly kind: 'restore' }
+  | { readonly kind: 'help' }
+  | { readonly kind: 'version' }
   | { readonly kind: 'save'; readonly numeric: boolean }
 
 export type EditName = Exclude<CommandName, 'list' | 'save' | 'restore'>

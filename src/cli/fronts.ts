@@ -1,0 +1,15 @@
+/** Programs whose command lines Baton takes as they are: called by their own names, or as `baton NAME …`. */
+
+export const frontNames = ['ipvsadm', 'ipvsadm-save', 'ipvsadm-restore'] as const
+export type FrontName = (typeof frontNames)[number]
+
+export type FrontCall = { readonly name: FrontName; readonly words: readonly string[] }
+
+/** `called`: the base name of the program; a symbolic link decides by its name. Undefined: it is Baton that is meant. */
+export function frontOf(called: string, words: readonly string[]): FrontCall | undefined {
+  const [first, ...rest] = words
+  const byLink = frontNames.find((name) => name === called)
+  if (byLink !== undefined) return { name: byLink, words }
+  const byWord = frontNames.find((name) => name === first)
+  return byWord === undefined ? undefined : { name: byWord, words: rest }
+}
