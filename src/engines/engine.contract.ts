@@ -148,7 +148,8 @@ export function engineContract(name: string, open: () => Promise<EngineUnderTest
 
     test('a change that cannot be made is refused, and none of its company is made', async () => {
       await using world = await open()
-      const [id, other] = [await world.freeService(), await world.freeService('udp')]
+      const id = await world.freeService()
+      const other: ServiceId = { kind: 'address', protocol: 'udp', address: '127.0.0.1', port: 9 }
       await world.engine.apply([addService(aService(id)), addServer(id, aServer(81))], within())
       const before = await tableOf(world.engine)
       const orphan = [{ kind: 'service.remove', id } as const, addServer(id, aServer(82))]

@@ -5,10 +5,14 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import type { build } from 'esbuild'
 
+const fromSource = new Map<string, Promise<URL>>()
+
 /** `NAME-worker.mjs` of the built program is made from `entry` by scripts/build.mjs. */
 export async function threadFile(name: string, entry: string): Promise<URL> {
   if (!import.meta.url.endsWith('.ts')) return new URL(`./${name}-worker.mjs`, import.meta.url)
-  return await bundleFromSource(name, entry)
+  const bundled = fromSource.get(name) ?? bundleFromSource(name, entry)
+  fromSource.set(name, bundled)
+  return await bundled
 }
 
 /** Node 20 cannot run TypeScript in a worker; only a checkout gets here, and it has esbuild. */
