@@ -3,7 +3,7 @@ import { type RealServer, type Service, serviceKey } from '../../lvs/service.ts'
 import { rcodes } from './codec.ts'
 import { Names } from './names.ts'
 import { RateLimit } from './rate-limit.ts'
-import type { Responder } from './serve.ts'
+import { type Responder, serveTcp, serveUdp } from './serve.ts'
 import { type DnsServiceId, Zone } from './zone.ts'
 
 export function buildServer(address: string, over: Partial<RealServer> = {}): RealServer {
@@ -192,3 +192,16 @@ function readName(message: Buffer, start: number): [string, number] {
   }
   throw new Error('a name without end')
 }
+
+export const client = { address: '198.51.100.7', port: 40_000 }
+
+/** Asks as a client over the network, and reads the answer. */
+export function ask(responder: Responder, asked: Asked, { from = client, tcp = false, atMs = 1000 } = {}): Seen {
+  const serve = tcp ? serveTcp : serveUdp
+  const answer = serve(responder, buildQuery(asked), from, atMs)
+  if (answer === undefined) throw new Error('no answer')
+  return readAnswer(answer)
+}
+
+/** The addresses of an answer in their order. */
+export const addresses = ({ answers }: Seen): string => answers.map((answer) => answer.replace(/^.* A+ /, '')).join(' ')

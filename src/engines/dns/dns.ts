@@ -5,7 +5,7 @@
 import { InfraError } from '../../errors.ts'
 import { addressNumber } from '../../lvs/address.ts'
 import { schedulers } from '../../lvs/schedulers/registry.ts'
-import { type Endpoint, realServerKey, type SchedulerName, type Service, serviceKey } from '../../lvs/service.ts'
+import { type Endpoint, realServerKey, type SchedulerName, serviceKey } from '../../lvs/service.ts'
 import { defaultSettings, withSettings } from '../../lvs/settings.ts'
 import { parseDnsName } from '../../wire/dns-name.ts'
 import {
@@ -20,7 +20,7 @@ import {
 } from '../engine.ts'
 import { estimateMs } from '../estimator.ts'
 import { throwIfRefused } from '../refusals.ts'
-import { type ListenerOptions, type Listeners, openListeners, placeOf } from './listeners.ts'
+import { type ListenerOptions, type Listeners, openListeners, placeOf, type Served } from './listeners.ts'
 import { type DnsServiceId, Zone } from './zone.ts'
 
 export type DnsOptions = ListenerOptions
@@ -68,14 +68,16 @@ export async function dnsEngine(options: Partial<DnsOptions> = {}): Promise<Engi
   const applyInTurn = async (changes: readonly EngineChange[], callOptions: CallOptions): Promise<void> => {
     throwIfCancelled(callOptions, 'apply')
     const tableChanges = changes.filter(isTableChange)
-    const opened = await openListeners(servicesToAdd(tableChanges, zones), listeners, settings)
+    const { added, places } = after(tableChanges, zones)
+    const leaving = [...listeners].flatMap(([at, listener]) => (places.has(at) ? [] : [listener]))
+    const opened = await openListeners(added, listeners, leaving, settings)
     for (const [at, listener] of opened) listeners.set(at, listener)
     for (const change of tableChanges) commit(change, zones, listeners)
     for (const change of changes) if (change.kind === 'settings') held = withSettings(held, change.settings)
     for (const [at, listener] of listeners) {
       if (listener.names.size > 0) continue
       listeners.delete(at)
-      await listener[Symbol.asyncDispose]()
+      await listener.close()
     }
   }
 
@@ -114,20 +116,21 @@ export async function dnsEngine(options: Partial<DnsOptions> = {}): Promise<Engi
     async [Symbol.asyncDispose]() {
       await turn
       clearInterval(timer)
-      await Promise.all([...listeners.values()].map((listener) => listener[Symbol.asyncDispose]()))
+      await Promise.all([...listeners.values()].map((listener) => listener.close()))
       listeners.clear()
     },
   }
 }
 
-type Added = { readonly id: DnsServiceId; readonly service: Service }
-
 /**
- * The services that stand after the changes and do not now.
+ * The services that stand after the changes and do not now, and all places at which questions will be asked.
  * @throws InfraError `not-found` for a server of a service that is not there.
  */
-function servicesToAdd(changes: readonly TableChange[], zones: ReadonlyMap<string, Zone>): Iterable<Added> {
-  const added = new Map<string, Added>()
+function after(
+  changes: readonly TableChange[],
+  zones: ReadonlyMap<string, Zone>,
+): { readonly added: Iterable<Served>; readonly places: ReadonlySet<string> } {
+  const added = new Map<string, Served>()
   const removed = new Set<string>()
   for (const change of changes) {
     const id = dnsId(change)
@@ -144,10 +147,12 @@ function servicesToAdd(changes: readonly TableChange[], zones: ReadonlyMap<strin
       throw new InfraError('not-found', `add server ${server}: there is no service ${key}`, { subject: key })
     }
   }
-  return added.values()
+  const places = new Set([...added.values()].map(({ id }) => placeOf(id)))
+  for (const [key, { id }] of zones) if (!removed.has(key)) places.add(placeOf(id))
+  return { added: added.values(), places }
 }
 
-/** One change; `servicesToAdd` has seen that it can be made. */
+/** One change; `after` has seen that it can be made. */
 function commit(change: TableChange, zones: Map<string, Zone>, listeners: Listeners): void {
   const id = dnsId(change)
   const key = serviceKey(id)

@@ -1,6 +1,6 @@
 /** The addresses at which questions come in: one UDP and one TCP socket each, however many names share it. */
-import type { InfraError } from '../../errors.ts'
-import { type Endpoint, formatEndpoint, type Service } from '../../lvs/service.ts'
+import { isInfraError } from '../../errors.ts'
+import { formatEndpoint, type Service } from '../../lvs/service.ts'
 import { listenError } from '../userspace/listen-error.ts'
 import { Names } from './names.ts'
 import { RateLimit } from './rate-limit.ts'
@@ -9,7 +9,16 @@ import { listenTcp, type TcpLimits } from './tcp.ts'
 import { listenUdp } from './udp.ts'
 import type { DnsServiceId } from './zone.ts'
 
-export type Listener = AsyncDisposable & { readonly place: Endpoint; readonly names: Names }
+export type Served = { readonly id: DnsServiceId; readonly service: Service }
+
+export type Listener = {
+  /** The service that it was opened for first. */
+  readonly at: Served
+  readonly names: Names
+  /** @throws InfraError when the address cannot be taken. */
+  open(): Promise<void>
+  close(): Promise<void>
+}
 
 export type ListenerOptions = TcpLimits & {
   /** Answers a second over UDP for each network (IPv4 /24, IPv6 /56) but this machine's. */
@@ -22,51 +31,77 @@ export type Listeners = Map<string, Listener>
 export const placeOf = ({ address, port }: DnsServiceId): string => formatEndpoint({ address, port })
 
 /**
- * Opens what these services need and `standing` lacks; with an error nothing stays open.
+ * Opens what these services need and `standing` lacks; with an error nothing is changed. `leaving` are listeners that nobody
+ * will need: they make way for one that wants the same port (0.0.0.0 and 127.0.0.1 exclude each other).
  * @throws InfraError `busy`, `permission`, `not-found` … with the service's key as its subject.
  */
 export async function openListeners(
-  services: Iterable<{ readonly id: DnsServiceId; readonly service: Service }>,
+  services: Iterable<Served>,
   standing: Listeners,
+  leaving: readonly Listener[],
   options: ListenerOptions,
 ): Promise<Listeners> {
+  const wanted = [...services].filter(({ id }) => !standing.has(placeOf(id)))
+  try {
+    return await openAll(wanted, options)
+  } catch (error) {
+    const rivals = leaving.filter(({ at }) => wanted.some(({ id }) => id.port === at.id.port))
+    if (rivals.length === 0 || !isInfraError(error, 'busy')) throw error
+    for (const rival of rivals) await rival.close()
+    try {
+      return await openAll(wanted, options)
+    } catch (again) {
+      for (const rival of rivals) await rival.open()
+      throw again
+    }
+  }
+}
+
+async function openAll(services: readonly Served[], options: ListenerOptions): Promise<Listeners> {
   const opened: Listeners = new Map()
   try {
-    for (const { id, service } of services) {
-      const at = placeOf(id)
-      if (standing.has(at) || opened.has(at)) continue
-      opened.set(at, await openListener(id, service, options))
+    for (const service of services) {
+      const at = placeOf(service.id)
+      if (opened.has(at)) continue
+      const listener = createListener(service, options)
+      await listener.open()
+      opened.set(at, listener)
     }
     return opened
   } catch (error) {
-    for (const listener of opened.values()) await listener[Symbol.asyncDispose]()
+    for (const listener of opened.values()) await listener.close()
     throw error
   }
 }
 
-async function openListener(place: DnsServiceId, service: Service, options: ListenerOptions): Promise<Listener> {
+function createListener(at: Served, options: ListenerOptions): Listener {
   const names = new Names()
   const rateLimit = new RateLimit(options.answersPerSecond, Math.floor(Math.random() * 2 ** 32))
   const responder: Responder = { names, rateLimit }
-  const udp = await listenUdp(place, responder).catch(inWordsOf(service))
-  try {
-    const tcp = await listenTcp(place, responder, options).catch(inWordsOf(service))
-    return {
-      place,
-      names,
-      async [Symbol.asyncDispose]() {
-        await Promise.all([udp[Symbol.asyncDispose](), tcp[Symbol.asyncDispose]()])
-      },
-    }
-  } catch (error) {
-    await udp[Symbol.asyncDispose]()
-    throw error
+  let sockets: readonly AsyncDisposable[] = []
+  return {
+    at,
+    names,
+    async open() {
+      const udp = await listenUdp(at.id, responder).catch(inWordsOf(at.service))
+      sockets = [udp]
+      try {
+        sockets = [udp, await listenTcp(at.id, responder, options).catch(inWordsOf(at.service))]
+      } catch (error) {
+        await udp[Symbol.asyncDispose]()
+        throw error
+      }
+    },
+    async close() {
+      const closing = sockets
+      sockets = []
+      await Promise.all(closing.map((socket) => socket[Symbol.asyncDispose]()))
+    },
   }
 }
 
 function inWordsOf(service: Service): (error: Error) => never {
   return (error) => {
-    const reason: InfraError = listenError(service, 'code' in error ? String(error.code) : error.message)
-    throw reason
+    throw listenError(service, 'code' in error ? String(error.code) : error.message)
   }
 }
