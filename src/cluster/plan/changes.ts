@@ -1,10 +1,6 @@
-/** What differs between a thing as it is and as it is wanted, in words: the reasons of a plan. Pure. */
+/** What differs between a guest as it is and as it is wanted, in words: the reasons of a plan. Pure. */
 
-import { difference, sameData } from '../../difference.ts'
-import type { ClusterServices, WantedServer, WantedService } from '../../director/control.ts'
 import type { GuestDefinition, GuestNetwork } from '../../guests/hypervisor.ts'
-import { formatEndpoint, realServerKey } from '../../lvs/service.ts'
-import { formatDuration } from '../spec/duration.ts'
 import { formatSize } from '../spec/size.ts'
 import type { PlannedGuest } from './plan.ts'
 
@@ -75,72 +71,4 @@ function networkText(network: GuestNetwork): string {
     network.address ?? 'dhcp',
     ...(network.gateway === undefined ? [] : [`via ${network.gateway}`]),
   ].join(' ')
-}
-
-/** Every difference between the services a director has for a cluster and the wanted ones; empty: none. */
-export function serviceReasons(actual: ClusterServices | undefined, wanted: ClusterServices): string[] {
-  const byName = (services: ClusterServices | undefined): Map<string, WantedService> =>
-    new Map((services?.services ?? []).map((service) => [service.name, service]))
-  const found = difference(byName(actual), byName(wanted), (a, b) => oneServiceReasons(a, b).length === 0)
-  return [
-    ...found.added.map(({ key }) => `service ${key} is new`),
-    ...found.changed.flatMap(({ key, actual, wanted }) =>
-      oneServiceReasons(actual, wanted).map((reason) => `${key}: ${reason}`),
-    ),
-    ...found.removed.map(({ key }) => `service ${key} is no longer wanted`),
-  ]
-}
-
-function oneServiceReasons(actual: WantedService, wanted: WantedService): string[] {
-  const reasons: string[] = []
-  const compare = (what: string, before: unknown, after: unknown): void => {
-    if (!sameData(before, after)) reasons.push(`${what} changes from ${word(before)} to ${word(after)}`)
-  }
-  compare('address', actual.service.id, wanted.service.id)
-  compare('scheduler', actual.service.scheduler, wanted.service.scheduler)
-  const { id: _a, scheduler: _b, ...actualRest } = actual.service
-  const { id: _c, scheduler: _d, ...wantedRest } = wanted.service
-  if (!sameData(actualRest, wantedRest)) reasons.push('its options change')
-  if (!sameData(actual.check, wanted.check)) reasons.push(checkReason(actual.check, wanted.check))
-  compare('on-failure', actual.onFailure, wanted.onFailure)
-  compare('fallback', actual.fallback, wanted.fallback)
-  return [...reasons, ...serverReasons(actual.servers, wanted.servers)]
-}
-
-function checkReason(actual: WantedService['check'], wanted: WantedService['check']): string {
-  if (actual === undefined) return 'it gets a check'
-  if (wanted === undefined) return 'it loses its check'
-  return actual.everyMs === wanted.everyMs
-    ? 'its check changes'
-    : `its check runs every ${formatDuration(wanted.everyMs)} instead of ${formatDuration(actual.everyMs)}`
-}
-
-function serverReasons(actual: readonly WantedServer[], wanted: readonly WantedServer[]): string[] {
-  const byName = (servers: readonly WantedServer[]): Map<string, WantedServer> =>
-    new Map(
-      servers.map((server) => [
-        server.guest === undefined ? realServerKey(server) : `${server.guest}:${server.guestPort}`,
-        server,
-      ]),
-    )
-  const found = difference(byName(actual), byName(wanted), sameData)
-  return [
-    ...found.added.map(({ key }) => `server ${key} joins`),
-    ...found.changed.map(({ key, actual, wanted }) => serverReason(key, actual, wanted)),
-    ...found.removed.map(({ key }) => `server ${key} leaves`),
-  ]
-}
-
-function serverReason(key: string, actual: WantedServer, wanted: WantedServer): string {
-  if (actual.weight !== wanted.weight) return `weight of ${key} changes from ${actual.weight} to ${wanted.weight}`
-  if (formatEndpoint(actual) !== formatEndpoint(wanted)) return `server ${key} is reached elsewhere now`
-  return `server ${key} changes`
-}
-
-function word(value: unknown): string {
-  if (value === undefined) return 'none'
-  if (typeof value === 'string') return value
-  if (typeof value === 'object' && value !== null && 'address' in value && 'port' in value)
-    return formatEndpoint({ address: String(value.address), port: Number(value.port) })
-  return JSON.stringify(value)
 }

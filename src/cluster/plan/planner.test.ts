@@ -254,14 +254,31 @@ describe('the plan for directors and services', () => {
     {
       name: 'address',
       before: { service: buildService({ id: { kind: 'address', protocol: 'tcp', address: '127.0.0.1', port: 81 } }) },
-      reason: 'www: address changes from 127.0.0.1:81 to 127.0.0.1:8080',
+      reason: 'www: address changes from tcp 127.0.0.1:81 to tcp 127.0.0.1:8080',
     },
     {
       name: 'weight',
       before: { servers: [{ kind: 'guests', guests: 'web', port: 80, weight: 5 }] },
       reason: 'www: weight of web-1:80 changes from 5 to 1; www: weight of web-2:80 changes from 5 to 1',
     },
-    { name: 'options', before: { service: buildService({ proxyProtocol: 'v2' }) }, reason: 'www: its options change' },
+    {
+      name: 'PROXY protocol and persistence',
+      before: {
+        service: buildService({ proxyProtocol: 'v2', persistence: { timeoutSeconds: 300, mask: '255.255.0.0' } }),
+      },
+      reason: 'www: persistence changes from 5m mask 255.255.0.0 to none; www: PROXY protocol changes from v2 to none',
+    },
+    {
+      name: 'set of rules',
+      before: { service: buildService({ application: { kind: 'sni', rules: [{ match: {}, pool: 'api' }] } }) },
+      reason: 'www: sni is not read any more',
+    },
+    {
+      name: 'threshold',
+      before: { servers: [{ kind: 'guests', guests: 'web', port: 80, weight: 1, upperThreshold: 9 }] },
+      reason:
+        'www: thresholds of web-1:80 change from 9/0 to none; www: thresholds of web-2:80 change from 9/0 to none',
+    },
     { name: 'failure', before: { onFailure: 'remove' }, reason: 'www: on-failure changes from remove to drain' },
     {
       name: 'fallback',

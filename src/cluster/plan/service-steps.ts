@@ -1,8 +1,8 @@
 /** The steps that bring the directors and a cluster's services to what is wanted. Pure. */
 import type { ClusterSpec } from '../spec/model.ts'
-import { serviceReasons } from './changes.ts'
 import { type GuestSteps, markedGuests } from './guest-steps.ts'
 import type { Observed, ObservedDirector } from './plan.ts'
+import { serviceReasons } from './service-changes.ts'
 import type { StepBuilder } from './steps.ts'
 import { unreachedServers, type WantedGuest, wantedServices } from './wanted.ts'
 

@@ -14,7 +14,7 @@ export function unless<T>(usual: T, value: T): T | undefined {
   return value === usual ? undefined : value
 }
 
-export function serviceText({ name: _, service, forwarding, servers, check, ...rest }: ServiceSpec): Written {
+export function serviceText({ service, forwarding, servers, check, onFailure, fallback }: ServiceSpec): Written {
   const { id, scheduler, schedulerFlags, persistence, onePacket, idleTimeoutSeconds, proxyProtocol } = service
   return {
     ...idText(id, service.ttlSeconds),
@@ -26,8 +26,8 @@ export function serviceText({ name: _, service, forwarding, servers, check, ...r
     'one-packet': unless(false, onePacket),
     servers: servers.map(serverText),
     check: check && checkText(check),
-    'on-failure': unless(defaultService['on-failure'], rest.onFailure),
-    fallback: rest.fallback && formatEndpoint(rest.fallback),
+    'on-failure': unless(defaultService['on-failure'], onFailure),
+    fallback: fallback && formatEndpoint(fallback),
     'idle-timeout': idleTimeoutSeconds === undefined ? undefined : formatDuration(idleTimeoutSeconds * 1000),
     'proxy-protocol': proxyProtocol,
   }

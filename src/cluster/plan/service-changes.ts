@@ -1,0 +1,140 @@
+/** What differs between services as they are and as they are wanted, in words: the reasons of a plan. Pure. */
+import { difference, sameData } from '../../difference.ts'
+import type { ClusterServices, WantedServer, WantedService } from '../../director/control.ts'
+import type { Application, ContentRule } from '../../lvs/application.ts'
+import { formatEndpoint, type Persistence, realServerKey, type Service, serviceKey } from '../../lvs/service.ts'
+import type { SettingsChange } from '../../lvs/settings.ts'
+import { formatDuration } from '../spec/duration.ts'
+
+/** Every difference between the services a director has for a cluster and the wanted ones; empty: none. */
+export function serviceReasons(actual: ClusterServices | undefined, wanted: ClusterServices): string[] {
+  const byName = (services: ClusterServices | undefined): Map<string, WantedService> =>
+    new Map((services?.services ?? []).map((service) => [service.name, service]))
+  const found = difference(byName(actual), byName(wanted), (a, b) => oneServiceReasons(a, b).length === 0)
+  return [
+    ...settingsReasons(actual?.settings, wanted.settings),
+    ...found.added.map(({ key }) => `service ${key} is new`),
+    ...found.changed.flatMap(({ key, actual, wanted }) =>
+      oneServiceReasons(actual, wanted).map((reason) => `${key}: ${reason}`),
+    ),
+    ...found.removed.map(({ key }) => `service ${key} is no longer wanted`),
+  ]
+}
+
+function oneServiceReasons(actual: WantedService, wanted: WantedService): string[] {
+  const reasons: string[] = []
+  const compare = (what: string, before: unknown, after: unknown): void => {
+    if (!sameData(before, after)) reasons.push(`${what} changes from ${word(before)} to ${word(after)}`)
+  }
+  compare('address', serviceKey(actual.service.id), serviceKey(wanted.service.id))
+  compare('scheduler', actual.service.scheduler, wanted.service.scheduler)
+  reasons.push(...optionReasons(actual.service, wanted.service))
+  if (!sameData(actual.check, wanted.check)) reasons.push(checkReason(actual.check, wanted.check))
+  compare('on-failure', actual.onFailure, wanted.onFailure)
+  compare('fallback', actual.fallback, wanted.fallback)
+  return [...reasons, ...serverReasons(actual.servers, wanted.servers)]
+}
+
+function checkReason(actual: WantedService['check'], wanted: WantedService['check']): string {
+  if (actual === undefined) return 'it gets a check'
+  if (wanted === undefined) return 'it loses its check'
+  return actual.everyMs === wanted.everyMs
+    ? 'its check changes'
+    : `its check runs every ${formatDuration(wanted.everyMs)} instead of ${formatDuration(actual.everyMs)}`
+}
+
+function serverReasons(actual: readonly WantedServer[], wanted: readonly WantedServer[]): string[] {
+  const byName = (servers: readonly WantedServer[]): Map<string, WantedServer> =>
+    new Map(
+      servers.map((server) => [
+        server.guest === undefined ? realServerKey(server) : `${server.guest}:${server.guestPort}`,
+        server,
+      ]),
+    )
+  const found = difference(byName(actual), byName(wanted), sameData)
+  return [
+    ...found.added.map(({ key }) => `server ${key} joins`),
+    ...found.changed.map(({ key, actual, wanted }) => serverReason(key, actual, wanted)),
+    ...found.removed.map(({ key }) => `server ${key} leaves`),
+  ]
+}
+
+function serverReason(key: string, actual: WantedServer, wanted: WantedServer): string {
+  if (actual.weight !== wanted.weight) return `weight of ${key} changes from ${actual.weight} to ${wanted.weight}`
+  if (formatEndpoint(actual) !== formatEndpoint(wanted)) return `server ${key} is reached elsewhere now`
+  if (actual.forwarding !== wanted.forwarding)
+    return `${key} is reached by ${wanted.forwarding} instead of ${actual.forwarding}`
+  if (!sameData(actual.tunnel, wanted.tunnel)) return `the tunnel to ${key} changes`
+  const limits = ({ upperThreshold, lowerThreshold }: WantedServer): string =>
+    upperThreshold === 0 ? 'none' : `${upperThreshold}/${lowerThreshold}`
+  if (limits(actual) !== limits(wanted))
+    return `thresholds of ${key} change from ${limits(actual)} to ${limits(wanted)}`
+  return `server ${key} changes`
+}
+
+function word(value: unknown): string {
+  if (value === undefined) return 'none'
+  if (typeof value === 'string') return value
+  if (typeof value === 'object' && value !== null && 'address' in value && 'port' in value)
+    return formatEndpoint({ address: String(value.address), port: Number(value.port) })
+  return JSON.stringify(value)
+}
+
+/** What is said of a service beside where it is and how it chooses. */
+function optionReasons(actual: Service, wanted: Service): string[] {
+  const reasons: string[] = []
+  const compare = (what: string, before: string, after: string): void => {
+    if (before !== after) reasons.push(`${what} changes from ${before} to ${after}`)
+  }
+  const seconds = (value: number | undefined): string => (value === undefined ? 'none' : formatDuration(value * 1000))
+  if (!sameData(actual.schedulerFlags, wanted.schedulerFlags))
+    reasons.push(`scheduler flags change to ${wanted.schedulerFlags.join(' ') || 'none'}`)
+  compare('persistence', persistenceWord(actual.persistence), persistenceWord(wanted.persistence))
+  if (actual.onePacket !== wanted.onePacket) reasons.push(`one-packet is switched ${wanted.onePacket ? 'on' : 'off'}`)
+  compare('idle timeout', seconds(actual.idleTimeoutSeconds), seconds(wanted.idleTimeoutSeconds))
+  compare('PROXY protocol', actual.proxyProtocol ?? 'none', wanted.proxyProtocol ?? 'none')
+  compare('ttl', seconds(actual.ttlSeconds), seconds(wanted.ttlSeconds))
+  return [...reasons, ...applicationReasons(actual.application, wanted.application)]
+}
+
+function persistenceWord(persistence: Persistence | undefined): string {
+  if (persistence === undefined) return 'none'
+  const { timeoutSeconds, mask, engine } = persistence
+  const whole = mask === '255.255.255.255' || mask === '128' ? [] : [`mask ${mask}`]
+  return [formatDuration(timeoutSeconds * 1000), ...whole, ...(engine === undefined ? [] : [engine])].join(' ')
+}
+
+function applicationReasons(actual: Application | undefined, wanted: Application | undefined): string[] {
+  if (actual?.kind !== wanted?.kind) {
+    if (wanted === undefined) return [`${actual?.kind} is not read any more`]
+    return [actual === undefined ? `${wanted.kind} is read` : `${wanted.kind} is read instead of ${actual.kind}`]
+  }
+  const certificates = (one: Application | undefined): unknown =>
+    one !== undefined && 'certificates' in one && one.certificates
+  const forwarded = (one: Application | undefined): unknown => one?.kind === 'http' && one.forwarded
+  return [
+    ...(sameData(actual?.rules, wanted?.rules) ? [] : [rulesReason(actual?.rules ?? [], wanted?.rules ?? [])]),
+    ...(sameData(certificates(actual), certificates(wanted)) ? [] : ['its certificates change']),
+    ...(sameData(forwarded(actual), forwarded(wanted)) ? [] : ['what servers are told of the way changes']),
+  ]
+}
+
+function rulesReason(actual: readonly ContentRule[], wanted: readonly ContentRule[]): string {
+  const has = (rules: readonly ContentRule[], rule: ContentRule): boolean => rules.some((one) => sameData(one, rule))
+  const added = wanted.filter((rule) => !has(actual, rule)).length
+  const removed = actual.filter((rule) => !has(wanted, rule)).length
+  if (added === 0 && removed === 0) return 'its rules change their order'
+  const parts = [...(added === 0 ? [] : [`${added} new`]), ...(removed === 0 ? [] : [`${removed} gone`])]
+  return `its rules change: ${parts.join(', ')}`
+}
+
+function settingsReasons(actual: SettingsChange | undefined, wanted: SettingsChange | undefined): string[] {
+  const values = (settings: SettingsChange | undefined): Map<string, number> =>
+    new Map([...Object.entries(settings?.timeouts ?? {}), ...Object.entries(settings?.sysctls ?? {})])
+  const found = difference(values(actual), values(wanted), (a, b) => a === b)
+  return [
+    ...found.added.map(({ key, wanted }) => `setting ${key} becomes ${wanted}`),
+    ...found.changed.map(({ key, actual, wanted }) => `setting ${key} changes from ${actual} to ${wanted}`),
+    ...found.removed.map(({ key }) => `setting ${key} goes back to its default`),
+  ]
+}
