@@ -38,6 +38,7 @@ export async function launchDirector(
     if (standing !== undefined) {
       if (launch.engine === 'auto' || standing.engine === launch.engine) return control
       const others = standing.clusters.filter((other) => other.cluster !== cluster).map((other) => other.cluster)
+      if (standing.services.some((service) => service.cluster === undefined)) others.push('what was made by hand')
       if (others.length > 0)
         throw new InfraError('busy', `the director runs the ${standing.engine} engine for ${others.join(', ')}`, {
           subject: host.name,

@@ -2,7 +2,16 @@
 import type { DirectorStatus, Health, ServerStatus, ServiceStatus } from '../../director/control.ts'
 import type { Counters, EngineName } from '../../engines/engine.ts'
 import type { GuestReach, GuestRunState, GuestState, HypervisorName } from '../../guests/hypervisor.ts'
-import { formatEndpoint, type Protocol, type Service, serviceKey } from '../../lvs/service.ts'
+import type { Application } from '../../lvs/application.ts'
+import {
+  type Forwarding,
+  formatEndpoint,
+  type Persistence,
+  type Protocol,
+  type Service,
+  type ServiceId,
+  serviceKey,
+} from '../../lvs/service.ts'
 
 export type GuestJson = {
   readonly name: string
@@ -27,6 +36,7 @@ export type GuestJson = {
 export type ServerJson = {
   readonly address: string
   readonly guest: string | null
+  readonly forwarding: Forwarding
   /** As it stands in the engine now: 0 while drained or failed. */
   readonly weight: number
   readonly wantedWeight: number
@@ -46,10 +56,16 @@ export type ServerJson = {
 export type ServiceJson = {
   readonly name: string
   readonly cluster: string | null
+  readonly kind: ServiceId['kind']
   readonly protocol: Protocol | null
-  /** `127.0.0.1:80`, or `fwmark 5`. */
+  /** `127.0.0.1:80` (of a DNS-based service: where it is asked), `fwmark 5 ipv4`, or `pool api`. */
   readonly address: string
+  /** What a DNS-based service is asked for. */
+  readonly dnsName: string | null
+  /** What is read before a server is chosen, and by how many rules. */
+  readonly application: { readonly kind: Application['kind']; readonly rules: number; readonly tls: boolean } | null
   readonly scheduler: Service['scheduler']
+  readonly persistence: Persistence | null
   readonly counters: Counters
   readonly servers: readonly ServerJson[]
 }
@@ -119,22 +135,33 @@ export function ofCluster(status: StatusJson, cluster: string): StatusJson {
 }
 
 function serviceJson({ name, cluster, service, counters, servers }: ServiceStatus): ServiceJson {
-  const { id } = service
+  const { id, application } = service
   return {
     name,
     cluster: cluster ?? null,
+    kind: id.kind,
     protocol: id.kind === 'address' ? id.protocol : null,
-    address: id.kind === 'address' ? formatEndpoint(id) : serviceKey(id),
+    address: 'address' in id ? formatEndpoint(id) : serviceKey(id),
+    dnsName: id.kind === 'dns' ? id.name : null,
+    application: application === undefined ? null : applicationJson(application),
     scheduler: service.scheduler,
+    persistence: service.persistence ?? null,
     counters,
     servers: servers.map(serverJson),
   }
+}
+
+/** `tls`: it ends at the director. */
+function applicationJson(application: Application): ServiceJson['application'] {
+  const { kind, rules } = application
+  return { kind, rules: rules.length, tls: 'certificates' in application && application.certificates !== undefined }
 }
 
 function serverJson(server: ServerStatus): ServerJson {
   return {
     address: formatEndpoint(server),
     guest: server.guest ?? null,
+    forwarding: server.forwarding,
     weight: server.weight ?? 0,
     wantedWeight: server.wantedWeight,
     inTable: server.weight !== undefined,

@@ -34,8 +34,7 @@ function serviceLines({ director, services, problem }: StatusJson, paint: Paint)
 }
 
 function serviceRows(service: ServiceJson): Row[] {
-  const protocol = service.protocol === null ? '' : `${service.protocol} `
-  const title: Span = { text: `${service.name} ${protocol}${service.address} ${service.scheduler}`, style: 'bold' }
+  const title: Span = { text: titleOf(service), style: 'bold' }
   const sum = (of: (server: ServerJson) => number): string =>
     String(service.servers.reduce((total, server) => total + of(server), 0))
   return [
@@ -44,10 +43,33 @@ function serviceRows(service: ServiceJson): Row[] {
   ]
 }
 
+/** `www tcp 10.0.0.1:80 wlc`, `www dns www.shop at 10.0.0.1:53 wrr`, `by hand fwmark 5 ipv4 rr persistent 300s`. */
+function titleOf({ name, cluster, kind, protocol, address, dnsName, application, ...how }: ServiceJson): string {
+  const where: Readonly<Record<ServiceJson['kind'], string>> = {
+    address: `${applicationWord(application) ?? protocol} ${address}`,
+    fwmark: address,
+    dns: `dns ${dnsName} at ${address}`,
+    pool: 'pool',
+  }
+  const more = [
+    how.scheduler,
+    ...(application === null || application.rules === 0
+      ? []
+      : [application.rules === 1 ? '1 rule' : `${application.rules} rules`]),
+    ...(how.persistence === null ? [] : [`persistent ${how.persistence.timeoutSeconds}s`]),
+  ]
+  // What was made by hand has no other name than where it is.
+  return `${cluster === null ? 'by hand' : name} ${where[kind]} ${more.join(' ')}`
+}
+
+function applicationWord(application: ServiceJson['application']): string | undefined {
+  return application?.kind === 'http' && application.tls ? 'https' : application?.kind
+}
+
 function serverRow(server: ServerJson): Row {
   const health: Span = { text: server.health, style: healthStyle(server.health) }
   return [
-    `  ${server.address}`,
+    server.forwarding === 'masq' ? `  ${server.address}` : `  ${server.address} ${server.forwarding}`,
     server.guest ?? (server.fallback ? '(fallback)' : '-'),
     server.drained ? { text: 'drained', style: 'yellow' } : health,
     server.inTable ? String(server.weight) : '-',
