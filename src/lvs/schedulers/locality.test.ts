@@ -252,6 +252,36 @@ describe('what is remembered of destinations', () => {
     expect(left.filter((at) => gone.includes(at))).toEqual([])
   })
 
+  test('loses 8,192 at a time at the most, and goes on where it stopped', () => {
+    let gone: number[] = []
+    const table = new Locality<number>((value) => gone.push(value))
+    fill(table, 0, 24_576, 0)
+    table.tick(6 * minute, 86_400)
+    expect(gone.length).toBeGreaterThanOrEqual(8192)
+    expect(gone.length).toBeLessThan(8192 + 60)
+    const back = gone.slice(0, 3000)
+    for (const at of back) table.add(address(at), at, 6 * minute)
+    gone = []
+    table.tick(12 * minute, 86_400)
+    expect(gone.length).toBeGreaterThan(2500)
+    expect(gone.filter((at) => back.includes(at))).toEqual([])
+  })
+
+  test('loses all that has expired at every thirtieth tick', () => {
+    const gone: number[] = []
+    const table = new Locality<number>((value) => gone.push(value))
+    const lost = (tick: number): number[] => {
+      table.tick(tick * minute, 60)
+      return gone.splice(0)
+    }
+    table.add([1], 1, 0)
+    for (let tick = 1; tick < 30; tick++) expect(lost(tick)).toEqual([])
+    table.add([2], 2, 29 * minute + 1)
+    expect(lost(30)).toEqual([1])
+    for (let tick = 31; tick < 60; tick++) expect(lost(tick)).toEqual([])
+    expect(lost(60)).toEqual([2])
+  })
+
   test('an IPv4 address is not an IPv6 one with the same fold', () => {
     const table = new Locality<string>(() => undefined)
     table.add(words('10.0.0.1'), 'four', 0)
