@@ -9,6 +9,7 @@
 #   write FILE CONTENT       -> write, or write ERROR
 #   read FILE                -> read CONTENT
 #   sleep MS                 -> sleep OUT,OUT...
+#   until MS                 sleeps until so long after the world began -> until OUT,OUT...
 # It never sleeps otherwise: while it waits for a request it spins, so that virtual time, which jumps when the
 # CPU is idle, stands almost still.
 use strict;
@@ -23,7 +24,7 @@ my ($TUNSETIFF, $IFF_TAP, $IFF_NO_PI) = (0x400454ca, 2, 0x1000);
 my ($port_name) = @ARGV;
 my $epoch = 0;
 my $tap;
-my %steps = (world => \&world, run => \&run, frame => \&frame, write => \&put, read => \&get, sleep => \&wait_for);
+my %steps = (world => \&world, run => \&run, frame => \&frame, write => \&put, read => \&get, sleep => \&wait_for, until => \&wait_until);
 
 sysopen(my $port, $port_name, $RDWR_NOW) or die "open $port_name: $!";
 send_all("ready\n");
@@ -98,7 +99,8 @@ sub run {
 
 sub frame {
   syswrite($tap, $_[0]) // die "write a frame: $!";
-  return outgoing();
+  # What the kernel puts off to its next tick (a connection that expires now) is done before the next step.
+  return wait_for(8);
 }
 
 sub outgoing {
@@ -119,6 +121,11 @@ sub get { return hex_of(slurp($_[0])) }
 sub wait_for {
   select(undef, undef, undef, $_[0] / 1000);
   return outgoing();
+}
+
+sub wait_until {
+  my $left = $_[0] - (clock_ms() - $epoch);
+  return $left > 0 ? wait_for($left) : outgoing();
 }
 
 sub slurp {

@@ -1,25 +1,9 @@
 /** Prints what the kernel makes of scripts (see script.ts): `npx tsx labs/ipvs/ask.ts FILE...`, `-` for standard input. */
 import { readFileSync } from 'node:fs'
+import { describe } from './compare.ts'
 import { kernelIpvs } from './guest.ts'
 import { runOnKernel } from './kernel.ts'
-import type { Outcome } from './script.ts'
 import { scriptsOf } from './scripts.ts'
-
-export function describe(outcome: Outcome): string {
-  switch (outcome.kind) {
-    case 'ipvsadm': {
-      const { code, stdout, stderr } = outcome
-      const output = [stdout, ...stderr.split('\n').map((line) => (line === '' ? '' : `stderr: ${line}\n`))].join('')
-      return `${output}${code === 0 ? '' : `exit code ${code}\n`}`
-    }
-    case 'packet':
-      return `=> ${outcome.verdict}\n`
-    case 'sysctl':
-      return outcome.isRefused ? '=> refused\n' : ''
-    case 'sleep':
-      return ''
-  }
-}
 
 async function ask(files: readonly string[]): Promise<void> {
   await using guest = await kernelIpvs({ signal: AbortSignal.timeout(300_000) })

@@ -34,7 +34,8 @@ function guestStep(step: Step): GuestStep {
     case 'sysctl':
       return { kind: 'write', file: `/proc/sys/net/ipv4/vs/${step.name}`, content: step.value }
     case 'sleep':
-      return step
+    case 'until':
+      return { kind: step.kind, ms: step.ms }
   }
 }
 
@@ -51,6 +52,7 @@ function outcomeOf(step: Step, answer: Answer<GuestStep['kind']>): Outcome {
     case 'sysctl':
       return { kind: 'sysctl', isRefused: (answer as Answer<'write'>).error !== undefined }
     case 'sleep':
+    case 'until':
       return { kind: 'sleep' }
   }
 }

@@ -1,5 +1,6 @@
 /** Packets as the lab's scripts name them ⇄ Ethernet frames on the guest's interface `client`. */
 import { addressNumber, parseAddress } from '../../src/lvs/address.ts'
+import type { SctpChunk, TransportPacket } from '../../src/lvs/packet.ts'
 import type { Endpoint, Protocol } from '../../src/lvs/service.ts'
 
 export type TcpFlag = 'fin' | 'syn' | 'rst' | 'ack'
@@ -10,8 +11,8 @@ export type Packet = {
   readonly to: Endpoint
   /** Of TCP. */
   readonly flags: readonly TcpFlag[]
-  /** The types of the chunks of SCTP (RFC 9260 §3.2). */
-  readonly chunks: readonly number[]
+  /** Of SCTP. */
+  readonly chunks: readonly SctpChunk[]
   readonly payload: string
   /** The firewall mark that the packet has when it reaches the director; 0 = none. */
   readonly mark: number
@@ -38,6 +39,19 @@ export const marks = [0, 1, 2, 7, 9, 100, 65_536, 4_294_967_295] as const
 
 const protocols = { tcp: 6, udp: 17, sctp: 132 } as const
 const flagBits = { fin: 1, syn: 2, rst: 4, ack: 16 } as const
+/** RFC 9260 §3.2. */
+const chunkTypes: Readonly<Record<SctpChunk, number>> = {
+  DATA: 0,
+  INIT: 1,
+  INIT_ACK: 2,
+  ABORT: 6,
+  SHUTDOWN: 7,
+  SHUTDOWN_ACK: 8,
+  ERROR: 9,
+  COOKIE_ECHO: 10,
+  COOKIE_ACK: 11,
+  SHUTDOWN_COMPLETE: 14,
+}
 const ethernetBytes = 14
 const [etherIpv4, etherIpv6] = [0x0800, 0x86dd]
 
@@ -55,9 +69,19 @@ export function encodeFrame(packet: Packet): Uint8Array {
   return Buffer.concat([ethernet, header, segment])
 }
 
-/** The bytes of IP, as counters count them. */
-export function ipLength(packet: Packet): number {
-  return encodeFrame(packet).length - ethernetBytes
+/** The same packet as Baton's engines take it. */
+export function transportPacket(packet: Packet): TransportPacket {
+  const { from, to, mark, protocol, flags, chunks, payload } = packet
+  const bytes = encodeFrame(packet).length - ethernetBytes
+  const common = { source: from, destination: to, bytes, mark }
+  switch (protocol) {
+    case 'tcp':
+      return { ...common, protocol, flags: Object.fromEntries(flags.map((flag) => [flag, true])) }
+    case 'udp':
+      return { ...common, protocol, payload: Buffer.from(payload) }
+    case 'sctp':
+      return { ...common, protocol, chunks }
+  }
 }
 
 function tosOf({ mark }: Packet): number {
@@ -99,7 +123,7 @@ function segmentOf(packet: Packet, addresses: Buffer): Buffer {
       )
     case 'sctp': {
       // Verification tag, then a checksum that IPVS makes anew without looking at it; each chunk is a bare header.
-      const chunks = packet.chunks.map((type) => Buffer.from([type, 0, 0, 4]))
+      const chunks = packet.chunks.map((chunk) => Buffer.from([chunkTypes[chunk], 0, 0, 4]))
       return Buffer.concat([ports, Buffer.alloc(8), ...chunks])
     }
   }

@@ -8,7 +8,8 @@ export type GuestStep =
   | { readonly kind: 'frame'; readonly frame: Uint8Array }
   | { readonly kind: 'write'; readonly file: string; readonly content: string }
   | { readonly kind: 'read'; readonly file: string }
-  | { readonly kind: 'sleep'; readonly ms: number }
+  /** For so long, or until so long after the world began: milliseconds of virtual time. */
+  | { readonly kind: 'sleep' | 'until'; readonly ms: number }
 
 type Results = {
   readonly world: object
@@ -18,6 +19,7 @@ type Results = {
   readonly write: { readonly error: string | undefined }
   readonly read: { readonly content: string }
   readonly sleep: { readonly frames: readonly Uint8Array[] }
+  readonly until: { readonly frames: readonly Uint8Array[] }
 }
 
 /** `atMs`: when the step began, in virtual time since the world began. */
@@ -40,6 +42,7 @@ function wordsOf(step: GuestStep): string[] {
     case 'read':
       return [hex(step.file)]
     case 'sleep':
+    case 'until':
       return [hex(String(step.ms))]
   }
 }
@@ -56,6 +59,7 @@ export function answerOf<Step extends GuestStep>(step: Step, line: string): Answ
     write: () => ({ error: first === '' ? undefined : text(first) }),
     read: () => ({ content: text(first) }),
     sleep: () => ({ frames: framesOf(first) }),
+    until: () => ({ frames: framesOf(first) }),
   }
   return { ...answers[step.kind](), atMs: Number(at) } as Answer<Step['kind']>
 }

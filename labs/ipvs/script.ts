@@ -5,11 +5,13 @@
  *     | -a -t 10.50.0.1:80 -r 10.9.0.2            a line of its standard input (for -R)
  *     tcp 192.0.2.1:4000 > 10.50.0.1:80 syn,ack   a packet that reaches the director; [v6]:port; `mark 7` at its end
  *     udp 192.0.2.1:4000 > 10.50.0.1:53 "text"
- *     sctp 192.0.2.1:4000 > 10.50.0.1:80 1,3      chunk types
+ *     sctp 192.0.2.1:4000 > 10.50.0.1:80 INIT,DATA
  *     sysctl expire_nodest_conn 1
  *     sleep 2500                                  milliseconds
+ *     until 7000                                  sleeps until so long after the script began
  */
 import { parseEndpoint } from '../../src/lvs/address.ts'
+import type { SctpChunk } from '../../src/lvs/packet.ts'
 import type { Protocol } from '../../src/lvs/service.ts'
 import type { Packet, TcpFlag } from './packets.ts'
 
@@ -17,7 +19,7 @@ export type Step =
   | { readonly kind: 'ipvsadm'; readonly line: string; readonly arguments: readonly string[]; readonly input: string }
   | { readonly kind: 'packet'; readonly line: string; readonly packet: Packet }
   | { readonly kind: 'sysctl'; readonly line: string; readonly name: string; readonly value: string }
-  | { readonly kind: 'sleep'; readonly line: string; readonly ms: number }
+  | { readonly kind: 'sleep' | 'until'; readonly line: string; readonly ms: number }
 
 export type Script = { readonly name: string; readonly steps: readonly Step[] }
 
@@ -57,7 +59,8 @@ function parseStep(script: string, line: string): Step {
     case 'sysctl':
       return { kind: 'sysctl', line, name: first, value: second }
     case 'sleep':
-      return { kind: 'sleep', line, ms: Number(first) }
+    case 'until':
+      return { kind: word, line, ms: Number(first) }
     case 'tcp':
     case 'udp':
     case 'sctp':
@@ -67,7 +70,7 @@ function parseStep(script: string, line: string): Step {
   }
 }
 
-const packetPattern = /^\w+ (\S+) > (\S+)(?: ([a-z,]+|[0-9,]+)(?= |$))?(?: "([^"]*)")?(?: mark (\d+))?$/
+const packetPattern = /^\w+ (\S+) > (\S+)(?: ([A-Za-z_,]+)(?= |$))?(?: "([^"]*)")?(?: mark (\d+))?$/
 
 function parsePacket(script: string, line: string, protocol: Protocol): Packet {
   const [, fromText = '', toText = '', detail = '', payload = '', mark = '0'] = packetPattern.exec(line) ?? []
@@ -79,7 +82,7 @@ function parsePacket(script: string, line: string, protocol: Protocol): Packet {
     from,
     to,
     flags: protocol === 'tcp' ? (details as TcpFlag[]) : [],
-    chunks: protocol === 'sctp' ? details.map(Number) : [],
+    chunks: protocol === 'sctp' ? (details as SctpChunk[]) : [],
     payload: payload.replaceAll('\\r\\n', '\r\n'),
     mark: Number(mark),
   }
