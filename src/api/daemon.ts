@@ -5,7 +5,7 @@ import { type Director, openDirector } from '../director/director.ts'
 import { fileEditJournal } from '../director/edit-journal.ts'
 import type { DirectorEvent } from '../director/events.ts'
 import { fileIntentStore, type IntentStore } from '../director/intent.ts'
-import type { EngineName } from '../engines/engine.ts'
+import type { EngineName, EngineReport } from '../engines/engine.ts'
 import { openEngine } from '../engines/open.ts'
 import { describeError, InfraError, isInfraError } from '../errors.ts'
 import { machineTiming } from '../health/timing.ts'
@@ -55,7 +55,10 @@ async function serve({ host, engine, log, signal, supervised, onReady }: DaemonO
   const { store, kept } = await loadedStore(host)
   const end = endOf(signal)
   const restarts = supervised?.restarts ?? 0
-  const opened = await openEngine(engine === 'auto' ? (kept ?? 'auto') : engine)
+  const troubles = new Map<string, string>()
+  const opened = await openEngine(engine === 'auto' ? (kept ?? 'auto') : engine, {
+    onReport: (report) => takeReport(report, troubles, log),
+  })
   await using director = await openDirector({
     engine: opened,
     intent: store,
@@ -65,6 +68,7 @@ async function serve({ host, engine, log, signal, supervised, onReady }: DaemonO
     onEvent: (event) => logEvent(log, event),
     onStop: () => end.now('a client'),
     onEngineLost: (error) => end.failed(error),
+    engineTroubles: troubles,
     restarts,
   })
   // Loaded last: after a crash the services come first, and whoever asks meanwhile waits.
@@ -73,6 +77,15 @@ async function serve({ host, engine, log, signal, supervised, onReady }: DaemonO
   log.info({ component: 'director', engine: opened.name, restarts, socket }, 'director serves')
   await onReady?.(director)
   log.info({ component: 'director', asked: await end.reached }, 'director ends')
+}
+
+/** What the engine has told stands among the director's problems until it is well again. */
+function takeReport({ kind, subject, message }: EngineReport, troubles: Map<string, string>, log: Logger): void {
+  const entry = { component: 'engine', subject }
+  if (kind === 'well') troubles.delete(subject)
+  if (kind === 'trouble') troubles.set(subject, `${subject}: ${message}`)
+  if (kind === 'well') log.info(entry, message)
+  else log.warn(entry, message)
 }
 
 type End = {

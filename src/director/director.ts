@@ -1,5 +1,6 @@
 /** The director: joins what is wanted, what is healthy and what is drained, and keeps the engine at it. */
-import type { Connection } from '../engines/engine.ts'
+import type { Connection, ServiceSnapshot } from '../engines/engine.ts'
+import { serviceKey } from '../lvs/service.ts'
 import { version } from '../version.ts'
 import { throwIfUnacceptable } from './acceptable.ts'
 import { checkNow } from './checks.ts'
@@ -16,6 +17,8 @@ export type DirectorOptions = KeeperOptions & {
   /** Called once when a client asks the daemon to stop. */
   readonly onStop: () => void
   readonly restarts?: number
+  /** What the engine has told of itself, by the key of the service that it is about. */
+  readonly engineTroubles?: ReadonlyMap<string, string>
 }
 
 export type Director = DirectorControl & AsyncDisposable
@@ -40,7 +43,7 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
         restarts: options.restarts ?? 0,
         clusters: intent.clusters,
         services: serviceStatuses(intent, standing, checker),
-        problems: keeper.problems(),
+        problems: [...keeper.problems(), ...troublesOf(standing, options.engineTroubles)],
       }
     },
     async putCluster(wanted, callOptions) {
@@ -90,6 +93,11 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
     stop: async () => options.onStop(),
     [Symbol.asyncDispose]: () => keeper[Symbol.asyncDispose](),
   }
+}
+
+/** A service that is gone has taken its troubles along. */
+function troublesOf(standing: readonly ServiceSnapshot[], troubles: ReadonlyMap<string, string> = new Map()): string[] {
+  return standing.flatMap(({ service }) => troubles.get(serviceKey(service.id)) ?? [])
 }
 
 function serversMeant(intent: Intent, target: DrainTarget): number {

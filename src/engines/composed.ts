@@ -8,13 +8,12 @@ import {
   type CallOptions,
   changedService,
   type Engine,
-  type EngineCapabilities,
   isTableChange,
   type ServiceSnapshot,
   throwIfCancelled,
 } from './engine.ts'
 import { throwIfRefused } from './refusals.ts'
-import { type PartName, partOf, type Share, settingsFor, sharesOf, undoing } from './shares.ts'
+import { composedCapabilities, type PartName, partOf, type Share, settingsFor, sharesOf, undoing } from './shares.ts'
 
 export type PartOpeners = { readonly [Name in Exclude<PartName, 'base'>]: () => Promise<Engine> }
 
@@ -25,7 +24,7 @@ export function composedEngine(base: Engine, openers: PartOpeners): Engine {
   const parts = new Map<PartName, Engine>([['base', base]])
   /** Where each service stands, in the order in which they came. */
   let places: ReadonlyMap<string, PartName> = new Map()
-  const capabilities: EngineCapabilities = { ...base.capabilities, applications: ['http', 'sni', 'tls'], dns: true }
+  const capabilities = composedCapabilities(base.capabilities)
 
   const open = async (name: PartName, options: CallOptions): Promise<Engine> => {
     const standing = parts.get(name)

@@ -96,6 +96,14 @@ export type EngineInfo = {
   readonly tableSize: number
 }
 
+/** What an engine tells without being asked. A trouble stands until the same subject is said to be well. */
+export type EngineReport = {
+  readonly kind: 'trouble' | 'well' | 'fault'
+  /** What it is about: a service's key, or a part of the engine. */
+  readonly subject: string
+  readonly message: string
+}
+
 export type CallOptions = { readonly signal: AbortSignal }
 
 /** `only`: of a large table just these services, where they exist. */

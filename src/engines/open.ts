@@ -1,27 +1,54 @@
 /** Which engine stands behind a name. */
 import { InfraError } from '../errors.ts'
-import type { Engine, EngineCapabilities, EngineName } from './engine.ts'
+import type { ApplicationReport } from './application/calls.ts'
+import { composedEngine } from './composed.ts'
+import type { Engine, EngineCapabilities, EngineName, EngineReport } from './engine.ts'
 import { fakeCapabilities, fakeEngine } from './fake/fake.ts'
+import { composedCapabilities } from './shares.ts'
 import { userspaceCapabilities, userspaceEngine } from './userspace/userspace.ts'
+
+export type OpenEngineOptions = { readonly onReport?: (report: EngineReport) => void }
 
 /**
  * Opens an engine; `auto` takes the best that works here, which today is `userspace`.
  * @throws InfraError `unsupported` for an engine that this build does not have.
  */
-export async function openEngine(name: EngineName | 'auto'): Promise<Engine> {
-  if (name === 'auto' || name === 'userspace') return await userspaceEngine()
-  if (name === 'fake') return fakeEngine()
+export async function openEngine(name: EngineName | 'auto', options: OpenEngineOptions = {}): Promise<Engine> {
+  if (name === 'auto' || name === 'userspace') return withParts(await userspaceEngine(), options)
+  if (name === 'fake') return fakeEngine({ nowMs: () => performance.now() })
   throw new InfraError('unsupported', `this build has no ${name} engine`, {
     subject: name,
     hint: 'say engine: userspace, or engine: auto',
   })
 }
 
+/** Loaded when the first service needs them: most directors start without. */
+function withParts(base: Engine, { onReport }: OpenEngineOptions): Engine {
+  return composedEngine(base, {
+    application: async () => {
+      const { applicationEngine } = await import('./application/application.ts')
+      return await applicationEngine({ onReport: (report) => onReport?.(plainReport(report)) })
+    },
+    dns: async () => {
+      const { dnsEngine } = await import('./dns/dns.ts')
+      return await dnsEngine()
+    },
+  })
+}
+
+function plainReport(report: ApplicationReport): EngineReport {
+  if (report.kind === 'fault') return { kind: 'fault', subject: 'application engine', message: report.reason }
+  const { service: subject, file } = report
+  if (report.kind === 'certificate.reloaded') return { kind: 'well', subject, message: `${file} was read again` }
+  return { kind: 'trouble', subject, message: `${file} is no good, the old certificate serves on: ${report.reason}` }
+}
+
 /** What the engine of that name can do, without opening it; undefined when this build does not have it. */
 export function capabilitiesOf(
   name: EngineName | 'auto',
 ): { readonly name: EngineName; readonly capabilities: EngineCapabilities } | undefined {
-  if (name === 'auto' || name === 'userspace') return { name: 'userspace', capabilities: userspaceCapabilities }
+  if (name === 'auto' || name === 'userspace')
+    return { name: 'userspace', capabilities: composedCapabilities(userspaceCapabilities) }
   if (name === 'fake') return { name, capabilities: fakeCapabilities }
   return undefined
 }

@@ -18,6 +18,11 @@ export type Share = { readonly part: PartName; readonly changes: readonly Engine
 type Places = ReadonlyMap<string, PartName>
 type Reader = (part: PartName, id: ServiceId) => Promise<ServiceSnapshot | undefined>
 
+/** What the base can do, and with it the parts. */
+export function composedCapabilities(base: EngineCapabilities): EngineCapabilities {
+  return { ...base, applications: ['http', 'sni', 'tls'], dns: true }
+}
+
 /** Where a service belongs by what it is. */
 function partFor({ id, application }: Pick<Service, 'id' | 'application'>): PartName {
   if (id.kind === 'dns') return 'dns'
