@@ -121,7 +121,10 @@ export function persistenceContract(name: string, open: OpenEngine): void {
       await using world = await openTrafficWorld(open, persistent())
       const [, third] = await namedServers(world, [1, 1])
       const port = third?.port ?? 0
-      expect(await namesFor(world, '127.0.0.1', '127.0.0.2')).toBe('32')
+      const held = [await hold(world, '127.0.0.1'), await hold(world, '127.0.0.2')]
+      expect(held.map(({ name }) => name).join('')).toBe('32')
+      for (const { socket } of held) socket.destroy()
+      await eventually('only the templates are left', async () => (await world.connections()).length === 2)
       await world.apply({ kind: 'server.remove', id: world.id, server: aServer(port) })
       await sleep(600)
       await world.apply(addServer(world.id, aServer(port)))
