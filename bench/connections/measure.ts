@@ -26,7 +26,7 @@ const deadlineMs = 600_000
 /** Until what was freed is given back, and what was queued is done. */
 const settleMs = 2000
 
-type Peer = { readonly child: ChildProcess; line(): Promise<string> }
+type Peer = { readonly child: ChildProcess; readonly line: () => Promise<string> }
 
 export async function openFileLimit(): Promise<number> {
   const limits = await readFile('/proc/self/limits', 'utf8')
@@ -132,7 +132,7 @@ function startPeer([name = '', ...parts]: readonly string[]): Peer {
       })
       const { value, done } = await Promise.race([lines.next(), late])
       if (done === true) throw new Error(`${parts.join(' ')} has ended`)
-      return String(value)
+      return value
     },
   }
 }

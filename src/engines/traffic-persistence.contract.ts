@@ -128,7 +128,7 @@ export function persistenceContract(name: string, open: OpenEngine): void {
       await world.apply({ kind: 'server.remove', id: world.id, server: aServer(port) })
       await sleep(600)
       await world.apply(addServer(world.id, aServer(port)))
-      expect(await namesFor(world, '127.0.0.1')).toBe('3')
+      expect(await namesFor(world, '127.0.0.3', '127.0.0.1')).toBe('33')
       await world.apply({ kind: 'server.remove', id: world.id, server: aServer(port) })
       expect(await namesFor(world, '127.0.0.1')).toBe('2')
       await world.apply(addServer(world.id, aServer(port)))
