@@ -47,6 +47,8 @@ export type Edns = {
 
 export type Query = {
   readonly id: number
+  /** 0: a question. */
+  readonly opcode: number
   readonly recursionDesired: boolean
   readonly checkingDisabled: boolean
   readonly question: Question
@@ -56,7 +58,7 @@ export type Query = {
 export type Reading =
   /** No query: never answered, so that two servers cannot talk to each other for ever. */
   | { readonly kind: 'ignore' }
-  | { readonly kind: 'bad'; readonly rcode: Rcode; readonly answer: Buffer }
+  | { readonly kind: 'bad'; readonly answer: Buffer }
   | { readonly kind: 'query'; readonly query: Query }
 
 const headerBytes = 12
@@ -68,20 +70,21 @@ export function readQuery(message: Buffer): Reading {
   if (message.length < headerBytes) return { kind: 'ignore' }
   const flags = message.readUInt16BE(2)
   if ((flags & 0x8000) !== 0) return { kind: 'ignore' }
-  if (((flags >> 11) & 15) !== 0) return bad(message, rcodes.notImp)
+  const opcode = (flags >> 11) & 15
   // Looked at before anything else: see the decision page. More than one question: RFC 9619.
   const counts = [4, 6, 10].map((at) => message.readUInt16BE(at))
   const [questions = 0, answers = 0, additionals = 0] = counts
-  if (questions !== 1 || answers > 0 || additionals > mostAdditionals) return bad(message, rcodes.formErr)
+  if (questions !== 1 || answers > 0 || additionals > mostAdditionals) return bad(message)
   const question = readQuestion(message)
-  if (question === undefined) return bad(message, rcodes.formErr)
+  if (question === undefined) return bad(message)
   // A zone transfer brings a record of its own along (RFC 1995 §3); it is refused for what it is.
   const isTransfer = question.type === types.ixfr && message.readUInt16BE(8) === 1
-  if (!isTransfer && message.readUInt16BE(8) > 0) return bad(message, rcodes.formErr)
+  if (!isTransfer && message.readUInt16BE(8) > 0) return bad(message)
   const edns = readEdns(message)
-  if (edns === 'malformed') return bad(message, rcodes.formErr, question)
+  if (edns === 'malformed') return bad(message, question)
   const query = {
     id: message.readUInt16BE(0),
+    opcode,
     recursionDesired: (flags & 0x0100) !== 0,
     checkingDisabled: (flags & 0x0010) !== 0,
     question,
@@ -89,14 +92,16 @@ export function readQuery(message: Buffer): Reading {
   return { kind: 'query', query: edns === undefined ? query : { ...query, edns } }
 }
 
-function bad(message: Buffer, rcode: Rcode, question?: Question): Reading {
+function bad(message: Buffer, question?: Question): Reading {
   const flags = message.readUInt16BE(2)
+  // Whatever else it asks to be done, it is not done here.
+  const rcode = ((flags >> 11) & 15) === 0 ? rcodes.formErr : rcodes.notImp
   const header = Buffer.alloc(headerBytes)
   message.copy(header, 0, 0, 2)
   header.writeUInt16BE(0x8000 | (flags & 0x7900) | rcode, 2)
-  if (question === undefined) return { kind: 'bad', rcode, answer: header }
+  if (question === undefined) return { kind: 'bad', answer: header }
   header.writeUInt16BE(1, 4)
-  return { kind: 'bad', rcode, answer: Buffer.concat([header, question.bytes]) }
+  return { kind: 'bad', answer: Buffer.concat([header, question.bytes]) }
 }
 
 /** The first question. Its name comes first in the message, so that nothing stands before it that it could point to. */
@@ -261,6 +266,7 @@ export function writeResponse(query: Query, response: Response, limit: number): 
     0x8000 |
     (response.authoritative ? 0x0400 : 0) |
     (isTruncated ? 0x0200 : 0) |
+    (query.opcode << 11) |
     (query.recursionDesired ? 0x0100 : 0) |
     (query.checkingDisabled ? 0x0010 : 0) |
     (response.rcode & 15)

@@ -59,6 +59,7 @@ const isMeta = (type: number): boolean => type >= 128 && type < types.any
 export function respond(query: Query, names: Names, { client, nowMs, limit }: Asking): Reply {
   const { question, edns } = query
   if (edns !== undefined && edns.version > 0) return refusal(rcodes.badVers)
+  if (query.opcode !== 0) return refusal(rcodes.notImp)
   if (question.type === types.opt) return refusal(rcodes.formErr)
   if (question.type === types.axfr || question.type === types.ixfr)
     return refusal(rcodes.refused, { code: ede.notSupported, text: 'no zone transfers' })
