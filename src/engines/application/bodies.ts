@@ -44,7 +44,7 @@ export function relayAnswer(exchange: Exchange, incoming: IncomingMessage, done:
   const isBodiless = request.method === 'HEAD' || status === 204 || status === 304
   const isChunked = !isBodiless && request.httpVersion === '1.1' && incoming.headers['content-length'] === undefined
   const headers = responseHeaders(incoming.rawHeaders, isChunked)
-  if (client.listener.record === undefined || client.refusal !== undefined) headers.push('Connection', 'close')
+  if (client.listener.record === undefined) headers.push('Connection', 'close')
   try {
     response.writeHead(status, statusMessage, headers)
   } catch {

@@ -129,7 +129,10 @@ function send(context: Context, exchange: Exchange, checked: Accepted, placed: P
     relayAnswer(exchange, incoming, () => release(context, exchange))
   })
   upstream.on('upgrade', (incoming, socket, head) => {
-    if (!checked.isWebSocket || exchange.upgrade === undefined) return void socket.destroy(new Error('unasked upgrade'))
+    if (!checked.isWebSocket || exchange.upgrade === undefined) {
+      socket.destroy()
+      return giveUp(context, exchange, 502)
+    }
     openTunnel(context, exchange, incoming, socket, head)
   })
   upstream.on('error', () => failed(context, exchange, checked, isConnected))
