@@ -20,7 +20,8 @@ export type Entry<T> = {
 
 /** A hash table with the kernel's buckets, because it drops entries bucket by bucket. `forgotten` gets each dropped value. */
 export class Locality<T> {
-  readonly #buckets: (Entry<T> | undefined)[] = Array.from({ length: buckets })
+  /** Made with the first entry: a director may have thousands of services that nobody uses. */
+  #buckets: (Entry<T> | undefined)[] = []
   readonly #forgotten: (value: T) => void
   #size = 0
   /** The bucket where the last check ended. */
@@ -40,6 +41,7 @@ export class Locality<T> {
   /** Only for an address that is not there. False when the table is full. */
   add(address: AddressWords, value: T, atMs: number): boolean {
     if (this.#size >= limit) return false
+    if (this.#buckets.length === 0) this.#buckets = Array.from({ length: buckets })
     const bucket = hash32(fold(address), bits)
     this.#buckets[bucket] = { address: Array.from(address), value, lastUseMs: atMs, next: this.#buckets[bucket] }
     this.#size += 1
