@@ -23,6 +23,8 @@ export type DaemonOptions = {
   readonly supervised: { readonly pid: number; readonly restarts: number } | undefined
   /** Called once it serves; what it returns is awaited, and ends the daemon when it fails. */
   readonly onReady?: (director: Director) => Promise<void>
+  /** Called at an orderly end while all still stands. */
+  readonly onEnd?: (director: Director) => Promise<void>
 }
 
 const filesMs = 10_000
@@ -50,7 +52,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   }
 }
 
-async function serve({ host, engine, log, signal, supervised, onReady }: DaemonOptions): Promise<void> {
+async function serve({ host, engine, log, signal, supervised, onReady, onEnd }: DaemonOptions): Promise<void> {
   const { socket, byHand } = directorFiles(host)
   const { store, kept } = await loadedStore(host)
   const end = endOf(signal)
@@ -77,6 +79,7 @@ async function serve({ host, engine, log, signal, supervised, onReady }: DaemonO
   log.info({ component: 'director', engine: opened.name, restarts, socket }, 'director serves')
   await onReady?.(director)
   log.info({ component: 'director', asked: await end.reached }, 'director ends')
+  await onEnd?.(director)
 }
 
 /** What the engine has told stands among the director's problems until it is well again. */

@@ -14,6 +14,9 @@ export type DirectorCommandOptions = {
   readonly engine: EngineName | 'auto'
   readonly supervise?: true
   readonly config?: string
+  readonly ipvsadmRules?: string
+  readonly ipvsadmDefault?: string
+  readonly saveOnStop?: true
 }
 
 export function register(program: Command): void {
@@ -27,7 +30,21 @@ export function register(program: Command): void {
     )
     .option('--supervise', 'start the daemon again whenever it crashes')
     .option('--config <file>', 'serve the services of a baton.yaml (those with plain addresses); SIGHUP reads it again')
+    .option(
+      '--ipvsadm-rules <file>',
+      'begin with the rules of ipvsadm-save: /etc/ipvsadm.rules, /etc/sysconfig/ipvsadm',
+    )
+    .option(
+      '--ipvsadm-default <file>',
+      "heed Debian's /etc/default/ipvsadm (AUTO, DAEMON); looked for beside the rules",
+    )
+    .option(
+      '--save-on-stop',
+      'at an orderly end, write what was made by hand back to the rules (the old ones: FILE.bak)',
+    )
     .action(async (options: DirectorCommandOptions) => {
+      if (options.ipvsadmRules === undefined && (options.ipvsadmDefault !== undefined || options.saveOnStop === true))
+        program.error('error: --ipvsadm-default and --save-on-stop go with --ipvsadm-rules FILE')
       process.exitCode = await runDirectorCommand(options)
       // Nothing that a library left open may keep a daemon that has ended.
       process.exit()
@@ -50,7 +67,8 @@ async function runSupervisor(log: Logger): Promise<number> {
   })
 }
 
-async function runDirector({ engine, config }: DirectorCommandOptions, log: Logger): Promise<number> {
+async function runDirector(options: DirectorCommandOptions, log: Logger): Promise<number> {
+  const { engine, config, ipvsadmRules, ipvsadmDefault, saveOnStop } = options
   const restarts = process.env[restartsVariable]
   const supervised = restarts === undefined ? undefined : { pid: process.ppid, restarts: Number(restarts) }
   const output = supervised === undefined ? streamOutput(process.stdout, process.stderr, process.env) : undefined
@@ -64,6 +82,15 @@ async function runDirector({ engine, config }: DirectorCommandOptions, log: Logg
     config === undefined
       ? undefined
       : (await import('../local/served-file.ts')).servedFile(resolve(config), log, output)
+  const rules =
+    ipvsadmRules === undefined
+      ? undefined
+      : (await import('../local/boot-rules.ts')).bootRules({
+          rules: resolve(ipvsadmRules),
+          defaults: ipvsadmDefault === undefined ? undefined : resolve(ipvsadmDefault),
+          log,
+          output,
+        })
   process.on('SIGHUP', () => (file === undefined ? log.info({ component: 'director' }, noFile) : file.reload()))
   const signal = endSignal()
   try {
@@ -74,9 +101,13 @@ async function runDirector({ engine, config }: DirectorCommandOptions, log: Logg
       signal,
       supervised,
       onReady: async (director) => {
-        await file?.serve(director, (supervised?.restarts ?? 0) > 0)
+        const isRestarted = (supervised?.restarts ?? 0) > 0
+        await file?.serve(director, isRestarted)
+        // After a crash what they have made is there already, with what was changed since.
+        if (!isRestarted) await rules?.load(director)
         output?.note([`baton: the director (process ${process.pid}) serves; Ctrl-C ends it`])
       },
+      ...(saveOnStop === true && rules !== undefined ? { onEnd: (director) => rules.save(director) } : {}),
     })
     return exitCodes.ok
   } catch (error) {
