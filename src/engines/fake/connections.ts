@@ -63,10 +63,8 @@ export class Entry implements Timed {
 
 const connectionKey = (protocol: Protocol, client: Endpoint, service: Endpoint): string =>
   `${protocol} ${formatEndpoint(client)} ${formatEndpoint(service)}`
-const templateName = ({ protocol, client, service }: TemplateKey, callId: string | undefined): string =>
-  callId === undefined
-    ? `template ${protocol} ${client} ${formatEndpoint(service)}`
-    : `call ${protocol} ${formatEndpoint(service)} ${callId}`
+const templateName = ({ protocol, client, service }: TemplateKey, callId = ''): string =>
+  `template ${protocol} ${client} ${formatEndpoint(service)} ${callId}`
 
 export class Connections {
   /** All that stand, in the order in which they began. */

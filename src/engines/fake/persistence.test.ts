@@ -156,14 +156,25 @@ describe('persistence engine sip', () => {
     payload: text(`OPTIONS sip:x SIP/2.0\r\nCall-ID: ${id}\r\n\r\n`),
   })
 
-  test('calls are kept together, from wherever they come', () => {
+  test('the calls of a client are kept apart, each with its server', () => {
     const world = sip()
     expect(world.receive(udp('10.1.0.2:1', '10.50.0.1:5060', call('abc123@host')))).toBe('masq 10.9.0.3:5060')
     expect(world.receive(udp('10.1.0.2:2', '10.50.0.1:5060', call('other')))).toBe('masq 10.9.0.2:5060')
-    expect(world.receive(udp('10.1.0.9:3', '10.50.0.1:5060', call('abc123@host')))).toBe('masq 10.9.0.3:5060')
+    expect(world.receive(udp('10.1.0.2:3', '10.50.0.1:5060', call('other')))).toBe('masq 10.9.0.2:5060')
+    expect(world.receive(udp('10.1.0.2:4', '10.50.0.1:5060', call('abc123@host')))).toBe('masq 10.9.0.3:5060')
     expect(world.list()[0]).toBe('udp 60 NONE 10.1.0.2:0 10.50.0.1:5060 10.9.0.3:5060 sip abc123@host')
     world.receive(udp('10.9.0.3:5060', '10.1.0.2:1'))
     expect(world.list()[0]).toContain('ASSURED')
+  })
+
+  test('of another client the same call is another one, but not within its mask', () => {
+    const world = sip()
+    world.receive(udp('10.1.0.2:1', '10.50.0.1:5060', call('abc123@host')))
+    expect(world.receive(udp('10.1.0.9:3', '10.50.0.1:5060', call('abc123@host')))).toBe('masq 10.9.0.2:5060')
+    const persistence: Persistence = { timeoutSeconds: 60, mask: '255.255.255.0', engine: 'sip' }
+    world.add(udpService(5060), [], { persistence })
+    expect(world.receive(udp('10.2.0.2:1', '10.50.0.1:5060', call('new')))).toBe('masq 10.9.0.3:5060')
+    expect(world.receive(udp('10.2.0.9:1', '10.50.0.1:5060', call('new')))).toBe('masq 10.9.0.3:5060')
   })
 
   test('what has no Call-ID is dropped, and TCP altogether', () => {
@@ -180,7 +191,7 @@ describe('persistence engine sip', () => {
     const world = sip()
     expect(world.receive(udp('10.9.0.2:5060', '10.1.0.7:5060', call('mine')))).toBe('reply 10.50.0.1:5060')
     expect(world.receive(udp('10.1.0.7:5060', '10.50.0.1:5060', call('mine')))).toBe('masq 10.9.0.2:5060')
-    expect(world.receive(udp('10.1.0.8:5060', '10.50.0.1:5060', call('mine')))).toBe('masq 10.9.0.2:5060')
+    expect(world.receive(udp('10.1.0.7:5061', '10.50.0.1:5060', call('mine')))).toBe('masq 10.9.0.2:5060')
     expect(world.receive(udp('10.9.0.9:5060', '10.1.0.7:5060', call('mine')))).toBe('accept')
   })
 })
