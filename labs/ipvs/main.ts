@@ -1,16 +1,33 @@
-/** `npm run lab:ipvs [-- FILE...]`: how far Baton agrees with Linux IPVS. All of it must. */
+/**
+ * How far Baton agrees with Linux IPVS: all the way, or exit code 1.
+ *
+ *     npm run lab:ipvs                      the scripts written by hand, and 200 at random
+ *     npm run lab:ipvs -- --seed 7 --random 1000
+ *     npm run lab:ipvs -- FILE...           scripts of one's own (script.ts has the language)
+ */
 import { readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
 import { kernelIpvs } from './guest.ts'
+import { generateScript } from './random/generate.ts'
 import { compareAll, describeDifference } from './run.ts'
 import type { Script } from './script.ts'
 import { handWrittenScripts, scriptsOf } from './scripts.ts'
 import { vectors } from './vectors.ts'
 
-async function main(files: readonly string[]): Promise<number> {
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { seed: { type: 'string' }, random: { type: 'string', default: '200' } },
+  })
+  const seed = Number(values.seed ?? Math.floor(Math.random() * 1_000_000))
   const scripts: Script[] =
-    files.length > 0
-      ? files.flatMap((file) => scriptsOf(readFileSync(file, 'utf8')))
-      : [...vectors.map(({ script }) => script), ...handWrittenScripts()]
+    positionals.length > 0
+      ? positionals.flatMap((file) => scriptsOf(readFileSync(file, 'utf8')))
+      : [
+          ...(values.seed === undefined ? [...vectors.map(({ script }) => script), ...handWrittenScripts()] : []),
+          ...Array.from({ length: Number(values.random) }, (_, at) => generateScript(seed + at)),
+        ]
+  if (positionals.length === 0) process.stdout.write(`scripts at random: --seed ${seed} --random ${values.random}\n`)
   const signal = AbortSignal.timeout(3_600_000)
   await using guest = await kernelIpvs({ signal })
   const { tally, differences } = await compareAll(guest, scripts, {
@@ -28,7 +45,7 @@ async function main(files: readonly string[]): Promise<number> {
   return differences.length === 0 ? 0 : 1
 }
 
-main(process.argv.slice(2)).then(
+main().then(
   (code) => {
     process.exitCode = code
   },
