@@ -36,10 +36,13 @@ export function splice(a: Socket, b: Socket, events: SpliceEvents): void {
       if (!to.write(chunk)) from.pause()
     })
     to.on('drain', () => from.resume())
-    from.once('end', () => {
+    const ended = (): void => {
       events.halfClosed()
       to.end()
-    })
+    }
+    // It may have ended before it was joined: an end is told even while a socket is paused.
+    if (from.readableEnded) ended()
+    else from.once('end', ended)
     from.resume()
   }
 }
