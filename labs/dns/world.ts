@@ -23,7 +23,7 @@ export type Shop = AsyncDisposable & {
 }
 
 /** Ports below those that clients get. */
-const randomPort = (): number => 10_000 + Math.floor(Math.random() * 20_000)
+export const randomPort = (): number => 10_000 + Math.floor(Math.random() * 20_000)
 
 export async function openShop(address = '127.0.0.1'): Promise<Shop> {
   const engine = await dnsEngine()
