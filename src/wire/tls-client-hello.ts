@@ -105,7 +105,13 @@ function joined(fragments: readonly Uint8Array[], length: number): Uint8Array {
 }
 
 /** RFC 8446 §6.2. */
-export const alerts = { unexpectedMessage: 10, handshakeFailure: 40, decodeError: 50, internalError: 80, unrecognizedName: 112 } as const
+export const alerts = {
+  unexpectedMessage: 10,
+  handshakeFailure: 40,
+  decodeError: 50,
+  internalError: 80,
+  unrecognizedName: 112,
+} as const
 
 /** A fatal alert, in a record of the version that every client reads. */
 export function encodeFatalAlert(description: number): Uint8Array {
