@@ -5,6 +5,7 @@ import { type EditJournal, memoryEditJournal } from '../../src/director/edit-jou
 import type { DirectorEvent } from '../../src/director/events.ts'
 import { emptyIntent, memoryIntentStore } from '../../src/director/intent.ts'
 import type { Intent } from '../../src/director/schemas.ts'
+import type { Surroundings } from '../../src/director/surroundings.ts'
 import type { Engine } from '../../src/engines/engine.ts'
 import { type FakeEngine, fakeEngine } from '../../src/engines/fake/fake.ts'
 import { InfraError } from '../../src/errors.ts'
@@ -47,7 +48,13 @@ export async function openDirectorWorld(
     engine = fakeEngine(),
     taken = new Set<string>(),
     journal = memoryEditJournal(),
-  }: { engine?: FakeEngine; taken?: Set<string>; journal?: EditJournal } = {},
+    surroundings,
+  }: {
+    engine?: FakeEngine
+    taken?: Set<string>
+    journal?: EditJournal
+    surroundings?: () => Promise<Surroundings>
+  } = {},
 ): Promise<DirectorWorld> {
   const timing = fakeTiming()
   const store = memoryIntentStore(intent)
@@ -66,6 +73,7 @@ export async function openDirectorWorld(
       },
     },
     journal,
+    ...(surroundings === undefined ? {} : { surroundings }),
     timing,
     now: () => new Date(0),
     onEvent: (event) => events.push(event),
