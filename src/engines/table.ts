@@ -113,11 +113,12 @@ export class Table {
    * packet by packet as no connection that stands.
    */
   count(service: ServiceRecord, server: ServerRecord): void {
+    // Read for its side effect, before and after: a threshold opens and closes at the moment it is crossed.
+    void server.overloaded
     const { id } = service.service
     if (id.kind !== 'address' || id.protocol !== 'udp') this.#ledger.addActive(server.slot, 1)
     else if (!service.service.onePacket) this.#ledger.addInactive(server.slot, 1)
     this.#ledger.addConnection(server.slot, 1)
-    // Read for its side effect: the threshold closes at the moment it is reached.
     void server.overloaded
   }
 
@@ -220,7 +221,9 @@ export class Table {
       record.byKey.set(key, added)
       record.scheduler?.added()
     } else if (!isSameServer(present.server, server)) {
+      void present.overloaded
       present.server = server
+      void present.overloaded
       if (server.weight !== 0) present.lastWeight = server.weight
       record.scheduler?.edited(record.servers.indexOf(present))
     }

@@ -1,5 +1,4 @@
 /** What a data plane is, inside its threads, and the words in which the engine speaks to them. */
-import type { InfraCode } from '../../errors.ts'
 import type { ServiceId } from '../../lvs/service.ts'
 import type { Settings } from '../../lvs/settings.ts'
 import type { Connection, ServiceSnapshot, TableChange } from '../engine.ts'
@@ -60,24 +59,9 @@ export type Call =
   /** Takes no new connections: before the threads are closed one by one. */
   | { readonly kind: 'stop' }
   | { readonly kind: 'close' }
-export type CallMessage = { readonly id: number; readonly call: Call }
-
-export type ErrorMessage = {
-  readonly code: InfraCode
-  readonly message: string
-  readonly subject: string
-  readonly hint: string | undefined
-  readonly retryable: boolean
-}
 export type Answer = undefined | TablePage | ConnectionPage
-export type WorkerMessage =
-  /** `wakeFd`: an eventfd to be written after each message, for a thread that does not sleep in Node's own loop. */
-  | { readonly kind: 'ready'; readonly wakeFd: number | undefined }
-  | { readonly kind: 'cannot'; readonly reason: string }
-  | { readonly kind: 'answer'; readonly id: number; readonly value: Answer }
-  | { readonly kind: 'error'; readonly id: number; readonly error: ErrorMessage }
-  /** An exception that cost a connection, and nothing else. */
-  | { readonly kind: 'fault'; readonly reason: string }
+/** An exception that cost a connection, and nothing else. */
+export type Fault = { readonly reason: string }
 
 /** Per page of a listing: a thread that answers one moves no bytes meanwhile. */
 export const connectionsPerPage = 1000

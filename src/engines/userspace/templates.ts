@@ -1,5 +1,5 @@
 /**
- * Persistence: where a client's network, or a SIP call, was sent before, it is sent again, whatever the scheduler would
+ * Persistence: where a client's network, or a SIP call of it, was sent before, it is sent again, whatever the scheduler would
  * say. Held by the thread that schedules; the rules and times are those of the kernel's connection templates.
  */
 import { postponedSeconds, templateKey, templateServerPort } from '../../lvs/persistence.ts'
@@ -67,7 +67,7 @@ export class Templates {
     if (persistence === undefined) return this.#table.place(service, flow, tried)
     if (persistence.engine !== undefined && callId === undefined) return undefined
     const network = this.#network(persistence, flow.source)
-    const key = `${service.slot} ${callId ?? network.join()}`
+    const key = `${service.slot} ${network.join()} ${callId ?? ''}`
     const found = this.#valid(key, service, tried, flow.atMs)
     if (found !== undefined) {
       this.#table.count(service, found.server)

@@ -20,11 +20,21 @@ import {
 import { sharedLedgerMemory } from '../ledger.ts'
 import { throwIfRefused } from '../refusals.ts'
 import { plainChange } from '../table.ts'
+import { threadFile } from '../thread-file.ts'
+import { startThread, type ThreadLink } from '../thread-link.ts'
 import { sharedEpollMemory } from './epoll/memory.ts'
-import type { ConnectionCursor, ConnectionPage, PlaneName, PlaneSettings, TablePage } from './plane.ts'
+import type {
+  Answer,
+  Call,
+  ConnectionCursor,
+  ConnectionPage,
+  Fault,
+  PlaneName,
+  PlaneSettings,
+  TablePage,
+  WorkerData,
+} from './plane.ts'
 import { sharedTemplateMemory, templateLimit } from './template-use.ts'
-import { workerFile } from './worker-file.ts'
-import { startWorker, type WorkerLink } from './worker-link.ts'
 
 export type UserspaceOptions = Partial<PlaneSettings> & {
   /** `epoll`: system calls of our own; `net`: Node's public interfaces only; `auto`: the first that works here. */
@@ -153,6 +163,7 @@ async function readPages(
   }
 }
 
+type WorkerLink = ThreadLink<Call, Answer>
 type RunningPlane = { readonly plane: PlaneName; readonly links: readonly WorkerLink[] }
 
 type OnFault = (reason: string) => void
@@ -181,11 +192,13 @@ async function startThreads(
   const epoll = plane === 'epoll' ? sharedEpollMemory(threads) : undefined
   const memory = sharedLedgerMemory(threads)
   const templates = sharedTemplateMemory(settings.templates)
-  const file = await workerFile()
+  const file = await threadFile('userspace', './userspace/worker.ts')
   const started = await Promise.allSettled(
-    Array.from({ length: threads }, (_, thread) =>
-      startWorker(file, { plane, thread, threads, memory, epoll, templates, settings }, onFault),
-    ),
+    Array.from({ length: threads }, (_, thread) => {
+      const data: WorkerData = { plane, thread, threads, memory, epoll, templates, settings }
+      const onNote = ({ reason }: Fault): void => onFault(reason)
+      return startThread<Call, Answer, Fault>({ file, name: `${plane}-${thread}`, data, onNote })
+    }),
   )
   const links = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
   const failed = started.find((result) => result.status === 'rejected')
@@ -197,8 +210,8 @@ async function startThreads(
 /** The first thread may hand clients to the others until it is told to stop, and takes them back until it is closed. */
 async function closeAll([director, ...others]: readonly WorkerLink[]): Promise<void> {
   await director?.call({ kind: 'stop' }).catch(() => undefined)
-  await Promise.all(others.map((link) => link.close()))
-  await director?.close()
+  await Promise.all(others.map((link) => link.close({ kind: 'close' })))
+  await director?.close({ kind: 'close' })
 }
 
 /** What no capability names: an address and a port to listen on, and one to connect to. */

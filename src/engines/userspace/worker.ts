@@ -1,34 +1,29 @@
 /** The entry of a data plane's thread: opens its plane and answers the engine's calls. */
-import { parentPort, workerData } from 'node:worker_threads'
-import { describeError, InfraError } from '../../errors.ts'
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import { describeError } from '../../errors.ts'
+import { errorMessage, serveCalls, type ThreadMessage } from '../thread-messages.ts'
 import { type EpollThread, openEpollThread } from './epoll/plane.ts'
 import { openNetPlane } from './net/plane.ts'
-import type { Answer, Call, CallMessage, ErrorMessage, WorkerData, WorkerMessage } from './plane.ts'
+import type { Answer, Call, Fault, WorkerData } from './plane.ts'
 
 const data = workerData as WorkerData
-const say = (message: WorkerMessage): void => parentPort?.postMessage(message, [])
-
-function errorMessage(error: unknown): ErrorMessage {
-  if (!(error instanceof InfraError))
-    return { code: 'failed', message: describeError(error), subject: 'engine', hint: undefined, retryable: false }
-  const { code, message, subject, hint, retryable } = error
-  return { code, message, subject, hint, retryable }
-}
+const say = (message: ThreadMessage<Answer, Fault>): void => parentPort?.postMessage(message, [])
 
 /** A fault that comes with every connection is not said with every one. */
 let faults = 0
 function sayFault(error: unknown): void {
   faults += 1
   if (faults > 10 && faults % 1000 !== 0) return
-  say({ kind: 'fault', reason: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+  say({ kind: 'note', note: { reason: error instanceof Error ? (error.stack ?? error.message) : String(error) } })
 }
 
-function runNetPlane(): void {
+function runNetPlane(port: MessagePort): void {
   const plane = openNetPlane(data, sayFault)
-  const answer = async (call: Call): Promise<Answer> => {
+  serveCalls<Call, Answer>(port, async (call) => {
     switch (call.kind) {
       case 'apply':
-        return plane.apply(call.changes, call.settings).then(() => undefined)
+        await plane.apply(call.changes, call.settings)
+        return undefined
       case 'read':
         return plane.scheduling.read(call)
       case 'zero':
@@ -40,27 +35,15 @@ function runNetPlane(): void {
         return undefined
       case 'close':
         await plane.close()
-        parentPort?.close()
+        port.close()
         return undefined
     }
-  }
-  // One call after the other: two applies never mix.
-  let last: Promise<unknown> = Promise.resolve()
-  parentPort?.on('message', ({ id, call }: CallMessage) => {
-    last = last
-      .then(() => answer(call))
-      .then(
-        (value) => say({ kind: 'answer', id, value }),
-        (error: unknown) => say({ kind: 'error', id, error: errorMessage(error) }),
-      )
   })
-  say({ kind: 'ready', wakeFd: undefined })
 }
 
-async function runEpollPlane(): Promise<void> {
-  const port = parentPort
+async function runEpollPlane(port: MessagePort): Promise<void> {
   const memory = data.epoll
-  if (port === null || memory === undefined) return
+  if (memory === undefined) return
   let thread: EpollThread
   try {
     thread = openEpollThread(data, memory, sayFault)
@@ -77,5 +60,7 @@ async function runEpollPlane(): Promise<void> {
   })
 }
 
-if (data.plane === 'net') runNetPlane()
-else await runEpollPlane()
+if (parentPort !== null) {
+  if (data.plane === 'net') runNetPlane(parentPort)
+  else await runEpollPlane(parentPort)
+}

@@ -33,8 +33,8 @@ import { addressWords, type ServerRecord, type ServiceRecord } from '../../recor
 import { listenError } from '../listen-error.ts'
 import type { Scheduling } from '../scheduling.ts'
 import { flowFrom } from './flow.ts'
-import { handedNew } from './memory.ts'
-import type { Placed, Relay } from './relay.ts'
+import { handedNew, type Placed } from './memory.ts'
+import type { Relay } from './relay.ts'
 import type { Relays } from './relays.ts'
 import { closeWithReset, type Handler, setHandler, setIntegerOption, type Thread, watch } from './thread.ts'
 

@@ -6,9 +6,9 @@ import {
   openHandoffs,
   openPlaces,
   openThreads,
+  type Placed,
   sharedEpollMemory,
 } from './memory.ts'
-import type { Placed } from './relay.ts'
 
 const client = (fd: number): Placed => ({ fd, serviceSlot: 0, serverSlot: 0, template: 0 })
 

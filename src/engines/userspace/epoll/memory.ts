@@ -5,7 +5,6 @@ import { sockaddrBytes, sockaddrPort, sockaddrText, writeSockaddr } from '../../
 import { addressOf } from '../../../os/sockets.ts'
 import { ledgerSlots } from '../../ledger.ts'
 import type { EpollMemory } from '../plane.ts'
-import type { Placed } from './relay.ts'
 
 /** ```
  *  place, by ledger slot, for servers and services:   0 sockaddr  28 idle seconds  32 the same when half closed
@@ -78,6 +77,14 @@ export function openPlaces(memory: EpollMemory): Places {
 }
 
 const noRules: PlaceRules = { idleSeconds: 0, finSeconds: 0, proxyVersion: 0 }
+
+/** A client with what the scheduler has decided about it. */
+export type Placed = {
+  readonly fd: number
+  readonly serviceSlot: number
+  readonly serverSlot: number
+  readonly template: number
+}
 
 export type Handoffs = {
   /** False when this descriptor has no room here: then nobody takes it over. */

@@ -3,11 +3,11 @@ import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { EFD_NONBLOCK, EPOLL_CTL_DEL, EPOLLET, EPOLLIN, loadSocketCalls, SOCK_CLOEXEC } from '../../../os/sockets.ts'
 import type { Connection } from '../../engine.ts'
 import { Ledger } from '../../ledger.ts'
+import type { CallMessage } from '../../thread-messages.ts'
 import type { WorkerData } from '../plane.ts'
 import {
   type Answer,
   type Call,
-  type CallMessage,
   type ConnectionCursor,
   type ConnectionPage,
   connectionsPerPage,
@@ -81,7 +81,7 @@ export function openEpollThread(data: WorkerData, memory: EpollMemory, onFault: 
       setHandler(thread, wakeFd, {
         onEvents() {
           for (;;) {
-            const received: { message: CallMessage } | undefined = receiveMessageOnPort(port)
+            const received: { message: CallMessage<Call> } | undefined = receiveMessageOnPort(port)
             if (received === undefined) return
             const { id, call } = received.message
             answer(id, () => respond(call))

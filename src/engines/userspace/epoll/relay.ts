@@ -1,6 +1,7 @@
 /** A TCP connection as two sockets: its state. What happens to it stands in relays.ts. */
 import type { ConnectionState } from '../../../lvs/connection-state.ts'
 import type { Held } from './buffers.ts'
+import type { Placed } from './memory.ts'
 import type { Handler } from './thread.ts'
 
 /** In the order in which a relay goes through them. Numbers, because this is the hot path. */
@@ -66,14 +67,6 @@ export class Side implements Handler {
   resume(): void {
     if (this.relay.stage !== stage.gone) this.#pump.move(this)
   }
-}
-
-/** A client with what the scheduler has decided about it. */
-export type Placed = {
-  readonly fd: number
-  readonly serviceSlot: number
-  readonly serverSlot: number
-  readonly template: number
 }
 
 export class Relay {

@@ -28,7 +28,8 @@ import {
 import type { Connection } from '../../engine.ts'
 import { encodeProxyHeader } from '../proxy-protocol.ts'
 import type { Buffers } from './buffers.ts'
-import { type Placed, type Pump, Relay, type Side, stage, stageStates } from './relay.ts'
+import type { Placed } from './memory.ts'
+import { type Pump, Relay, type Side, stage, stageStates } from './relay.ts'
 import { close, closeWithReset, endpointOf, setHandler, setIntegerOption, type Thread, watch } from './thread.ts'
 
 /** Full blocks moved for one side before the others get their turn. */
