@@ -23,6 +23,7 @@ const debian = {
     { name: 'bind9-dnsutils', programs: ['dig'], for: 'a DNS client that is not ours' },
     { name: 'dnsmasq-base', programs: ['dnsmasq'], for: 'a resolver that is not ours, and the peer in benchmarks' },
     { name: 'dnsperf', programs: ['dnsperf'], for: 'questions in benchmarks' },
+    { name: 'systemd', programs: ['systemd-analyze'], for: 'checking the unit of the director' },
     { name: 'haproxy', programs: ['haproxy'], for: 'the peer in benchmarks' },
     { name: 'wrk', programs: ['wrk'], for: 'load in benchmarks' },
     { name: 'iperf3', programs: ['iperf3'], for: 'bulk transfer in benchmarks' },

@@ -11,6 +11,7 @@ import { describeError, InfraError, isInfraError } from '../errors.ts'
 import { machineTiming } from '../health/timing.ts'
 import type { Host } from '../hosts/host.ts'
 import { directorFiles } from './files.ts'
+import { notifyManager } from './notify.ts'
 
 export type DaemonOptions = {
   readonly host: Host
@@ -78,8 +79,15 @@ async function serve({ host, engine, log, signal, supervised, onReady, onEnd }: 
   await using _control = await listenControl(director, socket)
   log.info({ component: 'director', engine: opened.name, restarts, socket }, 'director serves')
   await onReady?.(director)
+  await tellManager(host, log, 'READY=1', 'STATUS=serves')
   log.info({ component: 'director', asked: await end.reached }, 'director ends')
+  await tellManager(host, log, 'STOPPING=1')
   await onEnd?.(director)
+}
+
+async function tellManager(host: Host, log: Logger, ...states: readonly string[]): Promise<void> {
+  const reason = await notifyManager(host, process.env, ...states)
+  if (reason !== undefined) log.warn({ component: 'director', reason }, 'systemd could not be told how far we are')
 }
 
 /** What the engine has told stands among the director's problems until it is well again. */

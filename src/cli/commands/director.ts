@@ -1,8 +1,10 @@
 /** `baton director`: the daemon itself, in the foreground; with --supervise, the process that keeps it alive. */
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { type Logger, pino } from 'pino'
 import { runDaemon } from '../../api/daemon.ts'
+import { directorFiles } from '../../api/files.ts'
 import { hopelessCode, restartsVariable, supervise } from '../../director/supervisor.ts'
 import type { EngineName } from '../../engines/engine.ts'
 import { describeError, isInfraError } from '../../errors.ts'
@@ -92,19 +94,21 @@ async function runDirector(options: DirectorCommandOptions, log: Logger): Promis
           output,
         })
   process.on('SIGHUP', () => (file === undefined ? log.info({ component: 'director' }, noFile) : file.reload()))
+  const host = localHost()
+  const isRestarted = (supervised?.restarts ?? 0) > 0
+  const wasEdited = isRestarted && existsSync(directorFiles(host).byHand)
   const signal = endSignal()
   try {
     await runDaemon({
-      host: localHost(),
+      host,
       engine,
       log,
       signal,
       supervised,
       onReady: async (director) => {
-        const isRestarted = (supervised?.restarts ?? 0) > 0
         await file?.serve(director, isRestarted)
         // After a crash what they have made is there already, with what was changed since.
-        if (!isRestarted) await rules?.load(director)
+        if (!wasEdited) await rules?.load(director)
         output?.note([`baton: the director (process ${process.pid}) serves; Ctrl-C ends it`])
       },
       ...(saveOnStop === true && rules !== undefined ? { onEnd: (director) => rules.save(director) } : {}),
