@@ -1,7 +1,7 @@
 /** What an engine cannot do, said before anything is changed. Pure. */
 import { InfraError } from '../errors.ts'
 import { type Service, serviceKey } from '../lvs/service.ts'
-import { defaultSysctls, type SysctlName } from '../lvs/settings.ts'
+import { defaultSysctls, isSysctlValue, type SysctlName } from '../lvs/settings.ts'
 import type { EngineCapabilities, EngineChange, EngineName } from './engine.ts'
 
 /** Why a change cannot be made, and what can make it. */
@@ -108,6 +108,7 @@ function serverReasons(
 function settingsReasons(name: EngineName, can: EngineCapabilities, { settings }: SettingsEngineChange): Reason[] {
   return Object.entries(settings.sysctls ?? {}).flatMap(([key, value]): Reason[] => {
     const sysctl = key as SysctlName
+    if (!isSysctlValue(sysctl, value)) return [{ reason: `${sysctl} cannot be ${value}` }]
     if (can.sysctls.includes(sysctl) || value === defaultSysctls[sysctl]) return []
     return [
       { reason: `the ${name} engine does not heed ${sysctl}`, hint: `it heeds ${can.sysctls.join(' ') || 'none'}` },

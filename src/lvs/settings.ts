@@ -48,3 +48,11 @@ export function withSettings(settings: Settings, change: SettingsChange): Settin
     sysctls: { ...settings.sysctls, ...change.sysctls },
   }
 }
+
+/** Off, automatic and off for now, automatic and on for now, always. */
+const defenseModes: readonly SysctlName[] = ['drop_entry', 'drop_packet', 'secure_tcp']
+
+/** Whether the kernel takes the value; for most it looks at nothing. */
+export function isSysctlValue(name: SysctlName, value: number): boolean {
+  return Number.isInteger(value) && (!defenseModes.includes(name) || (value >= 0 && value <= 3))
+}

@@ -81,7 +81,7 @@ export class Connections {
     return this.#byKey.get(connectionKey(protocol, client, service))
   }
 
-  /** The newest connection between them. */
+  /** The newest translated connection between them: what other servers answer is none of the director's. */
   findReply(protocol: Protocol, server: Endpoint, client: Endpoint): Entry | undefined {
     return this.#byReply.get(connectionKey(protocol, client, server))
   }
@@ -97,7 +97,7 @@ export class Connections {
       this.all.add(entry)
       this.#byKey.set(keyOf(entry), entry)
     }
-    if (entry.kind === 'connection') {
+    if (isTranslated(entry)) {
       const key = replyKeyOf(entry)
       entry.olderReply = this.#byReply.get(key)
       this.#byReply.set(key, entry)
@@ -171,7 +171,7 @@ export class Connections {
   #unlink(entry: Entry): void {
     const key = keyOf(entry)
     if (this.#byKey.get(key) === entry) this.#byKey.delete(key)
-    if (entry.kind === 'connection') this.#unlinkReply(entry)
+    if (isTranslated(entry)) this.#unlinkReply(entry)
   }
 
   #unlinkReply(entry: Entry): void {
@@ -190,6 +190,10 @@ export class Connections {
 /** Its client has been served: drop_entry spares the template from now on. */
 export function assure({ control }: Entry): void {
   if (control !== undefined) control.isAssured = true
+}
+
+function isTranslated({ kind, by }: Entry): boolean {
+  return kind === 'connection' && by === 'masq'
 }
 
 function keyOf({ protocol, client, service, isTemplate, callId }: Entry): string {

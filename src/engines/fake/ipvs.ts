@@ -220,10 +220,16 @@ export class Ipvs {
     }
   }
 
-  /** expire_nodest_conn: connections of deleted servers do not wait for their next packet. */
+  /** expire_nodest_conn: connections of deleted servers do not wait for their next packet, nor do their templates. */
   #sweepDeleted(): void {
     if (this.settings.sysctls.expire_nodest_conn === 0) return
-    for (const entry of this.connections.all) if (entry.on?.isAvailable === false) this.connections.drop(entry)
+    for (const entry of this.connections.all) {
+      if (entry.on?.isAvailable !== false) continue
+      const { control } = entry
+      this.connections.drop(entry)
+      // Assured or not.
+      if (control !== undefined) this.connections.drop(control)
+    }
   }
 }
 

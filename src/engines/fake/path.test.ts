@@ -302,6 +302,26 @@ describe('other packets', () => {
     expect(world.receive(tcp(client, service, 'S'))).toBe('masq 10.9.0.2:8080')
   })
 
+  test('replies of direct servers are none of the director’s', () => {
+    const world = direct()
+    world.receive(tcp(client, service, 'S'))
+    expect(world.receive(tcp('10.9.0.2:80', client, 'SA'))).toBe('accept')
+    expect(world.list()).toEqual([`tcp 60 SYN_RECV ${client} ${service} 10.9.0.2:80`])
+  })
+
+  test('direct packets after translated ones are lost until the server is edited: the kernel keeps their route', () => {
+    const world = one()
+    const edit = (forwarding: 'masq' | 'direct'): void =>
+      world.ipvs.apply({ kind: 'server.update', id: tcpService(), server: ipvsServer(2, { forwarding }) })
+    world.receive(tcp(client, service, 'S'))
+    edit('direct')
+    expect(world.receive(tcp(client, service, 'A'))).toBe('masq 10.9.0.2:8080')
+    expect(world.receive(tcp('10.1.0.3:1', service, 'S'))).toBe('drop')
+    edit('direct')
+    expect(world.receive(tcp('10.1.0.3:1', service, 'A'))).toBe('direct 10.9.0.2:8080')
+    expect(world.receive(tcp(client, service, 'A'))).toBe('masq 10.9.0.2:8080')
+  })
+
   test('a tunnel is named with its wrapping, as it is now', () => {
     const gue = { type: 'gue', port: 6080, checksum: 'csum' } as const
     const world = new IpvsWorld().add(tcpService(), [ipvsServer(12, { forwarding: 'tunnel', port: 80 })])

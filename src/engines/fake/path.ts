@@ -208,6 +208,8 @@ function follow(path: Path, entry: Entry, packet: TransportPacket, direction: 'i
 
 function onward({ by, server, on }: Entry, isNew: boolean): Verdict {
   if (by === 'bypass') return { kind: 'bypass', isNew }
+  if (on !== undefined && by !== 'local') on.route ??= by === 'direct' ? 'direct' : 'other'
+  if (by === 'direct' && on?.route === 'other') return drop
   const ipip: Tunnel = { type: 'ipip' }
   const verdict = { kind: 'forward', by, to: server, isNew } as const
   return by === 'tunnel' ? { ...verdict, tunnel: on?.server.tunnel ?? ipip } : verdict

@@ -31,6 +31,11 @@ export class InstalledServer implements Candidate {
   inactive = 0
   persistent = 0
   overloaded = false
+  /**
+   * Who made the route that the kernel keeps for it until its next edit. Of translated and tunnelled packets it has no
+   * next hop: direct ones that follow it are sent to the VIP, and lost.
+   */
+  route: 'direct' | 'other' | undefined
   /** Not deleted. What was deleted waits in the trash while anything leads to it. */
   isAvailable = true
   statistics: Statistics
@@ -76,6 +81,7 @@ export class InstalledServer implements Candidate {
   /** Takes what an edit says; the connections that stand keep their forwarding. */
   edit(server: RealServer): void {
     this.server = server
+    this.route = undefined
     if (server.weight !== 0) this.lastWeight = server.weight
     this.overloaded = isOverloaded(this.overloaded, this.active + this.inactive, server)
   }
