@@ -110,9 +110,9 @@ function handBack(thread: Thread, relays: Relays, relay: Relay): void {
   const { threads, handoffs, calls } = thread
   const { fd } = relay.client
   if (threads.isStopping()) return relays.abort(relay)
-  calls.epollCtl(thread.epoll, EPOLL_CTL_DEL, fd, thread.small.address)
   const { serviceSlot, serverSlot, template } = relay
-  handoffs.put({ fd, serviceSlot, serverSlot, template }, 0, handedBack)
+  if (!handoffs.put({ fd, serviceSlot, serverSlot, template }, 0, handedBack)) return relays.abort(relay)
+  calls.epollCtl(thread.epoll, EPOLL_CTL_DEL, fd, thread.small.address)
   if (watch(thread, threads.epoll(0), fd)) return relays.release(relay)
   handoffs.take(fd, 0)
   relays.abort(relay)
