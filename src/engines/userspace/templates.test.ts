@@ -26,7 +26,7 @@ function open({ persistence = eachClient, limit = 3, expiresQuiescent = false } 
     templates,
     service,
     /** The server's port, and the template's slot, of a new connection. */
-    place(client: string, atMs = 0, tried: readonly number[] = []) {
+    place: (client: string, atMs = 0, tried: readonly number[] = []) => {
       const source = addressWords(client) ?? [0]
       const flow = { source, sourcePort: 5, destination: [0x0a000001], destinationPort: 80, atMs }
       const server = templates.place(
@@ -37,7 +37,7 @@ function open({ persistence = eachClient, limit = 3, expiresQuiescent = false } 
       return { port: server?.port, slot: templates.slot }
     },
     clients: (atMs = 0) => templates.list(0, 1000, atMs).connections.map(({ client }) => client.address),
-    sweep(atMs: number) {
+    sweep: (atMs: number) => {
       for (let times = 0; times < 4; times++) templates.sweep(atMs)
     },
   }
