@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
-import { eventually } from '../../../labs/net/loopback.ts'
+import { eventually, sleep } from '../../../labs/net/loopback.ts'
 import { realServerKey, type ServiceId, serviceKey } from '../../lvs/service.ts'
 import { addServer, addService, aServer, aService, engineContract, errorOf, within } from '../engine.contract.ts'
 import type { Engine } from '../engine.ts'
@@ -248,6 +248,18 @@ describe('over TCP', () => {
     const [snapshot] = await world.engine.read(within())
     expect(snapshot?.counters.connections).toBeLessThan(400_000)
     expect(snapshot?.counters.connections).toBeGreaterThan(0)
+  })
+
+  test('who goes on asking stays, for as long as one likes', async () => {
+    await using world = await open({ idleMs: 300 })
+    await world.add('www.shop')
+    const socket = (await dial(world)).resume()
+    for (let id = 0; id < 8; id++) {
+      await sleep(100)
+      socket.write(question(id))
+    }
+    await sleep(100)
+    expect(socket.closed).toBe(false)
   })
 
   test('who is silent is closed, and beyond the limit the most silent one', async () => {
