@@ -10,6 +10,7 @@ import { isInfraError } from '../../src/errors.ts'
 import { fakeTiming } from '../../src/health/fake-timing.ts'
 import { isInNetwork, parseCidr } from '../../src/lvs/address.ts'
 import type { TransportPacket, Verdict } from '../../src/lvs/packet.ts'
+import type { Endpoint } from '../../src/lvs/service.ts'
 import { transportPacket } from './packets.ts'
 import type { Outcome, Script, Step } from './script.ts'
 import { vipNetworks } from './world.ts'
@@ -109,6 +110,7 @@ function verdictOf(packet: TransportPacket, verdict: Verdict): string {
       return by === 'tunnel' ? `tunnel ${to.address} ${tunnel?.type ?? 'ipip'}` : `${by} ${to.address}`
     }
     case 'reply':
+      if (isSame(verdict.from, packet.source)) return 'forwarded'
       return `reply from ${verdict.from.address} ${verdict.from.port}`
     case 'drop':
       return 'nothing'
@@ -119,6 +121,10 @@ function verdictOf(packet: TransportPacket, verdict: Verdict): string {
     case 'accept':
       return own.some((network) => isInNetwork(packet.destination.address, network)) ? ownAnswer(packet) : 'forwarded'
   }
+}
+
+function isSame(one: Endpoint, other: Endpoint): boolean {
+  return one.address === other.address && one.port === other.port
 }
 
 /** What Linux answers on ports where nobody listens; it has no SCTP. */

@@ -2,7 +2,11 @@
 import type { Protocol } from '../../../src/lvs/service.ts'
 import type { Random } from './chance.ts'
 
-export type MadeServer = { readonly address: string; readonly port: number }
+/**
+ * `method`: how packets reach it, as it is told to ipvsadm. It stays: Linux loses packets while connections of another
+ * forwarding method to the same server live on (one cached route serves both).
+ */
+export type MadeServer = { readonly address: string; readonly port: number; readonly method: string }
 
 export type MadeService = {
   /** As it is told to ipvsadm: `-t 10.50.0.1:80`. */
@@ -14,6 +18,8 @@ export type MadeService = {
   readonly port: number
   readonly mark: number
   readonly servers: MadeServer[]
+  /** By address, also of servers that are gone. */
+  readonly methods: Map<string, string>
 }
 
 /** A client that has spoken to a service; both are endpoints as text. */

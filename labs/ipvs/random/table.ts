@@ -19,9 +19,9 @@ function drawnService(random: Random): MadeService {
   const isIpv6 = random.chance(0.25)
   const last = 1 + random.below(3)
   const address = isIpv6 ? `fd50::${last}` : `10.50.0.${last}`
-  const none = { address, mark: 0, isIpv6, servers: [] }
+  const none = { address, mark: 0, isIpv6, servers: [], methods: new Map<string, string>() }
   if (random.chance(0.15)) {
-    const mark = random.pick([1, 2, 7, 100, 4_294_967_295])
+    const mark = random.pick([1, 2, 7, 100, 65_536])
     const words = `-f ${mark}${isIpv6 ? ' -6' : ''}`
     return { ...none, words, protocol: random.chance(0.7) ? 'tcp' : 'udp', port: 0, mark }
   }
@@ -53,11 +53,11 @@ const masks = ['255.255.255.0', '255.255.255.252', '0.0.0.0', '255.255.255.255']
 export function serverLine(making: Making, to = making.random.pick(making.services)): string {
   const { random } = making
   const [address, port] = drawnServer(random, to)
-  const methodWords = methodOf(random, to)
-  const isMasquerading = methodWords === '-m'
-  const server: MadeServer = { address, port: isMasquerading || to.mark !== 0 ? port : to.port }
+  const method = to.methods.get(address) ?? drawnMethod(random, to)
+  to.methods.set(address, method)
+  const server: MadeServer = { address, port: method === '-m' || to.mark !== 0 ? port : to.port, method }
   if (!to.servers.some((known) => known.address === address && known.port === server.port)) to.servers.push(server)
-  return `ipvsadm -a ${to.words} -r ${endpointText(address, port)} ${methodWords} ${settingsOf(random)}`.trimEnd()
+  return `ipvsadm -a ${to.words} -r ${endpointText(address, port)} ${method} ${settingsOf(random)}`.trimEnd()
 }
 
 function drawnServer(random: Random, { isIpv6, port }: MadeService): [address: string, port: number] {
@@ -65,7 +65,7 @@ function drawnServer(random: Random, { isIpv6, port }: MadeService): [address: s
   return [isIpv6 ? `fd09::${last}` : `10.9.0.${last}`, random.chance(0.8) ? port : random.pick([80, 8080, 5060])]
 }
 
-function methodOf(random: Random, { protocol }: MadeService): string {
+function drawnMethod(random: Random, { protocol }: MadeService): string {
   const others = ['-g', '-i', '-i --tun-type gre', '-i --tun-type gue --tun-port 6080']
   return protocol === 'udp' || random.chance(0.6) ? '-m' : random.pick(others)
 }
@@ -77,12 +77,11 @@ function settingsOf(random: Random): string {
   return words.join(' ')
 }
 
-/** A real server that is there, edited; its forwarding method stays most of the time. */
+/** A real server that is there, edited. */
 export function serverEditLine({ random, services }: Making): string {
   const service = random.pick(services)
   if (service.servers.length === 0) return `ipvsadm -e ${service.words} -r ${service.isIpv6 ? 'fd09::2' : '10.9.0.2'}`
-  const { address, port } = random.pick(service.servers)
-  const method = random.chance(0.8) ? '-m' : random.pick(['-g', '-i', ''])
+  const { address, port, method } = random.pick(service.servers)
   return `ipvsadm -e ${service.words} -r ${endpointText(address, port)} ${method} ${settingsOf(random)}`.trimEnd()
 }
 

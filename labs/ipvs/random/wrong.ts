@@ -9,7 +9,7 @@ const vocabulary = [
   '--tun-remcsum', '--sctp-service', '--set', '--bogus', '-q', '--', '-', "''", '0', '1', '-1', '65536', '4294967296',
   '10.50.0.1:80', '10.50.0.1', '10.9.0.2:80', '[fd50::1]:80', 'fd09::2', '10.50.0.1:http', '10.1:80', '0x0a320001:80',
   '10.50.0.1:080', '224.0.0.1', '0.0.0.0', 'name', 'rr', 'wrr', 'sip', 'ipip', 'gue', 'gre', 'sh-port', 'flag-1', 'mh-port',
-  '255.255.255.0', '24', '64', '129', '-Ln', '-Lnc', '-mw', '-w5', '-t=10.50.0.1:80', '--scheduler=rr', '--weight',
+  '255.255.255.0', '24', '64', '129', '-Ln', '-Lnc', '-w5', '-t=10.50.0.1:80', '--scheduler=rr', '--weight',
 ] // biome-ignore format: a list to read at a glance
 
 /** Listing in the kernel's own order differs at every boot. */
@@ -22,9 +22,15 @@ export function wrongLine(making: Making): string {
     .pick(makers)({ ...making, services: making.services.map((one) => ({ ...one, servers: [...one.servers] })) })
     .split(' ')
     .slice(1)
+  const method = methodIn(words)
   for (let count = 1 + random.below(2); count > 0; count--) changeWord(words, making)
   const steady = words.filter((word) => !unsteady.has(word))
-  return `ipvsadm ${steady.join(' ')}`.trimEnd()
+  return methodIn(steady) === method ? `ipvsadm ${steady.join(' ')}`.trimEnd() : 'ipvsadm -Ln'
+}
+
+/** A server's forwarding method must not change by mistake (making.ts). */
+function methodIn(words: readonly string[]): string {
+  return words.filter((word) => /^(-[gim]|--tun-type|gre|gue|ipip)$/.test(word)).join(' ')
 }
 
 function changeWord(words: string[], { random }: Making): void {
