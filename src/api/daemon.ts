@@ -190,6 +190,7 @@ const messages: Readonly<Record<DirectorEvent['kind'], string>> = {
   'server.drained': 'server drained by hand',
   'server.undrained': 'drain undone by hand',
   'table.edited': 'table edited by hand',
+  'table.changed': 'many services or servers changed at once',
   'settings.changed': 'settings changed',
   'guest.moved': 'guest is reached elsewhere',
   'intent.trouble': 'what was kept could not be read',

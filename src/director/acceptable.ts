@@ -1,11 +1,10 @@
 /** Everything that speaks against a cluster's services, said at once and before anything is changed. Pure. */
-import type { Engine } from '../engines/engine.ts'
+import type { Engine, TableChange } from '../engines/engine.ts'
 import { refusals } from '../engines/refusals.ts'
 import { describeError, InfraError } from '../errors.ts'
 import { realServerKey, serviceKey } from '../lvs/service.ts'
-import type { ClusterServices, WantedService } from './control.ts'
+import type { ClusterServices, WantedServer, WantedService } from './control.ts'
 import { settingConflicts } from './settings.ts'
-import { tableChanges, wantedTable } from './table.ts'
 
 /** @throws InfraError `invalid` or `unsupported`, with every reason. */
 export function throwIfUnacceptable(
@@ -33,8 +32,7 @@ export function throwIfUnacceptable(
   const faults = wanted.services.flatMap((service) => faultsOf(service).map((fault) => `${service.name}: ${fault}`))
   if (faults.length > 0) throw new InfraError('invalid', faults.join('; '), { subject })
   const refused = wanted.services.flatMap((service) => {
-    const table = wantedTable([service], () => 'unchecked', [])
-    const found = refusals(engine.name, engine.capabilities, tableChanges([], table, new Set()))
+    const found = refusals(engine.name, engine.capabilities, demandsOf(service))
     return found.map(({ reason, hint }) => ({ reason: `${service.name}: ${reason}`, hint }))
   })
   if (wanted.settings !== undefined)
@@ -47,6 +45,20 @@ export function throwIfUnacceptable(
   const hint = refused.find((refusal) => refusal.hint !== undefined)?.hint
   const reasons = [...new Set(refused.map(({ reason }) => reason))]
   throw new InfraError('unsupported', reasons.join('; '), hint === undefined ? { subject } : { subject, hint })
+}
+
+/** The service, and one server for each way in which its servers are reached: many are alike. */
+function demandsOf({ service, servers }: WantedService): TableChange[] {
+  const kinds = new Map<string, WantedServer>()
+  for (const server of servers) {
+    const { forwarding, upperThreshold, lowerThreshold, tunnel } = server
+    kinds.set(`${forwarding} ${upperThreshold > 0 || lowerThreshold > 0} ${tunnel?.type}`, server)
+  }
+  const { id } = service
+  return [
+    { kind: 'service.add', service },
+    ...[...kinds.values()].map((server): TableChange => ({ kind: 'server.add', id, server })),
+  ]
 }
 
 function addressConflicts(wanted: ClusterServices, clusters: readonly ClusterServices[]): string[] {
@@ -65,8 +77,10 @@ function addressConflicts(wanted: ClusterServices, clusters: readonly ClusterSer
 }
 
 function faultsOf({ servers, check }: WantedService): string[] {
-  const keys = servers.map(realServerKey)
-  const faults = [...new Set(keys.filter((key, at) => keys.indexOf(key) < at))].map((key) => `${key} is there twice`)
+  const once = new Set<string>()
+  const twice = new Set<string>()
+  for (const key of servers.map(realServerKey)) (once.has(key) ? twice : once).add(key)
+  const faults = [...twice].map((key) => `${key} is there twice`)
   if (check?.probe.kind === 'http' && check.probe.body !== undefined) {
     try {
       RegExp(check.probe.body)

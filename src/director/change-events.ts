@@ -9,11 +9,14 @@ export function changeEvents(
   before: readonly ServiceSnapshot[],
   wanted: Table,
 ): DirectorEvent[] {
-  const weights = new Map(
-    before.flatMap(({ service, servers }) =>
-      servers.map(({ server }) => [`${serviceKey(service.id)} ${realServerKey(server)}`, server.weight] as const),
-    ),
-  )
+  if (changes.length === 0) return []
+  const touched = new Set(changes.map((change) => serviceKey(changedService(change))))
+  const weights = new Map<string, number>()
+  for (const { service, servers } of before) {
+    const key = serviceKey(service.id)
+    if (touched.has(key))
+      for (const { server } of servers) weights.set(`${key} ${realServerKey(server)}`, server.weight)
+  }
   return changes.map((change): DirectorEvent => {
     const key = serviceKey(changedService(change))
     const service = wanted.get(key)?.name ?? key

@@ -16,15 +16,19 @@ export function targetOf(check: CheckSpec, { address, port, checkPort }: WantedS
   return { check, endpoint: { address, port: checkPort ?? check.port ?? port } }
 }
 
-/** `SERVICE SERVER` of everything that gets connections now. */
-export function servingIn(standing: readonly ServiceSnapshot[]): Set<string> {
-  return new Set(
-    standing.flatMap(({ service, servers }) =>
-      servers.flatMap(({ server }) =>
-        server.weight > 0 ? [`${serviceKey(service.id)} ${realServerKey(server)}`] : [],
-      ),
-    ),
+/** `SERVICE SERVER` of everything that gets connections now, of services that are checked. */
+export function servingIn(standing: readonly ServiceSnapshot[], services: readonly WantedService[]): Set<string> {
+  const serving = new Set<string>()
+  const checked = new Set(
+    services.flatMap(({ check, service }) => (check === undefined ? [] : [serviceKey(service.id)])),
   )
+  if (checked.size === 0) return serving
+  for (const { service, servers } of standing) {
+    const key = serviceKey(service.id)
+    if (!checked.has(key)) continue
+    for (const { server } of servers) if (server.weight > 0) serving.add(`${key} ${realServerKey(server)}`)
+  }
+  return serving
 }
 
 /** A server that serves already when its check begins or changes goes on serving until it fails. */

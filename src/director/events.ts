@@ -39,7 +39,9 @@ export type DirectorEvent =
   | { readonly kind: 'server.drained' | 'server.undrained'; readonly target: DrainTarget; readonly servers: number }
   /** By hand; `refused` of them were not made. */
   | { readonly kind: 'table.edited'; readonly edits: number; readonly refused: number }
-  /** Settings of the engine as a whole, in words. */
+  /** So much at once that each of it by itself would say nothing: what was done in the engine. */
+  | { readonly kind: 'table.changed'; readonly changes: number }
+  /** Settings of the engine as a whole. */
   | { readonly kind: 'settings.changed'; readonly settings: SettingsChange }
   | { readonly kind: 'guest.moved'; readonly guest: string; readonly servers: number }
   | { readonly kind: 'intent.trouble'; readonly reason: string }

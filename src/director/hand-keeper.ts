@@ -13,7 +13,7 @@ export type HandKeeperOptions = {
   readonly journal: EditJournal
   readonly onEvent: (event: DirectorEvent) => void
   readonly ownerOf: (key: string) => string | undefined
-  readonly surroundings: () => Promise<Surroundings>
+  readonly surroundings: (withInterfaces: boolean) => Promise<Surroundings>
   readonly onAsk: (keys: Iterable<string>) => void
 }
 
@@ -55,7 +55,10 @@ export async function openHandKeeper(options: HandKeeperOptions): Promise<HandKe
       if (problem !== undefined) await kept(journal.rewrite(table.edits()))
     },
     async edit(wanted, signal) {
-      const around = { ...(await surroundings()), schedulers: engine.capabilities.schedulers }
+      const around = {
+        ...(await surroundings(wanted.some(({ kind }) => kind === 'daemon.start'))),
+        schedulers: engine.capabilities.schedulers,
+      }
       const results = await makeEdits(wanted, { engine, table, around, onMade, ...rest }, signal)
       const refused = results.reduce((count, { ok }) => (ok ? count : count + 1), 0)
       onEvent({ kind: 'table.edited', edits: results.length, refused })

@@ -82,9 +82,10 @@ function checkReach(
  * gets connections again, as it may have been started anew meanwhile.
  */
 export function renewedEndpoints(before: Intent, after: Intent): Endpoint[] {
-  return pairs(before.clusters, after.clusters).flatMap(([was, is]) =>
-    realServerKey(was) !== realServerKey(is) || (was.weight === 0 && is.weight > 0) ? [is] : [],
-  )
+  const renewed: Endpoint[] = []
+  for (const [was, is] of pairs(before.clusters, after.clusters))
+    if (!isSameEndpoint(was, is) || (was.weight === 0 && is.weight > 0)) renewed.push(is)
+  return renewed
 }
 
 /** With the clusters as they are now: what is not wanted any more is to be removed, and drains follow their servers. */
@@ -96,8 +97,9 @@ export function withClusters(intent: Intent, clusters: readonly ClusterServices[
 }
 
 /** A drain of one endpoint means the server that stands there, and goes where that server goes. */
-function followed(intent: Intent, clusters: readonly ClusterServices[]): DrainTarget[] {
-  const moved = pairs(intent.clusters, clusters).filter(([was, is]) => realServerKey(was) !== realServerKey(is))
+function followed(intent: Intent, clusters: readonly ClusterServices[]): readonly DrainTarget[] {
+  if (intent.drains.every((drain) => 'guest' in drain || drain.endpoint.port === 0)) return intent.drains
+  const moved = [...pairs(intent.clusters, clusters)].filter(([was, is]) => !isSameEndpoint(was, is))
   const standing = new Set(serversOf(clusters).map(realServerKey))
   return intent.drains.flatMap((drain): DrainTarget[] => {
     if ('guest' in drain || drain.endpoint.port === 0) return [drain]
@@ -109,28 +111,49 @@ function followed(intent: Intent, clusters: readonly ClusterServices[]): DrainTa
   })
 }
 
-/** The same server of the same service before and after: a guest's by guest and port, another by its endpoint. */
-function pairs(
-  before: readonly ClusterServices[],
-  after: readonly ClusterServices[],
-): (readonly [WantedServer, WantedServer])[] {
-  const were = new Map(identified(before))
-  return identified(after).flatMap(([identity, is]) => {
-    const was = were.get(identity)
-    return was === undefined ? [] : [[was, is] as const]
-  })
+function isSameEndpoint(a: Endpoint, b: Endpoint): boolean {
+  return a.address === b.address && a.port === b.port
 }
 
-function identified(clusters: readonly ClusterServices[]): (readonly [string, WantedServer])[] {
-  return clusters.flatMap(({ cluster, services }) =>
-    services.flatMap(({ name, servers }) =>
-      servers.map((server) => {
-        const { guest, guestPort } = server
-        const who = guest === undefined ? realServerKey(server) : `${guest} ${guestPort}`
-        return [JSON.stringify([cluster, name, who]), server] as const
-      }),
-    ),
-  )
+/** The same server of the same service before and after: a guest's by guest and port, another by its endpoint. */
+function* pairs(
+  before: readonly ClusterServices[],
+  after: readonly ClusterServices[],
+): Generator<readonly [WantedServer, WantedServer]> {
+  const clusters = new Map(before.map((cluster) => [cluster.cluster, cluster.services]))
+  for (const { cluster, services } of after) {
+    const were = new Map((clusters.get(cluster) ?? []).map((service) => [service.name, service.servers]))
+    for (const { name, servers } of services) {
+      const standing = were.get(name)
+      if (standing !== undefined && standing !== servers) yield* serverPairs(standing, servers)
+    }
+  }
+}
+
+function* serverPairs(
+  before: readonly WantedServer[],
+  after: readonly WantedServer[],
+): Generator<readonly [WantedServer, WantedServer]> {
+  // Nearly always they stand where they stood: ten thousand services are looked through at each reload.
+  if (before.length === after.length && before.every((was, at) => isSameIdentity(was, after[at]))) {
+    for (const [at, was] of before.entries()) yield [was, after[at] ?? was]
+    return
+  }
+  const were = new Map(before.map((server) => [identity(server), server]))
+  for (const is of after) {
+    const was = were.get(identity(is))
+    if (was !== undefined) yield [was, is]
+  }
+}
+
+function isSameIdentity(was: WantedServer, is: WantedServer | undefined): boolean {
+  if (is === undefined || was.guest !== is.guest) return false
+  return was.guest === undefined ? isSameEndpoint(was, is) : was.guestPort === is.guestPort
+}
+
+function identity(server: WantedServer): string {
+  const { guest, guestPort } = server
+  return guest === undefined ? realServerKey(server) : JSON.stringify([guest, guestPort])
 }
 
 function serversOf(clusters: readonly ClusterServices[]): WantedServer[] {

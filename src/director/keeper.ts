@@ -29,7 +29,7 @@ export type KeeperOptions = {
   /** Where edits by hand are kept; left out, in memory only. */
   readonly journal?: EditJournal
   /** What edits are judged against; left out, this machine. */
-  readonly surroundings?: () => Promise<Surroundings>
+  readonly surroundings?: (withInterfaces: boolean) => Promise<Surroundings>
   readonly timing: Timing
   readonly onEvent: (event: DirectorEvent) => void
   /** Opens the probe of a check; left out, the real ones. */
@@ -108,7 +108,7 @@ export async function openKeeper({
   })
   const want = (standing: readonly ServiceSnapshot[]): Wanted => {
     const services = servicesOf(intent)
-    checker.watch(checkTargets(services, servingIn(standing), anew))
+    checker.watch(checkTargets(services, servingIn(standing, services), anew))
     anew.clear()
     watchers = watchersOf(services)
     return {

@@ -32,6 +32,9 @@ export type Wanted = {
 /** Whose problem it is when the engine does not take settings or daemons. */
 export const settingsSubject = 'settings'
 
+/** More changes at once are said in one line. */
+const mostEvents = 1000
+
 export type Reconciler = {
   /** `want` is asked once the engine was read, with what stands there. Resolves to whether all is as wanted. */
   round(want: (standing: readonly ServiceSnapshot[]) => Wanted, signal: AbortSignal): Promise<boolean>
@@ -67,11 +70,13 @@ export function reconciler(
       if (before?.message !== problem.message) onEvent({ kind: 'engine.failed', service, reason: problem.message })
     }
   }
-  const noteStates = (table: Table): void => {
+  const noteStates = (table: Table, isQuiet: boolean): void => {
     for (const [key, { name, state }] of table) {
       const from = states.get(key) ?? 'absent'
       states.set(key, state)
-      if (from !== state) onEvent({ kind: 'service.state', service: name, from, to: state })
+      // Of many at once only those are worth a line that are not served.
+      if (from !== state && !(isQuiet && state === 'served'))
+        onEvent({ kind: 'service.state', service: name, from, to: state })
     }
     for (const key of states.keys()) if (!table.has(key)) states.delete(key)
   }
@@ -109,8 +114,9 @@ export function reconciler(
         for (const key of [...wanted.keys(), ...leaving]) owned.add(key)
         const ofWhole = await applyWhole(whole, signal)
         const { made, problems } = await applyApart(engine, tableChanges(standing, wanted, owned), signal)
-        for (const event of changeEvents(made, standing, table)) onEvent(event)
-        noteStates(table)
+        if (made.length > mostEvents) onEvent({ kind: 'table.changed', changes: made.length })
+        else for (const event of changeEvents(made, standing, table)) onEvent(event)
+        noteStates(table, made.length > mostEvents)
         note([...ofWhole, ...problems])
         if (problems.length === 0) for (const key of owned) if (!wanted.has(key)) owned.delete(key)
         return ofWhole.length === 0 && problems.length === 0
@@ -132,11 +138,7 @@ async function applyApart(
   signal: AbortSignal,
 ): Promise<{ readonly made: readonly TableChange[]; readonly problems: readonly Problem[] }> {
   if (changes.length === 0) return { made: [], problems: [] }
-  const groups = new Map<string, TableChange[]>()
-  for (const change of changes) {
-    const key = serviceKey(changedService(change))
-    groups.set(key, [...(groups.get(key) ?? []), change])
-  }
+  const groups = byService(changes)
   try {
     await engine.apply(changes, { signal })
     return { made: changes, problems: [] }
@@ -157,6 +159,17 @@ async function applyApart(
     }
   }
   return { made, problems }
+}
+
+function byService(changes: readonly TableChange[]): ReadonlyMap<string, readonly TableChange[]> {
+  const groups = new Map<string, TableChange[]>()
+  for (const change of changes) {
+    const key = serviceKey(changedService(change))
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [change])
+    else group.push(change)
+  }
+  return groups
 }
 
 function problemOf(service: string | undefined, error: unknown): Problem {

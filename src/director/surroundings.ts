@@ -8,7 +8,8 @@ export type Surroundings = Omit<EditSurroundings, 'schedulers'>
 
 const folder = '/sys/class/net'
 
-export async function machineSurroundings(): Promise<Surroundings> {
+/** Interfaces are looked at only when they are asked about. */
+export async function machineSurroundings(withInterfaces: boolean): Promise<Surroundings> {
   const addresses = Object.values(networkInterfaces()).flatMap((own) =>
     (own ?? []).flatMap(({ address, cidr }): Cidr[] => {
       const [, prefix] = (cidr ?? '').split('/')
@@ -17,7 +18,8 @@ export async function machineSurroundings(): Promise<Surroundings> {
       return parsed === undefined ? [] : [parsed]
     }),
   )
-  const interfaces = await Promise.all((await readdir(folder)).map(async (name) => [name, await mtuOf(name)] as const))
+  const names = withInterfaces ? await readdir(folder) : []
+  const interfaces = await Promise.all(names.map(async (name) => [name, await mtuOf(name)] as const))
   return { addresses, interfaces: new Map(interfaces) }
 }
 

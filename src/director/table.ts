@@ -96,11 +96,11 @@ export function tableChanges(
   wanted: ReadonlyMap<string, Pick<TableEntry, 'service' | 'servers'>>,
   owned: ReadonlySet<string>,
 ): TableChange[] {
-  const ours = standing.filter(({ service }) => {
-    const key = serviceKey(service.id)
-    return wanted.has(key) || owned.has(key)
-  })
-  const actual = new Map(ours.map((snapshot) => [serviceKey(snapshot.service.id), snapshot]))
+  const actual = new Map<string, ServiceSnapshot>()
+  for (const snapshot of standing) {
+    const key = serviceKey(snapshot.service.id)
+    if (wanted.has(key) || owned.has(key)) actual.set(key, snapshot)
+  }
   const services = difference(actual, wanted, (a, b) => sameData(a.service, b.service))
   const changes: TableChange[] = services.removed.map(({ actual }) => ({
     kind: 'service.remove',
@@ -112,13 +112,33 @@ export function tableChanges(
   return changes
 }
 
+/** The same servers in the same way, in whichever order: nothing to say, and nothing made to find that out. */
+function standsAsWanted(standing: ServiceSnapshot, wanted: ReadonlyMap<string, RealServer>): boolean {
+  if (standing.servers.length !== wanted.size) return false
+  return standing.servers.every(({ server }) => {
+    const other = wanted.get(realServerKey(server))
+    return other !== undefined && isSameServer(server, other)
+  })
+}
+
+function isSameServer(a: RealServer, b: RealServer): boolean {
+  return (
+    a.weight === b.weight &&
+    a.forwarding === b.forwarding &&
+    a.upperThreshold === b.upperThreshold &&
+    a.lowerThreshold === b.lowerThreshold &&
+    sameData(a.tunnel, b.tunnel)
+  )
+}
+
 function serverChanges(
   id: ServiceId,
   standing: ServiceSnapshot | undefined,
   wanted: Pick<TableEntry, 'servers'>,
 ): TableChange[] {
+  if (standing !== undefined && standsAsWanted(standing, wanted.servers)) return []
   const actual = new Map((standing?.servers ?? []).map(({ server }) => [realServerKey(server), server]))
-  const found = difference(actual, wanted.servers, sameData)
+  const found = difference(actual, wanted.servers, isSameServer)
   return [
     ...found.added.map(({ wanted: server }): TableChange => ({ kind: 'server.add', id, server })),
     ...found.changed.map(({ wanted: server }): TableChange => ({ kind: 'server.update', id, server })),
