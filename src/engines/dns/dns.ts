@@ -4,8 +4,7 @@
  */
 import { InfraError } from '../../errors.ts'
 import { addressNumber } from '../../lvs/address.ts'
-import { schedulers } from '../../lvs/schedulers/registry.ts'
-import { type Endpoint, realServerKey, type SchedulerName, serviceKey } from '../../lvs/service.ts'
+import { type Endpoint, realServerKey, schedulerNames, serviceKey } from '../../lvs/service.ts'
 import { defaultSettings, withSettings } from '../../lvs/settings.ts'
 import { parseDnsName } from '../../wire/dns-name.ts'
 import {
@@ -27,7 +26,7 @@ export type DnsOptions = ListenerOptions
 
 const dnsCapabilities: EngineCapabilities = {
   protocols: [],
-  schedulers: Object.keys(schedulers) as SchedulerName[],
+  schedulers: schedulerNames,
   // How a client gets there is its own affair.
   forwarding: ['masq', 'tunnel', 'direct', 'local'],
   fwmark: false,

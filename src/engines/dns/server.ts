@@ -36,7 +36,7 @@ export class DnsServer implements Candidate {
   readonly #recent = Array.from({ length: parts + 1 }, () => 0)
 
   constructor(server: RealServer) {
-    this.server = server
+    this.server = plain(server)
     this.key = realServerKey(server)
     this.type = familyOf(server.address) === 'ipv4' ? 'A' : 'AAAA'
     this.address = addressWords(server.address) ?? [0]
@@ -50,7 +50,7 @@ export class DnsServer implements Candidate {
   }
 
   edit(server: RealServer): void {
-    this.server = server
+    this.server = plain(server)
     if (server.weight > 0) this.lastWeight = server.weight
   }
 
@@ -99,4 +99,10 @@ function labelOf(type: 'A' | 'AAAA', words: AddressWords): string {
   const all = Array.from(words)
   if (type === 'A') return all.flatMap((word) => [24, 16, 8, 0].map((by) => (word >>> by) & 255)).join('-')
   return all.flatMap((word) => [word >>> 16, word & 0xffff].map((group) => group.toString(16))).join('-')
+}
+
+/** Only what the model knows: callers may pass richer objects. */
+function plain({ address, port, forwarding, weight, upperThreshold, lowerThreshold, tunnel }: RealServer): RealServer {
+  const server = { address, port, forwarding, weight, upperThreshold, lowerThreshold }
+  return tunnel === undefined ? server : { ...server, tunnel }
 }
