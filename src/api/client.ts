@@ -12,7 +12,7 @@ import { directorFiles } from './files.ts'
 import { errorSchema, type Route, routes } from './schemas.ts'
 
 /** A director that takes longer than this for anything has lost its way, however patient the caller is. */
-const answerMs = 60_000
+const answerMs = 90_000
 
 /** So many edits are one request. */
 const editsAtOnce = 8192

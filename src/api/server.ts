@@ -23,7 +23,7 @@ const httpStatus: Readonly<Partial<Record<InfraCode, number>>> = {
 }
 
 /** How long one request may take. */
-const requestMs = 30_000
+const requestMs = 60_000
 /** How long the answers under way may take at the end. */
 const closeMs = 1_000
 const servicesAtOnce = 256

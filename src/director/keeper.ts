@@ -45,7 +45,7 @@ const lostAfter = 3
 const editsAtOnce = 4096
 
 /** How long one conversation with the engine or the disk may take. */
-const engineMs = 10_000
+const engineMs = 30_000
 
 export type Keeper = AsyncDisposable & {
   readonly checker: Checker

@@ -9,7 +9,7 @@ import { errorLines, type Output } from '../output.ts'
 import { readSpec } from './spec-file.ts'
 
 /** How long the services of a file may take to stand. */
-const putMs = 30_000
+const putMs = 60_000
 
 export type ServedFile = {
   /** @throws InfraError when the file is wrong; when the director was only `restarted`, it goes on with what it had. */

@@ -3,7 +3,7 @@ import { CST, Lexer } from 'yaml'
 
 /** Far more than a spec needs, far less than the parser's stack takes. */
 const maximumDepth = 60
-const maximumLength = 4 * 1024 * 1024
+const maximumLength = 16 * 1024 * 1024
 
 export type Unclosed = { readonly offset: number; readonly bracket: string }
 export type Scan =
