@@ -46,11 +46,11 @@ test.each(vectors.map((vector) => [vector.script.name, vector] as const))(
 )
 
 describe('Baton decides and lists as the kernel does', () => {
-  test.each(handWrittenScripts().map((script) => [script.name, script] as const))('%s', (_name, script) =>
-    agrees(script),
-  )
+  test.each(handWrittenScripts().map((script) => [script.name, script] as const))('%s', async (_name, script) => {
+    await agrees(script)
+  })
   // More of these, with other seeds: npm run lab:ipvs.
-  test.each(Array.from({ length: 12 }, (_, at) => [at + 1] as const))('at random, seed %i', (seed) =>
-    agrees(generateScript(seed)),
-  )
+  test.each(Array.from({ length: 12 }, (_, at) => [at + 1] as const))('at random, seed %i', async (seed) => {
+    await agrees(generateScript(seed))
+  })
 })
