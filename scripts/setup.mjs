@@ -19,6 +19,7 @@ const debian = {
     { name: 'procps', programs: ['ps'], for: 'looking for processes left behind' },
     { name: 'curl', programs: ['curl'], for: 'a client that is not ours' },
     { name: 'socat', programs: ['socat'], for: 'a client and a server that are not ours' },
+    { name: 'netbase', programs: [], for: 'names of ports: /etc/services' },
     { name: 'openssl', programs: ['openssl'], for: 'certificates of test servers' },
     { name: 'bind9-dnsutils', programs: ['dig'], for: 'a DNS client that is not ours' },
     { name: 'dnsmasq-base', programs: ['dnsmasq'], for: 'a resolver that is not ours, and the peer in benchmarks' },
