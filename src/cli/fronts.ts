@@ -1,7 +1,8 @@
 /** Programs whose command lines Baton takes as they are: called by their own names, or as `baton NAME …`. */
 
-export const frontNames = ['ipvsadm', 'ipvsadm-save', 'ipvsadm-restore'] as const
-export type FrontName = (typeof frontNames)[number]
+import type { FrontName } from '../compat/ipvsadm/main.ts'
+
+const frontNames = ['ipvsadm', 'ipvsadm-save', 'ipvsadm-restore'] as const satisfies readonly FrontName[]
 
 export type FrontCall = { readonly name: FrontName; readonly words: readonly string[] }
 
