@@ -69,7 +69,7 @@ export function respond(query: Query, names: Names, { client, nowMs, limit }: As
   const asked: Asked = { query, zone, flow: flowOf(zone, query, client, nowMs), room: roomFor(query, limit) }
   const below = question.name.slice(0, -zone.id.name.length - 1)
   if (below === '') return atService(asked)
-  if (/^_[^.]+\._(?:tcp|udp|sctp)$/.test(below)) return question.type === types.srv ? services(asked) : nothing(asked)
+  if (/^_[^.]+\._(?:tcp|udp|sctp)$/.test(below)) return atServiceLabel(asked)
   // RFC 8020: "no such name" would mean everything below as well.
   if (/^_(?:tcp|udp|sctp)$/.test(below) || names.isParent(question.name)) return nothing(asked)
   return atServer(asked, below)
@@ -136,6 +136,12 @@ function services(asked: Asked): Reply {
   const additionals = new Map(entries.map(({ address }) => [address.bytes.toString('latin1'), address]))
   const answers = entries.map(({ service }) => service)
   return reply(asked, { answers, additionals: [...additionals.values()] }, picked)
+}
+
+function atServiceLabel(asked: Asked): Reply {
+  const { type } = asked.query.question
+  if (type === types.any) return minimal(asked)
+  return type === types.srv ? services(asked) : nothing(asked)
 }
 
 function atServer(asked: Asked, label: string): Reply {

@@ -60,6 +60,11 @@ describe('what is answered', () => {
     { name: 'SOA', asked: { ...a, type: 6 }, answers: ['www.shop SOA ns.www.shop minimum 5'] },
     { name: 'ANY: as little as there is', asked: { ...a, type: 255 }, answers: ['www.shop HINFO RFC8482'] },
     {
+      name: 'ANY of a service label',
+      asked: { name: '_http._tcp.www.shop', type: 255 },
+      answers: ['_http._tcp.www.shop HINFO RFC8482'],
+    },
+    {
       name: 'the letters come back in the case in which they were asked',
       asked: { name: 'wWw.ShOp' },
       answers: ['wWw.ShOp A 10.0.0.1', 'wWw.ShOp A 10.0.0.2'],

@@ -7,6 +7,9 @@ import { type Responder, serveUdp } from './serve.ts'
 /** Answers that the kernel does not take at once wait in memory: no more than this. */
 const mostWaitingBytes = 1 << 20
 
+/** Nobody, and services that answer whatever they get (echo, daytime, quote, chargen, time): that would go on for ever. */
+const unanswerable = new Set([0, 7, 13, 17, 19, 37])
+
 /** @throws Error with Node's `code` when the address cannot be taken. */
 export async function listenUdp({ address, port }: Endpoint, responder: Responder): Promise<AsyncDisposable> {
   const family = familyOf(address) === 'ipv4' ? 4 : 6
@@ -18,7 +21,7 @@ export async function listenUdp({ address, port }: Endpoint, responder: Responde
     lookup: (hostname, _options, done) => done(null, hostname, family),
   })
   socket.on('message', (message, from) => {
-    if (from.port === 0 || socket.getSendQueueSize() > mostWaitingBytes) return
+    if (unanswerable.has(from.port) || socket.getSendQueueSize() > mostWaitingBytes) return
     const answer = serveUdp(responder, message, from, performance.now())
     if (answer !== undefined) socket.send(answer, from.port, from.address, ignoreLoss)
   })

@@ -124,7 +124,7 @@ export class View<Entry> {
       known.set(key, place)
       this.#places.set(server, place)
     }
-    this.#largest = Math.max(0, ...entries.map(this.#sizeOf))
+    this.#largest = entries.reduce((largest, entry) => Math.max(largest, this.#sizeOf(entry)), 0)
     this.#entries = entries
     return entries
   }
