@@ -42,9 +42,11 @@ export const defaultSettings: Settings = { timeouts: defaultTimeouts, sysctls: d
 /** Only what is to change. */
 export type SettingsChange = { readonly timeouts?: Partial<Timeouts>; readonly sysctls?: Partial<Sysctls> }
 
+/** A timeout of 0 leaves what is, as `ipvsadm --set` has it. */
 export function withSettings(settings: Settings, change: SettingsChange): Settings {
+  const timeouts = Object.entries(change.timeouts ?? {}).filter(([, seconds]) => seconds > 0)
   return {
-    timeouts: { ...settings.timeouts, ...change.timeouts },
+    timeouts: { ...settings.timeouts, ...Object.fromEntries(timeouts) },
     sysctls: { ...settings.sysctls, ...change.sysctls },
   }
 }

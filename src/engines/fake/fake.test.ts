@@ -1,11 +1,21 @@
 import { describe, expect, test } from 'vitest'
 import { InfraError } from '../../errors.ts'
 import type { ServiceId } from '../../lvs/service.ts'
-import { addServer, addService, aServer, aService, engineContract, errorOf, within } from '../engine.contract.ts'
+import {
+  addServer,
+  addService,
+  aServer,
+  aService,
+  type EngineUnderTest,
+  engineContract,
+  errorOf,
+  within,
+} from '../engine.contract.ts'
 import type { Connection } from '../engine.ts'
+import { engineStateContract } from '../engine-state.contract.ts'
 import { fakeEngine } from './fake.ts'
 
-engineContract('fake', async () => {
+const open = async (): Promise<EngineUnderTest> => {
   const engine = fakeEngine()
   let port = 8000
   return {
@@ -13,7 +23,10 @@ engineContract('fake', async () => {
     freeService: async (protocol = 'tcp') => ({ kind: 'address', protocol, address: '192.0.2.1', port: port++ }),
     [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
   }
-})
+}
+
+engineContract('fake', open)
+engineStateContract('fake', open)
 
 const web: ServiceId = { kind: 'address', protocol: 'tcp', address: '192.0.2.1', port: 80 }
 

@@ -161,8 +161,7 @@ export class Ipvs {
   }
 
   #set(change: SettingsChange): void {
-    const timeouts = Object.fromEntries(Object.entries(change.timeouts ?? {}).filter(([, seconds]) => seconds > 0))
-    this.#path.settings = withSettings(this.settings, { ...change, timeouts })
+    this.#path.settings = withSettings(this.settings, change)
     this.#level = this.#newLevel()
   }
 

@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest'
 import { eventually, openLoopback, readToEnd, sleep } from '../../../labs/net/loopback.ts'
 import { sockaddrBytes, sockaddrPort, writeSockaddr } from '../../os/socket-address.ts'
 import { AF_INET, loadSocketCalls, pinned, SOCK_STREAM } from '../../os/sockets.ts'
-import { addServer, aServer, engineContract, within } from '../engine.contract.ts'
+import { addServer, aServer, type EngineUnderTest, engineContract, within } from '../engine.contract.ts'
+import { engineStateContract } from '../engine-state.contract.ts'
 import { trafficContract } from '../traffic.contract.ts'
 import { changesContract } from '../traffic-changes.contract.ts'
 import { proxyProtocolContract, udpContract } from '../traffic-details.contract.ts'
@@ -40,7 +41,7 @@ const openThreads = (): number => readdirSync('/proc/self/task').length
 
 export function planeContract(plane: PlaneName, threads: number): void {
   const name = `userspace, ${plane} plane, threads: ${threads}`
-  engineContract(name, async () => {
+  const openAlone = async (): Promise<EngineUnderTest> => {
     const engine = await userspaceEngine({ plane, threads })
     const net = openLoopback()
     return {
@@ -52,7 +53,9 @@ export function planeContract(plane: PlaneName, threads: number): void {
       }),
       [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
     }
-  })
+  }
+  engineContract(name, openAlone)
+  engineStateContract(name, openAlone)
   const open = (options: { connectTimeoutMs: number }) => userspaceEngine({ plane, threads, ...options })
   trafficContract(name, open)
   changesContract(name, open)
