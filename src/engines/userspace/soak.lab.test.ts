@@ -2,7 +2,9 @@ import { createHash, randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { eventually, sleep } from '../../../labs/net/loopback.ts'
+import { schedulerNames } from '../../lvs/service.ts'
 import { addServer, aServer, aService, within } from '../engine.contract.ts'
+import type { Connection, EngineChange } from '../engine.ts'
 import { openTrafficWorld } from '../traffic-world.contract.ts'
 import { userspaceEngine } from './userspace.ts'
 
@@ -15,7 +17,8 @@ async function talk(port: number): Promise<'whole' | 'cut' | 'spoilt'> {
   const bytes = randomBytes(size)
   const heard: Buffer[] = []
   return await new Promise((resolve) => {
-    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+    const localAddress = `127.0.0.${1 + Math.floor(Math.random() * 20)}`
+    const socket = connect({ port, host: '127.0.0.1', localAddress, allowHalfOpen: true })
     socket.on('data', (chunk: Buffer) => {
       heard.push(chunk)
       if (Math.random() > 0.02) return
@@ -33,6 +36,11 @@ async function talk(port: number): Promise<'whole' | 'cut' | 'spoilt'> {
     socket.end(bytes)
   })
 }
+
+const endingOrphans = (isWanted: boolean): EngineChange => ({
+  kind: 'settings',
+  settings: { sysctls: { expire_nodest_conn: isWanted ? 1 : 0 } },
+})
 
 describe.each(['epoll', 'net'] as const)('the %s plane under all at once', (plane) => {
   test('spoils no byte and forgets no connection while servers fail, leave and return', {
@@ -59,13 +67,17 @@ describe.each(['epoll', 'net'] as const)('the %s plane under all at once', (plan
     const change = async (): Promise<void> => {
       for (let round = 0; Date.now() < until; round++) {
         const server = servers[round % servers.length] ?? aServer(1)
-        const scheduler = (['rr', 'wrr', 'lc', 'wlc'] as const)[round % 4] ?? 'rr'
+        const scheduler = schedulerNames[round % schedulerNames.length] ?? 'rr'
+        const persistence = { timeoutSeconds: 1, mask: round % 4 === 0 ? '255.255.255.0' : '255.255.255.255' }
+        const over = round % 5 === 0 ? { scheduler } : { scheduler, persistence }
         await world.apply(
           round % 3 === 0
             ? { kind: 'server.remove', id, server }
             : addServer(id, { ...server, weight: 1 + (round % 4) }),
-          { kind: 'service.update', service: aService(id, { scheduler }) },
+          { kind: 'service.update', service: aService(id, over) },
         )
+        // For a quarter of the time connections end with their server.
+        if (round % 20 === 0) await world.apply(endingOrphans(round % 80 === 0))
         if (round % 10 === 0) await world.connections()
         await sleep(5)
       }
@@ -75,7 +87,11 @@ describe.each(['epoll', 'net'] as const)('the %s plane under all at once', (plan
     const count = (wanted: string): number => outcomes.filter((outcome) => outcome === wanted).length
     expect(count('spoilt')).toBe(0)
     expect(count('whole')).toBeGreaterThan(count('cut'))
-    await eventually('no connection is left', async () => (await world.connections()).length === 0)
+    // A template under which a connection stood when its time was up stays for another minute.
+    const templates = async (): Promise<Connection[]> =>
+      (await world.connections()).filter(({ state }) => state === 'NONE' || state === 'ASSURED')
+    const connections = async (): Promise<number> => (await world.connections()).length - (await templates()).length
+    await eventually('no connection is left', async () => (await connections()) === 0)
     // All servers stand again, so that what still counts on one of them shows.
     await world.engine.apply(
       servers.map((server) => addServer(id, server)),
@@ -83,5 +99,9 @@ describe.each(['epoll', 'net'] as const)('the %s plane under all at once', (plan
     )
     const { servers: left } = await world.snapshot()
     expect(left.map(({ active, inactive }) => active + inactive)).toEqual(servers.map(() => 0))
+    await eventually('each template that is left leads to a server that counts it', async () => {
+      const { servers: led } = await world.snapshot()
+      return led.reduce((sum, { persistent }) => sum + persistent, 0) === (await templates()).length
+    })
   })
 })
