@@ -13,13 +13,6 @@ import {
 import { serveUdp } from './serve.ts'
 import type { Zone } from './zone.ts'
 
-const shop = (): Zone =>
-  buildZone('www.shop', [
-    buildServer('10.0.0.1'),
-    buildServer('10.0.0.2', { port: 81, weight: 3 }),
-    buildServer('10.0.0.3', { weight: 0 }),
-    buildServer('fd00::1', { weight: 2 }),
-  ])
 const a = { name: 'www.shop' }
 
 describe('the order of an answer', () => {
@@ -175,7 +168,7 @@ describe('the size of an answer', () => {
   })
 
   test('DO and CD come back, AD and RA never do', () => {
-    const seen = ask(buildResponder([shop()]), { ...a, flags: 0x01f0, edns: { flags: 0x8000 } })
+    const seen = ask(buildResponder([many(1)]), { ...a, flags: 0x01f0, edns: { flags: 0x8000 } })
     expect(seen.flags).toBe('aa rd cd')
     expect(seen.edns).toMatchObject({ payload: 1232, flags: 0x8000 })
   })
