@@ -22,7 +22,12 @@ export async function openWorld(threads: number, bulkBytes: number): Promise<Wor
   const directory = await mkdtemp(join(tmpdir(), 'baton-bench-'))
   const children: ChildProcess[] = []
   const close = async (): Promise<void> => {
-    for (const child of children) if (child.exitCode === null) await Promise.all([once(child, 'exit'), child.kill()])
+    for (const child of children) {
+      if (child.exitCode !== null) continue
+      const ended = once(child, 'exit')
+      child.kill()
+      await ended
+    }
     await rm(directory, { recursive: true, force: true })
   }
   try {

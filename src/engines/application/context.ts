@@ -1,11 +1,11 @@
 /** What the parts of the application engine's thread share. */
-import type { Connection } from '../engine.ts'
 import type { Ledger } from '../ledger.ts'
 import type { ServerRecord, ServiceRecord } from '../records.ts'
 import type { Scheduling } from '../userspace/scheduling.ts'
 import type { TemplateUse } from '../userspace/template-use.ts'
 import type { ApplicationSettings } from './calls.ts'
 import { type Ends, flowOf } from './ends.ts'
+import type { Placement, Running } from './running.ts'
 import type { ServerConnections } from './server-connections.ts'
 
 export type Context = {
@@ -15,20 +15,8 @@ export type Context = {
   readonly settings: ApplicationSettings
   readonly servers: ServerConnections
   /** Requests, tunnels and relays under way: each counts on its server. */
-  readonly running: Set<Running>
+  readonly running: Running<Context>[]
 }
-
-/** Something under way between a client and, once chosen, a server. */
-export type Running = {
-  /** Ends it when it has waited for too long. */
-  expire(nowMs: number): void
-  describe(nowMs: number): Connection | undefined
-  abort(): void
-  readonly on: Placement | undefined
-}
-
-/** A connection as it counts: on its server, and under its client's persistence template (0: none). */
-export type Placement = { readonly server: ServerRecord; readonly template: number }
 
 /** Asks the scheduler, or the client's persistence template; what is placed counts as active at once. */
 export function place(

@@ -1,56 +1,65 @@
 /** One request and its answer: chosen, sent to a server, passed on in both directions, and counted. */
 import { type ClientRequest, request as openRequest } from 'node:http'
-import type { Socket } from 'node:net'
 import { defaultForwardedHeaders } from '../../lvs/application.ts'
 import type { Connection } from '../engine.ts'
+import type { ServerRecord } from '../records.ts'
 import { answer, closeWith, type OwnStatus } from './answers.ts'
 import { pumpRequest, relayAnswer } from './bodies.ts'
-import { type Context, type Placement, place, poolRecord, takeBack } from './context.ts'
+import { type Context, place, poolRecord, takeBack } from './context.ts'
 import { release, settle } from './counting.ts'
 import { nowMs } from './ends.ts'
 import { requestHeaders } from './headers.ts'
 import type { Client, Exchange } from './model.ts'
 import { bodyLength, type CheckedRequest, checkRequest, hostName, valuesOf } from './request-check.ts'
 import { afterFailure } from './retry.ts'
+import { begin, type Placement, type RunningKind } from './running.ts'
 import { connectWithHeader } from './server-connections.ts'
 import { openTunnel } from './tunnel.ts'
 
 type Arrival = Pick<Exchange, 'request' | 'response' | 'upgrade'>
 type Accepted = Extract<CheckedRequest, { ok: true }>
 
-export function startExchange(context: Context, client: Client, arrival: Arrival): Exchange {
+const requests: RunningKind<Context> = { expire, describe, abort }
+
+export function startExchange(context: Context, client: Client, { request, response, upgrade }: Arrival): Exchange {
   const exchange: Exchange = {
-    ...arrival,
+    at: -1,
+    on: undefined,
+    kind: requests,
     client,
+    request,
+    response,
+    upgrade,
     phase: 'connecting',
     lastMs: nowMs(),
-    on: undefined,
     service: undefined,
     upstream: undefined,
     counted: { in: 0, out: 0 },
-    tried: [],
+    tried: none,
     resent: 0,
     isBodyBegun: false,
     isTimedOut: false,
-    spoil: (status) => refuse(context, exchange, status),
-    running: {
-      expire: (now) => expire(context, exchange, now),
-      describe: (now) => describe(context, exchange, now),
-      abort: () => abort(context, exchange),
-      get on() {
-        return exchange.on
-      },
-    },
   }
-  context.running.add(exchange.running)
-  arrival.response.once('close', () => {
-    if (exchange.phase !== 'tunnel') abort(context, exchange)
-  })
+  begin(context.running, exchange)
   // In a moment: should the rest of what has just come be misread, no server must see anything of it.
-  process.nextTick(() => {
-    if (exchange.phase === 'connecting') choose(context, exchange)
-  })
+  process.nextTick(chooseUnlessOver, context, exchange)
   return exchange
+}
+
+const none: readonly ServerRecord[] = []
+
+function chooseUnlessOver(context: Context, exchange: Exchange): void {
+  if (exchange.phase === 'connecting') choose(context, exchange)
+}
+
+/** The client's body was misread: neither side may take what came for a whole request. */
+export function spoil(context: Context, exchange: Exchange, status: OwnStatus): void {
+  refuse(context, exchange, status)
+}
+
+/** The client is gone, or has all. */
+export function over(context: Context, exchange: Exchange): void {
+  if (exchange.phase !== 'tunnel') abort(context, exchange)
 }
 
 function choose(context: Context, exchange: Exchange): void {
@@ -110,7 +119,7 @@ function send(context: Context, exchange: Exchange, checked: Accepted, placed: P
   }
   exchange.upstream = upstream
   let isConnected = false
-  const connected = (socket: Socket): void => {
+  const connected = (): void => {
     isConnected = true
     context.templates.assure(placed.template)
     exchange.lastMs = nowMs()
@@ -120,8 +129,8 @@ function send(context: Context, exchange: Exchange, checked: Accepted, placed: P
   }
   upstream.once('socket', (socket) => {
     exchange.counted = upstream.reusedSocket ? { in: socket.bytesWritten, out: socket.bytesRead } : { in: 0, out: 0 }
-    if (socket.connecting) socket.once('connect', () => connected(socket))
-    else connected(socket)
+    if (socket.connecting) socket.once('connect', connected)
+    else connected()
   })
   upstream.on('information', ({ statusCode }) => inform(exchange, statusCode))
   upstream.on('response', (incoming) => {
@@ -189,7 +198,7 @@ function failed(context: Context, exchange: Exchange, checked: Accepted, isConne
   exchange.on = undefined
   exchange.upstream = undefined
   if (isConnected) exchange.resent += 1
-  if (next === 'another-server') exchange.tried.push(on.server)
+  if (next === 'another-server') exchange.tried = [...exchange.tried, on.server]
   // It has closed one of the connections that were kept: the others have most likely gone the same way.
   else context.servers.dropIdle(on.server)
   tryNext(context, exchange, checked)
@@ -197,7 +206,7 @@ function failed(context: Context, exchange: Exchange, checked: Accepted, isConne
 
 /** Cut off on both sides, so that nobody takes what came for the whole. */
 function abort(context: Context, exchange: Exchange): void {
-  if (!context.running.has(exchange.running)) return
+  if (exchange.at < 0) return
   release(context, exchange)
   exchange.upstream?.destroy()
   if (!exchange.response.writableFinished) exchange.client.socket.destroy()

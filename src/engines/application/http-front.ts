@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, ServerResponse } from 
 import type { Socket } from 'node:net'
 import { closeWith, type OwnStatus } from './answers.ts'
 import type { Context } from './context.ts'
-import { startExchange } from './exchange.ts'
+import { over, spoil, startExchange } from './exchange.ts'
 import type { Client, Exchange, HttpFront } from './model.ts'
 
 /** Requests that a client may send ahead of its answers. */
@@ -29,7 +29,7 @@ export function openHttpFront(context: Context): HttpFront {
   const arrived = (request: IncomingMessage, response: ServerResponse): void => {
     const client = clients.get(request.socket)
     if (client === undefined) return void request.socket.destroy()
-    enqueue(context, client, () => ({ request, response, upgrade: undefined }))
+    enqueue(context, client, { request, response, upgrade: undefined })
   }
   server.on('request', arrived)
   server.on('checkContinue', arrived)
@@ -38,9 +38,9 @@ export function openHttpFront(context: Context): HttpFront {
     const client = clients.get(socket)
     // An upgrade that was sent ahead of an answer: nobody does that in good faith.
     if (client === undefined || client.current !== undefined) return void socket.destroy()
-    enqueue(context, client, () => ({ request, response: detached(request, socket), upgrade: { socket, head } }))
+    enqueue(context, client, { request, response: detached(request, socket), upgrade: { socket, head } })
   })
-  server.on('clientError', (error, socket) => misread(clients.get(socket as Socket), socket as Socket, error))
+  server.on('clientError', (error, socket) => misread(context, clients.get(socket as Socket), socket as Socket, error))
   // Node looks after slow heads only in servers that listen: this one is handed its clients.
   server.emit('listening')
   return {
@@ -75,28 +75,28 @@ function detached(request: IncomingMessage, socket: Socket): ServerResponse {
 
 type Arrival = Pick<Exchange, 'request' | 'response' | 'upgrade'>
 
-function enqueue(context: Context, client: Client, arrival: () => Arrival): void {
-  const make = (): Exchange => startExchange(context, client, arrival())
+function enqueue(context: Context, client: Client, arrival: Arrival): void {
   if (client.refusal !== undefined) return
   if (client.waiting.length >= mostWaiting) return void client.socket.destroy()
-  if (client.current !== undefined) return void client.waiting.push(make)
-  begin(client, make)
+  if (client.current !== undefined) return void client.waiting.push(arrival)
+  begin(context, client, arrival)
 }
 
-function begin(client: Client, make: () => Exchange): void {
-  const exchange = make()
+function begin(context: Context, client: Client, arrival: Arrival): void {
+  const exchange = startExchange(context, client, arrival)
   client.current = exchange
-  exchange.response.once('close', () => {
+  arrival.response.once('close', () => {
+    over(context, exchange)
     client.current = undefined
     const next = client.waiting.shift()
     if (client.socket.destroyed) return
-    if (next !== undefined) begin(client, next)
+    if (next !== undefined) begin(context, client, next)
     else if (client.refusal !== undefined) refuse(client, client.socket, client.refusal)
   })
 }
 
 /** What came is no HTTP, too long or too late. */
-function misread(client: Client | undefined, socket: Socket, error: Error): void {
+function misread(context: Context, client: Client | undefined, socket: Socket, error: Error): void {
   const code = 'code' in error ? String(error.code) : ''
   const status = statusOf(code)
   // Nobody has asked anything: there is nobody to be told.
@@ -107,7 +107,7 @@ function misread(client: Client | undefined, socket: Socket, error: Error): void
   const { current } = client
   if (current === undefined) return refuse(client, socket, status)
   // Bad bytes inside of the request under way: it is not finished, and never will be.
-  if (!current.request.complete) current.spoil(status)
+  if (!current.request.complete) spoil(context, current, status)
 }
 
 function statusOf(code: string): OwnStatus | undefined {

@@ -5,9 +5,10 @@ import type { Application } from '../../lvs/application.ts'
 import type { ServerRecord, ServiceRecord } from '../records.ts'
 import type { OwnStatus } from './answers.ts'
 import type { CertificateSet } from './certificates.ts'
-import type { Placement, Running } from './context.ts'
+import type { Context } from './context.ts'
 import type { Ends } from './ends.ts'
 import type { Chooser } from './rules.ts'
+import type { Running } from './running.ts'
 
 export type Listener = {
   /** Undefined: the service is gone; what runs is left to finish. */
@@ -27,7 +28,7 @@ export type Client = {
   readonly ends: Ends
   readonly proto: 'http' | 'https'
   current: Exchange | undefined
-  readonly waiting: (() => Exchange)[]
+  readonly waiting: Pick<Exchange, 'request' | 'response' | 'upgrade'>[]
   /** No more requests are taken from it, and why; told after the answers under way. */
   refusal: OwnStatus | undefined
 }
@@ -42,25 +43,21 @@ export type HttpFront = {
 /** `connecting` to a server, `sending` the request, `waiting` for the answer, passing it on (`answering`). */
 export type Phase = 'connecting' | 'sending' | 'waiting' | 'answering' | 'tunnel' | 'done'
 
-export type Exchange = {
+export type Exchange = Running<Context> & {
   readonly client: Client
   readonly request: IncomingMessage
   readonly response: ServerResponse
   /** The bare connection of a request that may switch to another protocol, and what came behind its head. */
   readonly upgrade: { readonly socket: Socket; readonly head: Buffer } | undefined
-  /** The client's body was misread: neither side may take what came for a whole request. */
-  spoil(status: OwnStatus): void
   phase: Phase
   /** When something last moved. */
   lastMs: number
-  on: Placement | undefined
   service: ServiceRecord | undefined
   upstream: ClientRequest | undefined
   /** What the server's connection had carried when it was last counted. */
   counted: { in: number; out: number }
-  tried: ServerRecord[]
+  tried: readonly ServerRecord[]
   resent: number
   isBodyBegun: boolean
   isTimedOut: boolean
-  readonly running: Running
 }

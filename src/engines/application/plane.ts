@@ -36,13 +36,13 @@ export function openApplicationPlane(
   const scheduling = new Scheduling(ledger, templates, templateLimit)
   const { table } = scheduling
   const servers = openServerConnections(settings)
-  const context: Context = { scheduling, templates, ledger, settings, servers, running: new Set() }
+  const context: Context = { scheduling, templates, ledger, settings, servers, running: [] }
   const http = openHttpFront(context)
   const fronts: Fronts = { context, http }
   const listeners = new Map<string, Listener>()
   const sweeping = setInterval(() => {
     const now = nowMs()
-    for (const running of context.running) running.expire(now)
+    for (const one of copyOf(context)) one.kind.expire(context, one, now)
     scheduling.tick(now)
     servers.sweep()
     http.sweep()
@@ -77,7 +77,7 @@ export function openApplicationPlane(
       clearInterval(sweeping)
       await watching.stop()
       for (const listener of listeners.values()) listener.close()
-      for (const running of context.running) running.abort()
+      for (const one of copyOf(context)) one.kind.abort(context, one)
       http.close()
       servers.close()
     },
@@ -145,17 +145,20 @@ function watchCertificates(
 }
 
 /** The sysctl expire_nodest_conn. */
-function endOrphans({ running }: Context): void {
-  for (const one of running) if (one.on?.server.isRemoved === true) one.abort()
+function endOrphans(context: Context): void {
+  for (const one of copyOf(context)) if (one.on?.server.isRemoved === true) one.kind.abort(context, one)
 }
 
-function page({ running }: Context, from: number): ConnectionPage {
+/** What ends while it is walked must not move what is still to come. */
+const copyOf = ({ running }: Context): Context['running'] => [...running]
+
+function page(context: Context, from: number): ConnectionPage {
   const now = nowMs()
   const connections: Connection[] = []
   let at = 0
-  for (const one of running) {
+  for (const one of context.running) {
     if (at++ < from) continue
-    const connection = one.describe(now)
+    const connection = one.kind.describe(context, one, now)
     if (connection !== undefined) connections.push(connection)
     if (connections.length === pageSize) return { connections, next: at }
   }

@@ -3,8 +3,9 @@ import { connect, type Socket } from 'node:net'
 import type { Connection } from '../engine.ts'
 import type { ServerRecord, ServiceRecord } from '../records.ts'
 import { encodeProxyHeader } from '../userspace/proxy-protocol.ts'
-import { type Context, letGo, type Placement, place, type Running, takeBack } from './context.ts'
+import { type Context, letGo, place, takeBack } from './context.ts'
 import { type Ends, nowMs } from './ends.ts'
+import { begin, end, type Placement, type Running, type RunningKind } from './running.ts'
 import { breakOff, splice } from './splice.ts'
 
 export type RelayOptions = {
@@ -19,33 +20,27 @@ export type RelayOptions = {
   readonly refuse: () => void
 }
 
-type Relay = {
+type Relay = Running<Context> & {
   readonly options: RelayOptions
   state: 'SYN_SENT' | 'ESTABLISHED' | 'FIN_WAIT'
   lastMs: number
-  on: Placement | undefined
   server: Socket | undefined
-  readonly running: Running
 }
+
+const relays: RunningKind<Context> = { expire, describe, abort }
 
 /** Asks the scheduler and connects; a server that cannot be reached gives way to the next, each tried once. */
 export function openRelay(context: Context, options: RelayOptions): void {
   const relay: Relay = {
+    at: -1,
+    on: undefined,
+    kind: relays,
     options,
     state: 'SYN_SENT',
     lastMs: nowMs(),
-    on: undefined,
     server: undefined,
-    running: {
-      expire: (now) => expire(context, relay, now),
-      describe: (now) => describe(context, relay, now),
-      abort: () => abort(context, relay),
-      get on() {
-        return relay.on
-      },
-    },
   }
-  context.running.add(relay.running)
+  begin(context.running, relay)
   options.client.once('close', () => {
     if (relay.state === 'SYN_SENT') abort(context, relay)
   })
@@ -57,7 +52,7 @@ function connectNext(context: Context, relay: Relay, tried: readonly ServerRecor
   const { client, ends, service } = relay.options
   const picked = place(context, service, ends, tried)
   if (picked === undefined) {
-    context.running.delete(relay.running)
+    end(context.running, relay)
     return relay.options.refuse()
   }
   relay.on = picked
@@ -67,14 +62,14 @@ function connectNext(context: Context, relay: Relay, tried: readonly ServerRecor
   relay.server = server
   server.once('error', () => {
     // The client left first: nothing is wrong with the server.
-    if (!context.running.has(relay.running)) return
+    if (relay.at < 0) return
     relay.on = undefined
     relay.server = undefined
     takeBack(context, picked)
     connectNext(context, relay, [...tried, picked.server])
   })
   server.once('connect', () => {
-    if (!context.running.has(relay.running) || client.destroyed) return void server.destroy()
+    if (relay.at < 0 || client.destroyed) return void server.destroy()
     server.removeAllListeners('error')
     establish(context, relay, server, picked)
   })
@@ -100,7 +95,7 @@ function establish(context: Context, relay: Relay, server: Socket, placed: Place
       else ledger.addOut(on.slot, bytes)
     },
     halfClosed() {
-      if (relay.state !== 'ESTABLISHED' || !context.running.has(relay.running)) return
+      if (relay.state !== 'ESTABLISHED' || relay.at < 0) return
       relay.state = 'FIN_WAIT'
       ledger.addActive(on.slot, -1)
       ledger.addInactive(on.slot, 1)
@@ -110,7 +105,7 @@ function establish(context: Context, relay: Relay, server: Socket, placed: Place
 }
 
 function release(context: Context, relay: Relay): void {
-  if (!context.running.delete(relay.running) || relay.on === undefined) return
+  if (!end(context.running, relay) || relay.on === undefined) return
   letGo(context, relay.on, relay.state !== 'FIN_WAIT')
 }
 

@@ -43,7 +43,7 @@ async function dialTls({ address, port }: Place, name: string | undefined, optio
   })
   socket.on('error', () => undefined)
   await new Promise<void>((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject))
-  return { socket, subject: socket.getPeerCertificate().subject.CN, protocol: socket.alpnProtocol }
+  return { socket, subject: String(socket.getPeerCertificate().subject.CN), protocol: socket.alpnProtocol }
 }
 
 /** A TLS server that says its name, then what it hears. */
