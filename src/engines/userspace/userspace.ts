@@ -78,6 +78,9 @@ const listingTries = 5
  *
  * A TCP connection that finds no usable server is accepted and reset. A server that cannot be reached gives way to the
  * scheduler's next choice, each tried once. Packets are counted as reads (what came in one piece), bytes exactly.
+ * Of persistence templates it remembers 262,144: beyond, the one used longest ago gives way, and when even the slots of
+ * such are all kept by connections, a client is scheduled and not remembered. Where each datagram is scheduled by itself,
+ * answers find their client for 30 s after its last one.
  * @throws InfraError `unsupported` when the wanted plane cannot run here.
  */
 export async function userspaceEngine(options: UserspaceOptions = {}): Promise<UserspaceEngine> {
