@@ -30,9 +30,8 @@ export function compare(
 
 function count(step: Step, outcome: Outcome, tally: Tally): void {
   if (step.kind === 'packet') tally.decisions += 1
-  else if (outcome.kind !== 'ipvsadm') return
-  else if (outcome.stdout === '') tally.commands += 1
-  else tally.listings += 1
+  else if (outcome.kind === 'ipvsadm' && outcome.stdout !== '') tally.listings += 1
+  else if (outcome.kind !== 'sleep') tally.commands += 1
 }
 
 function isSame(step: Step, kernel: Outcome, baton: Outcome): boolean {
