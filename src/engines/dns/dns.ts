@@ -19,7 +19,14 @@ import {
 } from '../engine.ts'
 import { estimateMs } from '../estimator.ts'
 import { throwIfRefused } from '../refusals.ts'
-import { type ListenerOptions, type Listeners, openListeners, placeOf, type Served } from './listeners.ts'
+import {
+  type Listener,
+  type ListenerOptions,
+  type Listeners,
+  openListeners,
+  placeOf,
+  type Served,
+} from './listeners.ts'
 import { type DnsServiceId, Zone } from './zone.ts'
 
 export type DnsOptions = ListenerOptions
@@ -67,8 +74,12 @@ export async function dnsEngine(options: Partial<DnsOptions> = {}): Promise<Engi
   const applyInTurn = async (changes: readonly EngineChange[], callOptions: CallOptions): Promise<void> => {
     throwIfCancelled(callOptions, 'apply')
     const tableChanges = changes.filter(isTableChange)
-    const { added, places } = after(tableChanges, zones)
-    const leaving = [...listeners].flatMap(([at, listener]) => (places.has(at) ? [] : [listener]))
+    const { added, removed } = after(tableChanges, zones)
+    const leaving = (): Listener[] => {
+      const staying = [...zones].flatMap(([key, { id }]) => (removed.has(key) ? [] : [placeOf(id)]))
+      const places = new Set([...staying, ...added.map(({ id }) => placeOf(id))])
+      return [...listeners].flatMap(([at, listener]) => (places.has(at) ? [] : [listener]))
+    }
     const opened = await openListeners(added, listeners, leaving, settings)
     for (const [at, listener] of opened) listeners.set(at, listener)
     for (const change of tableChanges) commit(change, zones, listeners)
@@ -122,13 +133,13 @@ export async function dnsEngine(options: Partial<DnsOptions> = {}): Promise<Engi
 }
 
 /**
- * The services that stand after the changes and do not now, and all places at which questions will be asked.
+ * The services that stand after the changes and do not now, and the keys of those that will be gone.
  * @throws InfraError `not-found` for a server of a service that is not there.
  */
 function after(
   changes: readonly TableChange[],
   zones: ReadonlyMap<string, Zone>,
-): { readonly added: Iterable<Served>; readonly places: ReadonlySet<string> } {
+): { readonly added: readonly Served[]; readonly removed: ReadonlySet<string> } {
   const added = new Map<string, Served>()
   const removed = new Set<string>()
   for (const change of changes) {
@@ -146,9 +157,7 @@ function after(
       throw new InfraError('not-found', `add server ${server}: there is no service ${key}`, { subject: key })
     }
   }
-  const places = new Set([...added.values()].map(({ id }) => placeOf(id)))
-  for (const [key, { id }] of zones) if (!removed.has(key)) places.add(placeOf(id))
-  return { added: added.values(), places }
+  return { added: [...added.values()], removed }
 }
 
 /** One change; `after` has seen that it can be made. */

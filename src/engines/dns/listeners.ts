@@ -36,17 +36,18 @@ export const placeOf = ({ address, port }: DnsServiceId): string => formatEndpoi
  * @throws InfraError `busy`, `permission`, `not-found` … with the service's key as its subject.
  */
 export async function openListeners(
-  services: Iterable<Served>,
+  services: readonly Served[],
   standing: Listeners,
-  leaving: readonly Listener[],
+  leaving: () => readonly Listener[],
   options: ListenerOptions,
 ): Promise<Listeners> {
-  const wanted = [...services].filter(({ id }) => !standing.has(placeOf(id)))
+  const wanted = services.filter(({ id }) => !standing.has(placeOf(id)))
   try {
     return await openAll(wanted, options)
   } catch (error) {
-    const rivals = leaving.filter(({ at }) => wanted.some(({ id }) => id.port === at.id.port))
-    if (rivals.length === 0 || !isInfraError(error, 'busy')) throw error
+    if (!isInfraError(error, 'busy')) throw error
+    const rivals = leaving().filter(({ at }) => wanted.some(({ id }) => id.port === at.id.port))
+    if (rivals.length === 0) throw error
     for (const rival of rivals) await rival.close()
     try {
       return await openAll(wanted, options)

@@ -33,7 +33,8 @@ export class DnsServer implements Candidate {
   readonly overloaded = false
   readonly isTried = false
   counters = zeroCounters()
-  readonly #recent = Array.from({ length: parts + 1 }, () => 0)
+  /** How many of them in each part of the TTL. Made when there are any. */
+  #recent: number[] | undefined
 
   constructor(server: RealServer) {
     this.server = plain(server)
@@ -70,6 +71,7 @@ export class DnsServer implements Candidate {
 
   /** Named first in an answer given in this part of the time. */
   named(part: number): void {
+    this.#recent ??= Array.from({ length: parts + 1 }, () => 0)
     this.active += 1
     const at = part % this.#recent.length
     this.#recent[at] = (this.#recent[at] ?? 0) + 1
@@ -77,6 +79,7 @@ export class DnsServer implements Candidate {
 
   /** Time went on by so many parts, up to `part`: answers that nobody keeps any longer are forgotten. */
   forget(part: number, steps: number): void {
+    if (this.#recent === undefined) return
     for (let step = 0; step < Math.min(steps, this.#recent.length); step++) {
       const at = (part - step) % this.#recent.length
       this.active -= this.#recent[at] ?? 0
@@ -86,7 +89,7 @@ export class DnsServer implements Candidate {
 
   forgetAll(): void {
     this.active = 0
-    this.#recent.fill(0)
+    this.#recent = undefined
   }
 }
 
