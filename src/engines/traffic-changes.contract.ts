@@ -135,23 +135,33 @@ export function changesContract(name: string, open: OpenEngine): void {
       expect(await world.connections()).toHaveLength(1)
     })
 
-    test('a server over its upper threshold waits until it is below its lower one', async () => {
-      await using world = await openTrafficWorld(open, { scheduler: 'lc' })
-      if (!world.engine.capabilities.thresholds) return
-      const [place] = await namedServers(world, [1])
-      const port = place?.port ?? 0
-      await world.apply(addServer(world.id, aServer(port, { upperThreshold: 3, lowerThreshold: 2 })))
-      const held = [await hold(world), await hold(world), await hold(world)]
-      const end = async (left: number): Promise<void> => {
-        held.pop()?.socket.end().resume()
-        await eventually(`${left} are left`, async () => (await world.connections()).length === left)
-      }
-      expect(await whatComes(world)).toBe('reset')
-      await end(2)
-      expect(await whatComes(world)).toBe('reset')
-      await end(1)
-      expect((await hold(world)).name).toBe('2')
-    })
+    test.each([
+      { name: 'below its lower one', upper: 3, lower: 2, stillClosed: [2], openAt: 1 },
+      { name: 'below three quarters of it, without a lower one', upper: 4, lower: 0, stillClosed: [3], openAt: 2 },
+      { name: 'without any, with a lower one of 1', upper: 3, lower: 1, stillClosed: [2, 1], openAt: 0 },
+    ])(
+      'a server at its upper threshold takes no client until it is $name',
+      async ({ upper, lower, stillClosed, openAt }) => {
+        await using world = await openTrafficWorld(open, { scheduler: 'lc' })
+        if (!world.engine.capabilities.thresholds) return
+        const [place] = await namedServers(world, [1])
+        const limits = { upperThreshold: upper, lowerThreshold: lower }
+        await world.apply(addServer(world.id, aServer(place?.port ?? 0, limits)))
+        const held: Awaited<ReturnType<typeof hold>>[] = []
+        for (let made = 0; made < upper; made++) held.push(await hold(world))
+        const leave = async (left: number): Promise<void> => {
+          while (held.length > left) held.pop()?.socket.end().resume()
+          await eventually(`${left} are left`, async () => (await world.connections()).length === left)
+        }
+        expect(await whatComes(world)).toBe('reset')
+        for (const left of stillClosed) {
+          await leave(left)
+          expect(await whatComes(world)).toBe('reset')
+        }
+        await leave(openAt)
+        expect((await hold(world)).name).toBe('2')
+      },
+    )
 
     test('IPv6 services reach IPv6 and IPv4 servers', async () => {
       await using world = await openTrafficWorld(open, {}, '::1')
