@@ -9,7 +9,8 @@ import { InfraError, isInfraError } from '../errors.ts'
 import type { Host } from '../hosts/host.ts'
 import type { EditResult } from '../lvs/edit.ts'
 import { directorFiles } from './files.ts'
-import { errorSchema, type Route, routes } from './schemas.ts'
+import { type Route, routes } from './routes.ts'
+import { readWireError } from './wire-error.ts'
 
 /** A director that takes longer than this for anything has lost its way, however patient the caller is. */
 const answerMs = 90_000
@@ -111,9 +112,9 @@ async function exchange(stream: Duplex, call: Exchange): Promise<unknown> {
     throw foreign(what, error)
   }
   if (status < 400) return answer
-  const parsed = errorSchema.safeParse(answer)
-  if (!parsed.success) throw foreign(what, parsed.error)
-  const { code, message, subject, retryable, hint } = parsed.data
+  const parsed = readWireError(answer)
+  if (parsed === undefined) throw foreign(what, text.slice(0, 200))
+  const { code, message, subject, retryable, hint } = parsed
   throw new InfraError(code, message, { subject, retryable, ...(hint === undefined ? {} : { hint }) })
 }
 

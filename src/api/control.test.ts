@@ -14,7 +14,8 @@ import { InfraError } from '../errors.ts'
 import { machineTiming } from '../health/timing.ts'
 import { localHost } from '../hosts/local/local.ts'
 import { directorClient } from './client.ts'
-import { openApiDocument, routes } from './schemas.ts'
+import { routes } from './routes.ts'
+import { openApiDocument } from './schemas.ts'
 import { listenControl } from './server.ts'
 
 type World = {

@@ -10,7 +10,8 @@ import type { CallOptions, DirectorControl, TableView } from '../director/contro
 import { editRequestSchema, tableRequestSchema } from '../director/edit-schemas.ts'
 import { checkNowSchema, clusterServicesSchema, drainTargetSchema, reachSchema } from '../director/schemas.ts'
 import { describeError, type InfraCode, InfraError, isInfraError } from '../errors.ts'
-import { openApiDocument, routes } from './schemas.ts'
+import { type RouteName, routes } from './routes.ts'
+import { openApiDocument } from './schemas.ts'
 
 const httpStatus: Readonly<Partial<Record<InfraCode, number>>> = {
   'not-found': 404,
@@ -32,7 +33,7 @@ const maxBodyBytes = 64 * 1024 * 1024
 type Call = { readonly body: unknown; readonly name: string; readonly options: CallOptions }
 type Handler = (control: DirectorControl, call: Call) => Promise<unknown>
 
-const handlers: Readonly<Record<keyof typeof routes, Handler>> = {
+const handlers: Readonly<Record<RouteName, Handler>> = {
   status: (control, { options }) => control.status(options),
   putCluster: (control, { body, name, options }) =>
     control.putCluster({ ...parse(clusterServicesSchema, body), cluster: name }, options),
@@ -69,7 +70,7 @@ export function controlServer(control: DirectorControl): FastifyInstance {
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 1000 },
   })
-  for (const key of Object.keys(routes) as (keyof typeof routes)[]) {
+  for (const key of Object.keys(routes) as RouteName[]) {
     const { method, path } = routes[key]
     server.route<{ Params: { name?: string } }>({
       method,

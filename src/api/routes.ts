@@ -1,0 +1,53 @@
+/** The control API's routes as data: no schemas, so that a client that only asks starts quickly. */
+
+export type Route = {
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE'
+  /** With `:name` parameters. */
+  readonly path: string
+  readonly summary: string
+}
+
+export const routes = {
+  status: {
+    method: 'GET',
+    path: '/v1/status',
+    summary: 'Everything the director knows: services, servers, health, counters',
+  },
+  putCluster: {
+    method: 'PUT',
+    path: '/v1/clusters/:name',
+    summary: "Make these the cluster's services",
+  },
+  removeCluster: { method: 'DELETE', path: '/v1/clusters/:name', summary: "Take the cluster's services away" },
+  drain: {
+    method: 'POST',
+    path: '/v1/drains',
+    summary: 'No new connections for a guest or an endpoint',
+  },
+  undrain: { method: 'DELETE', path: '/v1/drains', summary: 'Undo a drain' },
+  moveGuest: {
+    method: 'PUT',
+    path: '/v1/guests/:name/reach',
+    summary: 'A guest is reached elsewhere now',
+  },
+  connections: { method: 'GET', path: '/v1/connections', summary: 'The connections that stand now' },
+  edit: {
+    method: 'POST',
+    path: '/v1/edits',
+    summary: 'Edits by hand, each answered by itself as the kernel answers',
+  },
+  table: {
+    method: 'POST',
+    path: '/v1/table',
+    summary: 'The table as the engine holds it; `only` these services, where they exist',
+  },
+  checkNow: {
+    method: 'POST',
+    path: '/v1/checks',
+    summary: 'Probe the servers of a service once, now',
+  },
+  stop: { method: 'POST', path: '/v1/stop', summary: 'End the daemon and its supervisor' },
+  openapi: { method: 'GET', path: '/v1/openapi.json', summary: 'This document' },
+} as const satisfies Readonly<Record<string, Route>>
+
+export type RouteName = keyof typeof routes
