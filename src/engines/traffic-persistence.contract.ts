@@ -188,6 +188,18 @@ export function onePacketContract(name: string, open: OpenEngine): void {
       expect(second && (await world.server(second))).toMatchObject({ inactive: 0, counters: { connections: 2 } })
     })
 
+    test('a server in the place of one that is gone gets its own datagrams', async () => {
+      await using world = await openTrafficWorld(open, { onePacket: true }, '127.0.0.1', 'udp')
+      const [gone] = await udpServers(world, 1)
+      const client = await world.net.udpClient()
+      expect(await client.ask(world.id, 'q')).toBe('2 q')
+      await world.apply({ kind: 'server.remove', id: world.id, server: aServer(gone?.port ?? 0) })
+      await sleep(600)
+      const { port } = await world.net.udpServer((text) => `new ${text}`)
+      await world.apply(addServer(world.id, aServer(port)))
+      expect(await client.ask(world.id, 'q')).toBe('new q')
+    })
+
     test('calls keep to their server, whoever sends and to whichever port', async () => {
       const service = { ...persistent({ engine: 'sip' }), onePacket: true }
       await using world = await openTrafficWorld(open, service, '127.0.0.1', 'udp')

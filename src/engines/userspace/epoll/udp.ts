@@ -188,7 +188,9 @@ export class UdpListener implements Handler {
     this.#thread.templates.release(this.#scheduling.templates.slot)
     const key = `${this.#clientKey} ${on.slot}`
     const session = this.#byClient.get(key)
-    if (session !== undefined) {
+    // The slot of a server that is gone may be another's now.
+    if (session !== undefined && session.on !== on) this.#end(session)
+    else if (session !== undefined) {
       // The one used longest ago stands first.
       this.#sessions.delete(session)
       this.#sessions.add(session)
@@ -218,7 +220,7 @@ export class UdpListener implements Handler {
       }
       session.lastMs = nowMs
       templates.assure(session.template)
-      ledger.addOut(session.on.slot, length)
+      if (countsOn(session)) ledger.addOut(session.on.slot, length)
       this.#peer.bytes.set(session.client)
       calls.sendto(this.#fd, address, length, MSG_NOSIGNAL, this.#peer.address, sockaddrLength(session.client, 0))
     }
@@ -268,7 +270,7 @@ export class UdpListener implements Handler {
 
   /** ICMP says that nobody listens there: the client's next datagram is placed anew. */
   #failed(session: Session): void {
-    this.#thread.ledger.addFailure(session.on.slot)
+    if (countsOn(session)) this.#thread.ledger.addFailure(session.on.slot)
     this.#end(session)
   }
 
@@ -279,4 +281,9 @@ export class UdpListener implements Handler {
     this.#thread.templates.release(session.template)
     close(this.#thread, session.fd)
   }
+}
+
+/** What only waits for answers keeps no hold of its server: once that is removed, its slot may be another's. */
+function countsOn({ isForAnswers, on }: Session): boolean {
+  return !isForAnswers || !on.isRemoved
 }

@@ -166,7 +166,9 @@ function scheduled(
   context.templates.release(context.scheduling.templates.slot)
   const key = `${client.address} ${client.port} ${on.slot}`
   const session = sessions.byClient.get(key)
-  if (session !== undefined) {
+  // The slot of a server that is gone may be another's now.
+  if (session !== undefined && session.on !== on) sessions.end(session)
+  else if (session !== undefined) {
     // The one used longest ago stands first.
     sessions.all.delete(session)
     sessions.all.add(session)
@@ -215,13 +217,13 @@ function openSession(
   socket.on('message', (datagram) => {
     session.lastMs = nowMs()
     context.templates.assure(session.template)
-    context.ledger.addOut(on.slot, datagram.length)
+    if (countsOn(session)) context.ledger.addOut(on.slot, datagram.length)
     listener.send(datagram, client.port, client.address, () => undefined)
   })
   // ICMP says that nobody listens there: the client's next datagram is placed anew.
   socket.on('error', () => {
     if (!all.has(session)) return
-    context.ledger.addFailure(on.slot)
+    if (countsOn(session)) context.ledger.addFailure(on.slot)
     end(session)
   })
   socket.connect(on.server.port, on.server.address, (error?: Error) => {
@@ -232,6 +234,11 @@ function openSession(
     for (const datagram of waiting) transmit(session, datagram)
   })
   return session
+}
+
+/** What only waits for answers keeps no hold of its server: once that is removed, its slot may be another's. */
+function countsOn({ isForAnswers, on }: Session): boolean {
+  return !isForAnswers || !on.isRemoved
 }
 
 function idleSeconds({ scheduling }: NetContext, { service, isForAnswers }: Session): number {
