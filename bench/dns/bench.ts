@@ -6,7 +6,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { buildQuery, buildResponder, buildServer, buildZone } from '../../src/engines/dns/dns-world.contract.ts'
+import {
+  buildQuery,
+  buildResponder,
+  buildServer,
+  buildZone,
+  freePort,
+} from '../../src/engines/dns/dns-world.contract.ts'
 import { serveUdp } from '../../src/engines/dns/serve.ts'
 import type { SchedulerName } from '../../src/lvs/service.ts'
 
@@ -17,7 +23,6 @@ const seconds = 2
 type Contender = { readonly name: string; readonly port: number; readonly child: ChildProcess }
 type Figures = { readonly perSecond: number; readonly cpuUs: number; readonly lost: number }
 
-const base = 10_000 + Math.floor(Math.random() * 20_000)
 const directory = mkdtempSync(join(tmpdir(), 'baton-bench-dns-'))
 const loads = { udp: ['-m', 'udp', '-c', '8'], tcp: ['-m', 'tcp', '-c', '8'] } as const
 
@@ -78,9 +83,9 @@ const median = (values: readonly number[]): number =>
 async function overTheNetwork(): Promise<void> {
   writeFileSync(join(directory, 'questions'), 'www.shop A\n')
   const contenders = [
-    await startDnsmasq(base),
-    await startBaton('baton, rr, 2 servers', base + 1, 2, 'rr'),
-    await startBaton('baton, wlc, 32 servers', base + 2, 32, 'wlc'),
+    await startDnsmasq(await freePort()),
+    await startBaton('baton, rr, 2 servers', await freePort(), 2, 'rr'),
+    await startBaton('baton, wlc, 32 servers', await freePort(), 32, 'wlc'),
   ]
   try {
     for (const load of ['udp', 'tcp'] as const) {

@@ -5,9 +5,9 @@ import { createServer, type Server } from 'node:http'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
+import { freePort } from '../../src/engines/dns/dns-world.contract.ts'
 import { type Baton, openBaton } from '../hello/baton.ts'
 import { eventually } from '../net/loopback.ts'
-import { randomPort } from './world.ts'
 
 const execute = promisify(execFile)
 
@@ -59,7 +59,7 @@ function writeSpec(baton: Baton, port: number, serverPort: number, more = ''): s
 
 test('dig gets only healthy servers, and a change within the fall time of the check', async () => {
   await using baton = openBaton()
-  const [port, serverPort] = [randomPort(), randomPort()]
+  const [port, serverPort] = [await freePort(), await freePort()]
   await using two = await openServer('127.0.0.2', serverPort)
   await using three = await openServer('127.0.0.3', serverPort)
   const file = writeSpec(baton, port, serverPort)

@@ -6,7 +6,7 @@ import { serverChange, within } from './world.ts'
 const [address = '127.0.0.1', port = '53', servers = '2', wanted = 'rr'] = process.argv.slice(2)
 const scheduler: SchedulerName = schedulerNames.find((name) => name === wanted) ?? 'rr'
 const id: ServiceId = { kind: 'dns', name: 'www.shop', address, port: Number(port) }
-const engine = await dnsEngine({ answersPerSecond: Number.POSITIVE_INFINITY })
+const engine = await dnsEngine({ answersPerSecond: 1e9 })
 await engine.apply(
   [
     { kind: 'service.add', service: { id, scheduler, schedulerFlags: [], onePacket: false } },

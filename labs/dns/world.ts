@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { dnsEngine } from '../../src/engines/dns/dns.ts'
+import { freePort } from '../../src/engines/dns/dns-world.contract.ts'
 import type { Engine, EngineChange } from '../../src/engines/engine.ts'
 import type { RealServer, Service, ServiceId } from '../../src/lvs/service.ts'
 
@@ -22,12 +23,9 @@ export type Shop = AsyncDisposable & {
   dig(...words: readonly string[]): Promise<string[]>
 }
 
-/** Ports below those that clients get. */
-export const randomPort = (): number => 10_000 + Math.floor(Math.random() * 20_000)
-
 export async function openShop(address = '127.0.0.1'): Promise<Shop> {
   const engine = await dnsEngine()
-  const port = randomPort()
+  const port = await freePort()
   return {
     engine,
     port,

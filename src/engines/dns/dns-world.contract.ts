@@ -1,4 +1,7 @@
 /** What tests of the responder share: zones without sockets, and questions built by hand. */
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { type RealServer, type Service, serviceKey } from '../../lvs/service.ts'
 import { rcodes } from './codec.ts'
 import { Names } from './names.ts'
@@ -205,3 +208,22 @@ export function ask(responder: Responder, asked: Asked, { from = client, tcp = f
 
 /** The addresses of an answer in their order. */
 export const addresses = ({ answers }: Seen): string => answers.map((answer) => answer.replace(/^.* A+ /, '')).join(' ')
+
+/** A port that nobody has, on all addresses, over UDP and TCP; outside the range from which clients get theirs. */
+export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < 100; tries++) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000)
+    const [udp, tcp] = [createSocket('udp4'), createServer()]
+    const free = Promise.all([once(udp, 'listening'), once(tcp, 'listening')]).then(
+      () => true,
+      () => false,
+    )
+    udp.bind(port)
+    tcp.listen(port, '0.0.0.0')
+    const isFree = await free
+    udp.close()
+    if (tcp.listening) await new Promise((resolve) => tcp.close(resolve))
+    if (isFree) return port
+  }
+  throw new Error('no free port')
+}

@@ -9,32 +9,13 @@ import { realServerKey, type ServiceId, serviceKey } from '../../lvs/service.ts'
 import { addServer, addService, aServer, aService, engineContract, errorOf, within } from '../engine.contract.ts'
 import type { Engine } from '../engine.ts'
 import { type DnsOptions, dnsEngine } from './dns.ts'
-import { buildQuery, readAnswer, words } from './dns-world.contract.ts'
+import { buildQuery, freePort, readAnswer, words } from './dns-world.contract.ts'
 import { Frames, frame } from './frames.ts'
-
-/** A port that nobody has, on all addresses, over UDP and TCP; outside the range from which clients get theirs. */
-async function freePlace(): Promise<{ readonly address: string; readonly port: number }> {
-  for (let tries = 0; tries < 100; tries++) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000)
-    const [udp, tcp] = [createSocket('udp4'), createServer()]
-    const free = Promise.all([once(udp, 'listening'), once(tcp, 'listening')]).then(
-      () => true,
-      () => false,
-    )
-    udp.bind(port)
-    tcp.listen(port, '0.0.0.0')
-    const isFree = await free
-    udp.close()
-    if (tcp.listening) await new Promise((resolve) => tcp.close(resolve))
-    if (isFree) return { address: '127.0.0.1', port }
-  }
-  throw new Error('no free port')
-}
 
 let count = 0
 engineContract('dns', async () => {
   const engine = await dnsEngine()
-  const { port } = await freePlace()
+  const port = await freePort()
   return {
     engine,
     freeService: async () => ({ kind: 'dns', name: `name-${count++}.shop`, address: '127.0.0.1', port }),
@@ -51,7 +32,7 @@ type World = AsyncDisposable & {
 
 async function open(options: Partial<DnsOptions> = {}): Promise<World> {
   const engine = await dnsEngine(options)
-  const { port } = await freePlace()
+  const port = await freePort()
   return {
     engine,
     port,
@@ -108,7 +89,7 @@ describe('names and addresses', () => {
     'an address that another program holds over %s is busy, and nothing is changed',
     async (protocol) => {
       await using world = await open()
-      const { port } = await freePlace()
+      const port = await freePort()
       const other = protocol === 'udp' ? createSocket('udp4') : createServer()
       if ('bind' in other) other.bind(port, '127.0.0.1')
       else other.listen(port, '127.0.0.1')
