@@ -10,7 +10,7 @@ import {
   type ServiceId,
   serviceKey,
 } from '../lvs/service.ts'
-import type { Engine, EngineChange } from './engine.ts'
+import type { Engine, EngineChange, TableChange } from './engine.ts'
 
 export type EngineUnderTest = AsyncDisposable & {
   readonly engine: Engine
@@ -26,8 +26,8 @@ export function aService(id: ServiceId, over: Partial<Service> = {}): Service {
 export function aServer(port: number, over: Partial<RealServer> = {}): RealServer {
   return { address: '127.0.0.1', port, forwarding: 'masq', weight: 1, upperThreshold: 0, lowerThreshold: 0, ...over }
 }
-export const addService = (service: Service): EngineChange => ({ kind: 'service.add', service })
-export const addServer = (id: ServiceId, server: RealServer): EngineChange => ({ kind: 'server.add', id, server })
+export const addService = (service: Service): TableChange => ({ kind: 'service.add', service })
+export const addServer = (id: ServiceId, server: RealServer): TableChange => ({ kind: 'server.add', id, server })
 
 export async function errorOf(failing: Promise<unknown>): Promise<InfraError> {
   try {
@@ -237,21 +237,21 @@ export function engineContract(name: string, open: () => Promise<EngineUnderTest
 
 type Model = Map<string, { scheduler: string; servers: [string, number][] }>
 
-function anyChange(ids: readonly ServiceId[]): fc.Arbitrary<EngineChange> {
+function anyChange(ids: readonly ServiceId[]): fc.Arbitrary<TableChange> {
   const id = fc.constantFrom(...ids)
   const server = fc.record({ port: fc.integer({ min: 81, max: 84 }), weight: fc.nat(3) })
   const scheduler = fc.constantFrom<SchedulerName>('rr', 'wrr', 'lc', 'wlc')
   return fc.oneof(
     fc.record({ id, scheduler }).map(({ id, scheduler }) => addService(aService(id, { scheduler }))),
-    id.map((id): EngineChange => ({ kind: 'service.remove', id })),
+    id.map((id): TableChange => ({ kind: 'service.remove', id })),
     fc.record({ id, server }).map(({ id, server }) => addServer(id, aServer(server.port, { weight: server.weight }))),
     fc
       .record({ id, server })
-      .map(({ id, server }): EngineChange => ({ kind: 'server.remove', id, server: aServer(server.port) })),
+      .map(({ id, server }): TableChange => ({ kind: 'server.remove', id, server: aServer(server.port) })),
   )
 }
 
-function applyToModel(model: Model, change: EngineChange): void {
+function applyToModel(model: Model, change: TableChange): void {
   switch (change.kind) {
     case 'service.add':
     case 'service.update': {

@@ -152,9 +152,9 @@ export class Connections {
     }
   }
 
-  /** Takes it away before its time, with its template when that is of no more use. */
+  /** Takes it away before its time, if it is not yet, with its template when that is of no more use. */
   drop(entry: Entry): void {
-    if (entry.controls > 0) return
+    if (entry.controls > 0 || !this.all.has(entry)) return
     const { control } = entry
     this.#close(entry)
     if (control !== undefined && control.controls === 0 && !control.isAssured) this.drop(control)
