@@ -87,7 +87,7 @@ function called({ services, connections, nowMs }: Path, packet: TransportPacket)
   const entry = connections.open({ ...parts, client: packet.destination, kind })
   connections.control(entry, template)
   connections.restart(template, nowMs)
-  countConnection(entry)
+  countConnection(entry, server.service)
   return entry
 }
 
@@ -138,7 +138,7 @@ function begin(path: Path, packet: TransportPacket, cause: Packet): Begun {
   if (scheduled === 'not-ours') return accept
   if (scheduled === 'unusable') return drop
   if (scheduled === 'nobody') return leave(path, service, packet, cause)
-  countConnection(scheduled)
+  countConnection(scheduled, service)
   return { kind: 'entry', entry: scheduled }
 }
 
@@ -228,9 +228,10 @@ function countOut({ on }: Entry, bytes: number): void {
   on.service.statistics.out(bytes)
 }
 
-function countConnection({ on }: Entry): void {
+/** A template shared by two services may lead to a server of the other: the connection counts on the one that was asked. */
+function countConnection({ on }: Entry, service: InstalledService): void {
   on?.statistics.connection()
-  on?.service.statistics.connection()
+  service.statistics.connection()
 }
 
 /** One-packet connections count on their template. */
