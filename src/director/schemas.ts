@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { EngineName } from '../engines/engine.ts'
 import type { ClusterServices, DrainTarget } from './control.ts'
+import { probeSchema } from './probe-schemas.ts'
 import {
   address,
   endpointSchema,
@@ -25,22 +26,8 @@ const server = z.strictObject({
   checkPort: port.exactOptional(),
 })
 
-const status = z.union([z.int(), z.tuple([z.int(), z.int()])])
-
-const probe = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('tcp') }),
-  z.strictObject({
-    kind: z.literal('http'),
-    path: z.string(),
-    status: z.array(status),
-    body: z.string().exactOptional(),
-    host: z.string().exactOptional(),
-    tls: z.strictObject({ verify: z.boolean(), sni: z.string().exactOptional() }).exactOptional(),
-  }),
-])
-
 const check = z.strictObject({
-  probe,
+  probe: probeSchema,
   port: port.exactOptional(),
   everyMs: milliseconds,
   timeoutMs: milliseconds,

@@ -1,5 +1,6 @@
 /** From a service of the spec to what the file says of it: what the schema's defaults say is left out. */
-import type { CheckSpec, HttpCheckSpec } from '../../health/check.ts'
+import { Bug } from '../../errors.ts'
+import type { CheckSpec, HttpCheckSpec, ProbeSpec } from '../../health/check.ts'
 import type { Application, ContentMatch, ContentRule } from '../../lvs/application.ts'
 import { familyOf, formatEndpoint, type Persistence, type ServiceId, type Tunnel } from '../../lvs/service.ts'
 import type { SettingsChange } from '../../lvs/settings.ts'
@@ -105,12 +106,23 @@ function tunnelText(tunnel: Tunnel): Written {
 
 function checkText({ probe, port, everyMs, timeoutMs, rise, fall }: CheckSpec): Written {
   return {
-    ...(probe.kind === 'tcp' ? { tcp: true } : httpText(probe)),
+    ...probeText(probe),
     port,
     every: unless(formatDuration(defaultCheck.every), formatDuration(everyMs)),
     timeout: unless(formatDuration(defaultCheck.timeout), formatDuration(timeoutMs)),
     rise: unless(defaultCheck.rise, rise),
     fall: unless(defaultCheck.fall, fall),
+  }
+}
+
+function probeText(probe: ProbeSpec): Written {
+  switch (probe.kind) {
+    case 'tcp':
+      return { tcp: true }
+    case 'http':
+      return httpText(probe)
+    default:
+      throw new Bug(`a file cannot say a check of kind ${probe.kind}`)
   }
 }
 
