@@ -23,6 +23,7 @@ export async function buildAll() {
         baton: 'src/cli/main.ts',
         'userspace-worker': 'src/engines/userspace/worker.ts',
         'application-worker': 'src/engines/application/worker.ts',
+        'spec-worker': 'src/cli/local/spec-worker.ts',
       },
       outdir: fresh,
       outExtension: { '.js': '.mjs' },

@@ -1,12 +1,12 @@
 /** The services of a baton.yaml, served by a director of one's own: read at its start and at each SIGHUP. */
 import type { Logger } from 'pino'
-import { wantedServices } from '../../cluster/plan/wanted.ts'
 import { formatDiagnostic } from '../../cluster/spec/diagnostic.ts'
 import type { ClusterServices } from '../../director/control.ts'
 import type { Director } from '../../director/director.ts'
-import { describeError, InfraError } from '../../errors.ts'
+import { errorMessage } from '../../engines/thread-messages.ts'
+import { Bug, describeError, InfraError } from '../../errors.ts'
 import { errorLines, type Output } from '../output.ts'
-import { readSpec } from './spec-file.ts'
+import { servedServices } from './served-services.ts'
 
 /** How long the services of a file may take to stand. */
 const putMs = 60_000
@@ -24,7 +24,7 @@ export function servedFile(file: string, log: Logger, output: Output | undefined
   let last: Promise<void> = Promise.resolve()
 
   const put = async (serving: Director): Promise<void> => {
-    const wanted = readServices(file, log, output)
+    const wanted = await readServices(file, log, output)
     const options = { signal: AbortSignal.timeout(putMs) }
     const former = standing !== undefined && standing.cluster !== wanted.cluster ? standing : undefined
     if (former !== undefined) await serving.removeCluster(former.cluster, options)
@@ -62,8 +62,8 @@ export function servedFile(file: string, log: Logger, output: Output | undefined
 }
 
 /** @throws InfraError `invalid` after every diagnostic has been said. */
-function readServices(file: string, log: Logger, output: Output | undefined): ClusterServices {
-  const { spec, diagnostics } = readSpec(file)
+async function readServices(file: string, log: Logger, output: Output | undefined): Promise<ClusterServices> {
+  const { diagnostics, services, error } = await servedServices(file)
   for (const diagnostic of diagnostics) {
     const { severity, line, column, message, hint } = diagnostic
     const entry = { component: 'director', file: diagnostic.file, line, column, hint }
@@ -71,14 +71,7 @@ function readServices(file: string, log: Logger, output: Output | undefined): Cl
     else log.warn(entry, message)
   }
   output?.note(diagnostics.map(formatDiagnostic))
-  if (spec === undefined)
-    throw new InfraError('invalid', `${file} has errors`, { subject: file, hint: `baton check ${file} names them` })
-  const named = Object.values(spec.services).filter(({ servers }) => servers.some(({ kind }) => kind === 'guests'))
-  if (named.length > 0)
-    throw new InfraError(
-      'invalid',
-      `${named.map(({ name }) => name).join(', ')}: servers that are guests have no fixed address`,
-      { subject: file, hint: `baton up ${file} finds them, and starts a director by itself` },
-    )
-  return wantedServices(spec, new Map(), undefined)
+  if (services !== undefined) return services
+  const { code, message, hint, subject, retryable } = error ?? errorMessage(new Bug('neither services nor an error'))
+  throw new InfraError(code, message, { subject, retryable, ...(hint === undefined ? {} : { hint }) })
 }
