@@ -230,14 +230,16 @@ export function emptyResponse(rcode: Rcode): Response {
   return { rcode, authoritative: false, truncated: false, zoneLength: 0, scope: 0, ...none }
 }
 
+/** Where answers are written; then as much is taken as there is. */
+const scratch = Buffer.allocUnsafe(65_535)
+
 /** The answer to `query`, no longer than `limit` bytes: TC says that answers were left out. */
 export function writeResponse(query: Query, response: Response, limit: number): Buffer {
   const { question } = query
   const opt = query.edns === undefined ? undefined : encodeOpt(query.edns, response)
-  const room = limit - (opt?.length ?? 0)
-  const out = Buffer.allocUnsafe(Math.min(room, 16_384) + (opt?.length ?? 0))
+  const out = scratch
+  const end = limit - (opt?.length ?? 0)
   let at = headerBytes + question.bytes.copy(out, headerBytes)
-  const end = out.length - (opt?.length ?? 0)
   const zoneAt = headerBytes + question.bytes.length - 5 - response.zoneLength - 1
   const put = (record: ResponseRecord): boolean => {
     const { owner, bytes } = record
@@ -272,7 +274,7 @@ export function writeResponse(query: Query, response: Response, limit: number): 
     (response.rcode & 15)
   for (const [index, word] of [query.id, flags, 1, answers, authorities].entries()) out.writeUInt16BE(word, 2 * index)
   out.writeUInt16BE(additionals + (opt === undefined ? 0 : 1), 10)
-  return out.subarray(0, at)
+  return Buffer.from(out.subarray(0, at))
 }
 
 function encodeOpt({ dnssecOk, subnet }: Edns, { rcode, scope, error }: Response): Buffer {
