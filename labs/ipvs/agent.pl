@@ -93,15 +93,20 @@ sub run {
     exit 127;
   }
   waitpid($pid, 0);
+  settle();
   my $code = $? & 127 ? 128 + ($? & 127) : $? >> 8;
   return join(' ', $code, hex_of(slurp('/tmp/out')), hex_of(slurp('/tmp/err')));
 }
 
 sub frame {
   syswrite($tap, $_[0]) // die "write a frame: $!";
-  # What the kernel puts off to its next tick (a connection that expires now) is done before the next step.
-  return wait_for(8);
+  settle();
+  return outgoing();
 }
+
+# What the kernel puts off to its next tick (a connection that expires now, the connections of a deleted server) is done
+# before the next step.
+sub settle { select(undef, undef, undef, 0.008) }
 
 sub outgoing {
   my @frames;
