@@ -10,6 +10,7 @@ import { buildCheck, buildServer, buildService, buildWanted } from '../../test/b
 import type { DirectorControl, WantedService } from '../director/control.ts'
 import type { Host } from '../hosts/host.ts'
 import { localHost } from '../hosts/local/local.ts'
+import type { TableEdit } from '../lvs/edit.ts'
 import { directorClient } from './client.ts'
 import { launchDirector, stopDirector } from './launch.ts'
 
@@ -189,6 +190,28 @@ describe('a launched director', () => {
         { health: 'healthy', weight: 1 },
       ])
     }
+  })
+
+  test('what was made by hand outlives a kill, and ends with an orderly end', async () => {
+    await using world = openWorld()
+    const control = await launch(world)
+    const id = { kind: 'fwmark', mark: 5, family: 'ipv4' } as const
+    const edits: TableEdit[] = [
+      { kind: 'service.add', service: buildService({ id }) },
+      { kind: 'server.add', id, server: buildServer(1001) },
+      { kind: 'server.add', id, server: buildServer(1002) },
+      { kind: 'timeouts', timeouts: { udp: 17 } },
+    ]
+    await control.edit(edits, within())
+    const before = await control.table(within())
+    const { pid } = await control.status(within())
+    await world.host.signal(pid, 'SIGKILL', within())
+    await expect.poll(async () => (await control.status(within())).restarts).toBe(1)
+    expect(await control.table(within())).toEqual(before)
+    expect(world.files()).toContain('director.edits')
+    await stopDirector(world.host, within())
+    expect(world.files()).toEqual([])
+    expect((await (await launch(world)).table(within())).services).toEqual([])
   })
 
   test('killed together with its supervisor, it leaves files that stand in nobody’s way', async () => {
