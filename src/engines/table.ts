@@ -220,7 +220,8 @@ export class Table {
       record.servers.unshift(added)
       record.byKey.set(key, added)
       record.scheduler?.added()
-    } else if (!isSameServer(present.server, server)) {
+    } else {
+      // Also when nothing differs: the kernel tells the scheduler of every edit, and wrr begins anew at the list's head.
       void present.overloaded
       present.server = server
       void present.overloaded
@@ -336,15 +337,6 @@ function setTried(servers: readonly ServerRecord[], isTried: boolean): void {
 function tick(record: ServiceRecord, nowMs: number): void {
   record.nextTickMs ??= nowMs + tickMs
   for (; record.nextTickMs <= nowMs; record.nextTickMs += tickMs) record.scheduler?.tick?.(record.nextTickMs)
-}
-
-function isSameServer(a: RealServer, b: RealServer): boolean {
-  return (
-    a.weight === b.weight &&
-    a.forwarding === b.forwarding &&
-    a.upperThreshold === b.upperThreshold &&
-    a.lowerThreshold === b.lowerThreshold
-  )
 }
 
 /** Only what the model knows: callers may pass richer objects. */
