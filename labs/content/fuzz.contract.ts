@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { type ContentWorld, openContentWorld, pathRule } from '../../src/engines/application/content-world.contract.ts'
 import { readClientHello } from '../../src/wire/tls-client-hello.ts'
 import { eventually } from '../net/loopback.ts'
-import { fuzz, openDescriptors, recordHello } from './fuzz.ts'
+import { fuzz, openDescriptors, recordHello, temporaryCertificate } from './fuzz.ts'
 import { helloInput, httpInput, seeded } from './inputs.ts'
 
 export type FuzzSize = {
@@ -65,6 +65,18 @@ export function fuzzContract({ http, hellos, parsed, seed }: FuzzSize): void {
     })
     expect(reached).toBeGreaterThan(hellos / 100)
     expect(reached).toBeLessThan(hellos)
+  })
+
+  test(`${hellos >> 2} first messages for TLS that ends here end without a crash, a hang or a leak`, async () => {
+    const hello = await recordHello('shop.example')
+    await using certificate = await temporaryCertificate()
+    const certificates = [certificate]
+    await using world = await openContentWorld({ kind: 'tls', rules: [], certificates }, { headTimeoutMs: 2000 })
+    await settled(world, async () => {
+      const input = (at: number): Buffer => helloInput(seeded(seed + at), hello)
+      const hung = await fuzz(world.id, { count: hellos >> 2, concurrency, deadlineMs, input })
+      expect(hung.map((bytes) => bytes.toString('hex'))).toEqual([])
+    })
   })
 
   test(`${parsed} first messages are read, refused, or ask for more within bounds`, async () => {

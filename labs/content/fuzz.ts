@@ -1,7 +1,13 @@
 /** Sends bytes to a place, many connections at once, and watches that each ends. */
+import { execFile } from 'node:child_process'
 import { readdirSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
+import { promisify } from 'node:util'
+import type { Certificate } from '../../src/lvs/application.ts'
 import type { Place } from '../net/loopback.ts'
 
 export type FuzzOptions = {
@@ -65,6 +71,16 @@ export async function recordHello(serverName: string): Promise<Buffer> {
       client.on('error', () => undefined)
     })
   })
+}
+
+export async function temporaryCertificate(): Promise<Certificate & AsyncDisposable> {
+  const directory = await mkdtemp(join(tmpdir(), 'baton-fuzz-'))
+  const [certificate, key] = [join(directory, 'c.pem'), join(directory, 'k.pem')]
+  await promisify(execFile)('openssl', [
+    'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=a',
+    '-keyout', key, '-out', certificate,
+  ]) // biome-ignore format: the options of one command
+  return { certificate, key, [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }) }
 }
 
 export const openDescriptors = (): number => readdirSync('/proc/self/fd').length

@@ -82,7 +82,7 @@ function pumpAnswer(exchange: Exchange, incoming: IncomingMessage, isChunked: bo
     response.end()
   })
   // Cut short: the client must see that this is not all.
-  incoming.once('error', () => {
+  incoming.on('error', () => {
     done()
     client.socket.destroy()
   })

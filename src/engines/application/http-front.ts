@@ -1,7 +1,7 @@
 /** The HTTP side towards clients: Node's parser in strict mode, requests of one connection one after the other. */
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { closeWith, type OwnStatus } from './answers.ts'
+import { closeWith, linger, type OwnStatus } from './answers.ts'
 import type { Context } from './context.ts'
 import { over, spoil, startExchange } from './exchange.ts'
 import type { Client, Exchange, HttpFront } from './model.ts'
@@ -69,7 +69,11 @@ function detached(request: IncomingMessage, socket: Socket): ServerResponse {
   const response = new ServerResponse(request)
   response.shouldKeepAlive = false
   response.assignSocket(socket)
-  response.once('finish', () => socket.end())
+  socket.on('error', () => socket.destroy())
+  response.once('finish', () => {
+    socket.end()
+    linger(socket)
+  })
   return response
 }
 
@@ -90,9 +94,16 @@ function begin(context: Context, client: Client, arrival: Arrival): void {
     client.current = undefined
     const next = client.waiting.shift()
     if (client.socket.destroyed) return
+    // Answered before it has come as a whole: what is left of it may not take for ever.
+    if (!arrival.request.complete) limitRest(context, client, arrival.request)
     if (next !== undefined) begin(context, client, next)
     else if (client.refusal !== undefined) refuse(client, client.socket, client.refusal)
   })
+}
+
+function limitRest({ settings }: Context, { socket }: Client, request: IncomingMessage): void {
+  const timer = setTimeout(() => socket.destroy(), settings.bodyTimeoutMs)
+  request.once('close', () => clearTimeout(timer))
 }
 
 /** What came is no HTTP, too long or too late. */

@@ -41,6 +41,7 @@ export function openRelay(context: Context, options: RelayOptions): void {
     server: undefined,
   }
   begin(context.running, relay)
+  if (options.client.destroyed) return abort(context, relay)
   options.client.once('close', () => {
     if (relay.state === 'SYN_SENT') abort(context, relay)
   })

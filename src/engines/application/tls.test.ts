@@ -161,7 +161,12 @@ describe('TLS that ends here', () => {
     const application = { kind: 'tls', rules: [{ match: { host: 'x.b.example' }, pool: 'b' }], certificates } as const
     await using world = await openContentWorld(application)
     const [a, b] = [
-      await world.net.tcpServer((socket) => void socket.write('plain a')),
+      await world.net.tcpServer((socket) =>
+        socket
+          .on('end', () => socket.end())
+          .resume()
+          .write('plain a'),
+      ),
       await world.net.tcpServer((socket) => socket.pipe(socket)),
     ]
     await world.into(undefined, [a])
