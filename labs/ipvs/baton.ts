@@ -9,9 +9,9 @@ import { type FakeEngine, fakeEngine } from '../../src/engines/fake/fake.ts'
 import { isInfraError } from '../../src/errors.ts'
 import { fakeTiming } from '../../src/health/fake-timing.ts'
 import { isInNetwork, parseCidr } from '../../src/lvs/address.ts'
-import type { TransportPacket, Verdict } from '../../src/lvs/packet.ts'
+import type { Packet, Verdict } from '../../src/lvs/packet.ts'
 import type { Endpoint } from '../../src/lvs/service.ts'
-import { transportPacket } from './packets.ts'
+import { enginePacket } from './packets.ts'
 import type { Outcome, Script, Step } from './script.ts'
 import { vipNetworks } from './world.ts'
 
@@ -60,7 +60,7 @@ async function outcomeOf(step: Step, world: World): Promise<Outcome> {
     case 'ipvsadm':
       return await ipvsadm(step.arguments, step.input, world)
     case 'packet': {
-      const packet = transportPacket(step.packet)
+      const packet = enginePacket(step.packet)
       return { kind: 'packet', verdict: verdictOf(packet, world.engine.receive(packet)) }
     }
     case 'sysctl':
@@ -102,16 +102,15 @@ async function changeSysctl(name: string, value: string, { engine, signal }: Wor
 const own = [vipNetworks.ipv4, vipNetworks.ipv6].flatMap((network) => parseCidr(network) ?? [])
 
 /** In the words of the kernel's side, which sees what leaves the machine: its own stack answers what is not IPVS's. */
-function verdictOf(packet: TransportPacket, verdict: Verdict): string {
+function verdictOf(packet: Packet, verdict: Verdict): string {
   switch (verdict.kind) {
     case 'forward': {
       const { by, to, tunnel } = verdict
-      if (by === 'masq') return `masq ${to.address} ${to.port}`
+      if (by === 'masq') return `masq ${to.address} ${packet.protocol === 'icmp' ? 0 : to.port}`
       return by === 'tunnel' ? `tunnel ${to.address} ${tunnel?.type ?? 'ipip'}` : `${by} ${to.address}`
     }
     case 'reply':
-      if (isSame(verdict.from, packet.source)) return 'forwarded'
-      return `reply from ${verdict.from.address} ${verdict.from.port}`
+      return replyFrom(packet, verdict.from)
     case 'drop':
       return 'nothing'
     case 'unreachable':
@@ -119,8 +118,19 @@ function verdictOf(packet: TransportPacket, verdict: Verdict): string {
     case 'bypass':
       return 'bypass'
     case 'accept':
-      return own.some((network) => isInNetwork(packet.destination.address, network)) ? ownAnswer(packet) : 'forwarded'
+      return isToUs(packet) ? ownAnswer(packet) : 'forwarded'
   }
+}
+
+function isToUs({ destination }: Packet): boolean {
+  const address = typeof destination === 'string' ? destination : destination.address
+  return own.some((network) => isInNetwork(address, network))
+}
+
+/** What passes without another source is forwarded as any packet is. */
+function replyFrom(packet: Packet, from: Endpoint): string {
+  if (packet.protocol === 'icmp') return packet.source === from.address ? 'forwarded' : `reply from ${from.address} 0`
+  return isSame(from, packet.source) ? 'forwarded' : `reply from ${from.address} ${from.port}`
 }
 
 function isSame(one: Endpoint, other: Endpoint): boolean {
@@ -128,7 +138,8 @@ function isSame(one: Endpoint, other: Endpoint): boolean {
 }
 
 /** What Linux answers on ports where nobody listens; it has no SCTP. */
-function ownAnswer(packet: TransportPacket): string {
+function ownAnswer(packet: Packet): string {
+  if (packet.protocol === 'icmp') return 'nothing'
   if (packet.protocol === 'udp') return 'refused'
   if (packet.protocol === 'sctp') return 'not ours'
   return packet.flags.rst === true ? 'nothing' : 'reset'

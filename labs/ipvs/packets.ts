@@ -1,12 +1,13 @@
 /** Packets as the lab's scripts name them ⇄ Ethernet frames on the guest's interface `client`. */
 import { addressNumber, parseAddress } from '../../src/lvs/address.ts'
-import type { SctpChunk, TransportPacket } from '../../src/lvs/packet.ts'
+import type { Packet as EnginePacket, SctpChunk, TransportPacket } from '../../src/lvs/packet.ts'
 import type { Endpoint, Protocol } from '../../src/lvs/service.ts'
 
 export type TcpFlag = 'fin' | 'syn' | 'rst' | 'ack'
 
 export type Packet = {
-  readonly protocol: Protocol
+  /** `icmp`: host unreachable, told about another packet; its ports are 0. */
+  readonly protocol: Protocol | 'icmp'
   readonly from: Endpoint
   readonly to: Endpoint
   /** Of TCP. */
@@ -14,6 +15,8 @@ export type Packet = {
   /** Of SCTP. */
   readonly chunks: readonly SctpChunk[]
   readonly payload: string
+  /** Of ICMP. */
+  readonly about?: Packet
   /** The firewall mark that the packet has when it reaches the director; 0 = none. */
   readonly mark: number
 }
@@ -22,7 +25,7 @@ export type Packet = {
 export type Seen =
   | {
       readonly kind: 'packet'
-      readonly protocol: Protocol
+      readonly protocol: Protocol | 'icmp'
       readonly from: Endpoint
       readonly to: Endpoint
       /** The Ethernet address that it was sent to. */
@@ -37,7 +40,8 @@ export type Seen =
 /** The firewall marks that packets can have: a mark is told to the guest by its place here, in the TOS field. */
 export const marks = [0, 1, 2, 7, 9, 100, 65_536, 4_294_967_295] as const
 
-const protocols = { tcp: 6, udp: 17, sctp: 132 } as const
+const protocols = { tcp: 6, udp: 17, sctp: 132, icmp: 1 } as const
+const icmpv6 = 58
 const flagBits = { fin: 1, syn: 2, rst: 4, ack: 16 } as const
 /** RFC 9260 §3.2. */
 const chunkTypes: Readonly<Record<SctpChunk, number>> = {
@@ -60,18 +64,31 @@ export const guestMac = '02:00:00:00:00:01'
 const peerMac = '02:00:00:00:00:02'
 
 export function encodeFrame(packet: Packet): Uint8Array {
+  const etherType = packet.to.address.includes(':') ? etherIpv6 : etherIpv4
+  return Buffer.concat([macBytes(guestMac), macBytes(peerMac), uint16(etherType), ipPacket(packet)])
+}
+
+function ipPacket(packet: Packet): Buffer {
   const { from, to } = packet
-  const isIpv6 = to.address.includes(':')
   const addresses = Buffer.concat([addressBytes(from.address), addressBytes(to.address)])
   const segment = segmentOf(packet, addresses)
-  const header = isIpv6 ? ipv6Header(packet, segment.length, addresses) : ipv4Header(packet, segment.length, addresses)
-  const ethernet = Buffer.concat([macBytes(guestMac), macBytes(peerMac), uint16(isIpv6 ? etherIpv6 : etherIpv4)])
-  return Buffer.concat([ethernet, header, segment])
+  const header = to.address.includes(':') ? ipv6Header : ipv4Header
+  return Buffer.concat([header(packet, segment.length, addresses), segment])
 }
 
 /** The same packet as Baton's engines take it. */
-export function transportPacket(packet: Packet): TransportPacket {
-  const { from, to, mark, protocol, flags, chunks, payload } = packet
+export function enginePacket(packet: Packet): EnginePacket {
+  if (packet.protocol !== 'icmp') return transportPacket(packet, packet.protocol)
+  const { from, to, mark, about } = packet
+  if (about === undefined || about.protocol === 'icmp')
+    throw new RangeError('ICMP tells about a packet of another kind')
+  const bytes = encodeFrame(packet).length - ethernetBytes
+  const told = transportPacket(about, about.protocol)
+  return { protocol: 'icmp', source: from.address, destination: to.address, bytes, mark, about: told }
+}
+
+function transportPacket(packet: Packet, protocol: Protocol): TransportPacket {
+  const { from, to, mark, flags, chunks, payload } = packet
   const bytes = encodeFrame(packet).length - ethernetBytes
   const common = { source: from, destination: to, bytes, mark }
   switch (protocol) {
@@ -99,7 +116,7 @@ function ipv4Header(packet: Packet, length: number, addresses: Buffer): Buffer {
 }
 
 function ipv6Header(packet: Packet, length: number, addresses: Buffer): Buffer {
-  const fixed = Buffer.from([0x60, 0, 0, 0, 0, 0, protocols[packet.protocol], 64])
+  const fixed = Buffer.from([0x60, 0, 0, 0, 0, 0, packet.protocol === 'icmp' ? icmpv6 : protocols[packet.protocol], 64])
   fixed.writeUInt16BE(0x6000 | (tosOf(packet) << 4), 0)
   fixed.writeUInt16BE(length, 4)
   return Buffer.concat([fixed, addresses])
@@ -126,7 +143,19 @@ function segmentOf(packet: Packet, addresses: Buffer): Buffer {
       const chunks = packet.chunks.map((chunk) => Buffer.from([chunkTypes[chunk], 0, 0, 4]))
       return Buffer.concat([ports, Buffer.alloc(8), ...chunks])
     }
+    case 'icmp':
+      return icmpError(packet, addresses)
   }
+}
+
+/** Host (IPv6: address) unreachable: RFC 792, RFC 4443 §3.1. */
+function icmpError({ about }: Packet, addresses: Buffer): Buffer {
+  const isIpv6 = addresses.length === 32
+  const head = Buffer.from(isIpv6 ? [1, 3, 0, 0, 0, 0, 0, 0] : [3, 1, 0, 0, 0, 0, 0, 0])
+  const error = Buffer.concat([head, about === undefined ? Buffer.alloc(0) : ipPacket(about)])
+  if (isIpv6) return withChecksum(error, 2, addresses, icmpv6)
+  error.writeUInt16BE(checksum(error), 2)
+  return error
 }
 
 function withChecksum(segment: Buffer, at: number, addresses: Buffer, protocol: number): Buffer {
@@ -162,6 +191,15 @@ function seenIn(packet: Buffer, toMac: string): Seen | undefined {
   }
   const error = icmpErrors[`${protocol} ${content[0]} ${content[1]}`]
   if (error !== undefined) return { kind: error, from, to }
+  if (`${protocol} ${content[0]} ${content[1]}` === (from.includes(':') ? '58 1 3' : '1 3 1'))
+    return {
+      kind: 'packet',
+      protocol: 'icmp',
+      from: { address: from, port: 0 },
+      to: { address: to, port: 0 },
+      toMac,
+      flags: [],
+    }
   const name = (['tcp', 'udp', 'sctp'] as const).find((candidate) => protocols[candidate] === protocol)
   if (name === undefined) return undefined
   const flags = name === 'tcp' ? (content[13] ?? 0) : 0

@@ -6,6 +6,7 @@
  *     tcp 192.0.2.1:4000 > 10.50.0.1:80 syn,ack   a packet that reaches the director; [v6]:port; `mark 7` at its end
  *     udp 192.0.2.1:4000 > 10.50.0.1:53 "text"
  *     sctp 192.0.2.1:4000 > 10.50.0.1:80 INIT,DATA
+ *     icmp 192.0.2.9 > 10.50.0.1 about tcp 10.50.0.1:80 > 192.0.2.1:4000      host unreachable
  *     sysctl expire_nodest_conn 1
  *     sleep 2500                                  milliseconds
  *     until 7000                                  sleeps until so long after the script began
@@ -64,6 +65,7 @@ function parseStep(script: string, line: string): Step {
     case 'tcp':
     case 'udp':
     case 'sctp':
+    case 'icmp':
       return { kind: 'packet', line, packet: parsePacket(script, line, word) }
     default:
       throw new Error(`${script}: not a step: ${line}`)
@@ -72,7 +74,10 @@ function parseStep(script: string, line: string): Step {
 
 const packetPattern = /^\w+ (\S+) > (\S+)(?: ([A-Za-z_,]+)(?= |$))?(?: "([^"]*)")?(?: mark (\d+))?$/
 
-function parsePacket(script: string, line: string, protocol: Protocol): Packet {
+const errorPattern = /^icmp (\S+) > (\S+) about ((?:tcp|udp|sctp) .*)$/
+
+function parsePacket(script: string, line: string, protocol: Protocol | 'icmp'): Packet {
+  if (protocol === 'icmp') return parseError(script, line)
   const [, fromText = '', toText = '', detail = '', payload = '', mark = '0'] = packetPattern.exec(line) ?? []
   const [from, to] = [parseEndpoint(fromText), parseEndpoint(toText)]
   if (from === undefined || to === undefined) throw new Error(`${script}: not a packet: ${line}`)
@@ -85,6 +90,21 @@ function parsePacket(script: string, line: string, protocol: Protocol): Packet {
     chunks: protocol === 'sctp' ? (details as SctpChunk[]) : [],
     payload: payload.replaceAll('\\r\\n', '\r\n'),
     mark: Number(mark),
+  }
+}
+
+function parseError(script: string, line: string): Packet {
+  const [, from = '', to = '', about = ''] = errorPattern.exec(line) ?? []
+  const told = parsePacket(script, about, about.split(' ')[0] as Protocol)
+  return {
+    protocol: 'icmp',
+    from: { address: from, port: 0 },
+    to: { address: to, port: 0 },
+    flags: [],
+    chunks: [],
+    payload: '',
+    about: told,
+    mark: told.mark,
   }
 }
 
