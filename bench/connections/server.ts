@@ -17,7 +17,7 @@ function serve(fd: number): void {
 }
 
 function turn(): void {
-  sockets.wait(5, serve)
+  sockets.wait(1000, serve)
   setImmediate(turn)
 }
 
