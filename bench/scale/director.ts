@@ -77,14 +77,21 @@ async function withDirector<T>(options: readonly string[], body: (running: Runni
   child.stderr.on('data', (chunk: Buffer) => (told += chunk.toString()))
   const run: Run = (arguments_, input = '') => runCommand(['ipvsadm', ...arguments_], input, env)
   try {
+    const living = (): void => {
+      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the director has ended: ${told}`)
+    }
     await until(() => {
-      if (child.exitCode !== null) throw new Error(`the director has ended: ${told}`)
+      living()
       return told.includes('serves')
     }, 'the director serves')
-    return await body({ child, log: () => log, run })
+    const saidLog = (): string => {
+      living()
+      return log
+    }
+    return await body({ child, log: saidLog, run })
   } finally {
     const ended = new Promise((resolve) => child.once('exit', resolve))
-    if (child.exitCode === null && child.kill('SIGTERM')) await ended
+    if (child.exitCode === null && child.signalCode === null && child.kill('SIGTERM')) await ended
     rmSync(directory, { recursive: true, force: true })
   }
 }
