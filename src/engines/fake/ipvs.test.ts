@@ -308,7 +308,10 @@ describe('the kernel’s bookkeeping', () => {
         for (const id of ids) world.add(id, [ipvsServer(2), ipvsServer(3)])
         for (const one of events) {
           const servers = [...world.ipvs.services.byKey.values()].flatMap(({ servers }) => servers)
-          const before = new Map(servers.map((server) => [server, server.overloaded || server.weight === 0]))
+          // lblc and lblcr send a destination where it went before, full or not.
+          const isFull = ({ overloaded, service }: InstalledServer): boolean =>
+            overloaded && !service.service.scheduler.startsWith('lblc')
+          const before = new Map(servers.map((server) => [server, isFull(server) || server.weight === 0]))
           const standing = new Set(world.ipvs.connections.all)
           happen(world, one)
           for (const entry of world.ipvs.connections.all) {

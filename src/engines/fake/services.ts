@@ -38,7 +38,7 @@ export class InstalledServer implements Candidate {
   route: 'direct' | 'other' | undefined
   /** Not deleted. What was deleted waits in the trash while anything leads to it. */
   isAvailable = true
-  statistics: Statistics
+  readonly statistics: Statistics
 
   constructor(server: RealServer, service: InstalledService, estimation: Estimation) {
     this.server = server
@@ -281,11 +281,12 @@ export class Services {
 
   #discard(server: InstalledServer, nowMs: number): void {
     server.isAvailable = false
+    server.statistics.pause()
     if (this.#trash.size === 0) this.trashAtMs = nowMs + trashMs
     this.#trash.set(`${server.service.key} ${server.key}`, { server, idleSinceMs: undefined })
   }
 
-  /** With its connections; with its counters only when the service has not been deleted meanwhile, too. */
+  /** With its connections and counters; these begin anew when the service has been deleted meanwhile, too. */
   #revive(service: InstalledService, key: string, server: RealServer): InstalledServer | undefined {
     const place = `${service.key} ${key}`
     const revived = this.#trash.get(place)?.server
@@ -293,8 +294,9 @@ export class Services {
     this.#trash.delete(place)
     if (revived.service !== service) {
       revived.service = service
-      revived.statistics = new Statistics(this.#estimation)
+      revived.statistics.zero()
     }
+    revived.statistics.resume()
     revived.isAvailable = true
     revived.edit(server)
     revived.lastWeight = server.weight

@@ -19,6 +19,11 @@ export class Estimation {
     this.#moving.add(statistics)
   }
 
+  /** Of a deleted server: what was not copied yet is copied when it comes back. */
+  pauses(statistics: Statistics): void {
+    this.#moving.delete(statistics)
+  }
+
   /** To be called every `estimateMs`. */
   step(): void {
     for (const statistics of this.#moving) if (!statistics.step()) this.#moving.delete(statistics)
@@ -60,6 +65,14 @@ export class Statistics {
     this.#estimator ??= new Estimator()
     this.#estimator.step(this.#copy)
     return isNew || !this.#estimator.isStill
+  }
+
+  pause(): void {
+    this.#estimation.pauses(this)
+  }
+
+  resume(): void {
+    this.#estimation.moves(this)
   }
 
   zero(): void {
