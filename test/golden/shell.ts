@@ -37,9 +37,14 @@ const builtIns: Readonly<Record<string, Run>> = {
 /** The words of each program of the pipe; `< /dev/null` is what input is without it. */
 function pipeline(command: string): string[][] {
   const programs: string[][] = [[]]
-  for (const [, single, double, plain] of command.matchAll(/'([^']*)'|"([^"]*)"|((?:[^\s'"]|\\.)+)/g)) {
-    if (plain === '|') programs.push([])
-    else programs.at(-1)?.push(single ?? double ?? plain ?? '')
+  for (const [written] of command.matchAll(/(?:'[^']*'|"[^"]*"|[^\s'"])+/g)) {
+    if (written === '|') programs.push([])
+    else
+      programs
+        .at(-1)
+        ?.push(
+          written.replaceAll(/'([^']*)'|"([^"]*)"/g, (_, single?: string, double?: string) => single ?? double ?? ''),
+        )
   }
   return programs.map((words) => {
     const at = words.indexOf('<')
