@@ -34,7 +34,7 @@ const plain = [
   }),
   z.strictObject({ kind: z.literal('ping'), bytes: z.int().min(0).max(65_507).exactOptional() }),
   z.strictObject({ kind: z.literal('http'), path: text, host: text.exactOptional(), ...request }),
-  z.strictObject({ kind: z.literal('http-proxy'), url: some, ...request }),
+  z.strictObject({ kind: z.literal('http-proxy'), url: z.url({ protocol: /^https?$/ }), ...request }),
   z.strictObject({
     kind: z.literal('dns'),
     name: text,
