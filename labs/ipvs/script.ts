@@ -11,7 +11,7 @@
  *     sleep 2500                                  milliseconds
  *     until 7000                                  sleeps until so long after the script began
  */
-import { parseEndpoint } from '../../src/lvs/address.ts'
+import { parseAddress, parseEndpoint } from '../../src/lvs/address.ts'
 import type { SctpChunk } from '../../src/lvs/packet.ts'
 import type { Protocol } from '../../src/lvs/service.ts'
 import type { Packet, TcpFlag } from './packets.ts'
@@ -96,10 +96,12 @@ function parsePacket(script: string, line: string, protocol: Protocol | 'icmp'):
 function parseError(script: string, line: string): Packet {
   const [, from = '', to = '', about = ''] = errorPattern.exec(line) ?? []
   const told = parsePacket(script, about, about.split(' ')[0] as Protocol)
+  const [source, destination] = [parseAddress(from), parseAddress(to)]
+  if (source === undefined || destination === undefined) throw new Error(`${script}: not an ICMP error: ${line}`)
   return {
     protocol: 'icmp',
-    from: { address: from, port: 0 },
-    to: { address: to, port: 0 },
+    from: { address: source, port: 0 },
+    to: { address: destination, port: 0 },
     flags: [],
     chunks: [],
     payload: '',

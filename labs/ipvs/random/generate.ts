@@ -61,5 +61,5 @@ function turnLines(making: Making): readonly string[] {
 const sysctls = [
   'expire_nodest_conn 1', 'expire_nodest_conn 0', 'expire_quiescent_template 1', 'expire_quiescent_template 0',
   'conn_reuse_mode 0', 'conn_reuse_mode 1', 'conn_reuse_mode 2', 'conn_reuse_mode 3', 'sloppy_tcp 1', 'sloppy_sctp 1',
-  'nat_icmp_send 1', 'secure_tcp 3', 'secure_tcp 0',
+  'nat_icmp_send 1', 'schedule_icmp 1', 'snat_reroute 0', 'secure_tcp 3', 'secure_tcp 0',
 ] // biome-ignore format: a list to read at a glance

@@ -9,8 +9,8 @@ export function packetLines(making: Making): string[] {
     const what = random.next()
     if (clients.length === 0 || what < 0.55) return newcomer(making)
     if (what < 0.8) return followUp(making)
-    if (what < 0.97) return answer(making)
-    return stray(making)
+    if (what < 0.94) return answer(making)
+    return what < 0.97 ? error(making) : stray(making)
   })
 }
 
@@ -71,6 +71,22 @@ function answer(making: Making): string {
     sctp: random.pick(sctpAnswers),
   }[service.protocol]
   return line({ ...service, mark: 0 }, endpointText(address, port === 0 ? ownPort : port), from, content)
+}
+
+/** ICMP about what a client sent to a real server, or about what it was answered. */
+function error(making: Making): string {
+  const { random } = making
+  const { service, from, to } = random.pick(making.clients)
+  const server = service.servers.length === 0 ? undefined : random.pick(service.servers)
+  const host = (endpoint: string): string => endpoint.replace(/:\d+$/, '').replaceAll(/[[\]]/g, '')
+  const content = service.protocol === 'tcp' ? ' ack' : service.protocol === 'sctp' ? ' DATA' : ''
+  if (server === undefined || random.chance(0.5)) {
+    const router = service.isIpv6 ? '2001:db8:9::9' : '203.0.113.9'
+    return `icmp ${router} > ${host(to)} about ${service.protocol} ${to} > ${from}${content}`
+  }
+  const port = server.port === 0 ? Number(/\d+$/.exec(to)?.[0]) : server.port
+  const about = `${service.protocol} ${from} > ${endpointText(server.address, port)}${content}`
+  return `icmp ${server.address} > ${host(from)} about ${about}`
 }
 
 /** To where no service is, or out of nothing. */
