@@ -109,7 +109,7 @@ describe('a name book', () => {
     expect(from.asked).toEqual(['192.0.2.1', '192.0.2.2'])
   })
 
-  test('stops asking a resolver that takes too long', async () => {
+  test('stops asking a resolver that does not answer', async () => {
     let now = 0
     const asked: string[] = []
     const namer = await nameBook(
@@ -117,7 +117,7 @@ describe('a name book', () => {
         now: () => now,
         reverse: async (address) => {
           asked.push(address)
-          now += 10_000
+          now += 1_000
           return undefined
         },
       }),

@@ -32,6 +32,8 @@ export type NameBook = {
 const lookupsAtOnce = 4
 /** After this long no more lookups are begun: the rest is listed by number. */
 const lookupBudgetMs = 3_000
+/** A resolver that takes this long to find nothing does not answer. */
+const silenceMs = 900
 
 export function nameBook(source: NameSource): NameBook {
   const files = lazyFiles(source)
@@ -76,8 +78,13 @@ async function namerOf(addresses: Iterable<string>, files: Files, source: NameSo
   for (const address of addresses) names.set(address, files.hosts().nameOf(address))
   const unnamed = [...names].flatMap(([address, name]) => (name === undefined ? [address] : []))
   const startedMs = source.now()
+  let isSilent = false
   await someAtOnce(unnamed, async (address) => {
-    if (source.now() - startedMs < lookupBudgetMs) names.set(address, await source.reverse(address))
+    const askedMs = source.now()
+    if (isSilent || askedMs - startedMs > lookupBudgetMs) return
+    const name = await source.reverse(address)
+    names.set(address, name)
+    isSilent ||= name === undefined && source.now() - askedMs > silenceMs
   })
   return {
     host: (address) => names.get(address),
