@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { buildServer, buildService } from '../../../test/build/services.ts'
 import {
   type Connection,
   type EngineInfo,
@@ -17,23 +18,9 @@ const format: ListFormat = { numeric: true, exact: false, nosort: false, columns
 const info: EngineInfo = { settings: defaultSettings, daemons: [], tableSize: 4096 }
 
 const tcp = (address: string, port: number): Service['id'] => ({ kind: 'address', protocol: 'tcp', address, port })
-const service = (changes: Partial<Service> = {}): Service => ({
-  id: tcp('10.50.0.1', 80),
-  scheduler: 'rr',
-  schedulerFlags: [],
-  onePacket: false,
-  ...changes,
-})
+const service = (changes: Partial<Service> = {}): Service => buildService({ id: tcp('10.50.0.1', 80), ...changes })
 const server = (changes: Partial<RealServer> = {}, counts: Partial<ServerSnapshot> = {}): ServerSnapshot => ({
-  server: {
-    address: '10.9.0.2',
-    port: 8080,
-    forwarding: 'masq',
-    weight: 1,
-    upperThreshold: 0,
-    lowerThreshold: 0,
-    ...changes,
-  },
+  server: buildServer(8080, { address: '10.9.0.2', ...changes }),
   active: 0,
   inactive: 0,
   persistent: 0,

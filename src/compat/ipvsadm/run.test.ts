@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { openDirectorWorld } from '../../../test/build/director.ts'
+import { ipvsadmWord } from '../../../test/build/ipvsadm-words.ts'
 import type { TableView } from '../../director/control.ts'
 import { InfraError } from '../../errors.ts'
-import { optionTable } from '../../formats/ipvsadm/options.ts'
 import type { TableEdit } from '../../lvs/edit.ts'
 import { defaultSettings } from '../../lvs/settings.ts'
 import type { Front } from './front.ts'
@@ -277,24 +277,8 @@ test.each([
 
 test('any words have an answer such as ipvsadm gives, and a line of it', async () => {
   await using world = await openDirectorWorld()
-  const option = fc.constantFrom(
-    ...optionTable.flatMap(({ long, short }) => [`--${long}`, ...(short === undefined ? [] : [`-${short}`])]),
-  )
-  const value = fc.constantFrom(
-    '10.0.0.1:80',
-    '[fd00::1]:80',
-    '10.9.0.2',
-    '3',
-    '-1',
-    '',
-    'rr',
-    'sip',
-    'master',
-    'lo',
-    '--',
-  )
   const command = fc.constantFrom('-A', '-E', '-D', '-a', '-e', '-d', '-L', '-Z', '-S', '-C', '-R', '--set')
-  const line = fc.tuple(command, fc.array(fc.oneof(option, value, fc.string({ maxLength: 6 })), { maxLength: 7 }))
+  const line = fc.tuple(command, fc.array(ipvsadmWord, { maxLength: 7 }))
   await fc.assert(
     fc.asyncProperty(line, async ([first, others]) => {
       const { out, err, code } = await say(world.director, (front) => runIpvsadm([first, ...others], front))
