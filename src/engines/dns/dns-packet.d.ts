@@ -1,4 +1,4 @@
-/** dns-packet as far as codec.ts uses it, typed as it behaves. */
+/** dns-packet as far as the responder's codec and the check `dns` use it, typed as it behaves. */
 declare module 'dns-packet' {
   export type Option = { readonly code: number; readonly data: Buffer }
   export type OptRecord = {
@@ -36,9 +36,20 @@ declare module 'dns-packet' {
       }
   export type Record = Data & { readonly name: string; readonly ttl: number }
   /** Of records that are not read here only the type matters. */
-  export type Decoded = { readonly additionals: readonly (OptRecord | { readonly type: 'other' })[] }
+  export type Decoded = {
+    readonly id: number
+    readonly type: 'query' | 'response'
+    /** Its name: `NOERROR`, `NXDOMAIN`. */
+    readonly rcode: string
+    readonly answers: readonly { readonly type: string; readonly data: unknown }[]
+    readonly additionals: readonly (OptRecord | { readonly type: 'other' })[]
+  }
 
   export function encode(packet: {
+    readonly type?: 'query'
+    readonly id?: number
+    readonly flags?: number
+    readonly questions?: readonly { readonly type: string; readonly name: string }[]
     readonly answers?: readonly Record[]
     readonly additionals?: readonly OptRecord[]
   }): Buffer

@@ -1,108 +1,71 @@
-/** Check `http`: a GET is answered with an accepted status and, when asked for, a matching body. Plain or over TLS. */
-import { type ClientRequest, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
-import { request as httpsRequest } from 'node:https'
-import { isIP } from 'node:net'
-import { describeError } from '../../errors.ts'
-import { type Endpoint, formatEndpoint } from '../../lvs/service.ts'
+/** Check `http`: a request is answered with an accepted status and, when asked for, a matching body. Plain or over TLS. */
+import { formatEndpoint } from '../../lvs/service.ts'
 import type { HttpCheckSpec, Probe, ProbeResult } from '../check.ts'
-import { boundedMatch, type Match } from './bounded-match.ts'
+import { boundedMatch } from './bounded-match.ts'
+import { ask } from './http-exchange.ts'
+import { down, tlsOptions } from './verdict.ts'
 
-/** More of a body is not read: a pattern must be found in the beginning. */
-const maxBodyBytes = 64 * 1024
+/** Where one request goes: always to the checked server, whatever a redirect says of hosts. */
+type Step = { readonly secure: boolean; readonly port: number; readonly path: string; readonly host: string }
 
-type Verdict = Pick<ProbeResult, 'healthy' | 'detail'>
-
-/** Each probe is a connection of its own: a kept one would not tell whether the server still takes new ones. */
 export function httpProbe(spec: HttpCheckSpec): Probe {
   const matches = spec.body === undefined ? undefined : boundedMatch(spec.body)
-  return (target, { signal }) =>
-    new Promise((resolve) => {
-      const begun = performance.now()
-      const where = formatEndpoint(target)
-      let stage = `no answer from ${where} in time`
-      let request: ClientRequest
-      try {
-        const send = spec.tls === undefined ? httpRequest : httpsRequest
-        request = send({ ...requestOptions(spec, target), agent: false })
-      } catch (error) {
-        // A path or name that cannot be written into a request.
-        return resolve({ healthy: false, detail: `cannot ask ${where}: ${describeError(error)}`, tookMs: 0 })
-      }
-      const end = (verdict: Verdict): void => {
-        signal.removeEventListener('abort', onAbort)
-        resolve({ ...verdict, tookMs: performance.now() - begun })
-        request.destroy()
-      }
-      const onAbort = (): void => end({ healthy: false, detail: stage })
-      signal.addEventListener('abort', onAbort, { once: true })
-      // Stays for errors that come after the end, of a connection that is being destroyed.
-      request.on('error', (error: NodeJS.ErrnoException) =>
-        end({ healthy: false, detail: `${where}: ${error.code ?? error.message}` }),
-      )
-      const onResponse = (response: IncomingMessage): void => {
-        stage = `status ${response.statusCode}, but the body of ${where} did not end in time`
-        judge(spec, matches, response, end)
-      }
-      request.once('response', onResponse)
-      // A server that changes the protocol leaves its connection with us.
-      request.once('upgrade', (response, socket) => {
-        onResponse(response)
-        socket.destroy()
+  return async (target, { signal }) => {
+    const begun = performance.now()
+    const host = spec.host ?? formatEndpoint(target)
+    let step: Step = { secure: spec.tls !== undefined, port: target.port, path: spec.path, host }
+    for (let left = spec.redirects ?? 0; ; left--) {
+      let location: string | undefined
+      const onRedirect = (to: string): void => void (location = to)
+      const { secure, port, path } = step
+      const result = await ask({
+        spec,
+        matches,
+        secure,
+        options: { host: target.address, port, path, ...(secure ? securely(spec, step) : {}) },
+        host: step.host,
+        where: formatEndpoint({ ...target, port }),
+        signal,
+        ...(left > 0 ? { onRedirect } : {}),
       })
-      request.end()
-      if (signal.aborted) onAbort()
-    })
+      const next = location === undefined ? undefined : redirected(step, location)
+      if (next !== undefined) step = next
+      else return ended(location === undefined ? result : { ...result, ...down(`it redirects to nowhere`) }, begun)
+    }
+  }
 }
 
-type HttpOptions = RequestOptions & { readonly servername?: string; readonly rejectUnauthorized?: boolean }
+function ended(result: ProbeResult, begun: number): ProbeResult {
+  return { ...result, tookMs: performance.now() - begun }
+}
 
-function requestOptions(spec: HttpCheckSpec, target: Endpoint): HttpOptions {
-  const { tls } = spec
-  const name = tls?.sni ?? spec.host?.replace(/:\d+$/, '')
+function securely({ tls = { verify: false } }: HttpCheckSpec, { host }: Step): ReturnType<typeof tlsOptions> {
+  return tlsOptions(tls, hostName(host))
+}
+
+/** Of a Host header: its name or address, without a port and brackets. */
+function hostName(host: string): string {
+  return host.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
+}
+
+/**
+ * A redirect's next step. Under the same scheme the port stays, as the server is checked behind the port that clients
+ * know; under the other one it is the location's.
+ */
+function redirected(step: Step, location: string): Step | undefined {
+  let url: URL
+  try {
+    url = new URL(location, `${step.secure ? 'https' : 'http'}://${step.host}${step.path}`)
+  } catch {
+    return undefined
+  }
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') return undefined
+  const secure = url.protocol === 'https:'
+  const other = url.port === '' ? (secure ? 443 : 80) : Number(url.port)
   return {
-    host: target.address,
-    port: target.port,
-    path: spec.path,
-    headers: {
-      Host: spec.host ?? formatEndpoint(target),
-      'User-Agent': 'baton-check',
-      Accept: '*/*',
-      Connection: 'close',
-    },
-    ...(tls === undefined ? {} : { rejectUnauthorized: tls.verify }),
-    // RFC 6066 §3: a literal address is no server name.
-    ...(tls === undefined || name === undefined || isIP(name) !== 0 ? {} : { servername: name }),
+    secure,
+    port: secure === step.secure ? step.port : other,
+    path: `${url.pathname}${url.search}`,
+    host: url.host,
   }
-}
-
-function judge(
-  spec: HttpCheckSpec,
-  matches: ((text: string) => Match) | undefined,
-  response: IncomingMessage,
-  end: (verdict: Verdict) => void,
-): void {
-  const status = response.statusCode ?? 0
-  if (!accepts(spec.status, status)) return end({ healthy: false, detail: `status ${status}` })
-  if (matches === undefined) return end({ healthy: true, detail: `status ${status}` })
-  const chunks: Buffer[] = []
-  let length = 0
-  const decide = (): void => {
-    const match = matches(Buffer.concat(chunks).toString('utf8', 0, Math.min(length, maxBodyBytes)))
-    if (match === 'yes') return end({ healthy: true, detail: `status ${status}, body matches` })
-    const why = match === 'no' ? 'does not match' : 'takes too long to compare with'
-    end({ healthy: false, detail: `status ${status}, but the body ${why} ${spec.body}` })
-  }
-  response.on('data', (chunk: Buffer) => {
-    chunks.push(chunk)
-    length += chunk.length
-    if (length >= maxBodyBytes) decide()
-  })
-  response.once('end', decide)
-  response.once('error', () => end({ healthy: false, detail: `status ${status}, but the body broke off` }))
-}
-
-function accepts(accepted: HttpCheckSpec['status'], status: number): boolean {
-  return accepted.some((entry) =>
-    typeof entry === 'number' ? entry === status : entry[0] <= status && status <= entry[1],
-  )
 }

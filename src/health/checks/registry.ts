@@ -14,7 +14,15 @@ type Opener<K extends ProbeKind> = (spec: SpecOf<K>) => Probe
 
 const openers: { readonly [K in ProbeKind]?: () => Promise<Opener<K>> } = {
   tcp: async () => (await import('./tcp.ts')).tcpProbe,
+  udp: async () => (await import('./udp.ts')).udpProbe,
+  ping: async () => (await import('./ping.ts')).pingProbe,
   http: async () => (await import('./http.ts')).httpProbe,
+  'http-proxy': async () => (await import('./http-proxy.ts')).httpProxyProbe,
+  dns: async () => (await import('./dns.ts')).dnsProbe,
+  tls: async () => (await import('./tls.ts')).tlsProbe,
+  grpc: async () => (await import('./grpc.ts')).grpcProbe,
+  external: async () => (await import('./external.ts')).externalProbe,
+  agent: async () => (await import('./agent.ts')).agentProbe,
 }
 
 /** Whether this version can run checks of this kind. */
