@@ -68,13 +68,14 @@ async function tableOf({ director }: DirectorWorld): Promise<unknown> {
 describe('edits by hand', () => {
   test('many at once are answered, stand and are kept as one after the other would', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(edit, { maxLength: 40 }), async (edits) => {
+      fc.asyncProperty(fc.array(edit, { maxLength: 25 }), fc.array(edit, { maxLength: 25 }), async (first, second) => {
         await using one = await openDirectorWorld(emptyIntent, { engine: moody() })
         const answers: EditResult[] = []
-        for (const edit of edits) answers.push(...(await one.director.edit([edit], within())))
+        for (const edit of [...first, ...second]) answers.push(...(await one.director.edit([edit], within())))
         const journal = memoryEditJournal()
         await using many = await openDirectorWorld(emptyIntent, { engine: moody(), journal })
-        expect(await many.director.edit(edits, within())).toEqual(answers)
+        const both = [...(await many.director.edit(first, within())), ...(await many.director.edit(second, within()))]
+        expect(both).toEqual(answers)
         expect(await tableOf(many)).toEqual(await tableOf(one))
         // A director that takes up the journal stands where they do, and its loop finds nothing to mend.
         await using next = await openDirectorWorld(emptyIntent, { journal })
@@ -85,6 +86,35 @@ describe('edits by hand', () => {
       }),
       { numRuns: 150 },
     )
+  })
+
+  test.each([
+    { name: 'in one go', atOnce: true },
+    { name: 'one by one', atOnce: false },
+  ])('a service that is deleted takes along what its servers stood in the way of, $name', async ({ atOnce }) => {
+    await using world = await openDirectorWorld()
+    const [mark = ids[0] as ServiceId] = ids
+    const add: TableEdit = { kind: 'service.add', service: buildService({ id: mark }) }
+    const other = buildServer(80, { address: 'fd00::1', forwarding: 'tunnel' })
+    const start: TableEdit = {
+      kind: 'daemon.start',
+      daemon: { role: 'master', interface: 'lo', syncId: 1, group: '224.0.0.81', port: 8848, ttl: 1 },
+    }
+    const edits: TableEdit[] = [
+      add,
+      { kind: 'server.add', id: mark, server: other },
+      start,
+      { kind: 'service.delete', id: mark },
+      start,
+      add,
+      { kind: 'server.add', id: mark, server: other },
+    ]
+    const answers: EditResult[] = []
+    if (atOnce) answers.push(...(await world.director.edit(edits, within())))
+    else for (const edit of edits) answers.push(...(await world.director.edit([edit], within())))
+    expect(answers.map((answer) => (answer.ok ? 'ok' : answer.errno))).toEqual([
+      ...['ok', 'ok', 'EINVAL', 'ok', 'ok', 'ok', 'EINVAL'],
+    ])
   })
 
   test('what an engine cannot do is refused before it is asked, with the reason and who can', async () => {
