@@ -117,6 +117,17 @@ describe('edits by hand', () => {
     ])
   })
 
+  test('a service that is deleted and made again in one go has no servers left', async () => {
+    await using world = await openDirectorWorld()
+    const [mark = ids[0] as ServiceId] = ids
+    const add: TableEdit = { kind: 'service.add', service: buildService({ id: mark }) }
+    const join: TableEdit = { kind: 'server.add', id: mark, server: buildServer(80) }
+    await world.director.edit([add, join], within())
+    const again: TableEdit[] = [{ kind: 'service.delete', id: mark }, add, join, join]
+    const answers = await world.director.edit(again, within())
+    expect(answers.map((answer) => (answer.ok ? 'ok' : answer.errno))).toEqual(['ok', 'ok', 'ok', 'EEXIST'])
+  })
+
   test('what an engine cannot do is refused before it is asked, with the reason and who can', async () => {
     const engine = fakeEngine()
     const poor = { ...engine, name: 'userspace' as const, capabilities: { ...engine.capabilities, fwmark: false } }
