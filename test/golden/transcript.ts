@@ -8,7 +8,7 @@ export type Exchange = { readonly command: string; readonly answer: Answer }
 const folder = join(import.meta.dirname, 'ipvsadm')
 
 export const transcriptNames = [
-  'syntax', 'arguments', 'servers', 'forms', 'restore', 'daemons', 'long-names', 'order',
+  'syntax', 'arguments', 'servers', 'forms', 'restore', 'daemons', 'long-names', 'order', 'random',
 ] as const // biome-ignore format: a list to read at a glance
 export type TranscriptName = (typeof transcriptNames)[number]
 
