@@ -24,7 +24,7 @@ export async function runOnBaton(
   times: readonly number[],
   { services, signal }: Surroundings,
 ): Promise<Outcome[]> {
-  const engine = fakeEngine()
+  const engine = fakeEngine({ addresses: ownAddresses })
   await using director = await openDirector({
     engine,
     intent: memoryIntentStore(emptyIntent),
@@ -99,6 +99,11 @@ async function changeSysctl(name: string, value: string, { engine, signal }: Wor
   }
 }
 
+/** Those of the virtual addresses that scripts use. */
+const ownAddresses = Array.from({ length: 9 }, (_, at) => `10.50.0.${at + 1}/32 fd50::${at + 1}/128`.split(' '))
+  .flat()
+  .flatMap((address) => parseCidr(address) ?? [])
+
 const own = [vipNetworks.ipv4, vipNetworks.ipv6].flatMap((network) => parseCidr(network) ?? [])
 
 /** In the words of the kernel's side, which sees what leaves the machine: its own stack answers what is not IPVS's. */
@@ -116,7 +121,7 @@ function verdictOf(packet: Packet, verdict: Verdict): string {
     case 'unreachable':
       return 'refused'
     case 'bypass':
-      return 'bypass'
+      return 'forwarded'
     case 'accept':
       return isToUs(packet) ? ownAnswer(packet) : 'forwarded'
   }

@@ -43,6 +43,14 @@ route add local ${vipNetworks.ipv4} dev lo
 route add local ${vipNetworks.ipv6} dev lo
 `.trimStart()
 
+/** Packets with this mark come to the director wherever they go, as at a transparent proxy. */
+const interceptedMark = 9
+
+const interception = `
+rule add fwmark ${interceptedMark} lookup 100
+route add local default dev lo table 100
+`.trimStart()
+
 const sysctls: Readonly<Record<string, string>> = {
   'ipv4/ip_forward': '1',
   'ipv6/conf/all/forwarding': '1',
@@ -64,7 +72,7 @@ COMMIT
 export function worldSteps(withMarks: boolean): GuestStep[] {
   return [
     { kind: 'world' },
-    { kind: 'run', command: ['ip', '-batch', '-'], input: network },
+    { kind: 'run', command: ['ip', '-batch', '-'], input: withMarks ? network + interception : network },
     ...Object.entries(sysctls).map(
       ([name, content]): GuestStep => ({ kind: 'write', file: `/proc/sys/net/${name}`, content }),
     ),
