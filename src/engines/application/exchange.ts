@@ -41,8 +41,10 @@ export function startExchange(context: Context, client: Client, { request, respo
     isTimedOut: false,
   }
   begin(context.running, exchange)
-  // In a moment: should the rest of what has just come be misread, no server must see anything of it.
-  process.nextTick(chooseUnlessOver, context, exchange)
+  // A body only when all that has come with its head is read: should it be misread, no server must see anything of it.
+  // A tick is too early: Node runs its ticks between two callbacks of its parser.
+  if (bodyLength(request) === 0) process.nextTick(chooseUnlessOver, context, exchange)
+  else setImmediate(chooseUnlessOver, context, exchange)
   return exchange
 }
 

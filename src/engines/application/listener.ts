@@ -74,7 +74,11 @@ function accept(fronts: Fronts, listener: Listener, tls: TlsServers, socket: Soc
     if (listener.arriving.get(key) === socket) listener.arriving.delete(key)
   })
   if (application.kind === 'sni') void passThrough(fronts, listener, socket, ends)
-  else tls[application.kind].emit('connection', socket)
+  else {
+    // Who leaves in the middle of the handshake has left.
+    socket.allowHalfOpen = false
+    tls[application.kind].emit('connection', socket)
+  }
 }
 
 /** RFC 6066 §3: who asks for a name that is not here is told so. */
@@ -134,6 +138,7 @@ function secured(context: Context, http: HttpFront, listener: Listener, socket: 
   if (front === undefined || application === undefined || ends === undefined) return void socket.destroy()
   listener.arriving.delete(formatEndpoint(ends.client))
   if (application.kind === 'http') return http.take({ socket, listener, ends, proto: 'https' })
+  socket.allowHalfOpen = true
   socket.on('error', () => socket.destroy())
   const name = typeof socket.servername === 'string' ? socket.servername.toLowerCase() : undefined
   const service = chosen(context, listener, application, front, name)

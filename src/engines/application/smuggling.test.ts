@@ -108,6 +108,9 @@ describe('request smuggling', () => {
       ...Object.entries(refused).map(([name, text]) => ({ name, text, status: 400 })),
       ...Object.entries(unsupported).map(([name, [text, status]]) => ({ name, text, status })),
     ]
+    // Connections to the server stand ready: what is sent too early would be there at once.
+    await Promise.all(all.map(() => world.raw(get())))
+    server.seen.length = 0
     const outcomes = await Promise.all(
       all.map(async ({ name, text, status }) => {
         const { text: heard, isClosed } = await world.raw(text + smuggled, 2000)
