@@ -44,7 +44,9 @@ export class IpvsWorld {
 
   /** What becomes of it, in a word: `masq 10.9.0.2:8080`, `reply 10.50.0.1:80`, `drop`, … */
   receive(packet: TransportPacket): string {
-    return inWords(this.ipvs.receive(packet))
+    const verdict = this.ipvs.receive(packet)
+    this.advance(0)
+    return inWords(verdict)
   }
 
   /** As `ipvsadm -Lnc` prints them, in the order in which they began. */

@@ -81,9 +81,9 @@ export class Connections {
     return this.#byKey.get(connectionKey(protocol, client, service))
   }
 
-  /** The newest translated connection between them: what other servers answer is none of the director's. */
-  findReply(protocol: Protocol, server: Endpoint, client: Endpoint): Entry | undefined {
-    return this.#byReply.get(connectionKey(protocol, client, server))
+  /** The newest connection between them. Servers whose packets are not translated answer from the service's address. */
+  findReply(protocol: Protocol, source: Endpoint, client: Endpoint): Entry | undefined {
+    return this.#byReply.get(connectionKey(protocol, client, source))
   }
 
   findTemplate(key: TemplateKey, callId: string | undefined): Entry | undefined {
@@ -97,7 +97,7 @@ export class Connections {
       this.all.add(entry)
       this.#byKey.set(keyOf(entry), entry)
     }
-    if (isTranslated(entry)) {
+    if (entry.kind === 'connection') {
       const key = replyKeyOf(entry)
       entry.olderReply = this.#byReply.get(key)
       this.#byReply.set(key, entry)
@@ -128,7 +128,7 @@ export class Connections {
     else this.#timers.set(entry, nowMs + entry.timeoutMs)
   }
 
-  /** Ends it in this moment, unless it controls others. It is found until `expire` is called. */
+  /** Ends it when time next moves, unless it controls others. */
   expireNow(entry: Entry, nowMs: number): void {
     if (entry.expiresAtMs > nowMs) this.#timers.set(entry, nowMs)
   }
@@ -171,7 +171,7 @@ export class Connections {
   #unlink(entry: Entry): void {
     const key = keyOf(entry)
     if (this.#byKey.get(key) === entry) this.#byKey.delete(key)
-    if (isTranslated(entry)) this.#unlinkReply(entry)
+    if (entry.kind === 'connection') this.#unlinkReply(entry)
   }
 
   #unlinkReply(entry: Entry): void {
@@ -192,15 +192,11 @@ export function assure({ control }: Entry): void {
   if (control !== undefined) control.isAssured = true
 }
 
-function isTranslated({ kind, by }: Entry): boolean {
-  return kind === 'connection' && by === 'masq'
-}
-
 function keyOf({ protocol, client, service, isTemplate, callId }: Entry): string {
   if (isTemplate || protocol === 'ip') return templateName({ protocol, client: client.address, service }, callId)
   return connectionKey(protocol, client, service)
 }
 
-function replyKeyOf({ protocol, client, server }: Entry): string {
-  return protocol === 'ip' ? '' : connectionKey(protocol, client, server)
+function replyKeyOf({ protocol, client, service, server, by }: Entry): string {
+  return protocol === 'ip' ? '' : connectionKey(protocol, client, by === 'masq' ? server : service)
 }

@@ -46,7 +46,8 @@ export type FakeEngine = Engine & {
 
 export function fakeEngine(options: FakeOptions = {}): FakeEngine {
   const ipvs = new Ipvs(options)
-  const catchUp = clockOf(ipvs, options.nowMs)
+  const clock = clockOf(ipvs, options.nowMs)
+  const catchUp = (): void => ipvs.advanceTo(clock())
   let failure: InfraError | undefined
 
   return {
@@ -87,7 +88,8 @@ export function fakeEngine(options: FakeOptions = {}): FakeEngine {
       }
     },
     receive(packet) {
-      catchUp()
+      const nowMs = clock()
+      if (nowMs > ipvs.nowMs) ipvs.advanceTo(nowMs)
       return ipvs.receive(packet)
     },
     advance(ms) {
@@ -106,10 +108,9 @@ export function fakeEngine(options: FakeOptions = {}): FakeEngine {
 }
 
 /** IPVS's time begins with the engine, whatever the clock says then. */
-function clockOf(ipvs: Ipvs, nowMs: FakeOptions['nowMs']): () => void {
-  if (nowMs === undefined) return () => {}
-  const startMs = nowMs()
-  return () => ipvs.advanceTo(Math.max(nowMs() - startMs, ipvs.nowMs))
+function clockOf(ipvs: Ipvs, nowMs: FakeOptions['nowMs']): () => number {
+  const startMs = nowMs?.() ?? 0
+  return () => Math.max((nowMs?.() ?? 0) - startMs, ipvs.nowMs)
 }
 
 /** @throws InfraError `not-found` for a server of a service that would not be there. */

@@ -291,6 +291,7 @@ describe('the kernel’s bookkeeping', () => {
           for (const id of ids) world.add(id, [ipvsServer(2), ipvsServer(3)], persistence)
           for (const one of events) {
             happen(world, one)
+            world.advance(0)
             expect(faults(world, seen)).toEqual([])
           }
           world.advance(100_000)

@@ -72,10 +72,9 @@ export class Ipvs {
     return (['master', 'backup'] as const).flatMap((role) => this.#daemons.get(role) ?? [])
   }
 
+  /** An entry that ends by this packet stands until time moves, as until the kernel's next tick: an answer may save it. */
   receive(packet: Packet): Verdict {
-    const verdict = receive(this.#path, packet)
-    this.connections.expire(this.nowMs)
-    return verdict
+    return receive(this.#path, packet)
   }
 
   /** What the kernel has free, for the automatic modes of drop_entry, drop_packet and secure_tcp. */
@@ -115,7 +114,7 @@ export class Ipvs {
     }
   }
 
-  /** Lets time pass, timer by timer. */
+  /** Lets time pass, timer by timer; also those that are due already. */
   advanceTo(toMs: number): void {
     for (let at = this.#nextMs(); at <= toMs; at = this.#nextMs()) {
       this.#path.nowMs = Math.max(at, this.nowMs)

@@ -303,11 +303,24 @@ describe('other packets', () => {
     expect(world.receive(tcp(client, service, 'S'))).toBe('masq 10.9.0.2:8080')
   })
 
-  test('replies of direct servers are none of the director’s', () => {
+  test('replies of direct servers are seen where they bear the service’s address', () => {
     const world = direct()
     world.receive(tcp(client, service, 'S'))
     expect(world.receive(tcp('10.9.0.2:80', client, 'SA'))).toBe('accept')
-    expect(world.list()).toEqual([`tcp 60 SYN_RECV ${client} ${service} 10.9.0.2:80`])
+    world.receive(tcp(client, service, 'A'))
+    expect(world.receive(tcp(service, client, 'A'))).toBe(`reply ${service}`)
+    world.receive(tcp(client, service, 'FA'))
+    expect(world.list()).toEqual([`tcp 60 CLOSE_WAIT ${client} ${service} 10.9.0.2:80`])
+  })
+
+  test('a reset by the local stack, to a client whose direct server is gone, keeps the entry in CLOSE', () => {
+    const world = direct()
+    world.receive(tcp(client, service, 'S'))
+    world.ipvs.apply({ kind: 'server.remove', id: tcpService(), server: ipvsServer(2, { port: 80 }) })
+    world.sysctls({ expire_nodest_conn: 1 })
+    expect(world.ipvs.receive(tcp(client, service, 'A'))).toEqual({ kind: 'accept' })
+    world.ipvs.receive(tcp(service, client, 'R'))
+    expect(world.advance(0).list()).toEqual([`tcp 10 CLOSE ${client} ${service} 10.9.0.2:80`])
   })
 
   test('direct packets after translated ones are lost until the server is edited: the kernel keeps their route', () => {
