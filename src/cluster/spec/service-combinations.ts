@@ -148,8 +148,8 @@ function checkServers(service: SourceMap, kind: ServiceKind, report: Report): vo
     if (server.kind !== 'map') continue
     const address = child(server, 'address')
     const text = textOf(address) ?? ''
-    const isBare = address !== undefined && text !== '' && parseEndpoint(text) === undefined
-    if (isBare && !isPortless && isAddress(text))
+    const isBare = bare.test(text)
+    if (address !== undefined && isBare && !isPortless && isAddress(text))
       report(
         problem(
           address.place,
@@ -164,10 +164,12 @@ function checkServers(service: SourceMap, kind: ServiceKind, report: Report): vo
       report,
     )
     checkThresholds(server, report)
-    if (isBare && isPortless) checkProbePort(service, address.place, report)
+    if (address !== undefined && isBare && isPortless) checkProbePort(service, address.place, report)
   }
 }
 
+/** Perhaps an address without a port: no colon, or more than one of them and no brackets. */
+const bare = /^(?:[^:[\]]+|[^:[\]]*:[^[\]]*:[^[\]]*)$/
 const isAddress = (text: string): boolean =>
   parseEndpoint(`${text}:1`) !== undefined || parseEndpoint(`[${text}]:1`) !== undefined
 const portHint = (text: string): string => `add the port: ${text.includes(':') ? `"[${text}]:80"` : `${text}:80`}`

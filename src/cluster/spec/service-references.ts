@@ -56,9 +56,14 @@ function checkServers(root: SourceMap, service: string, node: SourceNode, report
   for (const server of items(servers)) {
     const [guests, address, port] = [child(server, 'guests'), child(server, 'address'), child(server, 'port')]
     checkKnown(guests, 'guest pool', pools, report)
-    if (own !== undefined && address !== undefined && isSame(address, own))
+    const endpoint = address === undefined ? undefined : parseEndpoint(textOf(address) ?? '')
+    if (
+      address !== undefined &&
+      endpoint?.address === own?.address &&
+      endpoint !== undefined &&
+      endpoint.port === own?.port
+    )
       report(problem(address.place, `the server is ${service} itself: its connections would go round for ever`))
-    const endpoint = parseEndpoint(textOf(address) ?? '')
     const number = port?.kind === 'scalar' ? port.value : undefined
     const key = endpoint === undefined ? `${textOf(guests)} port ${number}` : formatEndpoint(endpoint)
     const at = address ?? guests
