@@ -6,7 +6,7 @@ import { Readable } from 'node:stream'
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import type { z } from 'zod'
 import { within } from '../deadline.ts'
-import type { CallOptions, DirectorControl, TableView } from '../director/control.ts'
+import type { CallOptions, DirectorControl } from '../director/control.ts'
 import { editRequestSchema, tableRequestSchema } from '../director/edit-schemas.ts'
 import { checkNowSchema, clusterServicesSchema, drainTargetSchema, reachSchema } from '../director/schemas.ts'
 import { describeError, type InfraCode, InfraError, isInfraError } from '../errors.ts'
@@ -34,7 +34,10 @@ type Call = { readonly body: unknown; readonly name: string; readonly options: C
 type Handler = (control: DirectorControl, call: Call) => Promise<unknown>
 
 const handlers: Readonly<Record<RouteName, Handler>> = {
-  status: (control, { options }) => control.status(options),
+  status: async (control, { options }) => {
+    const { services, ...rest } = await control.status(options)
+    return inPieces(rest, 'services', services)
+  },
   putCluster: (control, { body, name, options }) =>
     control.putCluster({ ...parse(clusterServicesSchema, body), cluster: name }, options),
   removeCluster: (control, { name, options }) => control.removeCluster(name, options),
@@ -47,8 +50,10 @@ const handlers: Readonly<Record<RouteName, Handler>> = {
   moveGuest: (control, { body, name, options }) => control.moveGuest(name, parse(reachSchema, body), options),
   connections: (control, { options }) => control.connections(options),
   edit: (control, { body, options }) => control.edit(parse(editRequestSchema, body).edits, options),
-  table: async (control, { body, options }) =>
-    tableText(await control.table({ ...options, ...parse(tableRequestSchema, body) })),
+  table: async (control, { body, options }) => {
+    const { services, ...rest } = await control.table({ ...options, ...parse(tableRequestSchema, body) })
+    return inPieces(rest, 'services', services)
+  },
   checkNow: (control, { body, options }) => control.checkNow(parse(checkNowSchema, body).id, options),
   stop: (control, { options }) => control.stop(options),
   openapi: async () => openApiDocument(),
@@ -125,12 +130,12 @@ export async function listenControl(control: DirectorControl, path: string): Pro
   }
 }
 
-/** Piece by piece: a table of 10,000 services is 30 MB of text, and others are to be heard meanwhile. */
-function tableText({ services, info }: TableView): Readable {
+/** An object as text, its long list piece by piece: ten thousand services are 30 MB, and others are to be heard meanwhile. */
+function inPieces(rest: object, name: string, list: readonly unknown[]): Readable {
   const pieces = function* (): Generator<string> {
-    yield `{"info":${JSON.stringify(info)},"services":[`
-    for (let at = 0; at < services.length; at += servicesAtOnce)
-      yield (at === 0 ? '' : ',') + JSON.stringify(services.slice(at, at + servicesAtOnce)).slice(1, -1)
+    yield `${JSON.stringify(rest).slice(0, -1)},${JSON.stringify(name)}:[`
+    for (let at = 0; at < list.length; at += servicesAtOnce)
+      yield (at === 0 ? '' : ',') + JSON.stringify(list.slice(at, at + servicesAtOnce)).slice(1, -1)
     yield ']}'
   }
   return Readable.from(pieces(), { objectMode: true, highWaterMark: 1 })

@@ -116,7 +116,8 @@ export interface DirectorControl {
   /**
    * Edits by hand, in order, each answered by itself as the kernel answers; one that fails does not stop the others. What
    * is made by hand lives beside the clusters' services: no reload touches it, and it touches nothing of theirs (`EPERM`,
-   * naming the owner; `flush` passes over them). It outlives a crash of the daemon, and ends with its orderly stop.
+   * naming the owner; `flush` passes over them), but for counters: `zero` begins everybody's anew. Timeouts set by hand go
+   * before those of clusters, each by itself. All of it outlives a crash of the daemon, and ends with its orderly stop.
    */
   edit(edits: readonly TableEdit[], options: CallOptions): Promise<readonly EditResult[]>
   /** `only`: of a large table just these services, where they exist. */
