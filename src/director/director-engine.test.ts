@@ -63,6 +63,38 @@ describe('director and engine', () => {
     expect(await weights(world)).toEqual({ 8080: { 1001: 1, 1002: 1 } })
   })
 
+  test('settings that somebody else changes are put right, and those that nobody asked for are left alone', async () => {
+    await using world = await openWorld()
+    const settings = { timeouts: { udp: 30 }, sysctls: { expire_nodest_conn: 1 } }
+    await world.director.putCluster({ cluster: 'shop', services: [], settings }, within())
+    const other = { timeouts: { udp: 99, tcp: 99 }, sysctls: { expire_nodest_conn: 0, sloppy_tcp: 1 } }
+    await world.engine.apply([{ kind: 'settings', settings: other }], within())
+    await world.timing.advance(30_000)
+    const { timeouts, sysctls } = (await world.engine.info(within())).settings
+    expect(timeouts).toMatchObject({ udp: 30, tcp: 99 })
+    expect(sysctls).toMatchObject({ expire_nodest_conn: 1, sloppy_tcp: 1 })
+  })
+
+  test('a cluster whose settings the engine does not take is refused, and all is as before', async () => {
+    const engine = fakeEngine()
+    const stubborn: typeof engine = {
+      ...engine,
+      async apply(changes, options) {
+        if (changes.some(({ kind }) => kind === 'settings'))
+          throw new InfraError('permission', 'only root may', { subject: 'engine' })
+        await engine.apply(changes, options)
+      },
+    }
+    await using world = await openWorld(emptyIntent, { engine: stubborn })
+    const refused = world.director.putCluster(
+      { cluster: 'shop', services: [buildWanted()], settings: { timeouts: { udp: 30 } } },
+      within(),
+    )
+    await expect(refused).rejects.toMatchObject({ code: 'permission' })
+    expect(await weights(world)).toEqual({})
+    expect((await world.director.status(within())).problems).toEqual([])
+  })
+
   test('a removal that a crash cut off is finished by the next director, and hand-made services are left alone', async () => {
     const engine = fakeEngine()
     const before = await openWorld(emptyIntent, { engine })
