@@ -87,7 +87,7 @@ export async function openContentWorld(
       for await (const connection of engine.connections(within())) all.push(connection)
       return all
     },
-    raw: async (text, quietMs = 150) => listen(await net.dial(id), text, quietMs),
+    raw: async (text, quietMs = 500) => listen(await net.dial(id), text, quietMs),
     async [Symbol.asyncDispose]() {
       await engine[Symbol.asyncDispose]()
       for (const server of servers) await server.stop()

@@ -32,6 +32,7 @@ export function startExchange(context: Context, client: Client, { request, respo
     upgrade,
     phase: 'connecting',
     lastMs: nowMs(),
+    front: undefined,
     service: undefined,
     upstream: undefined,
     counted: { in: 0, out: 0 },
@@ -72,6 +73,7 @@ function choose(context: Context, exchange: Exchange): void {
   const front = client.listener.record
   const application = front?.service.application
   if (front === undefined || application === undefined) return refuse(context, exchange, 503)
+  exchange.front = front
   const choice = client.listener.choose(application)({
     host: hostName(checked.authority),
     target: checked.target,
@@ -94,9 +96,9 @@ function tryNext(context: Context, exchange: Exchange, checked: Accepted): void 
 
 function send(context: Context, exchange: Exchange, checked: Accepted, placed: Placement): void {
   const { server } = placed
-  const { client, request, service } = exchange
+  const { client, request, service, front } = exchange
   const length = bodyLength(request)
-  const proxy = service?.service.proxyProtocol ?? client.listener.record?.service.proxyProtocol
+  const proxy = service?.service.proxyProtocol ?? front?.service.proxyProtocol
   exchange.on = placed
   exchange.phase = 'connecting'
   exchange.lastMs = nowMs()
@@ -119,6 +121,7 @@ function send(context: Context, exchange: Exchange, checked: Accepted, placed: P
     // What Node will not write is nothing that a server should see.
     return refuse(context, exchange, 400)
   }
+  upstream.maxHeadersCount = 0
   exchange.upstream = upstream
   let isConnected = false
   const connected = (): void => {
@@ -152,8 +155,8 @@ function send(context: Context, exchange: Exchange, checked: Accepted, placed: P
 }
 
 function headersFor(exchange: Exchange, checked: Accepted, length: number | undefined): string[] {
-  const { client, request } = exchange
-  const application = client.listener.record?.service.application
+  const { client, request, front } = exchange
+  const application = front?.service.application
   const forwarded = application?.kind === 'http' ? application.forwarded : undefined
   return requestHeaders(
     request.rawHeaders,
@@ -237,8 +240,8 @@ function close({ client, response, request }: Exchange, status: OwnStatus): void
   else closeWith(client.socket, status)
 }
 
-function idleMs({ client, service }: Exchange): number | undefined {
-  const seconds = client.listener.record?.service.idleTimeoutSeconds ?? service?.service.idleTimeoutSeconds
+function idleMs({ front, service }: Exchange): number | undefined {
+  const seconds = front?.service.idleTimeoutSeconds ?? service?.service.idleTimeoutSeconds
   return seconds === undefined ? undefined : seconds * 1000
 }
 
@@ -272,8 +275,8 @@ function expire(context: Context, exchange: Exchange, now: number): void {
 }
 
 function describe(context: Context, exchange: Exchange, now: number): Connection | undefined {
-  const { client, on, phase } = exchange
-  const id = client.listener.record?.service.id
+  const { client, on, phase, front } = exchange
+  const id = front?.service.id
   if (on === undefined || id?.kind !== 'address') return undefined
   const { address, port } = on.server.server
   return {

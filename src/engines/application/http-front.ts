@@ -25,7 +25,8 @@ export function openHttpFront(context: Context): HttpFront {
     requireHostHeader: false,
     noDelay: true,
   })
-  server.maxHeadersCount = 200
+  // No limit but the head's size: what is beyond one, Node passes over in silence, though its parser goes by it.
+  server.maxHeadersCount = 0
   const arrived = (request: IncomingMessage, response: ServerResponse): void => {
     const client = clients.get(request.socket)
     if (client === undefined) return void request.socket.destroy()

@@ -67,7 +67,7 @@ for path in ['/x', '/api/1', '/y']:
     await world.into('slow', [slow])
     await world.serve({ kind: 'http', rules: [pathRule('/slow', 'slow')] })
     const sent = ['/slow', '/1', '/slow/2', '/3'].map((path) => `GET ${path} HTTP/1.1\r\n${host}\r\n`).join('')
-    const { text } = await world.raw(sent, 400)
+    const { text } = await world.raw(sent, 1500)
     expect(text.match(/(?:slow|fast) GET \/[/\w]*?(?=HTTP|$)/gu)).toEqual([
       'slow GET /slow',
       'fast GET /1',
@@ -169,6 +169,18 @@ for path in ['/x', '/api/1', '/y']:
     for (let times = 0; times < 6; times++) said.add(await curl(world.url))
     expect(said.size).toBe(1)
     expect(await curl('--interface', '127.0.0.2', world.url)).not.toBe([...said][0])
+  })
+
+  test('a length behind very many headers is heeded, and all headers arrive', async () => {
+    await using world = await openContentWorld()
+    const server = await world.server('A')
+    server.http.maxHeadersCount = 0
+    await world.into(undefined, [server])
+    const sent = `POST / HTTP/1.1\r\n${host}${'a:b\r\n'.repeat(1500)}Content-Length: 3\r\n\r\nabcGET /2 HTTP/1.1\r\n${host}\r\n`
+    const { text } = await world.raw(sent)
+    expect(text.match(/A \w+ \/2?/gu)).toEqual(['A POST /', 'A GET /2'])
+    expect(server.seen[0]).toMatchObject({ body: 'abc' })
+    expect(server.seen[0]?.rawHeaders.filter((name, at) => at % 2 === 0 && name === 'a').length).toBe(1500)
   })
 
   test('the server hears who asked and how', async () => {

@@ -52,6 +52,8 @@ export type Exchange = Running<Context> & {
   phase: Phase
   /** When something last moved. */
   lastMs: number
+  /** What the client reached, and the service whose servers take it; kept when either is removed. */
+  front: ServiceRecord | undefined
   service: ServiceRecord | undefined
   upstream: ClientRequest | undefined
   /** What the server's connection had carried when it was last counted. */

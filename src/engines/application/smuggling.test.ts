@@ -68,6 +68,8 @@ const refused: { readonly [name: string]: string } = {
   'no Host': 'GET / HTTP/1.1\r\n\r\n',
   'two Hosts': get('Host: b\r\n'),
   'two equal Hosts': get('host: a\r\n'),
+  'a second Host behind very many headers': get(`${'a:b\r\n'.repeat(3000)}Host: b\r\n`),
+  'a coding behind very many headers': post(`${'a:b\r\n'.repeat(3000)}Transfer-Encoding: x\r\n`),
   'an empty Host': 'GET / HTTP/1.1\r\nHost:\r\n\r\n',
   'a list of Hosts': 'GET / HTTP/1.1\r\nHost: a, b\r\n\r\n',
   'a Host with a user': 'GET / HTTP/1.1\r\nHost: a@b\r\n\r\n',
