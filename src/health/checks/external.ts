@@ -20,8 +20,6 @@ export function externalProbe(spec: ExternalCheckSpec): Probe {
       signal,
       () => down(`the command did not end in time and was killed${said()}`),
       (end) => {
-        // A command that may begin only after the deadline is not worth its start.
-        if (signal.aborted) return () => {}
         const child = start(spec, target)
         const read = (chunk: Buffer): void => {
           if (output.length < maxOutputBytes) output += chunk.toString('latin1', 0, maxOutputBytes - output.length)

@@ -20,7 +20,8 @@ export function grpcProbe(spec: GrpcCheckSpec): Probe {
       signal,
       () => down(`no answer from ${where} in time`),
       (end) => {
-        const fail = (error: Error): void => end(down(`${where}: ${failureText(error)}`))
+        // Of a stream that was cancelled because its connection could not be made, the connection says why.
+        const fail = (error: Error): void => end(down(`${where}: ${failureText(error.cause ?? error)}`))
         const session = openSession(spec, target)
         session.on('error', fail)
         session.once('goaway', () => end(down(`${where} ends the connection`)))

@@ -36,7 +36,9 @@ export function ask({ spec, matches, secure, options, host, where, signal, onRed
       let request: ClientRequest
       try {
         const send = secure ? httpsRequest : httpRequest
-        request = send({ ...options, method: spec.method ?? 'GET', headers: headersOf(spec, host), agent: false })
+        // An agent, even none, would keep a connection that was made before from being used.
+        const agent = options.createConnection === undefined ? { agent: false } : {}
+        request = send({ ...options, ...agent, method: spec.method ?? 'GET', headers: headersOf(spec, host) })
       } catch (error) {
         // A path or name that cannot be written into a request.
         end(down(`cannot ask ${where}: ${error instanceof Error ? error.message : String(error)}`))

@@ -22,6 +22,8 @@ export function probing(
   late: () => Verdict,
   begin: (end: (verdict: Verdict) => void) => () => void,
 ): Promise<ProbeResult> {
+  // What would begin only after the deadline is not worth its start.
+  if (signal.aborted) return Promise.resolve({ ...late(), tookMs: 0 })
   return new Promise((resolve) => {
     const begun = performance.now()
     let close: (() => void) | undefined
@@ -42,7 +44,6 @@ export function probing(
     }
     // It ended while it began: what it opened is known only now.
     if (hasEnded) close?.()
-    else if (signal.aborted) onAbort()
   })
 }
 

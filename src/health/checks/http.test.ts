@@ -1,16 +1,12 @@
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer as createHttpServer, type RequestListener } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { afterAll, describe, expect, test } from 'vitest'
-import type { HttpCheckSpec, ProbeResult, ProbeSpec } from '../check.ts'
-import { openProbe } from './registry.ts'
+import { describe, expect, test } from 'vitest'
+import { deadlineMs, listen, makeCertificate, probe, raw } from '../../../test/build/servers.ts'
+import type { HttpCheckSpec } from '../check.ts'
+import { standsMisbehaviour } from './misbehaviour.contract.ts'
 
-const deadlineMs = 250
 const http = (changes: Partial<HttpCheckSpec> = {}): HttpCheckSpec => ({
   kind: 'http',
   path: '/healthz',
@@ -18,70 +14,10 @@ const http = (changes: Partial<HttpCheckSpec> = {}): HttpCheckSpec => ({
   ...changes,
 })
 
-type Running = AsyncDisposable & { readonly port: number; readonly open: () => number }
-
-async function listen(server: Server, address = '127.0.0.1'): Promise<Running> {
-  const sockets = new Set<Socket>()
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket)
-    socket.on('close', () => sockets.delete(socket)).on('error', () => {})
-  })
-  await new Promise<void>((resolve) => server.listen(0, address, resolve))
-  return {
-    port: (server.address() as AddressInfo).port,
-    open: () => sockets.size,
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy()
-      await new Promise((resolve) => server.close(resolve))
-    },
-  }
-}
-
-const probe = (spec: ProbeSpec, port: number, address = '127.0.0.1'): Promise<ProbeResult> =>
-  openProbe(spec)({ address, port }, { signal: AbortSignal.timeout(deadlineMs) })
-
 const answer =
   (status: number, body: string): RequestListener =>
   (_request, response) =>
     void response.writeHead(status).end(body)
-
-/** A server that speaks for itself, byte by byte. */
-const raw = (speak: (socket: Socket) => void): Promise<Running> =>
-  listen(
-    createServer((socket) => {
-      socket.resume() // it hears the other side's end, as a real server does
-      speak(socket)
-    }),
-  )
-
-async function closedPort(): Promise<number> {
-  await using server = await raw(() => {})
-  return server.port
-}
-
-describe('check tcp', () => {
-  test('a server that takes connections is healthy', async () => {
-    await using server = await raw(() => {})
-    expect(await probe({ kind: 'tcp' }, server.port)).toMatchObject({ healthy: true })
-    await expect.poll(() => server.open()).toBe(0)
-  })
-
-  test('IPv6 works as IPv4 does', async () => {
-    await using server = await listen(createServer(), '::1')
-    expect((await probe({ kind: 'tcp' }, server.port, '::1')).healthy).toBe(true)
-  })
-
-  test('a closed port says so at once', async () => {
-    const result = await probe({ kind: 'tcp' }, await closedPort())
-    expect(result).toMatchObject({ healthy: false, detail: expect.stringContaining('ECONNREFUSED') as string })
-    expect(result.tookMs).toBeLessThan(deadlineMs)
-  })
-
-  test('an aborted probe ends at once', async () => {
-    const result = await openProbe({ kind: 'tcp' })({ address: '127.0.0.1', port: 1 }, { signal: AbortSignal.abort() })
-    expect(result.healthy).toBe(false)
-  })
-})
 
 describe('check http', () => {
   test.each<{ name: string; spec: HttpCheckSpec; serve: RequestListener; healthy: boolean; detail: string }>([
@@ -149,11 +85,6 @@ describe('check http', () => {
   })
 
   test.each<{ name: string; spec?: HttpCheckSpec; speak: (socket: Socket) => void }>([
-    { name: 'a server that accepts and says nothing', speak: () => {} },
-    {
-      name: 'one that answers too slowly',
-      speak: (socket) => void setTimeout(() => socket.write('HTTP/1.1 200 OK\r\n\r\n'), 2 * deadlineMs).unref(),
-    },
     { name: 'one that begins an answer and stops', speak: (socket) => void socket.write('HTTP/1.1 200') },
     {
       name: 'one that never ends its body',
@@ -168,8 +99,6 @@ describe('check http', () => {
         socket.on('close', () => clearInterval(drip))
       },
     },
-    { name: 'one that resets', speak: (socket) => void socket.resetAndDestroy() },
-    { name: 'one that closes at once', speak: (socket) => void socket.end() },
     {
       name: 'one that changes the protocol',
       spec: http({ body: 'x' }),
@@ -187,13 +116,6 @@ describe('check http', () => {
       speak: (socket) => void socket.write(`HTTP/1.1 200 OK\r\nX: ${'y'.repeat(100_000)}`),
     },
     {
-      name: 'one that half-closes without a word',
-      speak: (socket) => {
-        socket.allowHalfOpen = true
-        socket.end()
-      },
-    },
-    {
       name: 'one that breaks off in its body',
       spec: http({ body: 'ab' }),
       speak: (socket) => {
@@ -208,10 +130,6 @@ describe('check http', () => {
     expect((await probe(spec, server.port)).healthy).toBe(false)
     expect(performance.now() - begun).toBeLessThan(8 * deadlineMs)
     await expect.poll(() => server.open()).toBe(0)
-  })
-
-  test('a closed port is not healthy', async () => {
-    expect((await probe(http(), await closedPort())).detail).toContain('ECONNREFUSED')
   })
 })
 
@@ -257,30 +175,7 @@ describe('check http with a pattern', () => {
 })
 
 describe('check http over TLS', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'baton-tls-'))
-  afterAll(() => rmSync(directory, { recursive: true }))
-  execFileSync(
-    'openssl',
-    [
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:prime256v1',
-      '-nodes',
-      '-days',
-      '2',
-      '-subj',
-      '/CN=www.shop',
-      '-keyout',
-      join(directory, 'key'),
-      '-out',
-      join(directory, 'cert'),
-    ],
-    { stdio: 'ignore' },
-  )
-  const certificate = { key: readFileSync(join(directory, 'key')), cert: readFileSync(join(directory, 'cert')) }
+  const certificate = makeCertificate()
   const serve: RequestListener = (request, response) => {
     const name = (request.socket as TLSSocket & { servername?: string | false }).servername
     response.end(name === false || name === undefined ? 'no name' : name)
@@ -313,3 +208,114 @@ describe('check http over TLS', () => {
     expect((await probe(http({ tls: { verify: false } }), server.port)).healthy).toBe(false)
   })
 })
+
+describe('check http asks', () => {
+  /** Says what it was asked. */
+  const echo: RequestListener = (request, response) => {
+    let body = ''
+    request.on('data', (chunk: Buffer) => {
+      body += chunk.toString()
+    })
+    request.on('end', () => {
+      const { host, accept, connection, 'x-check': own, 'content-length': length } = request.headers
+      response.end([request.method, request.url, host, accept, connection, own, length, body].join('|'))
+    })
+  }
+
+  test.each<{ name: string; spec: Partial<HttpCheckSpec>; says: string }>([
+    { name: 'with GET', spec: { host: 'a' }, says: '^GET\\|/healthz\\|a\\|\\*/\\*\\|close\\|\\|\\|$' },
+    {
+      name: 'with POST and a body',
+      spec: { host: 'a', method: 'POST', send: 'ä' },
+      says: '^POST\\|/healthz\\|a\\|\\*/\\*\\|close\\|\\|2\\|ä$',
+    },
+    {
+      name: 'with headers of its own, in whatever case',
+      spec: { headers: { 'X-Check': '1', ACCEPT: 'text/plain', host: 'b' } },
+      says: '^GET\\|/healthz\\|b\\|text/plain\\|close\\|1\\|\\|$',
+    },
+  ])('$name', async ({ spec, says }) => {
+    await using server = await listen(createHttpServer(echo))
+    expect(await probe(http({ ...spec, body: says }), server.port)).toMatchObject({ healthy: true })
+  })
+
+  test('with HEAD, for the status alone', async () => {
+    const seen: (string | undefined)[] = []
+    const serve: RequestListener = (request, response) => {
+      seen.push(request.method)
+      response.writeHead(200, { 'Content-Length': 9 }).end()
+    }
+    await using server = await listen(createHttpServer(serve))
+    expect(await probe(http({ method: 'HEAD' }), server.port)).toMatchObject({ healthy: true, detail: 'status 200' })
+    expect(seen).toEqual(['HEAD'])
+  })
+})
+
+describe('check http follows redirects when it is told to', () => {
+  const certificate = makeCertificate()
+  const to =
+    (location: (path: string) => string | undefined): RequestListener =>
+    (request, response) => {
+      const next = location(request.url ?? '')
+      if (next === undefined) response.end(`${request.headers.host} ${request.url}`)
+      else response.writeHead(302, { Location: next }).end()
+    }
+
+  test.each<{
+    name: string
+    spec: Partial<HttpCheckSpec>
+    location: (path: string) => string | undefined
+    healthy: boolean
+    detail: string
+  }>([
+    {
+      name: 'as often as that',
+      spec: { redirects: 2, body: '/2$' },
+      location: (path) => ({ '/healthz': '/1', '/1': '2' })[path],
+      healthy: true,
+      detail: 'matches',
+    },
+    {
+      name: 'not more often',
+      spec: { redirects: 2 },
+      location: () => '/again',
+      healthy: false,
+      detail: 'status 302',
+    },
+    {
+      name: 'to another host, which is still this server',
+      spec: { redirects: 1, host: 'shop', body: '^www.shop /a\\?b$' },
+      location: (path) => (path === '/healthz' ? 'http://www.shop/a?b' : undefined),
+      healthy: true,
+      detail: 'matches',
+    },
+    {
+      name: 'not to where no HTTP is',
+      spec: { redirects: 1 },
+      location: () => 'ftp://www.shop/',
+      healthy: false,
+      detail: 'redirects to nowhere',
+    },
+    {
+      name: 'not to what is no place',
+      spec: { redirects: 1 },
+      location: () => 'http://[',
+      healthy: false,
+      detail: 'redirects to nowhere',
+    },
+  ])('$name', async ({ spec, location, healthy, detail }) => {
+    await using server = await listen(createHttpServer(to(location)))
+    const result = await probe(http(spec), server.port)
+    expect(result).toMatchObject({ healthy, detail: expect.stringContaining(detail) as string })
+    await expect.poll(() => server.open()).toBe(0)
+  })
+
+  test('from plain to TLS, at the port that is said', async () => {
+    await using secure = await listen(createHttpsServer(certificate, (_request, response) => void response.end('safe')))
+    await using server = await listen(createHttpServer(to(() => `https://www.shop:${secure.port}/`)))
+    expect((await probe(http({ redirects: 1, body: '^safe$' }), server.port)).healthy).toBe(true)
+    await expect.poll(() => secure.open() + server.open()).toBe(0)
+  })
+})
+
+standsMisbehaviour(http({ redirects: 3 }), { slowly: 'HTTP/1.1 200 OK\r\n\r\n' })
