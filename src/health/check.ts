@@ -105,7 +105,7 @@ export type SmtpCheckSpec = Securable & {
 export type Pop3CheckSpec = Securable & { readonly kind: 'pop3'; readonly login?: Login }
 export type ImapCheckSpec = Securable & { readonly kind: 'imap'; readonly login?: Login; readonly mailbox?: string }
 export type NntpCheckSpec = Securable & { readonly kind: 'nntp'; readonly login?: Login; readonly group?: string }
-/** `path` is retrieved, and its first 64 KiB must match `body`. Anonymous when `login` is left out. */
+/** `path` is retrieved, anonymously when `login` is left out, and its first 64 KiB must match `body`. Neither: it greets. */
 export type FtpCheckSpec = Securable & {
   readonly kind: 'ftp'
   readonly login?: Login
@@ -121,7 +121,7 @@ export type LdapCheckSpec = Securable & {
   readonly filter?: string
   readonly pattern?: string
 }
-/** Without `login` only the server's greeting is read; `query` must give a row at least. */
+/** Without `login` the server must answer one, were it with a refusal; `query` (with a login) must give a row at least. */
 export type SqlCheckSpec = {
   readonly kind: 'mysql' | 'pgsql'
   readonly login?: Login

@@ -23,6 +23,19 @@ const openers: { readonly [K in ProbeKind]?: () => Promise<Opener<K>> } = {
   grpc: async () => (await import('./grpc.ts')).grpcProbe,
   external: async () => (await import('./external.ts')).externalProbe,
   agent: async () => (await import('./agent.ts')).agentProbe,
+  smtp: async () => (await import('./smtp.ts')).smtpProbe,
+  submission: async () => (await import('./smtp.ts')).smtpProbe,
+  pop3: async () => (await import('./pop3.ts')).pop3Probe,
+  imap: async () => (await import('./imap.ts')).imapProbe,
+  nntp: async () => (await import('./nntp.ts')).nntpProbe,
+  ftp: async () => (await import('./ftp.ts')).ftpProbe,
+  ldap: async () => (await import('./ldap.ts')).ldapProbe,
+  mysql: async () => (await import('./mysql.ts')).mysqlProbe,
+  pgsql: async () => (await import('./pgsql.ts')).pgsqlProbe,
+  redis: async () => (await import('./redis.ts')).redisProbe,
+  sip: async () => (await import('./sip.ts')).sipProbe,
+  radius: async () => (await import('./radius.ts')).radiusProbe,
+  simpletcp: async () => (await import('./simpletcp.ts')).simpleTcpProbe,
 }
 
 /** Whether this version can run checks of this kind. */
@@ -35,8 +48,10 @@ export function openProbe(spec: ProbeSpec): Probe {
   const load = openers[spec.kind] as (() => Promise<(spec: ProbeSpec) => Probe>) | undefined
   if (load === undefined) throw new Bug(`checks of kind ${spec.kind} are not available`)
   let opened: Probe | undefined
+  let loading: Promise<Probe> | undefined
   const first = async (...call: Parameters<Probe>): ReturnType<Probe> => {
-    opened ??= (await load())(spec)
+    loading ??= load().then((open) => open(spec))
+    opened = await loading
     return opened(...call)
   }
   return (target, options) => (opened === undefined ? first(target, options) : opened(target, options))

@@ -1,0 +1,28 @@
+/** Check `simpletcp`: sends a text, and what comes back must match. */
+import type { Probe, SimpleTcpCheckSpec } from '../check.ts'
+import { boundedMatch } from './bounded-match.ts'
+import { converse, misspoken } from './conversation.ts'
+import { shown, up } from './verdict.ts'
+
+/** So much of what a server sends is looked at. */
+const maxBytes = 64 * 1024
+
+export function simpleTcpProbe(spec: SimpleTcpCheckSpec): Probe {
+  const matches = boundedMatch(spec.expect ?? '')
+  return (target, { signal }) =>
+    converse(target, { signal, tls: spec.tls }, async (talk) => {
+      if (spec.send !== undefined) talk.send(spec.send)
+      if (spec.halfClose === true) talk.finish()
+      let text = ''
+      while (text.length < maxBytes) {
+        const more = await talk.some()
+        if (more === undefined) break
+        text = (text + more.toString('latin1')).slice(0, maxBytes)
+        talk.await('no answer that matches')
+        const match = matches(text)
+        if (match === 'yes') return up(`answered ${shown(text)}`)
+        if (match === 'too slow') throw misspoken('the pattern takes too long')
+      }
+      throw misspoken(text === '' ? 'it closed the connection' : `the answer does not match: ${shown(text)}`)
+    })
+}
