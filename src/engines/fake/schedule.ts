@@ -70,9 +70,14 @@ function usable({ connections, settings }: Scheduling, template: Entry | undefin
 function pick({ nowMs }: Scheduling, { scheduler }: InstalledService, packet: TransportPacket) {
   const { source, destination } = packet
   return scheduler.pick({
-    source: addressWords(source.address) ?? [0],
+    // Most schedulers do not ask who it is.
+    get source() {
+      return addressWords(source.address) ?? [0]
+    },
     sourcePort: source.port,
-    destination: addressWords(destination.address) ?? [0],
+    get destination() {
+      return addressWords(destination.address) ?? [0]
+    },
     destinationPort: destination.port,
     atMs: nowMs,
   })

@@ -31,7 +31,8 @@ export class Estimation {
 }
 
 export class Statistics {
-  readonly #counted: Counting = { ...noCounters }
+  /** Made with the first packet: most of a large table never sees one. */
+  #counted: Counting | undefined
   readonly #estimation: Estimation
   #copy = noCounters
   #baseline = noCounters
@@ -42,26 +43,26 @@ export class Statistics {
   }
 
   connection(): void {
-    this.#counted.connections += 1
-    this.#estimation.moves(this)
+    this.#counting().connections += 1
   }
 
   in(bytes: number): void {
-    this.#counted.packetsIn += 1
-    this.#counted.bytesIn += bytes
-    this.#estimation.moves(this)
+    const counted = this.#counting()
+    counted.packetsIn += 1
+    counted.bytesIn += bytes
   }
 
   out(bytes: number): void {
-    this.#counted.packetsOut += 1
-    this.#counted.bytesOut += bytes
-    this.#estimation.moves(this)
+    const counted = this.#counting()
+    counted.packetsOut += 1
+    counted.bytesOut += bytes
   }
 
   /** Takes the copy and moves the rates; false when nothing will move any more until something is counted. */
   step(): boolean {
-    const isNew = !isSame(this.#copy, this.#counted)
-    if (isNew) this.#copy = { ...this.#counted }
+    const counted = this.#counted ?? noCounters
+    const isNew = !isSame(this.#copy, counted)
+    if (isNew) this.#copy = { ...counted }
     this.#estimator ??= new Estimator()
     this.#estimator.step(this.#copy)
     return isNew || !this.#estimator.isStill
@@ -80,8 +81,15 @@ export class Statistics {
     this.#estimator?.zero(this.#copy)
   }
 
+  #counting(): Counting {
+    this.#estimation.moves(this)
+    this.#counted ??= { ...noCounters }
+    return this.#counted
+  }
+
   get counters(): Counters {
     const [copy, baseline] = [this.#copy, this.#baseline]
+    if (baseline === noCounters) return copy
     return {
       connections: copy.connections - baseline.connections,
       packetsIn: copy.packetsIn - baseline.packetsIn,
