@@ -44,7 +44,9 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     // What was made by hand outlives a crash only: who starts a director anew finds its table empty.
     if ((supervised?.restarts ?? 0) === 0) await host.remove(files.byHand, { signal })
     await serve(options)
-    await host.remove(files.byHand, { signal: AbortSignal.timeout(filesMs) })
+    // With what a crash while it was written has left.
+    for (const path of [files.byHand, `${files.byHand}.new`, `${files.byHand}.loading`])
+      await host.remove(path, { signal: AbortSignal.timeout(filesMs) })
     await removeUnwanted(host)
   } finally {
     await host.remove(files.pid, { signal: AbortSignal.timeout(filesMs) })

@@ -38,12 +38,12 @@ describe('the unit of the director', () => {
     })
   })
 
-  test('a mistake in it would be found', () => {
+  test.skipIf(!hasAnalyze)('a mistake in it would be found', () => {
     using place = folder()
     const unit = join(place.path, 'baton-director.service')
     writeFileSync(unit, unitText.replaceAll('/usr/bin/baton', baton).replace('KillMode=', 'KilMode='))
     const { stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', unit], { encoding: 'utf8' })
-    if (hasAnalyze) expect(stderr).toContain('KilMode')
+    expect(stderr).toContain('KilMode')
   })
 
   test('what it runs says that it is ready, listens below 1024 and ends in order, with no more rights than the unit gives', async () => {

@@ -1,15 +1,18 @@
 /** `baton director`: the daemon itself, in the foreground; with --supervise, the process that keeps it alive. */
 import { existsSync } from 'node:fs'
+import { rm, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { type Logger, pino } from 'pino'
 import { runDaemon } from '../../api/daemon.ts'
 import { directorFiles } from '../../api/files.ts'
+import type { Director } from '../../director/director.ts'
 import { hopelessCode, restartsVariable, supervise } from '../../director/supervisor.ts'
 import type { EngineName } from '../../engines/engine.ts'
 import { describeError, isInfraError } from '../../errors.ts'
 import { localHost } from '../../hosts/local/local.ts'
 import { exitCodes } from '../exit-codes.ts'
+import type { BootRules } from '../local/boot-rules.ts'
 import { errorLines, streamOutput } from '../output.ts'
 
 export type DirectorCommandOptions = {
@@ -96,7 +99,9 @@ async function runDirector(options: DirectorCommandOptions, log: Logger): Promis
   process.on('SIGHUP', () => (file === undefined ? log.info({ component: 'director' }, noFile) : file.reload()))
   const host = localHost()
   const isRestarted = (supervised?.restarts ?? 0) > 0
-  const wasEdited = isRestarted && existsSync(directorFiles(host).byHand)
+  const { byHand } = directorFiles(host)
+  const loading = `${byHand}.loading`
+  const wasEdited = isRestarted && existsSync(byHand) && !existsSync(loading)
   const signal = endSignal()
   try {
     await runDaemon({
@@ -108,7 +113,7 @@ async function runDirector(options: DirectorCommandOptions, log: Logger): Promis
       onReady: async (director) => {
         await file?.serve(director, isRestarted)
         // After a crash what they have made is there already, with what was changed since.
-        if (!wasEdited) await rules?.load(director)
+        if (rules !== undefined && !wasEdited) await loadOnce(rules, director, loading)
         output?.note([`baton: the director (process ${process.pid}) serves; Ctrl-C ends it`])
       },
       ...(saveOnStop === true && rules !== undefined ? { onEnd: (director) => rules.save(director) } : {}),
@@ -124,6 +129,19 @@ async function runDirector(options: DirectorCommandOptions, log: Logger): Promis
     return isInfraError(error) && !error.retryable ? hopelessCode : exitCodes.failed
   }
 }
+
+/** A crash in the middle leaves the file `loading`: what was loaded by then is taken away, and all is loaded anew. */
+async function loadOnce(rules: BootRules, director: Director, loading: string): Promise<void> {
+  await writeFile(loading, '')
+  try {
+    await director.edit([{ kind: 'flush' }], { signal: AbortSignal.timeout(flushMs) })
+    await rules.load(director)
+  } finally {
+    await rm(loading, { force: true })
+  }
+}
+
+const flushMs = 60_000
 
 const noFile = 'there is no file to read again'
 
