@@ -1,6 +1,6 @@
 /**
  * The application engine against HAProxy (mode http, one thread as the engine has) and a direct connection, in
- * alternating rounds. `--rounds 5 --seconds 2 --threads 1 --loads request,connect,tls,bulk`.
+ * alternating rounds. `--rounds 5 --seconds 2 --warm 5 --threads 1 --loads request,connect,tls,bulk`.
  */
 import { execFile } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
@@ -13,6 +13,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '2' },
     threads: { type: 'string', default: '1' },
+    warm: { type: 'string', default: '5' },
     loads: { type: 'string', default: 'request,connect,tls,bulk' },
   },
 })
@@ -32,7 +33,7 @@ request = function()
 end
 `
 
-async function measure(world: World, contender: Contender, load: Load): Promise<Figures | undefined> {
+async function measure(world: World, contender: Contender, load: Load, seconds: string): Promise<Figures | undefined> {
   const port = load === 'tls' ? contender.httpsPort : contender.httpPort
   if (port === undefined) return undefined
   const script = join(world.directory, 'alternate.lua')
@@ -41,8 +42,8 @@ async function measure(world: World, contender: Contender, load: Load): Promise<
   const url = `${load === 'tls' ? 'https' : 'http'}://127.0.0.1:${port}${load === 'bulk' ? '/bulk' : '/'}`
   if (load !== 'bulk' && load !== 'connect') options.push('-s', script)
   const before = await contender.cpuSeconds()
-  const wrk = ['-t', '1', '-c', String(connections), '-d', `${values.seconds}s`, '--latency', ...options, url]
-  const { stdout } = await promisify(execFile)('wrk', wrk, { timeout: (Number(values.seconds) + 20) * 1000 })
+  const wrk = ['-t', '1', '-c', String(connections), '-d', `${seconds}s`, '--latency', ...options, url]
+  const { stdout } = await promisify(execFile)('wrk', wrk, { timeout: (Number(seconds) + 20) * 1000 })
   const cpu = (await contender.cpuSeconds()) - before
   const rate = Number(/Requests\/sec:\s+([\d.]+)/u.exec(stdout)?.[1])
   const errors = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/u.exec(stdout)
@@ -52,7 +53,7 @@ async function measure(world: World, contender: Contender, load: Load): Promise<
   return {
     [name]: rate,
     [`${load} p99 ms`]: milliseconds(/99%\s+([\d.]+\w+)/u.exec(stdout)?.[1]),
-    [`${load} cpu µs`]: (cpu / rate / Number(values.seconds)) * 1e6,
+    [`${load} cpu µs`]: (cpu / rate / Number(seconds)) * 1e6,
     [`${load} errors`]: failed + wrong,
   }
 }
@@ -73,12 +74,17 @@ function median(numbers: readonly number[]): number {
 const format = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toPrecision(3))
 
 await using world = await openWorld(Number(values.threads), bulkBytes)
+const loads = values.loads.split(',') as Load[]
+// What runs for days is compared as it runs then: compiled.
+for (const load of loads)
+  for (const contender of world.contenders)
+    if (contender.name !== 'direct') await measure(world, contender, load, values.warm)
 const figures = new Map<string, Map<string, number[]>>()
 for (let round = 0; round < Number(values.rounds); round++)
-  for (const load of values.loads.split(',') as Load[])
+  for (const load of loads)
     for (let turn = 0; turn < world.contenders.length; turn++) {
       const contender = world.contenders[(turn + round) % world.contenders.length]
-      const measured = contender === undefined ? undefined : await measure(world, contender, load)
+      const measured = contender === undefined ? undefined : await measure(world, contender, load, values.seconds)
       if (contender === undefined || measured === undefined) continue
       for (const [name, value] of Object.entries(measured)) {
         const row = figures.get(name) ?? new Map<string, number[]>()
