@@ -117,6 +117,14 @@ describe('edits by hand', () => {
     ])
   })
 
+  test('a daemon without a message size gets the one that the kernel would take for its interface', async () => {
+    const surroundings = async () => ({ addresses: [], interfaces: new Map([['lo', 65_536]]) })
+    await using world = await openDirectorWorld(emptyIntent, { surroundings })
+    const daemon = { role: 'backup', interface: 'lo', syncId: 0, group: '224.0.0.81', port: 8848, ttl: 1 } as const
+    expect(await world.director.edit([{ kind: 'daemon.start', daemon }], within())).toEqual([{ ok: true }])
+    expect((await world.director.table(within())).info.daemons).toEqual([{ ...daemon, maxLength: 65_507 }])
+  })
+
   test('a service that is deleted and made again in one go has no servers left', async () => {
     await using world = await openDirectorWorld()
     const [mark = ids[0] as ServiceId] = ids

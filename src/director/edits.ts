@@ -5,6 +5,7 @@ import { describeError, type InfraCode, isInfraError } from '../errors.ts'
 import type { EditErrno, EditResult, TableEdit } from '../lvs/edit.ts'
 import { type EditSurroundings, editErrno } from '../lvs/edit-rules.ts'
 import { type ServiceId, serviceKey } from '../lvs/service.ts'
+import { startedDaemon } from '../lvs/sync-daemon.ts'
 import { changeOf, type Draft, draftOf, type HandTable, type SmallEdit } from './by-hand.ts'
 
 export type EditingOptions = {
@@ -35,7 +36,7 @@ export async function makeEdits(
   }
   for (const edit of edits) {
     if (edit.kind !== 'flush' && edit.kind !== 'zero') {
-      run.push(edit.kind === 'timeouts' ? withoutZeros(edit) : edit)
+      run.push(inForce(edit, options.around))
       continue
     }
     await finishRun()
@@ -45,9 +46,13 @@ export async function makeEdits(
   return results
 }
 
-/** 0 keeps a timeout as it is. */
-function withoutZeros({ kind, timeouts }: Extract<TableEdit, { readonly kind: 'timeouts' }>): SmallEdit {
-  return { kind, timeouts: Object.fromEntries(Object.entries(timeouts).filter(([, seconds]) => seconds !== 0)) }
+/** What stands after it: a timeout of 0 keeps what is, and a daemon without a message size gets one. */
+function inForce(edit: SmallEdit, { interfaces }: EditSurroundings): SmallEdit {
+  if (edit.kind === 'daemon.start')
+    return { ...edit, daemon: startedDaemon(edit.daemon, interfaces.get(edit.daemon.interface)) }
+  if (edit.kind !== 'timeouts') return edit
+  const timeouts = Object.fromEntries(Object.entries(edit.timeouts).filter(([, seconds]) => seconds !== 0))
+  return { kind: edit.kind, timeouts }
 }
 
 /**
