@@ -1,4 +1,5 @@
 /** Keys that need or exclude one another inside one thing, and the names of things. Looks at what is written, so that it finds all at once. */
+import { checkKinds } from './check-schema.ts'
 import { whereOf } from './explain.ts'
 import { namePattern, nameRule, show } from './leaf.ts'
 import { namedSections } from './schema.ts'
@@ -14,6 +15,7 @@ import {
   type SourceEntry,
   type SourceMap,
   type SourceNode,
+  textOf,
 } from './source.ts'
 import { nearest } from './suggest.ts'
 
@@ -44,11 +46,6 @@ const imageKinds: Kinds = {
 }
 const serverOptions = ['weight', 'upper-threshold', 'lower-threshold', 'forwarding', 'tunnel']
 const serverKinds: Kinds = { guests: ['port', ...serverOptions], address: serverOptions }
-const probeTimes = ['port', 'every', 'timeout', 'rise', 'fall']
-const checkKinds: Kinds = {
-  tcp: probeTimes,
-  http: ['status', 'body', 'host', 'tls', ...probeTimes],
-}
 
 /** The kind, when there is exactly one. `place`: where a missing kind is said. */
 function checkKind(node: SourceNode, kinds: Kinds, path: Path, place: Place, report: Report): string | undefined {
@@ -88,11 +85,28 @@ function checkServer(node: SourceNode, path: Path, report: Report): void {
 }
 
 function checkCheck({ key, value: node }: SourceEntry, path: Path, report: Report): void {
-  if (node.kind !== 'map') return
+  // Known and refused: that it is no kind needs not be said, too.
+  if (node.kind !== 'map' || node.entries.has('script')) return
   const kind = checkKind(node, checkKinds, path, key, report)
-  const tcp = child(node, 'tcp')
-  if (kind === 'tcp' && tcp?.kind === 'scalar' && tcp.value === false)
-    report(problem(tcp.place, 'tcp: false checks nothing', 'remove the whole check'))
+  const value = kind === undefined ? undefined : child(node, kind)
+  if (kind !== undefined && value?.kind === 'scalar' && value.value === false)
+    report(problem(value.place, `${kind}: false checks nothing`, 'remove the whole check'))
+  const method = textOf(child(node, 'method')) ?? 'GET'
+  const [send, body] = [node.entries.get('send'), node.entries.get('body')]
+  if (send !== undefined && method !== 'POST')
+    report(problem(send.key, `a ${method} has no body to send`, 'add method: POST'))
+  if (body !== undefined && method === 'HEAD')
+    report(problem(body.key, 'the answer to a HEAD has no body', 'remove body, or write method: GET'))
+  checkUdp(child(node, 'udp'), report)
+}
+
+function checkUdp(udp: SourceNode | undefined, report: Report): void {
+  if (udp?.kind !== 'map') return
+  for (const key of ['send', 'expect']) {
+    const second = udp.entries.get(`${key}-hex`)
+    if (second !== undefined && udp.entries.has(key))
+      report(problem(second.key, `${key}-hex does not go with ${key}`, 'remove one of them'))
+  }
 }
 
 function checkNetwork(node: SourceNode | undefined, pool: string, report: Report): void {

@@ -1,5 +1,4 @@
 /** From a service's shape in the file to the model. */
-import type { CheckSpec, ProbeSpec } from '../../health/check.ts'
 import type { Application, Certificate, ContentMatch } from '../../lvs/application.ts'
 import {
   type Family,
@@ -10,16 +9,13 @@ import {
   type Tunnel,
 } from '../../lvs/service.ts'
 import type { Sysctls, Timeouts } from '../../lvs/settings.ts'
+import { checkSpec } from './check-normalize.ts'
+import { given } from './given.ts'
 import type { DirectorsSpec, ServerSpec, ServiceSpec } from './model.ts'
-import { type CheckShape, defaultCheck, type FileShape, type ServiceShape } from './schema.ts'
+import type { FileShape, ServiceShape } from './schema.ts'
 
 /** Resolves a path of the file that stands under these keys of the service. */
 type ResolveAt = (written: string, ...key: (string | number)[]) => string
-
-/** A part of an object, left out where there is no value. */
-export function given<K extends string, T>(key: K, value: T | undefined): { [P in K]?: T } {
-  return value === undefined ? {} : ({ [key]: value } as { [P in K]?: T })
-}
 
 export function serviceSpec(name: string, shape: ServiceShape, resolve: ResolveAt): ServiceSpec {
   const idleMs = shape['idle-timeout']
@@ -40,7 +36,7 @@ export function serviceSpec(name: string, shape: ServiceShape, resolve: ResolveA
     service,
     forwarding: shape.forwarding,
     servers: shape.servers.map(serverSpec),
-    ...given('check', shape.check === undefined ? undefined : checkSpec(shape.check)),
+    ...given('check', shape.check === undefined ? undefined : checkSpec(shape.check, id)),
     onFailure: shape['on-failure'],
     ...given('fallback', shape.fallback),
   }
@@ -137,19 +133,6 @@ function tunnelOf({ type, port, checksum }: NonNullable<ServiceShape['servers'][
   if (type === 'ipip') return { type }
   if (type === 'gre') return { type, checksum: checksum === 'csum' ? 'csum' : 'nocsum' }
   return { type, port: port ?? 0, checksum }
-}
-
-function checkSpec(shape: NonNullable<ServiceShape['check']>): CheckSpec {
-  const check: CheckShape = shape === 'tcp' ? defaultCheck : shape
-  const { every, timeout, rise, fall, port } = check
-  return { probe: probeSpec(check), ...given('port', port), everyMs: every, timeoutMs: timeout, rise, fall }
-}
-
-function probeSpec({ http, status, body, host, tls }: CheckShape): ProbeSpec {
-  if (http === undefined) return { kind: 'tcp' }
-  const options =
-    tls === true ? { verify: false } : tls === false ? undefined : { verify: tls.verify, ...given('sni', tls.sni) }
-  return { kind: 'http', path: http, status, ...given('body', body), ...given('host', host), ...given('tls', options) }
 }
 
 export function settingsOf({ timeouts, sysctls }: FileShape['directors']): DirectorsSpec['settings'] {

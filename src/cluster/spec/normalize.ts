@@ -1,7 +1,8 @@
 /** From the file's shape to the model: short forms written out, paths resolved, names put into their things. */
 import type { ImageSpec } from '../../guests/images/image.ts'
+import { given } from './given.ts'
 import type { ClusterSpec, GuestPoolSpec, HostSpec, NetworkSpec } from './model.ts'
-import { given, serviceSpec, settingsOf } from './normalize-service.ts'
+import { serviceSpec, settingsOf } from './normalize-service.ts'
 import {
   defaultCmdline,
   defaultHost,

@@ -1,19 +1,13 @@
 /** From a service of the spec to what the file says of it: what the schema's defaults say is left out. */
-import { Bug } from '../../errors.ts'
-import type { CheckSpec, HttpCheckSpec, ProbeSpec } from '../../health/check.ts'
 import type { Application, ContentMatch, ContentRule } from '../../lvs/application.ts'
 import { familyOf, formatEndpoint, type Persistence, type ServiceId, type Tunnel } from '../../lvs/service.ts'
 import type { SettingsChange } from '../../lvs/settings.ts'
+import { checkText } from './check-print.ts'
 import { formatDuration } from './duration.ts'
 import type { ServerSpec, ServiceSpec } from './model.ts'
 import { maskText } from './normalize-service.ts'
-import { defaultCheck, defaultService } from './schema.ts'
-
-export type Written = Record<string, unknown>
-
-export function unless<T>(usual: T, value: T): T | undefined {
-  return value === usual ? undefined : value
-}
+import { defaultService } from './schema.ts'
+import { unless, type Written } from './written.ts'
 
 export function serviceText({ service, forwarding, servers, check, onFailure, fallback }: ServiceSpec): Written {
   const { id, scheduler, schedulerFlags, persistence, onePacket, idleTimeoutSeconds, proxyProtocol } = service
@@ -102,35 +96,6 @@ function tunnelText(tunnel: Tunnel): Written {
   if (tunnel.type === 'ipip') return { type: tunnel.type }
   const checksum = unless('nocsum', tunnel.checksum)
   return tunnel.type === 'gre' ? { type: tunnel.type, checksum } : { type: tunnel.type, port: tunnel.port, checksum }
-}
-
-function checkText({ probe, port, everyMs, timeoutMs, rise, fall }: CheckSpec): Written {
-  return {
-    ...probeText(probe),
-    port,
-    every: unless(formatDuration(defaultCheck.every), formatDuration(everyMs)),
-    timeout: unless(formatDuration(defaultCheck.timeout), formatDuration(timeoutMs)),
-    rise: unless(defaultCheck.rise, rise),
-    fall: unless(defaultCheck.fall, fall),
-  }
-}
-
-function probeText(probe: ProbeSpec): Written {
-  switch (probe.kind) {
-    case 'tcp':
-      return { tcp: true }
-    case 'http':
-      return httpText(probe)
-    default:
-      throw new Bug(`a file cannot say a check of kind ${probe.kind}`)
-  }
-}
-
-function httpText({ path, status, body, host, tls }: HttpCheckSpec): Written {
-  const codes = status.map((code) => (typeof code === 'number' ? code : `${code[0]}-${code[1]}`))
-  const isUsual = codes.length === 1 && codes[0] === defaultCheck.status[0]
-  const options = tls && (tls.verify || tls.sni !== undefined ? { verify: tls.verify, sni: tls.sni } : true)
-  return { http: path, status: isUsual ? undefined : codes.length === 1 ? codes[0] : codes, body, host, tls: options }
 }
 
 export function settingsText(settings: SettingsChange | undefined): Written {

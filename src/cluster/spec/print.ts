@@ -2,9 +2,10 @@
 import { stringify } from 'yaml'
 import type { ImageSpec } from '../../guests/images/image.ts'
 import type { ClusterSpec, GuestPoolSpec, HostSpec, NetworkSpec } from './model.ts'
-import { serviceText, settingsText, unless, type Written } from './print-service.ts'
+import { serviceText, settingsText } from './print-service.ts'
 import { defaultCmdline, defaultHost, defaultPool } from './schema.ts'
 import { formatSize } from './size.ts'
+import { unless, type Written } from './written.ts'
 
 /** YAML text for which parseSpec gives an equal spec. */
 export function printSpec(spec: ClusterSpec): string {

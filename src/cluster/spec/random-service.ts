@@ -1,6 +1,5 @@
 /** Random services that a file can say, for property tests. */
 import fc from 'fast-check'
-import type { CheckSpec } from '../../health/check.ts'
 import { parseAddress } from '../../lvs/address.ts'
 import type { Application } from '../../lvs/application.ts'
 import {
@@ -16,45 +15,12 @@ import {
 } from '../../lvs/service.ts'
 import { type SettingsChange, type Sysctls, sysctlNames } from '../../lvs/settings.ts'
 import type { ServerSpec, ServiceSpec } from './model.ts'
+import { randomCheck } from './random-check.ts'
 
 const port = fc.integer({ min: 1, max: 65_535 })
 const ipv6 = fc.ipV6().map((text) => parseAddress(text) ?? '::')
 const address = fc.oneof(fc.ipV4(), ipv6)
 const endpoint: fc.Arbitrary<Endpoint> = fc.record({ address, port })
-
-const check: fc.Arbitrary<CheckSpec> = fc.record(
-  {
-    probe: fc.oneof(
-      fc.constant({ kind: 'tcp' as const }),
-      fc.record(
-        {
-          kind: fc.constant('http' as const),
-          path: fc.stringMatching(/^\/[!-~]{0,10}$/),
-          status: fc.array(
-            fc.oneof(
-              fc.integer({ min: 100, max: 599 }),
-              fc.tuple(fc.integer({ min: 100, max: 300 }), fc.integer({ min: 300, max: 599 })),
-            ),
-            { minLength: 1, maxLength: 3 },
-          ),
-          body: fc.constantFrom('ok', '^a$', '${X}', '[0-9]+: "$"', '12'),
-          host: fc.constantFrom('example.org', '12', '[::1]:80'),
-          tls: fc.record(
-            { verify: fc.boolean(), sni: fc.constantFrom('example.org', '12') },
-            { requiredKeys: ['verify'] },
-          ),
-        },
-        { requiredKeys: ['kind', 'path', 'status'] },
-      ),
-    ),
-    port,
-    everyMs: fc.integer({ min: 10, max: 86_400_000 }),
-    timeoutMs: fc.integer({ min: 10, max: 86_400_000 }),
-    rise: fc.integer({ min: 1, max: 1000 }),
-    fall: fc.integer({ min: 1, max: 1000 }),
-  },
-  { requiredKeys: ['probe', 'everyMs', 'timeoutMs', 'rise', 'fall'] },
-)
 
 const seconds = (max: number): fc.Arbitrary<number> => fc.integer({ min: 1, max })
 const timeSeconds = seconds(2_678_400)
@@ -258,7 +224,9 @@ function specFor(name: string, service: Service, guests: readonly string[]): fc.
         forwarding: fc.constant(forwarding),
         servers: serversOf(guests, { own, isPortless, forwarding }),
         // A server without a port has none to check.
-        check: isPortless ? fc.tuple(check, port).map(([check, port]) => ({ ...check, port })) : check,
+        check: isPortless
+          ? fc.tuple(randomCheck(id), port).map(([check, port]) => ({ ...check, port }))
+          : randomCheck(id),
         onFailure: fc.constantFrom('drain' as const, 'remove' as const),
         fallback: endpoint,
       },

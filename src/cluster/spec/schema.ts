@@ -1,8 +1,9 @@
 /** The file's shape: every key with its meaning, and every default, each written down here and nowhere else. */
 import { z } from 'zod'
+import { check } from './check-schema.ts'
 import { address, choice, cidr, flag, integer, later, leaf, name, path, reference, size, text } from './leaf.ts'
 import { map } from './map.ts'
-import { check, service, sysctls, timeouts } from './service-schema.ts'
+import { service, sysctls, timeouts } from './service-schema.ts'
 
 const storage = map({
   dir: text('an absolute path such as /srv/baton', /^\/[^\0]*$/)

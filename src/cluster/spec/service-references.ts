@@ -75,8 +75,22 @@ function checkServers(root: SourceMap, service: string, node: SourceNode, report
     report(warning(servers.place, `${service} has no servers: every connection is refused`))
 }
 
+/** Kinds of checks that do not connect to the server's own port over TCP. */
+const otherWays = ['udp', 'ping', 'external']
+
+function isOverTcp(check: SourceNode): boolean {
+  if (otherWays.some((kind) => child(check, kind) !== undefined)) return false
+  return child(check, 'dns') === undefined || textOf(child(child(check, 'dns'), 'transport')) === 'tcp'
+}
+
 function checkProbe(check: SourceNode | undefined, protocol: string, report: Report): void {
-  if (check !== undefined && !isNothing(check) && protocol === 'udp' && child(check, 'port') === undefined)
+  if (
+    check !== undefined &&
+    !isNothing(check) &&
+    protocol === 'udp' &&
+    child(check, 'port') === undefined &&
+    isOverTcp(check)
+  )
     report(warning(check.place, 'the service is UDP, but the check opens TCP connections to the same port'))
 }
 

@@ -3,24 +3,11 @@ import { z } from 'zod'
 import { schedulerNames } from '../../lvs/service.ts'
 import { defaultSysctls, type SysctlName, sysctlNames } from '../../lvs/settings.ts'
 import { parseDnsName } from '../../wire/dns-name.ts'
-import {
-  choice,
-  duration,
-  endpoint,
-  flag,
-  integer,
-  leaf,
-  path,
-  port,
-  type Refusal,
-  reference,
-  show,
-  text,
-} from './leaf.ts'
+import { check } from './check-schema.ts'
+import { choice, duration, endpoint, flag, integer, leaf, path, port, reference, text } from './leaf.ts'
 import { map } from './map.ts'
 
 const hour = 3_600_000
-const checkTime = { minimumMs: 10, maximumMs: 24 * hour }
 
 const tunnel = map({
   type: choice('tunnel type', ['ipip', 'gre', 'gue'])
@@ -152,73 +139,6 @@ const persistence = map({
     .describe('sip: the calls of SIP over UDP are told apart, not the clients.'),
 })
 
-const statusCode = (value: unknown): number | undefined =>
-  typeof value === 'number' && Number.isInteger(value) && value >= 100 && value <= 599 ? value : undefined
-
-type StatusCodes = number | [number, number]
-
-/** 200 or "200-299". */
-function readCodes(value: unknown): StatusCodes | undefined {
-  if (typeof value !== 'string') return statusCode(value)
-  const [, from, to] = /^([0-9]{3})(?:-([0-9]{3}))?$/.exec(value) ?? []
-  const low = statusCode(Number(from))
-  if (to === undefined || low === undefined) return low
-  const high = statusCode(Number(to))
-  return high === undefined || high < low ? undefined : [low, high]
-}
-
-const statusExpected = 'status codes such as 200, "200-299" or [200, 301]'
-
-function readStatus(value: unknown): StatusCodes[] | Refusal | undefined {
-  if (!Array.isArray(value)) {
-    const codes = readCodes(value)
-    return codes === undefined ? undefined : [codes]
-  }
-  const accepted = value.map(readCodes)
-  const entry = accepted.indexOf(undefined)
-  if (entry >= 0) return { refused: `expected ${statusExpected}, found ${show(value[entry])}`, entry }
-  return accepted.length === 0 ? undefined : accepted.filter((codes) => codes !== undefined)
-}
-
-function isRegularExpression(value: string): boolean {
-  try {
-    return new RegExp(value).source !== ''
-  } catch {
-    return false
-  }
-}
-
-const checkTls = map({
-  verify: flag().prefault(false).describe("Whether the server's certificate must be valid."),
-  sni: text('a host name', /^[A-Za-z0-9.-]{1,253}$/)
-    .optional()
-    .describe('The host name asked for; the check’s host when left out.'),
-})
-
-export const check = map({
-  tcp: flag().optional().describe('Healthy when a TCP connection opens.'),
-  http: text('a path such as /healthz', /^\/[\x21-\x7e]*$/)
-    .optional()
-    .describe('Healthy when a GET of this path is answered as expected.'),
-  status: leaf(statusExpected, statusJson(), readStatus)
-    .prefault(200)
-    .describe('The accepted status codes, with http.'),
-  body: leaf('a regular expression', { type: 'string', format: 'regex' }, (value) =>
-    typeof value === 'string' && isRegularExpression(value) ? value : undefined,
-  )
-    .optional()
-    .describe('A regular expression that the body must match, with http.'),
-  host: text('a host name', /^[\x21-\x7e]{1,255}$/)
-    .optional()
-    .describe("The Host header, with http; the server's address when left out."),
-  tls: z.union([flag(), checkTls]).prefault(false).describe('Speak TLS, with http: true, or a map of options.'),
-  port: port().optional().describe("Where to probe, when not at the server's own port."),
-  every: duration('a duration such as 2s', checkTime).prefault('2s').describe('Time between two probes.'),
-  timeout: duration('a duration such as 1s', checkTime).prefault('1s').describe('How long one probe may take.'),
-  rise: integer(1, 1000).prefault(2).describe('Successes in a row until a server is healthy.'),
-  fall: integer(1, 1000).prefault(3).describe('Failures in a row until it is not.'),
-})
-
 /** As ipvsadm -b names them. */
 export const schedulerFlagNames = [
   'sh-fallback', 'sh-port', 'mh-fallback', 'mh-port', 'flag-1', 'flag-2', 'flag-3',
@@ -300,13 +220,3 @@ export const sysctls = map(
     ]),
   ) as { [Name in SysctlName]: z.ZodOptional<ReturnType<typeof integer>> },
 )
-
-function statusJson(): Record<string, unknown> {
-  const one = {
-    anyOf: [
-      { type: 'integer', minimum: 100, maximum: 599 },
-      { type: 'string', pattern: '^[0-9]{3}(-[0-9]{3})?$' },
-    ],
-  }
-  return { anyOf: [...one.anyOf, { type: 'array', items: one, minItems: 1 }] }
-}

@@ -1,0 +1,101 @@
+/** From a check's shape in the file to the model. */
+import type { CheckSpec, CheckTls, ProbeSpec, UdpCheckSpec } from '../../health/check.ts'
+import type { ServiceId } from '../../lvs/service.ts'
+import { given } from './given.ts'
+import { type CheckShape, defaultCheck, type ServiceShape } from './schema.ts'
+
+export function checkSpec(shape: NonNullable<ServiceShape['check']>, id: ServiceId): CheckSpec {
+  const check: CheckShape = shape === 'tcp' ? defaultCheck : shape
+  const { every, timeout, rise, fall, port } = check
+  return { probe: probeSpec(check, id), ...given('port', port), everyMs: every, timeoutMs: timeout, rise, fall }
+}
+
+/** A kind's options; `true` has none. */
+function optionsOf<T extends object>(written: boolean | T | undefined): Partial<T> | undefined {
+  return written === undefined || written === false ? undefined : written === true ? {} : written
+}
+
+function probeSpec(check: CheckShape, id: ServiceId): ProbeSpec {
+  const [udp, ping, certificate, grpc, agent] = [
+    optionsOf(check.udp),
+    optionsOf(check.ping),
+    optionsOf(check.certificate),
+    optionsOf(check.grpc),
+    optionsOf(check.agent),
+  ]
+  if (udp !== undefined) return udpSpec(udp)
+  if (ping !== undefined) return { kind: 'ping', ...given('bytes', ping.bytes) }
+  if (check.http !== undefined)
+    return { kind: 'http', path: check.http, ...given('host', check.host), ...requestOf(check) }
+  if (check['http-proxy'] !== undefined) return { kind: 'http-proxy', url: check['http-proxy'], ...requestOf(check) }
+  if (check.dns !== undefined) {
+    const { name, type, transport, expect, pattern } = check.dns
+    return { kind: 'dns', name, type, transport, ...given('expect', expect), ...given('pattern', pattern) }
+  }
+  if (certificate !== undefined) {
+    const { days = 0, verify = false, sni } = certificate
+    return { kind: 'tls', minimumDays: days, verify, ...given('sni', sni) }
+  }
+  if (grpc !== undefined) {
+    const { service, authority, tls } = grpc
+    return { kind: 'grpc', ...given('service', service), ...given('authority', authority), ...given('tls', tlsOf(tls)) }
+  }
+  if (check.external !== undefined) return externalSpec(check.external, id)
+  if (agent !== undefined) return { kind: 'agent', ...given('send', agent.send) }
+  return { kind: 'tcp' }
+}
+
+function tlsOf(written: CheckShape['tls'] | undefined): CheckTls | undefined {
+  if (written === undefined || written === false) return undefined
+  return written === true ? { verify: false } : { verify: written.verify, ...given('sni', written.sni) }
+}
+
+function requestOf({ method, headers, send, status, body, redirects, tls }: CheckShape) {
+  return {
+    ...given('method', method === 'GET' ? undefined : method),
+    ...given('headers', headers),
+    ...given('send', send),
+    status,
+    ...given('body', body),
+    ...given('redirects', redirects === 0 ? undefined : redirects),
+    ...given('tls', tlsOf(tls)),
+  }
+}
+
+type UdpShape = Exclude<NonNullable<CheckShape['udp']>, boolean>
+
+function udpSpec(written: Partial<UdpShape>): UdpCheckSpec {
+  const { send, expect } = written
+  const pattern = expect === undefined ? undefined : { pattern: expect }
+  const hex = written['expect-hex'] === undefined ? undefined : { hex: written['expect-hex'].toLowerCase() }
+  const sent = written['send-hex']?.toLowerCase() ?? (send === undefined ? undefined : hexOf(send))
+  return {
+    kind: 'udp',
+    ...given('sendHex', sent),
+    ...given('expect', pattern ?? hex),
+    ...given('minimumBytes', written['minimum-bytes']),
+    ...given('maximumBytes', written['maximum-bytes']),
+  }
+}
+
+function hexOf(text: string): string {
+  return Array.from(new TextEncoder().encode(text), (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+function externalSpec(written: NonNullable<CheckShape['external']>, id: ServiceId): ProbeSpec {
+  const { command, positional, environment } = written
+  return {
+    kind: 'external',
+    command,
+    ...given('positional', positional || undefined),
+    ...given('service', serviceAddress(id)),
+    ...given('environment', environment),
+    ...given('exitIsWeight', written['exit-is-weight'] || undefined),
+  }
+}
+
+/** What a command hears of the service: of a mark, its number. */
+export function serviceAddress(id: ServiceId): { address: string; port: number } | undefined {
+  if (id.kind === 'pool') return undefined
+  return id.kind === 'fwmark' ? { address: String(id.mark), port: 0 } : { address: id.address, port: id.port }
+}

@@ -1,0 +1,82 @@
+/** From a check of the spec to what the file says of it: what the schema's defaults say is left out. */
+import { Bug } from '../../errors.ts'
+import type { CheckSpec, CheckTls, HttpCheckSpec, HttpProxyCheckSpec, ProbeSpec } from '../../health/check.ts'
+import { formatDuration } from './duration.ts'
+import { defaultCheck } from './schema.ts'
+import { unless, type Written } from './written.ts'
+
+export function checkText({ probe, port, everyMs, timeoutMs, rise, fall }: CheckSpec): Written {
+  return {
+    ...probeText(probe),
+    port,
+    every: unless(formatDuration(defaultCheck.every), formatDuration(everyMs)),
+    timeout: unless(formatDuration(defaultCheck.timeout), formatDuration(timeoutMs)),
+    rise: unless(defaultCheck.rise, rise),
+    fall: unless(defaultCheck.fall, fall),
+  }
+}
+
+function probeText(probe: ProbeSpec): Written {
+  switch (probe.kind) {
+    case 'tcp':
+      return { tcp: true }
+    case 'udp': {
+      const { sendHex, expect = {}, minimumBytes, maximumBytes } = probe
+      const said =
+        'hex' in expect ? { 'expect-hex': expect.hex } : 'pattern' in expect ? { expect: expect.pattern } : {}
+      const lengths = { 'minimum-bytes': minimumBytes, 'maximum-bytes': maximumBytes }
+      return { udp: options({ 'send-hex': sendHex, ...said, ...lengths }) }
+    }
+    case 'ping':
+      return { ping: options({ bytes: probe.bytes }) }
+    case 'http':
+      return { http: probe.path, host: probe.host, ...requestText(probe) }
+    case 'http-proxy':
+      return { 'http-proxy': probe.url, ...requestText(probe) }
+    case 'dns': {
+      const { name, type, transport, expect, pattern } = probe
+      return { dns: { name, type: unless('A', type), transport: unless('udp', transport), expect, pattern } }
+    }
+    case 'tls': {
+      const { minimumDays, verify, sni } = probe
+      return { certificate: options({ days: unless(0, minimumDays), verify: unless(false, verify), sni }) }
+    }
+    case 'grpc': {
+      const { service, authority, tls } = probe
+      return { grpc: options({ service, authority, tls: tlsText(tls) }) }
+    }
+    case 'external': {
+      const { command, positional, environment, exitIsWeight } = probe
+      const written = 'argv' in command ? command.argv : command.shell
+      return { external: { command: written, positional, environment, 'exit-is-weight': exitIsWeight } }
+    }
+    case 'agent':
+      return { agent: options({ send: probe.send }) }
+    default:
+      throw new Bug(`a file cannot say a check of kind ${probe.kind}`)
+  }
+}
+
+/** `true` when there are none. */
+function options(written: Written): Written | true {
+  return Object.values(written).some((value) => value !== undefined) ? written : true
+}
+
+function tlsText(tls: CheckTls | undefined): unknown {
+  return tls && options({ verify: unless(false, tls.verify), sni: tls.sni })
+}
+
+function requestText(probe: HttpCheckSpec | HttpProxyCheckSpec): Written {
+  const { method, headers, send, status, body, redirects, tls } = probe
+  const codes = status.map((code) => (typeof code === 'number' ? code : `${code[0]}-${code[1]}`))
+  const isUsual = codes.length === 1 && codes[0] === defaultCheck.status[0]
+  return {
+    method,
+    headers,
+    send,
+    status: isUsual ? undefined : codes.length === 1 ? codes[0] : codes,
+    body,
+    redirects,
+    tls: tlsText(tls),
+  }
+}

@@ -1,0 +1,118 @@
+/** Random checks that a file can say, for property tests. */
+import fc from 'fast-check'
+import { type CheckSpec, dnsQuestionTypes, type ProbeSpec } from '../../health/check.ts'
+import type { ServiceId } from '../../lvs/service.ts'
+import { serviceAddress } from './check-normalize.ts'
+
+const pattern = fc.constantFrom('ok', '^a$', '${X}', '[0-9]+: "$"', '12')
+const text = fc.constantFrom('', 'x', '12', 'true', '${X}', 'a: b #', 'line\n')
+const host = fc.constantFrom('example.org', '12', '[::1]:80')
+const sni = fc.constantFrom('example.org', '12')
+const tls = fc.record({ verify: fc.boolean(), sni }, { requiredKeys: ['verify'] })
+const hex = fc
+  .uint8Array({ maxLength: 3 })
+  .map((bytes) => Array.from(bytes, (byte) => (byte | 256).toString(16).slice(1)).join(''))
+const always = fc.constant(true as const)
+
+const method = fc.oneof(
+  fc.constant({}),
+  fc.record({ body: pattern }),
+  fc.constant({ method: 'HEAD' as const }),
+  fc.record({ method: fc.constant('POST' as const), send: text, body: pattern }, { requiredKeys: ['method'] }),
+)
+
+const request = fc
+  .tuple(
+    method,
+    fc.record(
+      {
+        status: fc.array(
+          fc.oneof(
+            fc.integer({ min: 100, max: 599 }),
+            fc.tuple(fc.integer({ min: 100, max: 300 }), fc.integer({ min: 300, max: 599 })),
+          ),
+          { minLength: 1, maxLength: 3 },
+        ),
+        headers: fc.constantFrom({ 'X-Check': '1' }, { a: '', b: '${X}: "y"' }),
+        redirects: fc.integer({ min: 1, max: 20 }),
+        tls,
+      },
+      { requiredKeys: ['status'] },
+    ),
+  )
+  .map(([method, rest]) => ({ ...rest, ...method }))
+
+function probe(id: ServiceId): fc.Arbitrary<ProbeSpec> {
+  const service = serviceAddress(id)
+  return fc.oneof(
+    fc.constant({ kind: 'tcp' as const }),
+    fc.record(
+      {
+        kind: fc.constant('udp' as const),
+        sendHex: hex,
+        expect: fc.oneof(fc.record({ pattern }), fc.constantFrom({ hex: '0a1b' }, { hex: '1x' }, { hex: '12' })),
+        minimumBytes: fc.nat(65_535),
+        maximumBytes: fc.nat(65_535),
+      },
+      { requiredKeys: ['kind'] },
+    ),
+    fc.record({ kind: fc.constant('ping' as const), bytes: fc.nat(65_507) }, { requiredKeys: ['kind'] }),
+    fc
+      .tuple(fc.stringMatching(/^\/[!-~]{0,10}$/), fc.record({ host }, { requiredKeys: [] }), request)
+      .map(([path, host, request]) => ({ kind: 'http' as const, path, ...host, ...request })),
+    fc
+      .tuple(fc.constantFrom('http://www.shop/', 'https://a:81/${X}?#', 'http://12'), request)
+      .map(([url, request]) => ({ kind: 'http-proxy' as const, url, ...request })),
+    fc.record(
+      {
+        kind: fc.constant('dns' as const),
+        name: fc.constantFrom('www.shop', '.', '12', '_sip._udp.a'),
+        type: fc.constantFrom(...dnsQuestionTypes),
+        transport: fc.constantFrom('udp' as const, 'tcp' as const),
+        expect: fc.array(text, { minLength: 1, maxLength: 2 }),
+        pattern,
+      },
+      { requiredKeys: ['kind', 'name', 'type', 'transport'] },
+    ),
+    fc.record(
+      { kind: fc.constant('tls' as const), minimumDays: fc.nat(36_500), verify: fc.boolean(), sni },
+      { requiredKeys: ['kind', 'minimumDays', 'verify'] },
+    ),
+    fc.record({ kind: fc.constant('grpc' as const), service: text, authority: host, tls }, { requiredKeys: ['kind'] }),
+    fc.record(
+      {
+        kind: fc.constant('external' as const),
+        command: fc.constantFrom(
+          { shell: 'test -e /srv/up; exit $?' },
+          { shell: '12' },
+          { argv: ['/bin/check', '', '1', '${X}', 'a b'] },
+        ),
+        positional: always,
+        ...(service === undefined ? {} : { service: fc.constant(service) }),
+        environment: fc.constantFrom({ A: '1', b_2: '${X}' }),
+        exitIsWeight: always,
+      },
+      {
+        requiredKeys: ['kind', 'command', ...(service === undefined ? [] : (['service'] as const))] as (
+          | 'kind'
+          | 'command'
+        )[],
+      },
+    ),
+    fc.record({ kind: fc.constant('agent' as const), send: text }, { requiredKeys: ['kind'] }),
+  )
+}
+
+export function randomCheck(id: ServiceId): fc.Arbitrary<CheckSpec> {
+  return fc.record(
+    {
+      probe: probe(id),
+      port: fc.integer({ min: 1, max: 65_535 }),
+      everyMs: fc.integer({ min: 10, max: 86_400_000 }),
+      timeoutMs: fc.integer({ min: 10, max: 86_400_000 }),
+      rise: fc.integer({ min: 1, max: 1000 }),
+      fall: fc.integer({ min: 1, max: 1000 }),
+    },
+    { requiredKeys: ['probe', 'everyMs', 'timeoutMs', 'rise', 'fall'] },
+  )
+}
