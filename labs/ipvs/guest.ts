@@ -32,7 +32,9 @@ export async function kernelIpvs(options: { readonly signal: AbortSignal }): Pro
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(`${directory}/agent`, resolve))
   const connected = new Promise<Socket>((resolve) => server.once('connection', resolve))
-  const child = spawn('qemu-system-x86_64', qemuArguments(image, directory), { stdio: ['ignore', 'pipe', 'inherit'] })
+  // However this process ends, the guest ends with it: alone it would spin for ever.
+  const command = ['--pdeathsig', 'KILL', '--', 'qemu-system-x86_64', ...qemuArguments(image, directory)]
+  const child = spawn('setpriv', command, { stdio: ['ignore', 'pipe', 'inherit'] })
   let said = ''
   child.stdout.on('data', (chunk: Buffer) => {
     said = (said + chunk.toString()).slice(-100_000)
