@@ -11,13 +11,14 @@ export type FuzzSize = {
   readonly hellos: number
   readonly parsed: number
   readonly seed: number
+  readonly timeoutMs: number
 }
 
 const deadlineMs = 20_000
 const concurrency = 48
 
-export function fuzzContract({ http, hellos, parsed, seed }: FuzzSize): void {
-  test(`${http} HTTP inputs end without a crash, a hang or a leak`, async () => {
+export function fuzzContract({ http, hellos, parsed, seed, timeoutMs }: FuzzSize): void {
+  test(`${http} HTTP inputs end without a crash, a hang or a leak`, { timeout: timeoutMs }, async () => {
     await using world = await openContentWorld(
       { kind: 'http', rules: [pathRule('/api', 'api'), { match: { cookie: { name: 'a' } }, pool: 'api' }] },
       { headTimeoutMs: 2000, bodyTimeoutMs: 2000, answerTimeoutMs: 5000, connectTimeoutMs: 2000 },
@@ -45,7 +46,9 @@ export function fuzzContract({ http, hellos, parsed, seed }: FuzzSize): void {
     }
   })
 
-  test(`${hellos} first messages of TLS clients end without a crash, a hang or a leak`, async () => {
+  test(`${hellos} first messages of TLS clients end without a crash, a hang or a leak`, {
+    timeout: timeoutMs,
+  }, async () => {
     const hello = await recordHello('shop.example')
     await using world = await openContentWorld(
       { kind: 'sni', rules: [{ match: { host: 'shop.example' }, pool: 'shop' }] },
@@ -67,7 +70,9 @@ export function fuzzContract({ http, hellos, parsed, seed }: FuzzSize): void {
     expect(reached).toBeLessThan(hellos)
   })
 
-  test(`${hellos >> 2} first messages for TLS that ends here end without a crash, a hang or a leak`, async () => {
+  test(`${hellos >> 2} first messages for TLS that ends here end without a crash, a hang or a leak`, {
+    timeout: timeoutMs,
+  }, async () => {
     const hello = await recordHello('shop.example')
     await using certificate = await temporaryCertificate()
     const certificates = [certificate]
@@ -79,7 +84,9 @@ export function fuzzContract({ http, hellos, parsed, seed }: FuzzSize): void {
     })
   })
 
-  test(`${parsed} first messages are read, refused, or ask for more within bounds`, async () => {
+  test(`${parsed} first messages are read, refused, or ask for more within bounds`, {
+    timeout: timeoutMs,
+  }, async () => {
     const hello = await recordHello('shop.example')
     for (let at = 0; at < parsed; at++) {
       const bytes = helloInput(seeded(seed + at), hello)
