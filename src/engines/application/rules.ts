@@ -61,7 +61,7 @@ function conditions({ host, path, header, cookie }: ContentMatch): Condition[] {
 }
 
 /** `*.shop.example` means everything below shop.example, however deep, and not shop.example itself. */
-export function hostMatches(host: string, pattern: string): boolean {
+function hostMatches(host: string, pattern: string): boolean {
   return pattern.startsWith('*.') ? host.length >= pattern.length && host.endsWith(pattern.slice(1)) : host === pattern
 }
 
