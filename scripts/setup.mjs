@@ -1,5 +1,5 @@
 // Makes a fresh clone ready: Node packages, Debian packages (said before they are installed), the built program.
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isMain, program, root } from './paths.mjs'
@@ -28,6 +28,18 @@ const debian = {
     { name: 'haproxy', programs: ['haproxy'], for: 'the peer in benchmarks' },
     { name: 'wrk', programs: ['wrk'], for: 'load in benchmarks' },
     { name: 'iperf3', programs: ['iperf3'], for: 'bulk transfer in benchmarks' },
+    // Real servers for the checks: tests start their own, so what a package would start by itself is not wanted.
+    { name: 'postfix', programs: ['postfix'], for: 'checks: an SMTP server', service: 'postfix' },
+    { name: 'dovecot-imapd', programs: [], for: 'checks: an IMAP server', service: 'dovecot' },
+    { name: 'dovecot-pop3d', programs: [], for: 'checks: a POP3 server', service: 'dovecot' },
+    { name: 'vsftpd', programs: ['vsftpd'], for: 'checks: an FTP server', service: 'vsftpd' },
+    { name: 'slapd', programs: ['slapd'], for: 'checks: an LDAP server', service: 'slapd' },
+    { name: 'inn2', programs: [], for: 'checks: a news server', service: 'inn2' },
+    { name: 'mariadb-server', programs: ['mariadbd'], for: 'checks: a MySQL server', service: 'mariadb' },
+    { name: 'postgresql', programs: [], for: 'checks: a PostgreSQL server', service: 'postgresql' },
+    { name: 'redis-server', programs: ['redis-server'], for: 'checks: a Redis server', service: 'redis-server' },
+    { name: 'freeradius', programs: ['freeradius'], for: 'checks: a RADIUS server', service: 'freeradius' },
+    { name: 'sip-tester', programs: ['sipp'], for: 'checks: a SIP server' },
   ],
 }
 
@@ -69,10 +81,27 @@ async function installDebian(wanted) {
   if (process.getuid?.() !== 0)
     throw new SetupError(`only root can install packages; run:\n  sudo sh -c 'apt-get update && ${install}'`)
   console.log(`set-up: apt-get update; ${install}`)
-  const quiet = { environment: { DEBIAN_FRONTEND: 'noninteractive' } }
+  const quiet = { environment: { DEBIAN_FRONTEND: 'noninteractive', INNCONF: join(root, 'labs/checks/inn.conf') } }
   const apt = ['apt-get', '-qq', '-o', 'DPkg::Lock::Timeout=600']
   await must([...apt, 'update'], 'apt-get update', quiet)
-  await must([...apt, 'install', '--yes', '--no-install-recommends', ...names], 'apt-get install', quiet)
+  const services = new Set(missing.flatMap(({ service }) => service ?? []))
+  await withoutStarts(async () => {
+    await must([...apt, 'install', '--yes', '--no-install-recommends', ...names], 'apt-get install', quiet)
+    // Nor are they started when the machine is.
+    for (const service of services) await run(['update-rc.d', service, 'disable'])
+  })
+}
+
+/** Debian asks this program whether a package may start its service (invoke-rc.d(8)); a machine's own one stays. */
+async function withoutStarts(install) {
+  const policy = '/usr/sbin/policy-rc.d'
+  if (existsSync(policy)) return install()
+  writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
+  try {
+    return await install()
+  } finally {
+    rmSync(policy, { force: true })
+  }
 }
 
 async function isDebianInstalled(name) {
