@@ -1,6 +1,7 @@
 /** From a check's shape in the file to the model. */
-import type { CheckSpec, CheckTls, ProbeSpec, UdpCheckSpec } from '../../health/check.ts'
+import type { CheckSpec, ProbeSpec, UdpCheckSpec } from '../../health/check.ts'
 import type { ServiceId } from '../../lvs/service.ts'
+import { optionsOf, protocolSpec, tlsOf } from './check-protocols.ts'
 import { given } from './given.ts'
 import { type CheckShape, defaultCheck, type ServiceShape } from './schema.ts'
 
@@ -8,11 +9,6 @@ export function checkSpec(shape: NonNullable<ServiceShape['check']>, id: Service
   const check: CheckShape = shape === 'tcp' ? defaultCheck : shape
   const { every, timeout, rise, fall, port } = check
   return { probe: probeSpec(check, id), ...given('port', port), everyMs: every, timeoutMs: timeout, rise, fall }
-}
-
-/** A kind's options; `true` has none. */
-function optionsOf<T extends object>(written: boolean | T | undefined): Partial<T> | undefined {
-  return written === undefined || written === false ? undefined : written === true ? {} : written
 }
 
 function probeSpec(check: CheckShape, id: ServiceId): ProbeSpec {
@@ -42,12 +38,7 @@ function probeSpec(check: CheckShape, id: ServiceId): ProbeSpec {
   }
   if (check.external !== undefined) return externalSpec(check.external, id)
   if (agent !== undefined) return { kind: 'agent', ...given('send', agent.send) }
-  return { kind: 'tcp' }
-}
-
-function tlsOf(written: CheckShape['tls'] | undefined): CheckTls | undefined {
-  if (written === undefined || written === false) return undefined
-  return written === true ? { verify: false } : { verify: written.verify, ...given('sni', written.sni) }
+  return protocolSpec(check) ?? { kind: 'tcp' }
 }
 
 function requestOf({ method, headers, send, status, body, redirects, tls }: CheckShape) {

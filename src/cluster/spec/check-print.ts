@@ -1,6 +1,12 @@
 /** From a check of the spec to what the file says of it: what the schema's defaults say is left out. */
-import { Bug } from '../../errors.ts'
-import type { CheckSpec, CheckTls, HttpCheckSpec, HttpProxyCheckSpec, ProbeSpec } from '../../health/check.ts'
+import type {
+  CheckSpec,
+  CheckTls,
+  HttpCheckSpec,
+  HttpProxyCheckSpec,
+  ProbeSpec,
+  StatusCodes,
+} from '../../health/check.ts'
 import { formatDuration } from './duration.ts'
 import { defaultCheck } from './schema.ts'
 import { unless, type Written } from './written.ts'
@@ -52,8 +58,23 @@ function probeText(probe: ProbeSpec): Written {
     }
     case 'agent':
       return { agent: options({ send: probe.send }) }
-    default:
-      throw new Bug(`a file cannot say a check of kind ${probe.kind}`)
+    case 'sip': {
+      const { transport, user, status } = probe
+      return { sip: { transport: unless('udp', transport), user, status: statusText(status) } }
+    }
+    case 'radius': {
+      const { login, secret, accept } = probe
+      return { radius: { login, secret, accept: accept.join() === 'accept' ? undefined : accept } }
+    }
+    case 'simpletcp': {
+      const { send, expect, halfClose, tls } = probe
+      return { simpletcp: options({ send, expect, 'half-close': halfClose, tls: tlsText(tls) }) }
+    }
+    default: {
+      // The keys of all others bear the model's names.
+      const { kind, tls, starttls, ...rest }: typeof probe & Partial<Record<'tls' | 'starttls', CheckTls>> = probe
+      return { [kind]: options({ ...rest, tls: tlsText(tls), starttls: tlsText(starttls) }) }
+    }
   }
 }
 
@@ -68,15 +89,19 @@ function tlsText(tls: CheckTls | undefined): unknown {
 
 function requestText(probe: HttpCheckSpec | HttpProxyCheckSpec): Written {
   const { method, headers, send, status, body, redirects, tls } = probe
-  const codes = status.map((code) => (typeof code === 'number' ? code : `${code[0]}-${code[1]}`))
-  const isUsual = codes.length === 1 && codes[0] === defaultCheck.status[0]
   return {
     method,
     headers,
     send,
-    status: isUsual ? undefined : codes.length === 1 ? codes[0] : codes,
+    status: statusText(status),
     body,
     redirects,
     tls: tlsText(tls),
   }
+}
+
+function statusText(status: StatusCodes): unknown {
+  const codes = status.map((code) => (typeof code === 'number' ? code : `${code[0]}-${code[1]}`))
+  if (codes.length !== 1) return codes
+  return codes[0] === defaultCheck.status[0] ? undefined : codes[0]
 }

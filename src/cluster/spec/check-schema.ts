@@ -1,60 +1,12 @@
 /** The shape of a check in the file: every key with its meaning, and every default. */
 import { z } from 'zod'
 import { dnsQuestionTypes, type ExternalCheckSpec } from '../../health/check.ts'
+import { anyText, pattern, sni, status, tls, verify } from './check-leaves.ts'
+import { protocolKeys } from './check-protocols-schema.ts'
 import { choice, duration, flag, integer, leaf, port, type Refusal, show, text } from './leaf.ts'
 import { map } from './map.ts'
 
 const checkTime = { minimumMs: 10, maximumMs: 24 * 3_600_000 }
-
-const statusCode = (value: unknown): number | undefined =>
-  typeof value === 'number' && Number.isInteger(value) && value >= 100 && value <= 599 ? value : undefined
-
-type StatusCodes = number | [number, number]
-
-/** 200 or "200-299". */
-function readCodes(value: unknown): StatusCodes | undefined {
-  if (typeof value !== 'string') return statusCode(value)
-  const [, from, to] = /^([0-9]{3})(?:-([0-9]{3}))?$/.exec(value) ?? []
-  const low = statusCode(Number(from))
-  if (to === undefined || low === undefined) return low
-  const high = statusCode(Number(to))
-  return high === undefined || high < low ? undefined : [low, high]
-}
-
-const statusExpected = 'status codes such as 200, "200-299" or [200, 301]'
-
-function readStatus(value: unknown): StatusCodes[] | Refusal | undefined {
-  if (!Array.isArray(value)) {
-    const codes = readCodes(value)
-    return codes === undefined ? undefined : [codes]
-  }
-  const accepted = value.map(readCodes)
-  const entry = accepted.indexOf(undefined)
-  if (entry >= 0) return { refused: `expected ${statusExpected}, found ${show(value[entry])}`, entry }
-  return accepted.length === 0 ? undefined : accepted.filter((codes) => codes !== undefined)
-}
-
-function isRegularExpression(value: string): boolean {
-  try {
-    return new RegExp(value).source !== ''
-  } catch {
-    return false
-  }
-}
-
-const pattern = () =>
-  leaf('a regular expression', { type: 'string', format: 'regex' }, (value) =>
-    typeof value === 'string' && isRegularExpression(value) ? value : undefined,
-  )
-
-const anyText = (what: string) => text(what, /^[^\0]*$/)
-const hostName = () => text('a host name', /^[A-Za-z0-9.-]{1,253}$/)
-const verify = () => flag().prefault(false).describe("Whether the server's certificate must be valid.")
-
-const sni = (otherwise: string) => hostName().optional().describe(`The host name asked for; ${otherwise}.`)
-
-/** `true`, or how. */
-const tls = (otherwise: string) => z.union([flag(), map({ verify: verify(), sni: sni(otherwise) })])
 
 const hexExpected = 'hexadecimal digits such as 0a1b'
 const hex = () => text(hexExpected, /^([0-9A-Fa-f]{2})*$/)
@@ -165,9 +117,7 @@ const httpKeys = {
   method: choice('method', ['GET', 'HEAD', 'POST']).prefault('GET').describe('How it is asked for, with http.'),
   headers: headers.optional().describe('Headers of the request, with http: their names and values.'),
   send: anyText('text').optional().describe('The body of the request, with http and POST.'),
-  status: leaf(statusExpected, statusJson(), readStatus)
-    .prefault(200)
-    .describe('The accepted status codes, with http.'),
+  status: status('The accepted status codes, with http.'),
   body: pattern().optional().describe('A regular expression that the body must match, with http.'),
   host: text('a host name', /^[\x21-\x7e]{1,255}$/)
     .optional()
@@ -205,6 +155,7 @@ export const check = map({
     .union([flag(), agent])
     .optional()
     .describe('What an agent in HAProxy’s words says, usually at a port of its own: true, or a map.'),
+  ...protocolKeys,
   script: inProcess.optional().describe('Refused: code is not run inside of the director.'),
   port: port().optional().describe("Where to probe, when not at the server's own port."),
   every: duration('a duration such as 2s', checkTime).prefault('2s').describe('Time between two probes.'),
@@ -228,14 +179,5 @@ export const checkKinds: Readonly<Record<string, readonly string[]>> = {
   grpc: probeTimes,
   external: probeTimes,
   agent: probeTimes,
-}
-
-function statusJson(): Record<string, unknown> {
-  const one = {
-    anyOf: [
-      { type: 'integer', minimum: 100, maximum: 599 },
-      { type: 'string', pattern: '^[0-9]{3}(-[0-9]{3})?$' },
-    ],
-  }
-  return { anyOf: [...one.anyOf, { type: 'array', items: one, minItems: 1 }] }
+  ...Object.fromEntries(Object.keys(protocolKeys).map((kind) => [kind, probeTimes])),
 }

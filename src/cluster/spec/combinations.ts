@@ -98,6 +98,17 @@ function checkCheck({ key, value: node }: SourceEntry, path: Path, report: Repor
   if (body !== undefined && method === 'HEAD')
     report(problem(body.key, 'the answer to a HEAD has no body', 'remove body, or write method: GET'))
   checkUdp(child(node, 'udp'), report)
+  if (value?.kind === 'map') checkProtocol(value, report)
+}
+
+/** TLS is there from the beginning or begins later; a query needs somebody who asks. */
+function checkProtocol(options: SourceMap, report: Report): void {
+  const { entries } = options
+  const [starttls, query] = [entries.get('starttls'), entries.get('query')]
+  if (starttls !== undefined && entries.has('tls'))
+    report(problem(starttls.key, 'starttls does not go with tls', 'remove one of them'))
+  if (query !== undefined && !entries.has('login'))
+    report(problem(query.key, 'a query needs a login', 'add login: { user: NAME, password: WORD }'))
 }
 
 function checkUdp(udp: SourceNode | undefined, report: Report): void {

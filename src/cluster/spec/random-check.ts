@@ -42,9 +42,64 @@ const request = fc
   )
   .map(([method, rest]) => ({ ...rest, ...method }))
 
+const login = fc.record({ user: text, password: text })
+const securing = fc.oneof(fc.constant({}), fc.record({ tls }), fc.record({ starttls: tls }))
+
+/** Kinds with TLS or STARTTLS, a login, and these texts. */
+function securable<K extends ProbeSpec['kind']>(
+  kind: K,
+  more: Record<string, fc.Arbitrary<string>>,
+): fc.Arbitrary<ProbeSpec> {
+  return fc
+    .tuple(fc.record({ login, ...more }, { requiredKeys: [] }), securing)
+    .map(([rest, secured]) => ({ kind, ...rest, ...secured }) as unknown as ProbeSpec)
+}
+
+const database = (kind: 'mysql' | 'pgsql'): fc.Arbitrary<ProbeSpec> =>
+  fc.oneof(
+    fc.record({ kind: fc.constant(kind), tls }, { requiredKeys: ['kind'] }),
+    fc.record(
+      { kind: fc.constant(kind), login, database: text, query: text, tls },
+      { requiredKeys: ['kind', 'login'] },
+    ),
+  )
+
+const protocol: fc.Arbitrary<ProbeSpec> = fc.oneof(
+  securable('smtp', { helo: host }),
+  securable('submission', { helo: host }),
+  securable('pop3', {}),
+  securable('imap', { mailbox: text }),
+  securable('nntp', { group: text }),
+  securable('ftp', { path: text, body: pattern }),
+  securable('ldap', { base: text, filter: text, pattern }),
+  database('mysql'),
+  database('pgsql'),
+  fc.record(
+    { kind: fc.constant('redis' as const), login, role: fc.constantFrom('master' as const, 'replica' as const), tls },
+    { requiredKeys: ['kind'] },
+  ),
+  fc.record({
+    kind: fc.constant('sip' as const),
+    transport: fc.constantFrom('udp' as const, 'tcp' as const),
+    user: fc.constantFrom('a@b', '${X}@12'),
+    status: fc.constantFrom([200], [[200, 299] as const, 404]),
+  }),
+  fc.record({
+    kind: fc.constant('radius' as const),
+    login,
+    secret: text,
+    accept: fc.subarray(['accept', 'reject', 'challenge'] as const, { minLength: 1 }),
+  }),
+  fc.record(
+    { kind: fc.constant('simpletcp' as const), send: text, expect: pattern, halfClose: always, tls },
+    { requiredKeys: ['kind'] },
+  ),
+)
+
 function probe(id: ServiceId): fc.Arbitrary<ProbeSpec> {
   const service = serviceAddress(id)
   return fc.oneof(
+    protocol,
     fc.constant({ kind: 'tcp' as const }),
     fc.record(
       {

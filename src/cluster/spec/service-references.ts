@@ -76,11 +76,12 @@ function checkServers(root: SourceMap, service: string, node: SourceNode, report
 }
 
 /** Kinds of checks that do not connect to the server's own port over TCP. */
-const otherWays = ['udp', 'ping', 'external']
+const otherWays = ['udp', 'ping', 'external', 'radius']
 
 function isOverTcp(check: SourceNode): boolean {
   if (otherWays.some((kind) => child(check, kind) !== undefined)) return false
-  return child(check, 'dns') === undefined || textOf(child(child(check, 'dns'), 'transport')) === 'tcp'
+  const either = child(check, 'dns') ?? child(check, 'sip')
+  return either === undefined || textOf(child(either, 'transport')) === 'tcp'
 }
 
 function checkProbe(check: SourceNode | undefined, protocol: string, report: Report): void {
