@@ -2,6 +2,7 @@
 import type { Engine, TableChange } from '../engines/engine.ts'
 import { refusals } from '../engines/refusals.ts'
 import { describeError, InfraError } from '../errors.ts'
+import { patternsOf } from '../health/patterns.ts'
 import { realServerKey, serviceKey } from '../lvs/service.ts'
 import type { ClusterServices, WantedServer, WantedService } from './control.ts'
 import { settingConflicts } from './settings.ts'
@@ -81,11 +82,11 @@ function faultsOf({ servers, check }: WantedService): string[] {
   const twice = new Set<string>()
   for (const key of servers.map(realServerKey)) (once.has(key) ? twice : once).add(key)
   const faults = [...twice].map((key) => `${key} is there twice`)
-  if (check?.probe.kind === 'http' && check.probe.body !== undefined) {
+  for (const pattern of check === undefined ? [] : patternsOf(check.probe)) {
     try {
-      RegExp(check.probe.body)
+      RegExp(pattern)
     } catch (error) {
-      faults.push(`the check's body is no pattern: ${describeError(error)}`)
+      faults.push(`the check has a pattern that is none: ${describeError(error)}`)
     }
   }
   return faults

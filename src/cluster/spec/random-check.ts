@@ -46,10 +46,7 @@ const login = fc.record({ user: text, password: text })
 const securing = fc.oneof(fc.constant({}), fc.record({ tls }), fc.record({ starttls: tls }))
 
 /** Kinds with TLS or STARTTLS, a login, and these texts. */
-function securable<K extends ProbeSpec['kind']>(
-  kind: K,
-  more: Record<string, fc.Arbitrary<string>>,
-): fc.Arbitrary<ProbeSpec> {
+function securable(kind: ProbeSpec['kind'], more: Record<string, fc.Arbitrary<string>>): fc.Arbitrary<ProbeSpec> {
   return fc
     .tuple(fc.record({ login, ...more }, { requiredKeys: [] }), securing)
     .map(([rest, secured]) => ({ kind, ...rest, ...secured }) as unknown as ProbeSpec)
