@@ -29,7 +29,10 @@ rsa_cert_file=${cert}
 rsa_private_key_file=${key}
 `
     const plain = await room.file('plain.conf', `${common}listen_port=${port}\n`)
-    const secure = await room.file('secure.conf', `${common}listen_port=${tlsPort}\nimplicit_ssl=YES\n`)
+    const secure = await room.file(
+      'secure.conf',
+      `${common}listen_port=${tlsPort}\nimplicit_ssl=YES\nforce_anon_data_ssl=YES\n`,
+    )
     await room.start('vsftpd', [plain], { ports: [port] })
     await room.start('vsftpd', [secure], { ports: [tlsPort] })
     return { port, tlsPort }

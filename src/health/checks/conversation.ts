@@ -1,6 +1,6 @@
 /** A conversation with a server over TCP or TLS, in lines or bytes: bounded, ended at the deadline, closed at its end. */
 import { connect, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import { connect as connectTls, TLSSocket } from 'node:tls'
 import { type Endpoint, formatEndpoint } from '../../lvs/service.ts'
 import type { CheckTls, ProbeResult } from '../check.ts'
 import { down, failureText, probing, tlsOptions, type Verdict } from './verdict.ts'
@@ -20,7 +20,9 @@ export interface Conversation {
   /** What has come and was not read, one byte at least; undefined when the server has ended. */
   some(): Promise<Buffer | undefined>
   /** Goes on with TLS. @throws when the server said more before, which would be taken for something said inside. */
-  startTls(tls: CheckTls): Promise<void>
+  startTls(tls: CheckTls, resume?: Buffer): Promise<void>
+  /** The session of TLS, to be resumed by another connection to the same server; undefined in the clear. */
+  session(): Buffer | undefined
   /** What the server is to do next, for the detail when it does not: `no greeting`, `no answer to EHLO`. */
   await(what: string): void
 }
@@ -133,10 +135,16 @@ function openLine(first: Socket, target: Endpoint, say: (what: string) => void):
     async some() {
       return kept.length > 0 || (await more()) ? take(kept.length) : undefined
     },
-    async startTls(tls) {
+    session: () => (socket instanceof TLSSocket ? socket.getSession() : undefined),
+    async startTls(tls, resume) {
       if (kept.length > 0) throw misspoken('it spoke on before TLS began')
       const plain = socket.off('data', onData).off('end', onEnd).off('close', onEnd)
-      const secure = connectTls({ socket: plain, host: target.address, ...tlsOptions(tls, undefined) })
+      const secure = connectTls({
+        socket: plain,
+        host: target.address,
+        ...tlsOptions(tls, undefined),
+        ...(resume === undefined ? {} : { session: resume }),
+      })
       socket = secure
       await new Promise<void>((resolve, reject) => {
         secure.once('secureConnect', resolve).once('error', reject)

@@ -1,6 +1,6 @@
 /** Check `ftp`: greeting, AUTH TLS, login and a file's content on request, QUIT (RFC 959, 2428, 4217). */
 import type { Endpoint } from '../../lvs/service.ts'
-import type { FtpCheckSpec, Probe } from '../check.ts'
+import type { CheckTls, FtpCheckSpec, Probe } from '../check.ts'
 import { boundedMatch } from './bounded-match.ts'
 import { type Conversation, converse, misspoken } from './conversation.ts'
 import { asked, farewell, greeted, readReply } from './replies.ts'
@@ -32,20 +32,26 @@ export function ftpProbe(spec: FtpCheckSpec): Probe {
         await farewell(talk, 'QUIT')
         return up(login === undefined ? 'it greets' : 'the login is accepted')
       }
-      if ((tls ?? starttls) !== undefined) {
-        await asked(talk, 'PBSZ 0', [200])
-        // What is read is no secret, and servers want a data connection's TLS to resume the control connection's.
-        await asked(talk, 'PROT C', [200])
-      }
-      const text = await retrieved(talk, target, path, signal)
+      const secure = tls ?? starttls
+      const isPrivate = secure !== undefined && (await protects(talk))
+      const text = await retrieved(talk, target, { path, signal, tls: isPrivate ? secure : undefined })
       const match = matches(text)
       if (match === 'yes') return up(spec.body === undefined ? 'the file is there' : 'the file matches')
       throw misspoken(match === 'no' ? `the file does not match: ${shown(text)}` : 'the pattern takes too long')
     })
 }
 
+/** Whether data connections speak TLS, too (RFC 4217 §9). A server may not want to. */
+async function protects(talk: Conversation): Promise<boolean> {
+  await asked(talk, 'PBSZ 0', [200])
+  const { code } = await asked(talk, 'PROT P', [200, 431, 502, 504, 534, 536])
+  return code === 200
+}
+
+type Retrieval = { readonly path: string; readonly signal: AbortSignal; readonly tls: CheckTls | undefined }
+
 /** The beginning of a file. The data connection always goes to the server itself, whatever address it names. */
-async function retrieved(talk: Conversation, target: Endpoint, path: string, signal: AbortSignal): Promise<string> {
+async function retrieved(talk: Conversation, target: Endpoint, { path, signal, tls }: Retrieval): Promise<string> {
   await asked(talk, 'TYPE I', [200])
   const port = await passivePort(talk)
   const pieces: Buffer[] = []
@@ -61,6 +67,8 @@ async function retrieved(talk: Conversation, target: Endpoint, path: string, sig
     }
     talk.await('no file')
     file.await('no file')
+    // Servers want it to be the same client's: that it resumes the control connection's session shows it.
+    if (tls !== undefined) await file.startTls(tls, talk.session())
     while (bytes < maxBytes) {
       const piece = await file.some()
       if (piece === undefined) {

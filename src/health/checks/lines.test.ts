@@ -375,6 +375,27 @@ describe('check ftp retrieves a file', () => {
     await expect.poll(() => server.open() + data.open()).toBe(0)
   })
 
+  test('over TLS where the server wants it, and in the clear where it does not', async () => {
+    const certificate = makeCertificate()
+    for (const isPrivate of [true, false]) {
+      const serve = (socket: Socket): void => void socket.on('error', () => {}).end(text)
+      await using data = isPrivate ? await listen(createTlsServer(certificate, serve)) : await raw(serve)
+      const inside: Script = [
+        [/^USER anonymous$/, '230 in\r\n'],
+        [/^PBSZ 0$/, '200 ok\r\n'],
+        [/^PROT P$/, isPrivate ? '200 ok\r\n' : '534 no\r\n'],
+        [/^TYPE I$/, '200 ok\r\n'],
+        [/^EPSV$/, `229 here (|||${data.port}|)\r\n`],
+        [/^RETR a$/, '150 it comes\r\n226 done\r\n'],
+        [/^QUIT$/, '221 bye\r\n'],
+      ]
+      await using server = await upgrading('220 a\r\n', /^AUTH TLS$/, '234 go\r\n', [], inside)
+      const spec: ProbeSpec = { kind: 'ftp', path: 'a', body: 'well$', starttls: verify }
+      expect(await probe(spec, server.port, '127.0.0.1', 3000)).toMatchObject({ healthy: true })
+      await expect.poll(() => server.open() + data.open()).toBe(0)
+    }
+  })
+
   test('a large file is not read to its end', async () => {
     await using server = await ftpServer({ say: `well${'x'.repeat(1_000_000)}` })
     await using data = server.data
@@ -393,3 +414,14 @@ standsMisbehaviour({ kind: 'nntp' }, { slowly: '200 a\r\n' })
 standsMisbehaviour({ kind: 'ftp', path: 'a' }, { slowly: '220 a\r\n' })
 standsMisbehaviour({ kind: 'redis' }, { slowly: '+PONG\r\n' })
 standsMisbehaviour({ kind: 'simpletcp', send: 'a', expect: 'never' }, { slowly: 'never' })
+
+test('a pattern that is slow again and again ends the check, not the director', async () => {
+  await using server = await raw((socket) => {
+    const drip = setInterval(() => socket.write('a'.repeat(40)), 1)
+    socket.on('close', () => clearInterval(drip))
+  })
+  const begun = performance.now()
+  const said = await probe({ kind: 'simpletcp', expect: '(a|b|ab)*c' }, server.port, '127.0.0.1', 10_000)
+  expect(said).toMatchObject({ healthy: false, detail: expect.stringContaining('too long') as string })
+  expect(performance.now() - begun).toBeLessThan(8000)
+})
