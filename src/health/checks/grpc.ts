@@ -1,6 +1,6 @@
 /** Check `grpc`: grpc.health.v1.Health/Check says SERVING (the protocol of grpc/grpc: doc/health-checking.md). */
 import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from 'node:http2'
-import { connect as connectTcp } from 'node:net'
+import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { type Endpoint, formatEndpoint } from '../../lvs/service.ts'
 import type { GrpcCheckSpec, Probe } from '../check.ts'
@@ -22,7 +22,7 @@ export function grpcProbe(spec: GrpcCheckSpec): Probe {
       (end) => {
         // Of a stream that was cancelled because its connection could not be made, the connection says why.
         const fail = (error: Error): void => end(down(`${where}: ${failureText(error.cause ?? error)}`))
-        const session = openSession(spec, target)
+        const { session, socket } = openSession(spec, target)
         session.on('error', fail)
         session.once('goaway', () => end(down(`${where} ends the connection`)))
         session.once('close', () => end(down(`${where} closed the connection`)))
@@ -53,20 +53,26 @@ export function grpcProbe(spec: GrpcCheckSpec): Probe {
         stream.on('error', fail)
         stream.once('end', () => end(verdictOn(http, status, said, answer)))
         stream.end(message)
-        return () => session.destroy()
+        return () => {
+          session.destroy()
+          // A session that has not begun leaves it to itself.
+          socket.destroy()
+        }
       },
     )
   }
 }
 
-function openSession({ tls, authority }: GrpcCheckSpec, target: Endpoint): ClientHttp2Session {
+function openSession(
+  { tls, authority }: GrpcCheckSpec,
+  target: Endpoint,
+): { session: ClientHttp2Session; socket: Socket } {
   const at = { host: target.address, port: target.port }
   const name = authority ?? formatEndpoint(target)
   const options = tls && tlsOptions(tls, authority?.replace(/:\d+$/, ''))
-  return connect(`${tls === undefined ? 'http' : 'https'}://${name}`, {
-    createConnection: () =>
-      options === undefined ? connectTcp(at) : connectTls({ ...at, ALPNProtocols: ['h2'], ...options }),
-  })
+  const socket = options === undefined ? connectTcp(at) : connectTls({ ...at, ALPNProtocols: ['h2'], ...options })
+  const session = connect(`${tls === undefined ? 'http' : 'https'}://${name}`, { createConnection: () => socket })
+  return { session, socket }
 }
 
 function textOf(header: string | string[] | undefined): string | undefined {

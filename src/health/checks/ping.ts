@@ -1,6 +1,6 @@
 /** Check `ping`: an ICMP echo is answered, over IPv4 or IPv6. */
 import { randomBytes } from 'node:crypto'
-import { openEchoSocket } from '../../os/icmp.ts'
+import { type EchoSocket, openEchoSocket } from '../../os/icmp.ts'
 import type { PingCheckSpec, Probe } from '../check.ts'
 import { down, failureText, probing, up } from './verdict.ts'
 
@@ -16,7 +16,13 @@ export function pingProbe({ bytes = usualBytes }: PingCheckSpec): Probe {
       signal,
       () => down(`no echo from ${address} in time`),
       (end) => {
-        const socket = openEchoSocket(address)
+        let socket: EchoSocket
+        try {
+          socket = openEchoSocket(address)
+        } catch (error) {
+          end(down(`${address}: ${failureText(error)}`))
+          return () => {}
+        }
         const payload = randomBytes(bytes)
         const begun = performance.now()
         let timer: NodeJS.Timeout | undefined

@@ -87,6 +87,11 @@ describe('check udp', () => {
     }
   })
 
+  test('an address to which nothing may be sent is down', async () => {
+    const result = await probe(udp(), 9, '255.255.255.255')
+    expect(result).toMatchObject({ healthy: false, detail: expect.stringContaining('EACCES') as string })
+  })
+
   test('an answer that comes too late is none', async () => {
     await using server = await datagramServer((_message, from, socket) => {
       setTimeout(() => socket.send('late', from.port, from.address), 2 * deadlineMs).unref()

@@ -52,9 +52,13 @@ export function datagrams(target: Endpoint, { onReady, onMessage, onError }: Dat
   let isOpen = true
   socket.on('message', onMessage)
   socket.on('error', onError)
-  socket.connect(target.port, target.address, () => {
-    if (isOpen) onReady((payload) => socket.send(payload, (error) => error && isOpen && onError(error)))
-  })
+  // Called with the error where there is no way there, in spite of what its type says.
+  const onConnect = (error?: Error): void => {
+    if (!isOpen) return
+    if (error === undefined) onReady((payload) => socket.send(payload, (error) => error && isOpen && onError(error)))
+    else onError(error)
+  }
+  socket.connect(target.port, target.address, onConnect)
   return {
     close() {
       if (!isOpen) return
