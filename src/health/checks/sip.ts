@@ -72,12 +72,11 @@ function judged({ status }: SipCheckSpec, answer: Answer): Verdict {
 /** `rport` has the answer sent to where the question came from (RFC 3581): our own port is not known before. */
 function request({ user, transport }: SipCheckSpec, target: Endpoint, callId: string): string {
   if (!/^[\x21-\x7e]+$/.test(user) || /[<>]/.test(user)) throw new Error('the user is no SIP address')
-  const address = user.includes('@')
-    ? user
-    : `${user}@${formatEndpoint({ ...target, port: 5060 }).replace(/:5060$/, '')}`
+  const isIpv6 = target.address.includes(':')
+  const address = user.includes('@') ? user : `${user}@${isIpv6 ? `[${target.address}]` : target.address}`
   const lines = [
     `OPTIONS sip:${address} SIP/2.0`,
-    `Via: SIP/2.0/${transport.toUpperCase()} ${target.address.includes(':') ? '[::1]' : '127.0.0.1'};branch=z9hG4bK${callId};rport`,
+    `Via: SIP/2.0/${transport.toUpperCase()} ${isIpv6 ? '[::1]' : '127.0.0.1'};branch=z9hG4bK${callId};rport`,
     'Max-Forwards: 70',
     `To: <sip:${address}>`,
     `From: <sip:${address}>;tag=${callId.slice(0, 8)}`,
