@@ -1,8 +1,22 @@
 /** The shape of checks that speak a protocol of mail, files, directories, databases or telephony. */
 import { z } from 'zod'
+import { encodeLdapFilter } from '../../health/checks/ldap-filter.ts'
 import { anyText, pattern, status, tls } from './check-leaves.ts'
-import { choice, flag, text } from './leaf.ts'
+import { choice, flag, leaf, type Refusal, show, text } from './leaf.ts'
 import { map } from './map.ts'
+
+const filterExpected = 'a filter such as (objectClass=*)'
+
+const filter = leaf(filterExpected, { type: 'string' }, (value): string | Refusal | undefined => {
+  if (typeof value !== 'string') return undefined
+  const result = encodeLdapFilter(value)
+  if ('bytes' in result) return value
+  const where = value.slice(result.at, result.at + 20)
+  return {
+    refused: `expected ${filterExpected}, found ${show(value)}`,
+    hint: `expected ${result.expected} at ${show(where)}`,
+  }
+})
 
 const login = map({
   user: anyText('the name of a user').describe('The name.'),
@@ -89,9 +103,7 @@ export const protocolKeys = {
       map({
         login: optionalLogin('Who binds, the DN as user; anonymous when left out.'),
         base: anyText('a DN').exactOptional().describe('An entry that must be there.'),
-        filter: anyText('a filter')
-          .exactOptional()
-          .describe('What the entry must match; (objectClass=*) when left out.'),
+        filter: filter.exactOptional().describe('What the entry must match; (objectClass=*) when left out.'),
         pattern: pattern().exactOptional().describe("A regular expression that the entry's DN must match."),
         ...securable(),
       }),

@@ -239,6 +239,7 @@ const words: Row[] = [
   [check('smtp: { ▲hello: a }'), 'unknown key hello: did you mean helo?'],
   [check('pop3: { ▲login: { user: a } }'), 'services.www.check.pop3.login has no password: expected a password'],
   [check('ftp: { path: ▲[x] }'), 'path: expected the path of a file, found a list'],
+  [check('ldap: { filter: ▲(cn=a }'), 'filter: expected a filter such as (objectClass=*), found (cn=a'],
   [check('redis: { role: ▲slave }'), 'unknown role slave'],
   [check('sip: { user: ▲me }'), 'user: expected a user such as check@shop.example, found me'],
   [check('▲radius: { login: { user: a, password: b } }'), 'services.www.check.radius has no secret'],

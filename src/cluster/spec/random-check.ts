@@ -68,7 +68,7 @@ const protocol: fc.Arbitrary<ProbeSpec> = fc.oneof(
   securable('imap', { mailbox: text }),
   securable('nntp', { group: text }),
   securable('ftp', { path: text, body: pattern }),
-  securable('ldap', { base: text, filter: text, pattern }),
+  securable('ldap', { base: text, filter: fc.constantFrom('(objectClass=*)', '(&(cn=${X})(!(ou=a b)))'), pattern }),
   database('mysql'),
   database('pgsql'),
   fc.record(

@@ -6,6 +6,12 @@ import type { ProbeSpec } from '../check.ts'
 
 const login = { user: 'ann', password: 'x' }
 const specs: readonly ProbeSpec[] = [
+  { kind: 'http', path: '/', status: [200], body: 'never said', redirects: 2 },
+  { kind: 'http-proxy', url: 'https://a/', status: [200] },
+  { kind: 'dns', name: 'a', type: 'TXT', transport: 'tcp', expect: ['never said'] },
+  { kind: 'tls', verify: false, minimumDays: 0 },
+  { kind: 'grpc' },
+  { kind: 'agent' },
   { kind: 'smtp', login },
   { kind: 'pop3', login },
   { kind: 'imap', login, mailbox: 'INBOX' },
@@ -21,6 +27,13 @@ const specs: readonly ProbeSpec[] = [
 
 /** What a well server might say, in pieces, beside bytes of any kind: so that the checks get further than the greeting. */
 const words: readonly (string | Buffer)[] = [
+  'HTTP/1.1 200 OK\r\n\r\n',
+  'HTTP/1.1 302 Found\r\nLocation: //[\r\n\r\n',
+  'HTTP/1.1 302 Found\r\nLocation: /a b\r\n\r\n',
+  'up 50%\n',
+  Buffer.from('000012040000000000', 'hex'),
+  Buffer.from('00002a', 'hex'),
+  Buffer.from('15030100020228', 'hex'),
   '220 a\r\n',
   '250 a\r\n',
   '250-AUTH PLAIN\r\n',
