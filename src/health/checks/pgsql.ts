@@ -69,7 +69,7 @@ async function authenticated(talk: Conversation, login: Login): Promise<void> {
       const first = Buffer.from(proof.first)
       talk.send(framed('p', Buffer.from('SCRAM-SHA-256\0'), integer(first.length), first))
     } else if (want === wants.saslContinue && proof !== undefined) {
-      const final = proof.answer(data.toString('latin1'))
+      const final = await proof.answer(data.toString('latin1'))
       if (final === undefined) throw misspoken('its SCRAM challenge is none')
       talk.send(framed('p', Buffer.from(final)))
     } else if (want === wants.saslFinal && proof !== undefined) {

@@ -1,14 +1,18 @@
 /** SCRAM-SHA-256 (RFC 5802, 7677), the client's side, without channel binding. */
-import { createHash, createHmac, pbkdf2Sync, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto'
+import { promisify } from 'node:util'
 
-/** A server that wants more rounds than this would keep the director busy rather than itself. */
+// In a thread of its own: thousands of rounds are milliseconds that other checks would wait.
+const derive = promisify(pbkdf2)
+
+/** A server that wants more rounds than this would keep the director's machine busy rather than its own. */
 const maxRounds = 100_000
 
 export type Scram = {
   /** The client's first message. */
   readonly first: string
   /** The final message that answers the server's first; undefined when that is none. */
-  readonly answer: (challenge: string) => string | undefined
+  readonly answer: (challenge: string) => Promise<string | undefined>
   /** Whether the server's final message proves that it knows the password. After `answer` only. */
   readonly isServer: (final: string) => boolean
 }
@@ -19,11 +23,11 @@ export function scram(password: string, nonce: string = randomBytes(18).toString
   let signature: Buffer | undefined
   return {
     first: `n,,${bare}`,
-    answer(challenge) {
+    async answer(challenge) {
       const [, joined = '', salt = '', rounds = ''] = /^r=([^,]+),s=([^,]+),i=(\d{1,9})(?:,|$)/.exec(challenge) ?? []
       if (!joined.startsWith(nonce) || joined === nonce) return undefined
       if (Number(rounds) < 1 || Number(rounds) > maxRounds) return undefined
-      const salted = pbkdf2Sync(password.normalize('NFKC'), Buffer.from(salt, 'base64'), Number(rounds), 32, 'sha256')
+      const salted = await derive(password.normalize('NFKC'), Buffer.from(salt, 'base64'), Number(rounds), 32, 'sha256')
       const withoutProof = `c=biws,r=${joined}`
       const said = `${bare},${challenge},${withoutProof}`
       const clientKey = sign(salted, 'Client Key')
