@@ -24,6 +24,7 @@ export function specPage(): string {
     '',
     'Made from the schema by `npm run docs`. A name in capitals stands for a name of your own. Sizes are `256M` or `8G` (powers of 1024),',
     'durations carry their unit (`500ms`, `2s`, `5m`), `${VAR}` and `${VAR:-default}` come from the environment, and `$$` is a dollar sign.',
+    'What each kind of check does: [checks.md](checks.md). How names are answered: [dns.md](dns.md).',
     '',
     '| key | value | meaning |',
     '| --- | --- | --- |',
