@@ -31,7 +31,7 @@ describe('the services of a file', () => {
     await withFile(spec(1400), async (file) => {
       const served = await servedServices(file)
       expect(served.services?.services).toHaveLength(1400)
-      expect(served).toEqual(readServed(file))
+      expect(served).toEqual(await readServed(file))
     })
   }, 60_000)
 
