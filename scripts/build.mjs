@@ -1,6 +1,5 @@
 // Builds dist/: the program, its lazily loaded parts, and the engines' threads. dist/ is replaced as a whole.
 import { rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { dist, isMain, root } from './paths.mjs'
 
 // CommonJS dependencies (fastify, pino) still call for Node's built-ins with require.

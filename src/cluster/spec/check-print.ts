@@ -71,12 +71,29 @@ function probeText(probe: ProbeSpec): Written {
       return { simpletcp: options({ send, expect, 'half-close': halfClose, tls: tlsText(tls) }) }
     }
     default: {
-      // The keys of all others bear the model's names.
       const { kind, tls, starttls, ...rest }: typeof probe & Partial<Record<'tls' | 'starttls', CheckTls>> = probe
-      return { [kind]: options({ ...rest, tls: tlsText(tls), starttls: tlsText(starttls) }) }
+      const written = new Map<string, unknown>(Object.entries(rest))
+      const own = protocolOrder.filter((key) => written.has(key)).map((key) => [key, written.get(key)])
+      return { [kind]: options({ ...Object.fromEntries(own), tls: tlsText(tls), starttls: tlsText(starttls) }) }
     }
   }
 }
+
+/** The keys of checks that speak a protocol, which bear the model's names, in the order in which they are printed. */
+const protocolOrder = [
+  'helo',
+  'login',
+  'mailbox',
+  'group',
+  'path',
+  'body',
+  'base',
+  'filter',
+  'pattern',
+  'database',
+  'query',
+  'role',
+]
 
 /** `true` when there are none. */
 function options(written: Written): Written | true {

@@ -1,6 +1,6 @@
 /**
  * DNS messages: bytes ⇄ values. The responder's only file that knows dns-packet; what that lacks is made good here (see
- * docs/decisions/0004-dns-codec.md). RFC 1035 §4, RFC 6891, RFC 7871.
+ * docs/decisions/0003-dns-codec.md). RFC 1035 §4, RFC 6891, RFC 7871.
  */
 import { decode, encode, type Option, type OptRecord, type Record } from 'dns-packet'
 
