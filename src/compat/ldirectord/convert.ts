@@ -3,6 +3,7 @@ import { type ChosenEngine, checkEngine } from '../../cluster/spec/engine-check.
 import type { ClusterSpec, ServerSpec, ServiceSpec } from '../../cluster/spec/model.ts'
 import { parseSpec } from '../../cluster/spec/parse.ts'
 import { printSpec } from '../../cluster/spec/print.ts'
+import { inetAton } from '../../formats/ipvsadm/values.ts'
 import type {
   Fallback,
   Finding,
@@ -134,7 +135,11 @@ function serviceOf(virtual: Virtual, id: ServiceId, report: Report): Service | u
     report('warning', ops.line, 'ops goes with udp only, as with ldirectord')
   if (netmask !== undefined && persistent === undefined)
     report('warning', netmask.line, 'netmask goes with persistent only')
-  if (scheduler === undefined) return undefined
+  const wrongTime = persistent?.value === 0 ? persistent : undefined
+  if (wrongTime !== undefined) report('error', wrongTime.line, 'persistent: expected a second at least, found 0')
+  const wrongMask = family === 'ipv4' && inetAton(netmask?.value ?? '0.0.0.0') === undefined ? netmask : undefined
+  if (wrongMask !== undefined) report('error', wrongMask.line, `there is no netmask ${wrongMask.value}`)
+  if (scheduler === undefined || wrongTime !== undefined || wrongMask !== undefined) return undefined
   const mask = netmask?.value ?? (family === 'ipv6' ? '128' : '255.255.255.255')
   return {
     id,

@@ -53,6 +53,6 @@ export function translatePattern(perl: string): TranslatedPattern {
   try {
     return { pattern: new RegExp(pattern).source === '' ? '' : pattern }
   } catch {
-    return { refused: 'it' }
+    return { refused: 'syntax' }
   }
 }
