@@ -147,7 +147,13 @@ function exchangeOf({ virtual, report }: Input): Exchange | undefined {
 
 function negotiate(input: Input): ConvertedCheck {
   const { virtual, report } = input
-  if (virtual.service === 'none') return 'all'
+  if (virtual.service === 'none') {
+    const unused = virtual.receive ?? virtual.request
+    const advice =
+      'nothing is asked and every server is up, as with ldirectord: the port has no service; write service='
+    if (unused !== undefined) report('warning', unused.line, advice)
+    return 'all'
+  }
   const exchange = exchangeOf(input)
   if (exchange === undefined) return undefined
   const receive = translatePattern(exchange.receive)

@@ -214,6 +214,12 @@ describe('an ldirectord.cf as a spec', () => {
     expect(service([real, 'checktype=off', 'fallback=127.0.0.1:1 masq'])).toMatchObject({ servers: [] })
   })
 
+  test('a request that is never asked, since the port has no service, is said', () => {
+    const converted = convert(['virtual=10.0.0.1:8080', `    ${real}`, '    receive="x"'])
+    expect(converted.findings).toMatchObject([{ severity: 'warning', line: 3 }])
+    expect(converted.spec?.services['tcp-10-0-0-1-8080']).not.toHaveProperty('check')
+  })
+
   test('a virtual takes the interval of its own only with fork', () => {
     const every = (...globals: string[]) => service([real, 'checkinterval=7'], undefined, globals).check?.everyMs
     expect(every()).toBe(10_000)
