@@ -304,6 +304,24 @@ describe('a director in the foreground', () => {
     expect(await director.ended).toBe(0)
   })
 
+  test('serves an ldirectord.cf, and goes on with what it had when a changed one is wrong', async () => {
+    await using world = openWorld()
+    await using one = await startBackend('one')
+    const port = await freePort()
+    const file = join(world.directory, 'ldirectord.cf')
+    writeFileSync(file, `virtual=127.0.0.1:${port}\n\treal=127.0.0.1:${one.port} masq\n\tchecktype=connect\n`)
+    const director = foreground(world, '--config', file)
+    await expect.poll(() => ask(port).catch(String), { timeout: 30_000 }).toBe('one')
+    writeFileSync(file, 'fork=maybe\nvirtual=127.0.0.1:1\n\tchecktype=often\n')
+    director.child.kill('SIGHUP')
+    await expect.poll(director.text, { timeout: 30_000 }).toContain('nothing changed')
+    expect(director.text()).toMatch(/ldirectord\.cf:1:1: fork must be/)
+    expect(director.text()).toMatch(/ldirectord\.cf:3:1: checktype must be/)
+    expect(await ask(port)).toBe('one')
+    director.child.kill('SIGTERM')
+    expect(await director.ended).toBe(0)
+  })
+
   test('a second one on the same directories refuses, in words for people', async () => {
     await using world = openWorld()
     await launch(world)

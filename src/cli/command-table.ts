@@ -23,6 +23,11 @@ export const commandGroups: readonly CommandGroup[] = [
         summary: 'whether the file is right, and this machine can carry it',
         load: () => import('./commands/check.ts'),
       },
+      {
+        name: 'import',
+        summary: 'print an ldirectord.cf as a baton.yaml',
+        load: () => import('./commands/import.ts'),
+      },
       { name: 'schema', summary: "the file's JSON Schema, for editors", load: () => import('./commands/schema.ts') },
     ],
   },

@@ -120,6 +120,29 @@ describe.skipIf(!isBuilt)('baton', () => {
     expect(JSON.parse(stdout)).toMatchObject({ file: 'wrong.yaml', ok: false, diagnostics: [{ line: 3 }, { line: 3 }] })
   })
 
+  test('import prints an ldirectord.cf as a file that check takes, and says by line what is left out', () => {
+    const name = file(
+      'lb.cf',
+      'virtual=127.0.0.1:8080\n\treal=127.0.0.1:80 masq\n\tservice=http\n\treceive="OK"\n\tcomment=shop\n',
+    )
+    const { code, stdout, stderr } = baton('import', name)
+    expect([code, stderr]).toEqual([exitCodes.ok, expect.stringMatching(/^lb\.cf:5:1: warning: comment is not taken/)])
+    expect(stdout).toContain('body: OK')
+    expect(baton('check', file('imported.yaml', stdout)).code).toBe(exitCodes.ok)
+  })
+
+  test.each([
+    {
+      text: 'virtual=10.0.0.1\n\treal=x\nfork=maybe\n',
+      says: /^lb\.cf:1:1: warning: .*\nlb\.cf:2:1: .*\nlb\.cf:3:1: /,
+    },
+    { text: 'name: t\n', says: /none of the files that can be imported/ },
+  ])('import prints nothing of a file that is wrong: $text', ({ text, says }) => {
+    const { code, stdout, stderr } = baton('import', file('lb.cf', text))
+    expect([code, stdout]).toEqual([exitCodes.failed, ''])
+    expect(stderr).toMatch(says)
+  })
+
   test('more memory than the machine has is an error at the value', () => {
     const name = file('big.yaml', 'name: t\nguests:\n  web:\n    image: tiny\n    memory: 900000G\n')
     const { code, stderr } = baton('check', name)

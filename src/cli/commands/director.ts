@@ -34,7 +34,10 @@ export function register(program: Command): void {
         .default('auto'),
     )
     .option('--supervise', 'start the daemon again whenever it crashes')
-    .option('--config <file>', 'serve the services of a baton.yaml (those with plain addresses); SIGHUP reads it again')
+    .option(
+      '--config <file>',
+      'serve the services of a baton.yaml (those with plain addresses) or an ldirectord.cf; SIGHUP reads it again',
+    )
     .option(
       '--ipvsadm-rules <file>',
       'begin with the rules of ipvsadm-save: /etc/ipvsadm.rules, /etc/sysconfig/ipvsadm',
@@ -86,7 +89,7 @@ async function runDirector(options: DirectorCommandOptions, log: Logger): Promis
   const file =
     config === undefined
       ? undefined
-      : (await import('../local/served-file.ts')).servedFile(resolve(config), log, output)
+      : (await import('../local/served-file.ts')).servedFile(resolve(config), engine, log, output)
   const rules =
     ipvsadmRules === undefined
       ? undefined

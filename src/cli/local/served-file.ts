@@ -1,4 +1,4 @@
-/** The services of a baton.yaml, served by a director of one's own: read at its start and at each SIGHUP. */
+/** The services of a baton.yaml or an ldirectord.cf, served by a director of one's own: read at its start and at each SIGHUP. */
 import type { Logger } from 'pino'
 import { formatDiagnostic } from '../../cluster/spec/diagnostic.ts'
 import type { ClusterServices } from '../../director/control.ts'
@@ -6,7 +6,7 @@ import type { Director } from '../../director/director.ts'
 import { errorMessage } from '../../engines/thread-messages.ts'
 import { Bug, describeError, InfraError } from '../../errors.ts'
 import { errorLines, type Output } from '../output.ts'
-import { servedServices } from './served-services.ts'
+import { servedServices, type WantedEngine } from './served-services.ts'
 
 /** How long the services of a file may take to stand. */
 const putMs = 60_000
@@ -18,13 +18,13 @@ export type ServedFile = {
 }
 
 /** The services of a file, put as a cluster; a file that is wrong changes nothing. */
-export function servedFile(file: string, log: Logger, output: Output | undefined): ServedFile {
+export function servedFile(file: string, engine: WantedEngine, log: Logger, output: Output | undefined): ServedFile {
   let director: Director | undefined
   let standing: ClusterServices | undefined
   let last: Promise<void> = Promise.resolve()
 
   const put = async (serving: Director): Promise<void> => {
-    const wanted = await readServices(file, log, output)
+    const wanted = await readServices(file, engine, log, output)
     const options = { signal: AbortSignal.timeout(putMs) }
     const former = standing !== undefined && standing.cluster !== wanted.cluster ? standing : undefined
     if (former !== undefined) await serving.removeCluster(former.cluster, options)
@@ -62,8 +62,13 @@ export function servedFile(file: string, log: Logger, output: Output | undefined
 }
 
 /** @throws InfraError `invalid` after every diagnostic has been said. */
-async function readServices(file: string, log: Logger, output: Output | undefined): Promise<ClusterServices> {
-  const { diagnostics, services, error } = await servedServices(file)
+async function readServices(
+  file: string,
+  engine: WantedEngine,
+  log: Logger,
+  output: Output | undefined,
+): Promise<ClusterServices> {
+  const { diagnostics, services, error } = await servedServices(file, engine)
   for (const diagnostic of diagnostics) {
     const { severity, line, column, message, hint } = diagnostic
     const entry = { component: 'director', file: diagnostic.file, line, column, hint }

@@ -1,13 +1,18 @@
-/** From a file to the services that a director serves by itself: in a thread when the file is large. */
+/** From a baton.yaml or an ldirectord.cf to the services that a director serves: in a thread when the file is large. */
 import { statSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { wantedServices } from '../../cluster/plan/wanted.ts'
 import type { Diagnostic } from '../../cluster/spec/diagnostic.ts'
 import type { ClusterServices } from '../../director/control.ts'
+import type { EngineName } from '../../engines/engine.ts'
+import { capabilitiesOf } from '../../engines/open.ts'
 import { threadFile } from '../../engines/thread-file.ts'
 import { type ErrorMessage, errorMessage } from '../../engines/thread-messages.ts'
 import { InfraError } from '../../errors.ts'
-import { readSpec } from './spec-file.ts'
+import { isLdirectord } from '../../formats/ldirectord/detect.ts'
+import { readSpec, readText } from './spec-file.ts'
+
+export type WantedEngine = EngineName | 'auto'
 
 /** `services` or what stands against them. */
 export type ServedServices = {
@@ -19,19 +24,24 @@ export type ServedServices = {
 /** Read at once in a few milliseconds. A larger file would hold up the checks of a director that serves. */
 const smallBytes = 128 * 1024
 
-export async function servedServices(file: string): Promise<ServedServices> {
+export async function servedServices(file: string, engine: WantedEngine = 'auto'): Promise<ServedServices> {
   const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0
-  return size <= smallBytes ? readServed(file) : await readInThread(file)
+  return size <= smallBytes ? await readServed(file, engine) : await readInThread(file, engine)
 }
 
-/** Never throws. */
-export function readServed(file: string): ServedServices {
+/** Never rejects. */
+export async function readServed(file: string, engine: WantedEngine = 'auto'): Promise<ServedServices> {
   let diagnostics: readonly Diagnostic[] = []
   try {
-    const { spec, diagnostics: found } = readSpec(file)
+    const text = readText(file, false)
+    const isForeign = isLdirectord(file, text)
+    const { spec, diagnostics: found } = isForeign ? await readForeign(file, text, engine) : readSpec(file)
     diagnostics = found
     if (spec === undefined)
-      throw new InfraError('invalid', `${file} has errors`, { subject: file, hint: `baton check ${file} names them` })
+      throw new InfraError('invalid', `${file} has errors`, {
+        subject: file,
+        hint: `baton ${isForeign ? 'import' : 'check'} ${file} names them`,
+      })
     const named = Object.values(spec.services).filter(({ servers }) => servers.some(({ kind }) => kind === 'guests'))
     if (named.length > 0)
       throw new InfraError(
@@ -45,9 +55,16 @@ export function readServed(file: string): ServedServices {
   }
 }
 
-async function readInThread(file: string): Promise<ServedServices> {
+/** Loaded only for such a file: the fewer modules, the sooner a director that crashed is back. */
+async function readForeign(file: string, text: string, wanted: WantedEngine) {
+  const { readLdirectord } = await import('../../compat/ldirectord/file.ts')
+  const engine = capabilitiesOf(wanted)
+  return await readLdirectord(file, text, engine === undefined ? {} : { engine })
+}
+
+async function readInThread(file: string, engine: WantedEngine): Promise<ServedServices> {
   const entry = await threadFile('spec', '../cli/local/spec-worker.ts')
-  const worker = new Worker(entry, { workerData: { file }, execArgv: [], name: 'baton-spec' })
+  const worker = new Worker(entry, { workerData: { file, engine }, execArgv: [], name: 'baton-spec' })
   return await new Promise((resolve, reject) => {
     const fail = (cause: unknown): void =>
       reject(new InfraError('failed', `${file} could not be read`, { subject: file, cause }))

@@ -44,7 +44,8 @@ export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
   return diagnostics.some(({ severity }) => severity === 'error')
 }
 
-function readText(file: string, isDefault: boolean): string {
+/** @throws InfraError `not-found` or `permission` when there is no such file to read. */
+export function readText(file: string, isDefault: boolean): string {
   try {
     if (statSync(file).size > maxBytes)
       throw new InfraError('invalid', `${file} is longer than any spec: ${maxBytes} bytes`, { subject: file })

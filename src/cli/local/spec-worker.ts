@@ -1,5 +1,6 @@
 /** The entry of the thread that reads a large file for a director. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { readServed } from './served-services.ts'
+import { readServed, type WantedEngine } from './served-services.ts'
 
-parentPort?.postMessage(readServed((workerData as { readonly file: string }).file), [])
+const { file, engine } = workerData as { readonly file: string; readonly engine: WantedEngine }
+parentPort?.postMessage(await readServed(file, engine), [])

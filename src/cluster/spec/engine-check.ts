@@ -5,7 +5,7 @@ import type { RealServer, Service, ServiceId } from '../../lvs/service.ts'
 import type { ClusterSpec, ServiceSpec } from './model.ts'
 import { type Path, type Place, problem, type Report } from './source.ts'
 
-type ChosenEngine = { readonly name: EngineName; readonly capabilities: EngineCapabilities }
+export type ChosenEngine = { readonly name: EngineName; readonly capabilities: EngineCapabilities }
 
 /** What a key asks for; the last change alone is what it adds. */
 type Demand = readonly [path: Path, changes: readonly EngineChange[]]

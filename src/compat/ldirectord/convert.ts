@@ -1,0 +1,289 @@
+/** From an ldirectord.cf to a spec that says the same; what has no counterpart is said with its line. Pure. */
+import { type ChosenEngine, checkEngine } from '../../cluster/spec/engine-check.ts'
+import type { ClusterSpec, ServerSpec, ServiceSpec } from '../../cluster/spec/model.ts'
+import { parseSpec } from '../../cluster/spec/parse.ts'
+import { printSpec } from '../../cluster/spec/print.ts'
+import { inetAton } from '../../formats/ipvsadm/values.ts'
+import type {
+  Fallback,
+  Finding,
+  Forward,
+  Globals,
+  LdirectordFile,
+  Real,
+  Virtual,
+  Written,
+} from '../../formats/ldirectord/model.ts'
+import type { Report } from '../../formats/ldirectord/places.ts'
+import {
+  type Forwarding,
+  formatEndpoint,
+  type SchedulerName,
+  type Service,
+  type ServiceId,
+  schedulerNames,
+} from '../../lvs/service.ts'
+import { convertCheck } from './check.ts'
+
+export type Converted = {
+  /** There if and only if no finding is an error. */
+  readonly spec: ClusterSpec | undefined
+  /** Those of the file itself first, in ldirectord's order. */
+  readonly findings: readonly Finding[]
+}
+
+/** `engine`: when it is known, what it would refuse is an error too. */
+export function convertLdirectord(
+  file: LdirectordFile,
+  options: { readonly cluster: string; readonly engine?: ChosenEngine },
+): Converted {
+  const findings = [...file.findings]
+  const said = new Set<string>()
+  const report: Report = (severity, line, message) => {
+    const key = `${line} ${message}`
+    if (!said.has(key)) findings.push({ severity, line, message })
+    said.add(key)
+  }
+  reportGlobals(file.globals, report)
+  const services: Record<string, ServiceSpec> = {}
+  for (const virtual of file.virtuals) {
+    const service = convertVirtual(virtual, file.globals, report)
+    if (service === undefined) continue
+    const checked = throughSpec(service, virtual.line, options.engine, report)
+    if (checked !== undefined) services[service.name] = checked
+  }
+  const spec = specOf(options.cluster, services)
+  return { spec: findings.some(({ severity }) => severity === 'error') ? undefined : spec, findings }
+}
+
+function specOf(name: string, services: ClusterSpec['services']): ClusterSpec {
+  return {
+    name,
+    hosts: { local: { name: 'local', hypervisor: 'qemu' } },
+    images: {},
+    guests: {},
+    services,
+    directors: { hosts: ['local'], engine: 'auto' },
+  }
+}
+
+/** What Baton's own file could not say is an error here, too: the service goes once through its text. */
+function throughSpec(
+  service: ServiceSpec,
+  line: number,
+  engine: ChosenEngine | undefined,
+  report: Report,
+): ServiceSpec | undefined {
+  const { spec, diagnostics } = parseSpec({
+    file: 'ldirectord.cf',
+    text: printSpec(specOf('ldirectord', { [service.name]: service })),
+    environment: {},
+    readInclude: () => undefined,
+  })
+  for (const { severity, message, hint } of diagnostics)
+    report(severity, line, hint === undefined ? message : `${message} (${hint})`)
+  if (spec !== undefined && engine !== undefined)
+    checkEngine(
+      spec,
+      engine,
+      () => ({ file: '', line, column: 1 }),
+      ({ severity, message, hint }) => report(severity, line, hint === undefined ? message : `${message} (${hint})`),
+    )
+  return spec?.services[service.name]
+}
+
+const forwardings: Readonly<Record<Forward, Forwarding>> = { gate: 'direct', masq: 'masq', ipip: 'tunnel' }
+
+function convertVirtual(virtual: Virtual, globals: Globals, report: Report): ServiceSpec | undefined {
+  reportVirtual(virtual, report)
+  const id = serviceId(virtual)
+  const service = serviceOf(virtual, id, report)
+  const { reals } = virtual
+  const check = convertCheck({ virtual, globals, id, portOf: (real) => portOf(real, virtual), report })
+  const isTwice = reportTwice(virtual, report)
+  if (service === undefined || check === undefined || isTwice) return undefined
+  const forwarding = forwardings[reals[0]?.forward ?? 'masq']
+  if (check === 'nobody')
+    report('warning', virtual.checktype?.line ?? virtual.line, 'checktype=off: no server ever gets a connection')
+  const fallback = fallbackOf(virtual, globals, report)
+  return {
+    name: nameOf(virtual),
+    service,
+    forwarding,
+    servers: check === 'nobody' ? [] : reals.map((real) => serverOf(real, virtual, forwarding)),
+    ...(typeof check === 'string' ? {} : { check }),
+    onFailure: (virtual.quiescent ?? globals.quiescent)?.value === true ? 'drain' : 'remove',
+    ...(fallback === undefined ? {} : { fallback }),
+  }
+}
+
+/** `tcp-10-0-0-1-80`, `fwm-5`, `fwm6-5`: what ldirectord calls it, as a name. */
+function nameOf({ id, protocol, family }: Virtual): string {
+  if (id.kind === 'mark') return `fwm${family === 'ipv6' ? '6' : ''}-${id.mark}`
+  return `${protocol}-${id.address.replaceAll(/[.:]/g, '-')}-${id.port}`
+}
+
+function serviceId({ id, protocol, family }: Virtual): ServiceId {
+  if (id.kind === 'mark') return { kind: 'fwmark', mark: id.mark, family }
+  return { kind: 'address', protocol: protocol === 'udp' ? 'udp' : 'tcp', address: id.address, port: id.port }
+}
+
+function serviceOf(virtual: Virtual, id: ServiceId, report: Report): Service | undefined {
+  const { ops, persistent, netmask, family } = virtual
+  const scheduler = schedulerOf(virtual, report)
+  if (ops?.value === true && virtual.protocol !== 'udp')
+    report('warning', ops.line, 'ops goes with udp only, as with ldirectord')
+  if (netmask !== undefined && persistent === undefined)
+    report('warning', netmask.line, 'netmask goes with persistent only')
+  const wrongTime = persistent?.value === 0 ? persistent : undefined
+  if (wrongTime !== undefined) report('error', wrongTime.line, 'persistent: expected a second at least, found 0')
+  const wrongMask = family === 'ipv4' && inetAton(netmask?.value ?? '0.0.0.0') === undefined ? netmask : undefined
+  if (wrongMask !== undefined) report('error', wrongMask.line, `there is no netmask ${wrongMask.value}`)
+  if (scheduler === undefined || wrongTime !== undefined || wrongMask !== undefined) return undefined
+  const mask = netmask?.value ?? (family === 'ipv6' ? '128' : '255.255.255.255')
+  return {
+    id,
+    scheduler,
+    schedulerFlags: schedulerFlags(virtual.schedflags?.value, scheduler),
+    ...(persistent === undefined ? {} : { persistence: { timeoutSeconds: persistent.value, mask } }),
+    onePacket: ops?.value === true && virtual.protocol === 'udp',
+  }
+}
+
+function schedulerOf({ scheduler }: Virtual, report: Report): SchedulerName | undefined {
+  if (scheduler === undefined) return 'wrr'
+  const known = schedulerNames.find((name) => name === scheduler.value)
+  if (known === undefined)
+    report(
+      'error',
+      scheduler.line,
+      `there is no scheduler ${scheduler.value}: expected one of ${schedulerNames.join(' ')}`,
+    )
+  return known
+}
+
+/** As ipvsadm -b: sh and mh have names of their own for the first two. */
+function schedulerFlags(written: string | undefined, scheduler: SchedulerName): readonly string[] {
+  const own = (flag: string): string =>
+    scheduler !== 'sh' && scheduler !== 'mh'
+      ? flag
+      : flag.replace(/^flag-1$/, `${scheduler}-fallback`).replace(/^flag-2$/, `${scheduler}-port`)
+  return written === undefined
+    ? []
+    : written
+        .split(',')
+        .filter((flag) => flag !== '')
+        .map(own)
+}
+
+/** Where its connections go: packets that are not rewritten keep the port (ipvsadm(8), -g and -i). */
+function portOf(real: Pick<Real, 'port' | 'forward'>, { id }: Virtual): number {
+  if (id.kind === 'mark') return real.port
+  return real.port === 0 || real.forward !== 'masq' ? id.port : real.port
+}
+
+/** Whether a server is there twice; the kernel refuses the second one. */
+function reportTwice(virtual: Virtual, report: Report): boolean {
+  const first = new Map<string, number>()
+  let isTwice = false
+  for (const real of virtual.reals) {
+    const key = formatEndpoint({ address: real.address, port: portOf(real, virtual) })
+    const line = first.get(key)
+    if (line === undefined) first.set(key, real.line)
+    else {
+      report('error', real.line, `${key} is a server of this virtual already: line ${line}`)
+      isTwice = true
+    }
+  }
+  return isTwice
+}
+
+function serverOf(real: Real, virtual: Virtual, forwarding: Forwarding): ServerSpec {
+  const own = forwardings[real.forward]
+  const { lowerThreshold = 0, upperThreshold = 0 } = real
+  return {
+    kind: 'address',
+    endpoint: { address: real.address, port: portOf(real, virtual) },
+    weight: real.weight,
+    ...(upperThreshold > 0 ? { upperThreshold } : {}),
+    ...(lowerThreshold > 0 ? { lowerThreshold } : {}),
+    ...(own === forwarding ? {} : { forwarding: own }),
+  }
+}
+
+function fallbackOf(virtual: Virtual, globals: Globals, report: Report): ServiceSpec['fallback'] {
+  const common = virtual.family === 'ipv6' ? globals.fallback6 : globals.fallback
+  const { id, fallback, line } = virtual
+  if (fallback === undefined && common !== undefined && id.kind === 'mark') {
+    report('warning', line, 'the fallback of all virtuals is none of a firewall mark: give it one of its own')
+    return undefined
+  }
+  const found: Written<Fallback> | undefined = fallback ?? common
+  if (found === undefined) return undefined
+  const { address, port, forward } = found.value
+  if (forward !== 'masq')
+    report('warning', found.line, `the fallback of ${nameOf(virtual)} is reached by masq, not ${forward}`)
+  return { address, port: port ?? (id.kind === 'address' ? id.port : 0) }
+}
+
+type Line = { readonly line: number } | undefined
+
+/** What becomes of directives that have no counterpart. */
+const noMails = 'no mails are sent'
+const notTaken = {
+  emailalert: noMails,
+  emailalertfrom: noMails,
+  emailalertfreq: noMails,
+  emailalertstatus: noMails,
+  smtp: noMails,
+  servicename: 'it stands in mails only, and no mails are sent',
+  comment: 'it stands in mails only, and no mails are sent',
+  callback: 'no command is run when the file changes',
+  execute: 'no other director is started',
+  logfile: 'the log goes to standard output',
+  maintenancedir: 'no server is taken out by a file: use baton drain',
+  monitorfile: 'results of checks are not written to a file',
+  fallbackcommand: 'no command is run when the last server fails',
+  load: 'it has no use, for ldirectord neither',
+  checkcount: 'a ping that is not answered fails at once',
+} as const
+
+function reportKeys(
+  of: Readonly<Partial<Record<string, unknown>>>,
+  keys: readonly (keyof typeof notTaken)[],
+  report: Report,
+) {
+  for (const key of keys) {
+    const written = of[key] as Line
+    if (written !== undefined) report('warning', written.line, `${key} is not taken over: ${notTaken[key]}`)
+  }
+}
+
+const keysOfBoth = [
+  'emailalert',
+  'emailalertfreq',
+  'emailalertstatus',
+  'smtp',
+  'fallbackcommand',
+  'checkcount',
+] as const
+
+function reportGlobals(globals: Globals, report: Report): void {
+  reportKeys(globals, [...keysOfBoth, 'emailalertfrom', 'callback', 'logfile', 'maintenancedir'], report)
+  for (const { line, value } of globals.execute)
+    report('warning', line, `execute=${value} is not taken over: ${notTaken.execute}`)
+  const { autoreload } = globals
+  if (autoreload?.value === true)
+    report('warning', autoreload.line, 'autoreload is not taken over: the file is read again at SIGHUP only')
+  reportCleanStop(globals, report)
+}
+
+function reportVirtual(virtual: Virtual, report: Report): void {
+  reportKeys(virtual, [...keysOfBoth, 'servicename', 'comment', 'monitorfile', 'load'], report)
+  reportCleanStop(virtual, report)
+}
+
+function reportCleanStop({ cleanstop }: Pick<Globals, 'cleanstop'>, report: Report): void {
+  if (cleanstop?.value === false)
+    report('warning', cleanstop.line, 'cleanstop=no is not taken over: what the director serves ends with it')
+}
