@@ -25,12 +25,14 @@ function firstNumber(value: string): number | undefined {
   return digits === null ? undefined : Number(digits[0])
 }
 
-function positive(key: NumberKey, message: string): Directive<CommonDraft> {
+/** As Perl has it, 00 is not nothing; `isAboveZero`: but it is not above it. */
+function positive(key: NumberKey, message: string, isAboveZero = false): Directive<CommonDraft> {
   return {
     pattern: anyValue(key),
     apply(draft, value, line) {
-      const number = firstNumber(value) ?? 0
-      if (number === 0) return refused(message)
+      const [digits = '0'] = /[0-9]+/.exec(value) ?? []
+      const number = Number(digits)
+      if (digits === '0' || (isAboveZero && number === 0)) return refused(message)
       draft[key] = { line, value: number }
       return key === 'checkcount' ? { severity: 'warning', message: deprecatedCount } : undefined
     },
@@ -101,7 +103,8 @@ const common: readonly Directive<CommonDraft>[] = [
   {
     pattern: anyValue('emailalertstatus'),
     apply(draft, value, line) {
-      const states = value.split(/\s*,\s*/)
+      const states = value.replace(/(\s*,\s*)+$/, '').split(/\s*,\s*/)
+      if (value === '') states.pop()
       for (const state of states.filter((state) => state !== 'none')) {
         if (!alertStates.includes(state)) return refused(`invalid email alert status at: "${state}"`)
         if (states.includes('none')) return refused(`invalid email alert status: "${state}" specified with "none"`)
@@ -126,9 +129,9 @@ const withOrWithout = (key: 'checkcommand' | 'fallbackcommand' | 'monitorfile', 
   [text(key, quoted(key), message), text(key, anyValue(key), message)] as const
 
 const globalDirectives: readonly Directive<GlobalsDraft>[] = [
-  positive('checktimeout', 'invalid check timeout value'),
+  positive('checktimeout', 'invalid check timeout value', true),
   noConnectTimeout,
-  positive('negotiatetimeout', 'invalid negotiate timeout value'),
+  positive('negotiatetimeout', 'invalid negotiate timeout value', true),
   positive('checkinterval', 'invalid check interval value'),
   positive('checkcount', 'invalid check count value'),
   positive('failurecount', 'invalid failure count value'),

@@ -159,7 +159,7 @@ describe('ldirectord.cf', () => {
     },
     {
       name: 'a virtual without a port, which becomes a mark',
-      lines: ['virtual=192.168.1.1'],
+      lines: ['virtual=192.168.1.1', '    checktype=on'],
       errors: ['warning 1: 192.168.1.1 is read as the firewall mark 192, as by ldirectord: it has no port'],
     },
     {

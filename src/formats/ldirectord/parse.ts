@@ -63,13 +63,18 @@ export function parseLdirectord(text: string, names: LdirectordNames): Ldirector
     const block = readBlock({ lines, begin: at, end, family, place, apply: applyVirtual, report })
     const virtual = resolve(block, names, report)
     const key = virtual === undefined ? undefined : virtualKey(virtual)
-    // ldirectord has read one line more by then.
-    if (key !== undefined && seen.has(key)) report('error', lineAfter(lines, end), 'duplicate virtual server')
+    // ldirectord has read one line more by then; what ends the file without a block, it reads a second time.
+    if (key !== undefined && (seen.has(key) || isLast(lines, at)))
+      report('error', lineAfter(lines, end), 'duplicate virtual server')
     if (key !== undefined) seen.add(key)
     if (virtual !== undefined && errors === errorsBefore) virtuals.push(virtual)
     at = end
   }
   return { globals: draft, virtuals: sensible(draft, virtuals, report), findings }
+}
+
+function isLast(lines: readonly string[], at: number): boolean {
+  return at === lines.length - 1 || (at === lines.length - 2 && lines.at(-1) === '')
 }
 
 /** A text that ends with its last line has nothing after it. */

@@ -12,13 +12,14 @@ const badForward = 'forward method must be gate, masq or ipip'
 /** More real servers than this from one range are a slip of the pen. */
 const maxRange = 65_536
 
-/** getaddrinfo(3) for one family; brackets do not count. */
+/** getaddrinfo(3) for one family: brackets do not count, and no name at all is this machine. */
 export function hostAddress(written: string, family: Family, names: LdirectordNames): string | undefined {
   const host = /\[(.*)\]/s.exec(written)?.[1] ?? written
+  if (host === '') return family === 'ipv6' ? '::1' : '127.0.0.1'
   if (family === 'ipv6' && host.includes(':')) return parseAddress(host)
   const numeric = inetAton(host)
   if (numeric !== undefined) return family === 'ipv4' ? numeric : undefined
-  return host === '' ? undefined : names.host(host, family)
+  return names.host(host, family)
 }
 
 /** `protocol` fwm knows no names of ports, undefined knows all. */
