@@ -143,3 +143,43 @@ test('a part that is opened later knows the settings that it heeds', async () =>
   const { settings } = await application.info(within())
   expect([settings.timeouts.tcp, settings.sysctls.expire_nodest_conn]).toEqual([77, 1])
 })
+
+test('settings and daemons, too, are taken back when a part cannot do its share', async () => {
+  const { composed, base, application } = world()
+  const daemon = { role: 'master', interface: 'lo', syncId: 1, group: '224.0.0.81', port: 8848, ttl: 1 } as const
+  await composed.apply([addService(http(81)), { kind: 'settings', settings: { timeouts: { udp: 55 } } }], within())
+  application.traffic.failNextApply(new InfraError('busy', 'taken', { subject: 'tcp' }))
+  const failing = composed.apply(
+    [
+      { kind: 'settings', settings: { timeouts: { tcp: 77 }, sysctls: { expire_nodest_conn: 1 } } },
+      { kind: 'daemon.start', daemon },
+      addService(http(82)),
+    ],
+    within(),
+  )
+  expect(isInfraError(await errorOf(failing), 'busy')).toBe(true)
+  const { settings, daemons } = await base.info(within())
+  expect([settings.timeouts, settings.sysctls.expire_nodest_conn]).toEqual([{ tcp: 900, tcpFin: 120, udp: 55 }, 0])
+  expect(daemons).toEqual([])
+})
+
+test('changes asked for at once are made one after the other, each where the one before has left the service', async () => {
+  const { composed, base, application } = world()
+  await Promise.all([
+    composed.apply([addService(aService(tcp(80)))], within()),
+    composed.apply([{ kind: 'service.update', service: http(80) }], within()),
+    composed.apply([addServer(tcp(80), aServer(1))], within()),
+    composed.apply([addService(http(81))], within()),
+  ])
+  expect(await held(base)).toEqual([])
+  expect(await held(application)).toEqual(['80: 1', '81: '])
+})
+
+test('a part that could not take the settings is closed, and opened anew by the next that needs it', async () => {
+  const { composed, application, opened } = world()
+  application.traffic.failNextApply(new InfraError('failed', 'not yet', { subject: 'engine' }))
+  expect(isInfraError(await errorOf(composed.apply([addService(http(80))], within())))).toBe(true)
+  await composed.apply([addService(http(80))], within())
+  expect(opened).toEqual(['application', 'application'])
+  expect(await held(composed)).toEqual(['80: '])
+})

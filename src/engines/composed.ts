@@ -4,10 +4,12 @@
  */
 import { Bug, InfraError } from '../errors.ts'
 import { type ServiceId, serviceKey } from '../lvs/service.ts'
+import { turns } from '../turns.ts'
 import {
   type CallOptions,
   changedService,
   type Engine,
+  type EngineChange,
   isTableChange,
   type ServiceSnapshot,
   throwIfCancelled,
@@ -25,32 +27,39 @@ export function composedEngine(base: Engine, openers: PartOpeners): Engine {
   /** Where each service stands, in the order in which they came. */
   let places: ReadonlyMap<string, PartName> = new Map()
   const capabilities = composedCapabilities(base.capabilities)
+  // Where the services of one change stand decides where the next one's go.
+  const applying = turns()
 
   const open = async (name: PartName, options: CallOptions): Promise<Engine> => {
     const standing = parts.get(name)
     if (standing !== undefined) return standing
     if (name === 'base') throw new Bug('the base is always open')
     const opened = await openers[name]()
+    try {
+      const { settings } = await base.info(options)
+      await opened.apply([settingsFor(settings, opened.capabilities)], options)
+    } catch (error) {
+      await opened[Symbol.asyncDispose]()
+      throw error
+    }
     parts.set(name, opened)
-    const { settings } = await base.info(options)
-    await opened.apply([settingsFor(settings, opened.capabilities)], options)
     return opened
   }
 
   const applyAll = async (shares: readonly Share[], options: CallOptions): Promise<void> => {
-    const done: { readonly part: Engine; readonly share: Share; readonly before: readonly ServiceSnapshot[] }[] = []
+    const done: { readonly part: Engine; readonly undo: () => readonly EngineChange[] }[] = []
     try {
       for (const share of shares) {
         const part = await open(share.part, options)
         const only = share.changes.filter(isTableChange).map(changedService)
         // Only where something may have to be undone: reading back what a large change touches takes its time.
         const before = shares.length > 1 ? await part.read({ ...options, only }) : []
+        const info = await part.info(options)
         await part.apply(share.changes, options)
-        done.push({ part, share, before })
+        done.push({ part, undo: () => undoing(share.changes, before, info) })
       }
     } catch (error) {
-      for (const { part, share, before } of done.reverse())
-        await part.apply(undoing(share.changes, before), { signal: AbortSignal.timeout(undoMs) })
+      for (const { part, undo } of done.reverse()) await part.apply(undo(), { signal: AbortSignal.timeout(undoMs) })
       throw error
     }
   }
@@ -65,9 +74,11 @@ export function composedEngine(base: Engine, openers: PartOpeners): Engine {
         const found = (await parts.get(name)?.read({ ...options, only: [id] })) ?? []
         return found.find(({ service }) => serviceKey(service.id) === serviceKey(id))
       }
-      const next = await sharesOf(changes, places, reader, (name) => parts.get(name)?.capabilities)
-      await applyAll(next.shares, options)
-      places = next.places
+      await applying.take(async () => {
+        const next = await sharesOf(changes, places, reader, (name) => parts.get(name)?.capabilities)
+        await applyAll(next.shares, options)
+        places = next.places
+      })
     },
     async read(options) {
       const found: ServiceSnapshot[] = []
@@ -86,6 +97,7 @@ export function composedEngine(base: Engine, openers: PartOpeners): Engine {
       for (const part of parts.values()) yield* part.connections(options)
     },
     async [Symbol.asyncDispose]() {
+      await applying.idle()
       const closed = await Promise.allSettled([...parts.values()].map((part) => part[Symbol.asyncDispose]()))
       const failed = closed.find((result) => result.status === 'rejected')
       if (failed === undefined) return

@@ -5,6 +5,7 @@ import {
   changedService,
   type EngineCapabilities,
   type EngineChange,
+  type EngineInfo,
   isTableChange,
   type ServiceSnapshot,
   type TableChange,
@@ -107,8 +108,32 @@ function serversAsAdded(id: ServiceId, snapshot: ServiceSnapshot | undefined): T
   return [...(snapshot?.servers ?? [])].reverse().map(({ server }) => ({ kind: 'server.add', id, server }))
 }
 
-/** The changes that bring a part back to what stood before, as far as the services go that were touched. */
-export function undoing(made: readonly EngineChange[], before: readonly ServiceSnapshot[]): TableChange[] {
+/** The changes that bring a part back to what stood before, as far as it was touched. */
+export function undoing(
+  made: readonly EngineChange[],
+  before: readonly ServiceSnapshot[],
+  info: EngineInfo,
+): EngineChange[] {
+  return [...undoingTable(made, before), ...made.flatMap((change) => undoingGeneral(change, info))]
+}
+
+function undoingGeneral(change: EngineChange, { settings, daemons }: EngineInfo): EngineChange[] {
+  switch (change.kind) {
+    case 'settings': {
+      const touched = Object.keys(change.settings.sysctls ?? {})
+      const sysctls = Object.fromEntries(Object.entries(settings.sysctls).filter(([name]) => touched.includes(name)))
+      return [{ kind: 'settings', settings: { timeouts: settings.timeouts, sysctls } }]
+    }
+    case 'daemon.start':
+      return [{ kind: 'daemon.stop', role: change.daemon.role }]
+    case 'daemon.stop':
+      return daemons.flatMap((daemon) => (daemon.role === change.role ? [{ kind: 'daemon.start', daemon }] : []))
+    default:
+      return []
+  }
+}
+
+function undoingTable(made: readonly EngineChange[], before: readonly ServiceSnapshot[]): TableChange[] {
   const snapshots = new Map(before.map((snapshot) => [serviceKey(snapshot.service.id), snapshot]))
   const touched = new Map(made.filter(isTableChange).map((change) => [serviceKey(changedService(change)), change]))
   return [...touched].flatMap(([key, change]): TableChange[] => {

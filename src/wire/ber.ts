@@ -1,4 +1,5 @@
 /** BER, as far as LDAP needs it (X.690; RFC 4511 §5.1: definite lengths only): a tag, a length, a value. */
+import { joined } from './joined.ts'
 import { WireError } from './wire-error.ts'
 
 export type BerElement = { readonly tag: number; readonly value: Uint8Array }
@@ -66,14 +67,4 @@ export function decodeBer(bytes: Uint8Array): readonly BerElement[] {
 export function decodeBerInteger({ value }: BerElement): number {
   if (value.length === 0 || value.length > 4) throw new WireError(0, 'an integer of 1 to 4 bytes')
   return value.reduce((number, byte) => number * 256 + byte, (value[0] ?? 0) >= 0x80 ? -1 : 0)
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
 }

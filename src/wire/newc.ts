@@ -1,4 +1,5 @@
 /** The cpio "newc" archive that the kernel takes as an initramfs (Documentation/driver-api/early-userspace/buffer-format.rst). */
+import { joined } from './joined.ts'
 import { WireError } from './wire-error.ts'
 
 export type ArchiveEntry =
@@ -31,13 +32,7 @@ export function encodeArchive(entries: readonly ArchiveEntry[]): Uint8Array {
     parts.push(...record(entry.path, types[entry.kind] | permissions, inode++, data, major, minor))
   }
   parts.push(...record(trailer, 0, 0, new Uint8Array(0), 0, 0))
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
+  return joined(parts)
 }
 
 /** @throws WireError on anything that is not such an archive. */

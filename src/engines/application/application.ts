@@ -6,6 +6,7 @@ import { InfraError } from '../../errors.ts'
 import { addressNumber } from '../../lvs/address.ts'
 import { type Service, schedulerNames, serviceKey } from '../../lvs/service.ts'
 import { defaultSettings as lvsDefaults, withSettings } from '../../lvs/settings.ts'
+import { turns } from '../../turns.ts'
 import {
   type Connection,
   changedService,
@@ -64,6 +65,8 @@ export async function applicationEngine(options: ApplicationOptions = {}): Promi
   const report = (note: ApplicationReport): void => onReport?.(note)
   const link = await startThread<Call, Answer, ApplicationReport>({ file, name: 'application', data, onNote: report })
   let held = lvsDefaults
+  // Each set of settings is made from the one before.
+  const applying = turns()
 
   return {
     // It is a part of the engine that the director names, and does what that one's own threads do.
@@ -74,13 +77,12 @@ export async function applicationEngine(options: ApplicationOptions = {}): Promi
       throwIfRefused('userspace', applicationCapabilities, changes)
       const tableChanges = changes.filter(isTableChange)
       throwIfForeign(tableChanges)
-      let settings = held
-      for (const change of changes) if (change.kind === 'settings') settings = withSettings(settings, change.settings)
-      await link.call(
-        { kind: 'apply', changes: tableChanges.map(plainChange), settings: settings === held ? undefined : settings },
-        callOptions.signal,
-      )
-      held = settings
+      await applying.take(async () => {
+        const wanted = changes.reduce((all, c) => (c.kind === 'settings' ? withSettings(all, c.settings) : all), held)
+        const call = { changes: tableChanges.map(plainChange), settings: wanted === held ? undefined : wanted }
+        await link.call({ kind: 'apply', ...call }, callOptions.signal)
+        held = wanted
+      })
     },
     async read(callOptions) {
       throwIfCancelled(callOptions, 'read')

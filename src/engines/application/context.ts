@@ -1,10 +1,11 @@
 /** What the parts of the application engine's thread share. */
+import { flowBetween } from '../flow.ts'
 import type { Ledger } from '../ledger.ts'
 import type { ServerRecord, ServiceRecord } from '../records.ts'
 import type { Scheduling } from '../userspace/scheduling.ts'
 import type { TemplateUse } from '../userspace/template-use.ts'
 import type { ApplicationSettings } from './calls.ts'
-import { type Ends, flowOf } from './ends.ts'
+import { type Ends, nowMs } from './ends.ts'
 import type { Placement, Running } from './running.ts'
 import type { ServerConnections } from './server-connections.ts'
 
@@ -25,7 +26,7 @@ export function place(
   ends: Ends,
   tried: readonly ServerRecord[],
 ): Placement | undefined {
-  const server = templates.place(service, flowOf(ends), tried)
+  const server = templates.place(service, flowBetween(ends.client, ends.local, nowMs), tried)
   return server === undefined ? undefined : { server, template: templates.slot }
 }
 

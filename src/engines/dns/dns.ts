@@ -6,6 +6,7 @@ import { InfraError } from '../../errors.ts'
 import { addressNumber } from '../../lvs/address.ts'
 import { type Endpoint, realServerKey, schedulerNames, serviceKey } from '../../lvs/service.ts'
 import { defaultSettings, withSettings } from '../../lvs/settings.ts'
+import { turns } from '../../turns.ts'
 import { parseDnsName } from '../../wire/dns-name.ts'
 import {
   type CallOptions,
@@ -65,7 +66,7 @@ export async function dnsEngine(options: Partial<DnsOptions> = {}): Promise<Engi
   const zones = new Map<string, Zone>()
   const listeners: Listeners = new Map()
   let held = defaultSettings
-  let turn: Promise<unknown> = Promise.resolve()
+  const applying = turns()
   const timer = setInterval(() => {
     for (const zone of zones.values()) zone.estimate()
   }, estimateMs)
@@ -98,9 +99,7 @@ export async function dnsEngine(options: Partial<DnsOptions> = {}): Promise<Engi
       throwIfCancelled(callOptions, 'apply')
       throwIfRefused(engineName, dnsCapabilities, changes)
       throwIfInvalid(changes.filter(isTableChange))
-      const mine = turn.then(() => applyInTurn(changes, callOptions))
-      turn = mine.catch(() => undefined)
-      await mine
+      await applying.take(() => applyInTurn(changes, callOptions))
     },
     async read(callOptions) {
       throwIfCancelled(callOptions, 'read')
@@ -124,7 +123,7 @@ export async function dnsEngine(options: Partial<DnsOptions> = {}): Promise<Engi
       yield* []
     },
     async [Symbol.asyncDispose]() {
-      await turn
+      await applying.idle()
       clearInterval(timer)
       await Promise.all([...listeners.values()].map((listener) => listener.close()))
       listeners.clear()

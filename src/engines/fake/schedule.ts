@@ -5,7 +5,7 @@ import { connectionServerPort, templateKey, templateServerPort } from '../../lvs
 import type { Persistence } from '../../lvs/service.ts'
 import { ftpDataPort } from '../../lvs/service-lookup.ts'
 import type { Settings } from '../../lvs/settings.ts'
-import { addressWords } from '../records.ts'
+import { flowBetween } from '../flow.ts'
 import type { Connections, Entry } from './connections.ts'
 import type { InstalledServer, InstalledService } from './services.ts'
 
@@ -68,19 +68,7 @@ function usable({ connections, settings }: Scheduling, template: Entry | undefin
 }
 
 function pick({ nowMs }: Scheduling, { scheduler }: InstalledService, packet: TransportPacket) {
-  const { source, destination } = packet
-  return scheduler.pick({
-    // Most schedulers do not ask who it is.
-    get source() {
-      return addressWords(source.address) ?? [0]
-    },
-    sourcePort: source.port,
-    get destination() {
-      return addressWords(destination.address) ?? [0]
-    },
-    destinationPort: destination.port,
-    atMs: nowMs,
-  })
+  return scheduler.pick(flowBetween(packet.source, packet.destination, () => nowMs))
 }
 
 function open(

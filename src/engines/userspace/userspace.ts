@@ -7,6 +7,7 @@ import { InfraError, isInfraError } from '../../errors.ts'
 import { addressNumber } from '../../lvs/address.ts'
 import { type Endpoint, type ServiceId, schedulerNames, serviceKey } from '../../lvs/service.ts'
 import { defaultSettings, withSettings } from '../../lvs/settings.ts'
+import { turns } from '../../turns.ts'
 import {
   type Connection,
   changedService,
@@ -91,7 +92,8 @@ export async function userspaceEngine(options: UserspaceOptions = {}): Promise<U
   if (director === undefined) throw new InfraError('failed', 'the data plane has no thread', { subject: 'userspace' })
 
   let held = defaultSettings
-  let applying: Promise<unknown> = Promise.resolve()
+  // Each set of settings is made from the one before.
+  const applying = turns()
 
   return {
     name: 'userspace',
@@ -102,15 +104,12 @@ export async function userspaceEngine(options: UserspaceOptions = {}): Promise<U
       throwIfRefused('userspace', userspaceCapabilities, changes)
       const tableChanges = changes.filter(isTableChange)
       throwIfInvalid(tableChanges)
-      // One after the other: each set of settings is made from the one before.
-      const turn = applying.then(async () => {
+      await applying.take(async () => {
         const wanted = changes.reduce((all, c) => (c.kind === 'settings' ? withSettings(all, c.settings) : all), held)
         const call = { changes: tableChanges.map(plainChange), settings: wanted === held ? undefined : wanted }
         await director.call({ kind: 'apply', ...call }, callOptions.signal)
         held = wanted
       })
-      applying = turn.catch(() => undefined)
-      await turn
     },
     async read({ only, signal }) {
       throwIfCancelled({ signal }, 'read')

@@ -105,15 +105,15 @@ const finishHooks = [
 
 /** $1 the tar, $2 scratch space, $3 where the image goes. The tree is measured, so that the disk fits it; /dev is the kernel's. */
 const diskScript = `
-mkdir "$2/root"
-tar -C "$2/root" --exclude './dev/*' --numeric-owner --xattrs --xattrs-include='*' -xpf "$1"
+mkdir "$2/tree"
+tar -C "$2/tree" --exclude './dev/*' --numeric-owner --xattrs --xattrs-include='*' -xpf "$1"
 rm -f "$1"
-cp "$2"/root/boot/vmlinuz-* "$3/vmlinuz"
-cp "$2"/root/boot/initrd.img-* "$3/initrd.img"
-size=$(du -sm --apparent-size "$2/root" | cut -f1)
+cp "$2"/tree/boot/vmlinuz-* "$3/vmlinuz"
+cp "$2"/tree/boot/initrd.img-* "$3/initrd.img"
+size=$(du -sm --apparent-size "$2/tree" | cut -f1)
 truncate -s "$((size * 5 / 4 + ${spareMebibytes}))M" "$3/disk.raw"
-mke2fs -q -t ext4 -L baton-root -d "$2/root" "$3/disk.raw"
-rm -rf "$2/root"
+mke2fs -q -t ext4 -L baton-root -d "$2/tree" "$3/disk.raw"
+rm -rf "$2/tree"
 `
 
 /** The spec's words become arguments and paths of programs that run as root. */

@@ -1,9 +1,9 @@
 /** TCP through `node:net`: a listener per service, two sockets per connection. */
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import type { Flow } from '../../../lvs/schedulers/scheduler.ts'
 import type { Service } from '../../../lvs/service.ts'
 import type { Connection } from '../../engine.ts'
-import { addressWords, type ServerRecord, type ServiceRecord } from '../../records.ts'
+import { flowBetween } from '../../flow.ts'
+import type { ServerRecord, ServiceRecord } from '../../records.ts'
 import { listenError } from '../listen-error.ts'
 import { encodeProxyHeader } from '../proxy-protocol.ts'
 import { errnoOf, type NetContext, noServers, nowMs } from './context.ts'
@@ -76,7 +76,12 @@ function openRelay(context: TcpContext, service: ServiceRecord, client: Socket):
 /** Asks the scheduler and connects; a server that cannot be reached gives way to the next, each tried once. */
 function connectNext(context: TcpContext, relay: Relay, tried: readonly ServerRecord[]): void {
   const { templates } = context.scheduling
-  const picked = templates.place(relay.service, flowOf(relay.client), tried)
+  const { remoteAddress = '', remotePort = 0, localAddress = '', localPort = 0 } = relay.client
+  const [client, local] = [
+    { address: remoteAddress, port: remotePort },
+    { address: localAddress, port: localPort },
+  ]
+  const picked = templates.place(relay.service, flowBetween(client, local, nowMs), tried)
   if (picked === undefined) return abort(context, relay)
 
   relay.on = picked
@@ -221,21 +226,5 @@ export function describeRelay(context: TcpContext, relay: Relay): Connection | u
     server: { address, port },
     state: relay.state,
     expiresSeconds: Math.max(0, Math.round(leftSeconds(context, relay, nowMs()))),
-  }
-}
-
-function flowOf(client: Socket): Flow {
-  return {
-    get source() {
-      return addressWords(client.remoteAddress ?? '') ?? [0]
-    },
-    sourcePort: client.remotePort ?? 0,
-    get destination() {
-      return addressWords(client.localAddress ?? '') ?? [0]
-    },
-    destinationPort: client.localPort ?? 0,
-    get atMs() {
-      return nowMs()
-    },
   }
 }

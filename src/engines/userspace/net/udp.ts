@@ -4,7 +4,8 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { callIdOf } from '../../../lvs/call-id.ts'
 import { familyOf, type Service } from '../../../lvs/service.ts'
 import type { Connection } from '../../engine.ts'
-import { addressWords, type ServerRecord, type ServiceRecord } from '../../records.ts'
+import { flowBetween } from '../../flow.ts'
+import type { ServerRecord, ServiceRecord } from '../../records.ts'
 import { listenError } from '../listen-error.ts'
 import { isOnePacket } from '../scheduling.ts'
 import { errnoOf, type NetContext, noServers, nowMs } from './context.ts'
@@ -187,19 +188,7 @@ function place(
 ): ServerRecord | undefined {
   const { id, persistence } = record.service
   if (id.kind !== 'address') return undefined
-  const flow = {
-    get source() {
-      return addressWords(client.address) ?? [0]
-    },
-    sourcePort: client.port,
-    get destination() {
-      return addressWords(id.address) ?? [0]
-    },
-    destinationPort: id.port,
-    get atMs() {
-      return nowMs()
-    },
-  }
+  const flow = flowBetween(client, id, nowMs)
   const callId = persistence?.engine === 'sip' ? callIdOf(datagram) : undefined
   return scheduling.templates.place(record, flow, noServers, callId)
 }
