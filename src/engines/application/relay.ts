@@ -1,8 +1,8 @@
 /** A client's connection passed on as it is (inside of TLS, or TLS itself) to one real server. */
 import { connect, type Socket } from 'node:net'
 import type { Connection } from '../engine.ts'
+import { encodeProxyHeader } from '../proxy-protocol.ts'
 import type { ServerRecord, ServiceRecord } from '../records.ts'
-import { encodeProxyHeader } from '../userspace/proxy-protocol.ts'
 import { type Context, letGo, place, takeBack } from './context.ts'
 import { type Ends, nowMs } from './ends.ts'
 import { begin, end, type Placement, type Running, type RunningKind } from './running.ts'

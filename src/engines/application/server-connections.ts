@@ -1,8 +1,8 @@
 /** Connections to real servers that are kept for the next request: by server, few, and not for long. */
 import { Agent } from 'node:http'
 import { connect, type Socket } from 'node:net'
+import { encodeProxyHeader } from '../proxy-protocol.ts'
 import type { ServerRecord } from '../records.ts'
-import { encodeProxyHeader } from '../userspace/proxy-protocol.ts'
 import type { ApplicationSettings } from './calls.ts'
 import type { Ends } from './ends.ts'
 

@@ -1,7 +1,7 @@
 /** The addresses at which questions come in: one UDP and one TCP socket each, however many names share it. */
 import { isInfraError } from '../../errors.ts'
 import { formatEndpoint, type Service } from '../../lvs/service.ts'
-import { listenError } from '../userspace/listen-error.ts'
+import { listenError } from '../listen-error.ts'
 import { Names } from './names.ts'
 import { RateLimit } from './rate-limit.ts'
 import type { Responder } from './serve.ts'

@@ -1,8 +1,9 @@
 /** What a data plane is, inside its threads, and the words in which the engine speaks to them. */
 import type { ServiceId } from '../../lvs/service.ts'
 import type { Settings } from '../../lvs/settings.ts'
-import type { Connection, ServiceSnapshot, TableChange } from '../engine.ts'
+import type { Connection, TableChange } from '../engine.ts'
 import type { LedgerMemory } from '../ledger.ts'
+import type { TablePage, TablePlace } from '../scheduling.ts'
 
 export type PlaneName = 'epoll' | 'net'
 
@@ -24,13 +25,6 @@ export type ConnectionPage = {
   readonly next: ConnectionCursor | undefined
 }
 
-export type TablePage = {
-  readonly services: readonly ServiceSnapshot[]
-  /** Of the table: pages of different versions do not fit together. */
-  readonly version: number
-  readonly next: number | undefined
-}
-
 /** Shared by the epoll plane's threads: see epoll/memory.ts. */
 export type EpollMemory = {
   readonly places: SharedArrayBuffer
@@ -45,7 +39,7 @@ export type WorkerData = {
   readonly threads: number
   readonly memory: LedgerMemory
   readonly epoll: EpollMemory | undefined
-  /** See template-use.ts. */
+  /** See ../template-use.ts. */
   readonly templates: SharedArrayBuffer
   readonly settings: PlaneSettings
 }
@@ -53,7 +47,7 @@ export type WorkerData = {
 export type Call =
   /** `settings`: all of them, when they are to change. */
   | { readonly kind: 'apply'; readonly changes: readonly TableChange[]; readonly settings: Settings | undefined }
-  | { readonly kind: 'read'; readonly only: readonly ServiceId[] | undefined; readonly from: number }
+  | ({ readonly kind: 'read' } & TablePlace)
   | { readonly kind: 'zero'; readonly id: ServiceId | undefined }
   | { readonly kind: 'connections'; readonly from: ConnectionCursor }
   /** Takes no new connections: before the threads are closed one by one. */
@@ -65,4 +59,3 @@ export type Fault = { readonly reason: string }
 
 /** Per page of a listing: a thread that answers one moves no bytes meanwhile. */
 export const connectionsPerPage = 1000
-export const servicesPerPage = 500

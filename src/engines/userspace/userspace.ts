@@ -20,7 +20,9 @@ import {
 } from '../engine.ts'
 import { sharedLedgerMemory } from '../ledger.ts'
 import { throwIfRefused } from '../refusals.ts'
+import type { TablePage } from '../scheduling.ts'
 import { plainChange } from '../table.ts'
+import { sharedTemplateMemory, templateLimit } from '../template-use.ts'
 import { threadFile } from '../thread-file.ts'
 import { startThread, type ThreadLink } from '../thread-link.ts'
 import { sharedEpollMemory } from './epoll/memory.ts'
@@ -32,10 +34,8 @@ import type {
   Fault,
   PlaneName,
   PlaneSettings,
-  TablePage,
   WorkerData,
 } from './plane.ts'
-import { sharedTemplateMemory, templateLimit } from './template-use.ts'
 
 export type UserspaceOptions = Partial<PlaneSettings> & {
   /** `epoll`: system calls of our own; `net`: Node's public interfaces only; `auto`: the first that works here. */

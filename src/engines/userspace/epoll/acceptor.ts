@@ -29,9 +29,9 @@ import {
   SOL_SOCKET,
   TCP_NODELAY,
 } from '../../../os/sockets.ts'
+import { listenError } from '../../listen-error.ts'
 import { addressWords, type ServerRecord, type ServiceRecord } from '../../records.ts'
-import { listenError } from '../listen-error.ts'
-import type { Scheduling } from '../scheduling.ts'
+import type { Scheduling } from '../../scheduling.ts'
 import { flowFrom } from './flow.ts'
 import { handedNew, type Placed } from './memory.ts'
 import type { Relay } from './relay.ts'

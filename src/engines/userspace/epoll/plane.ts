@@ -3,6 +3,7 @@ import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { EFD_NONBLOCK, EPOLL_CTL_DEL, EPOLLET, EPOLLIN, loadSocketCalls, SOCK_CLOEXEC } from '../../../os/sockets.ts'
 import type { Connection } from '../../engine.ts'
 import { Ledger } from '../../ledger.ts'
+import { openTemplateUse } from '../../template-use.ts'
 import type { CallMessage } from '../../thread-messages.ts'
 import type { WorkerData } from '../plane.ts'
 import {
@@ -13,7 +14,6 @@ import {
   connectionsPerPage,
   type EpollMemory,
 } from '../plane.ts'
-import { openTemplateUse } from '../template-use.ts'
 import { Buffers } from './buffers.ts'
 import { Director } from './director.ts'
 import { handedBack, handedNew, openHandoffs, openPlaces, openThreads } from './memory.ts'

@@ -26,7 +26,7 @@ import {
   TCP_QUICKACK,
 } from '../../../os/sockets.ts'
 import type { Connection } from '../../engine.ts'
-import { encodeProxyHeader } from '../proxy-protocol.ts'
+import { encodeProxyHeader } from '../../proxy-protocol.ts'
 import type { Buffers } from './buffers.ts'
 import type { Placed } from './memory.ts'
 import { type Pump, Relay, type Side, stage, stageStates } from './relay.ts'

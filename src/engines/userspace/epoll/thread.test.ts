@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { EFD_NONBLOCK, EPOLLIN, loadSocketCalls, SOCK_CLOEXEC } from '../../../os/sockets.ts'
 import { Ledger, sharedLedgerMemory } from '../../ledger.ts'
-import { openTemplateUse, sharedTemplateMemory } from '../template-use.ts'
+import { openTemplateUse, sharedTemplateMemory } from '../../template-use.ts'
 import { openHandoffs, openPlaces, openThreads, sharedEpollMemory } from './memory.ts'
 import { openThread, runLoop, setHandler, type Thread, watch } from './thread.ts'
 

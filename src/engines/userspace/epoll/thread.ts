@@ -17,8 +17,8 @@ import {
   type SocketCalls,
 } from '../../../os/sockets.ts'
 import type { Ledger } from '../../ledger.ts'
+import type { TemplateUse } from '../../template-use.ts'
 import type { PlaneSettings } from '../plane.ts'
-import type { TemplateUse } from '../template-use.ts'
 import type { Handoffs, Places, Threads } from './memory.ts'
 
 /** Edge-triggered, both ways, once and for all: no descriptor is ever modified again. */

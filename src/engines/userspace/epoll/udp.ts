@@ -26,7 +26,7 @@ import {
 } from '../../../os/sockets.ts'
 import type { Connection } from '../../engine.ts'
 import type { ServerRecord, ServiceRecord } from '../../records.ts'
-import { isOnePacket, type Scheduling } from '../scheduling.ts'
+import { isOnePacket, type Scheduling } from '../../scheduling.ts'
 import { bindSocket } from './acceptor.ts'
 import { type Buffers, blockBytes } from './buffers.ts'
 import { flowFrom } from './flow.ts'

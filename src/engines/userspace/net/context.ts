@@ -1,9 +1,9 @@
 /** What the parts of the `net` plane share. */
 import type { Ledger } from '../../ledger.ts'
 import type { ServerRecord } from '../../records.ts'
+import type { Scheduling } from '../../scheduling.ts'
+import type { TemplateUse } from '../../template-use.ts'
 import type { PlaneSettings } from '../plane.ts'
-import type { Scheduling } from '../scheduling.ts'
-import type { TemplateUse } from '../template-use.ts'
 
 export type NetContext = {
   readonly scheduling: Scheduling

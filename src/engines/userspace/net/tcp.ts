@@ -3,9 +3,9 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import type { Service } from '../../../lvs/service.ts'
 import type { Connection } from '../../engine.ts'
 import { flowBetween } from '../../flow.ts'
+import { listenError } from '../../listen-error.ts'
+import { encodeProxyHeader } from '../../proxy-protocol.ts'
 import type { ServerRecord, ServiceRecord } from '../../records.ts'
-import { listenError } from '../listen-error.ts'
-import { encodeProxyHeader } from '../proxy-protocol.ts'
 import { errnoOf, type NetContext, noServers, nowMs } from './context.ts'
 
 /** Bytes that may wait in this process for each side of a connection. */

@@ -5,9 +5,9 @@ import { callIdOf } from '../../../lvs/call-id.ts'
 import { familyOf, type Service } from '../../../lvs/service.ts'
 import type { Connection } from '../../engine.ts'
 import { flowBetween } from '../../flow.ts'
+import { listenError } from '../../listen-error.ts'
 import type { ServerRecord, ServiceRecord } from '../../records.ts'
-import { listenError } from '../listen-error.ts'
-import { isOnePacket } from '../scheduling.ts'
+import { isOnePacket } from '../../scheduling.ts'
 import { errnoOf, type NetContext, noServers, nowMs } from './context.ts'
 
 /** Datagrams that may wait while a session's socket opens; more are dropped. */

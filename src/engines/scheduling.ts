@@ -1,13 +1,24 @@
-/** What the thread that schedules holds, in either plane: the table, the persistence templates, and the settings. */
-import { type Service, serviceKey } from '../../lvs/service.ts'
-import { defaultSettings, type Settings } from '../../lvs/settings.ts'
-import { changedService, type TableChange } from '../engine.ts'
-import type { Ledger } from '../ledger.ts'
-import type { ServiceRecord } from '../records.ts'
-import { Table } from '../table.ts'
-import { type Call, servicesPerPage, type TablePage } from './plane.ts'
+/** What the thread that schedules holds, in every engine that connects: the table, the persistence templates, and the settings. */
+import { type Service, type ServiceId, serviceKey } from '../lvs/service.ts'
+import { defaultSettings, type Settings } from '../lvs/settings.ts'
+import { changedService, type ServiceSnapshot, type TableChange } from './engine.ts'
+import type { Ledger } from './ledger.ts'
+import type { ServiceRecord } from './records.ts'
+import { Table } from './table.ts'
 import type { TemplateUse } from './template-use.ts'
 import { Templates } from './templates.ts'
+
+/** Services per page of a listing: a thread that answers one moves no bytes meanwhile. */
+const servicesPerPage = 500
+
+export type TablePlace = { readonly only: readonly ServiceId[] | undefined; readonly from: number }
+
+export type TablePage = {
+  readonly services: readonly ServiceSnapshot[]
+  /** Of the table: pages of different versions do not fit together. */
+  readonly version: number
+  readonly next: number | undefined
+}
 
 export class Scheduling {
   readonly table: Table
@@ -43,7 +54,7 @@ export class Scheduling {
     return new Set(changes.map((change) => serviceKey(changedService(change))))
   }
 
-  read({ only, from }: Extract<Call, { kind: 'read' }>): TablePage {
+  read({ only, from }: TablePlace): TablePage {
     const services = this.table.read({ only, from, count: servicesPerPage })
     const end = from + services.length
     const isAll = only !== undefined || end >= this.table.services.size

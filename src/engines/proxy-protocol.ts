@@ -1,6 +1,6 @@
 /** The PROXY protocol's header (haproxy.org proxy-protocol.txt, sections 2.1 and 2.2): tells a server who the client is. */
-import type { Endpoint } from '../../lvs/service.ts'
-import { addressWords } from '../records.ts'
+import type { Endpoint } from '../lvs/service.ts'
+import { addressWords } from './records.ts'
 
 const signature = [0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a]
 const version2Proxy = 0x21

@@ -2,13 +2,13 @@
  * Persistence: where a client's network, or a SIP call of it, was sent before, it is sent again, whatever the scheduler would
  * say. Held by the thread that schedules; the rules and times are those of the kernel's connection templates.
  */
-import { postponedSeconds, templateKey, templateServerPort } from '../../lvs/persistence.ts'
-import type { AddressWords, Flow } from '../../lvs/schedulers/scheduler.ts'
-import type { Persistence } from '../../lvs/service.ts'
-import { sockaddrBytes, sockaddrText, writeSockaddr } from '../../os/socket-address.ts'
-import type { Connection } from '../engine.ts'
-import { addressWords, type ServerRecord, type ServiceRecord } from '../records.ts'
-import type { Table } from '../table.ts'
+import { postponedSeconds, templateKey, templateServerPort } from '../lvs/persistence.ts'
+import type { AddressWords, Flow } from '../lvs/schedulers/scheduler.ts'
+import type { Persistence } from '../lvs/service.ts'
+import { sockaddrBytes, sockaddrText, writeSockaddr } from '../os/socket-address.ts'
+import type { Connection } from './engine.ts'
+import { addressWords, type ServerRecord, type ServiceRecord } from './records.ts'
+import type { Table } from './table.ts'
 import type { TemplateUse } from './template-use.ts'
 
 const postponedMs = postponedSeconds * 1000

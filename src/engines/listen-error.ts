@@ -1,6 +1,6 @@
 /** Why a service's address could not be taken, in the user's words. */
-import { InfraError } from '../../errors.ts'
-import { type Service, serviceKey } from '../../lvs/service.ts'
+import { InfraError } from '../errors.ts'
+import { type Service, serviceKey } from '../lvs/service.ts'
 
 /** `errno` by name: EADDRINUSE … */
 export function listenError(service: Service, errno: string): InfraError {
