@@ -177,6 +177,12 @@ function isTrouble(event: DirectorEvent): boolean {
 }
 
 const messages: Readonly<Record<DirectorEvent['kind'], string>> = {
+  'server.wavered': 'results contradict a server’s health, not enough yet',
+  'server.steadied': 'a server’s health is not contradicted any more',
+  'check.result': 'result of a check',
+  'command.ran': 'a command was run',
+  'cluster.refused': 'the cluster was not taken; nothing changed',
+  'events.lost': 'someone was not told of everything',
   'server.health': 'server health changed',
   'server.added': 'server added',
   'server.changed': 'server changed',

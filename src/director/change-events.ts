@@ -19,21 +19,22 @@ export function changeEvents(
   }
   return changes.map((change): DirectorEvent => {
     const key = serviceKey(changedService(change))
-    const service = wanted.get(key)?.name ?? key
+    const entry = wanted.get(key)
+    const about = { cluster: entry?.cluster, service: entry?.name ?? key }
     switch (change.kind) {
       case 'service.add':
-        return { kind: 'service.added', service }
+        return { kind: 'service.added', ...about }
       case 'service.update':
-        return { kind: 'service.changed', service }
+        return { kind: 'service.changed', ...about }
       case 'service.remove':
-        return { kind: 'service.removed', service }
+        return { kind: 'service.removed', ...about }
       case 'server.add':
       case 'server.update':
       case 'server.remove': {
         const server = realServerKey(change.server)
-        const reason = wanted.get(key)?.reasons.get(server) ?? 'not wanted any more'
+        const reason = entry?.reasons.get(server) ?? 'not wanted any more'
         const to = change.kind === 'server.remove' ? undefined : change.server.weight
-        return { kind: said[change.kind], service, server, from: weights.get(`${key} ${server}`), to, reason }
+        return { kind: said[change.kind], ...about, server, from: weights.get(`${key} ${server}`), to, reason }
       }
     }
   })

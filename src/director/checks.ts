@@ -4,7 +4,7 @@ import { InfraError } from '../errors.ts'
 import type { CheckSpec } from '../health/check.ts'
 import { type Checker, type CheckTarget, type HealthChange, targetKey } from '../health/checker.ts'
 import { realServerKey, type ServiceId, serviceKey } from '../lvs/service.ts'
-import type { Health, WantedServer, WantedService } from './control.ts'
+import type { ClusterServices, Health, WantedServer, WantedService } from './control.ts'
 import type { DirectorEvent } from './events.ts'
 
 export function healthIn(checker: Checker): (service: WantedService, server: WantedServer) => Health {
@@ -57,25 +57,29 @@ export async function checkNow(checker: Checker, services: readonly WantedServic
   await Promise.all(targets.map((target) => checker.probeNow(target)))
 }
 
-/** Which servers each probe speaks for, by its key. */
-export type Watchers = ReadonlyMap<string, readonly { readonly service: string; readonly server: WantedServer }[]>
+type Watcher = { readonly cluster: string; readonly service: string; readonly server: WantedServer }
 
-export function watchersOf(services: readonly WantedService[]): Watchers {
-  const found = new Map<string, { readonly service: string; readonly server: WantedServer }[]>()
-  for (const { name, check, servers } of services)
+/** Which servers each probe speaks for, by its key. */
+export type Watchers = ReadonlyMap<string, readonly Watcher[]>
+
+export function watchersOf(clusters: readonly ClusterServices[]): Watchers {
+  const found = new Map<string, Watcher[]>()
+  const services = clusters.flatMap(({ cluster, services }) => services.map((service) => ({ cluster, ...service })))
+  for (const { cluster, name, check, servers } of services)
     for (const server of servers) {
       if (check === undefined) continue
       const key = targetKey(targetOf(check, server))
       const known = found.get(key)
-      if (known === undefined) found.set(key, [{ service: name, server }])
-      else known.push({ service: name, server })
+      if (known === undefined) found.set(key, [{ cluster, service: name, server }])
+      else known.push({ cluster, service: name, server })
     }
   return found
 }
 
 export function healthEvents(watchers: Watchers, { key, from, to, detail, after }: HealthChange): DirectorEvent[] {
-  return (watchers.get(key) ?? []).map(({ service, server }) => ({
+  return (watchers.get(key) ?? []).map(({ cluster, service, server }) => ({
     kind: 'server.health',
+    cluster,
     service,
     server: realServerKey(server),
     guest: server.guest,

@@ -11,6 +11,7 @@ import type { CheckSpec } from '../health/check.ts'
 import type { EditResult, TableEdit } from '../lvs/edit.ts'
 import type { Endpoint, Protocol, RealServer, Service, ServiceId } from '../lvs/service.ts'
 import type { SettingsChange } from '../lvs/settings.ts'
+import type { DirectorEvent } from './events.ts'
 
 export type OnFailure = 'drain' | 'remove'
 
@@ -20,6 +21,8 @@ export type WantedServer = RealServer & {
   readonly guestPort?: number
   /** Where its check reaches it, when that is neither the check's own port nor the server's: behind a forwarded port. */
   readonly checkPort?: number
+  /** In place of the service's checks; an empty list: it is not checked. */
+  readonly checks?: readonly CheckSpec[]
 }
 
 /** A named service of a cluster, with everything that keeps it right. */
@@ -32,6 +35,12 @@ export type WantedService = {
   readonly onFailure: OnFailure
   /** Takes the connections when no server is usable. */
   readonly fallback?: Endpoint
+  /** A shell command, run with `start` when no server is usable any more, with `stop` when one is; then address:port and protocol. */
+  readonly fallbackCommand?: string
+  /** With a smaller share of usable servers than this, in percent, all get connections: better some errors than all on a few. */
+  readonly panicPercent?: number
+  /** A server that comes back gets its weight little by little over this time. */
+  readonly slowStartMs?: number
 }
 
 export type ClusterServices = {
@@ -39,9 +48,33 @@ export type ClusterServices = {
   readonly services: readonly WantedService[]
   /** Of the whole director; two clusters may not ask for different values. */
   readonly settings?: SettingsChange
+  /** A directory: a server that a file in it names is in maintenance. */
+  readonly maintenance?: string
+  /** Who is told of this cluster's events. */
+  readonly notify?: readonly NotifySink[]
+  /** Where Prometheus finds /metrics over TCP, of the whole director; on the control socket it always does. */
+  readonly metrics?: Endpoint
 }
 
-export type Health = 'unknown' | 'healthy' | 'unhealthy' | 'unchecked'
+/** Which events: all when left out. A webhook gets each as the JSON of an `EventRecord` by POST, a command on its standard input. */
+export type NotifySink = { readonly events?: readonly DirectorEvent['kind'][] } & (
+  | { readonly kind: 'command'; readonly argv: readonly string[] }
+  | { readonly kind: 'webhook'; readonly url: string; readonly headers?: Readonly<Record<string, string>> }
+)
+
+/** An event as it is told to others: numbered from 1 in a daemon's life, with the wall time. */
+export type EventRecord = { readonly id: number; readonly at: string; readonly event: DirectorEvent }
+
+export type EventQuery = CallOptions & {
+  /** Those after this one first, as far as they are still kept; left out, only what comes. */
+  readonly after?: number
+  /** Only what concerns this cluster. */
+  readonly cluster?: string
+  /** Also each result of each check: many. */
+  readonly results?: boolean
+}
+
+export type Health = 'unknown' | 'healthy' | 'unhealthy' | 'unchecked' | 'maintenance'
 
 export type ServerStatus = {
   readonly address: string

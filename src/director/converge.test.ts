@@ -9,7 +9,6 @@ import { realServerKey, serviceKey } from '../lvs/service.ts'
 import type { DrainTarget, WantedService } from './control.ts'
 import { openDirector } from './director.ts'
 import { memoryIntentStore } from './intent.ts'
-import { servicesOf } from './intent-changes.ts'
 import { wantedTable } from './table.ts'
 
 type Step =
@@ -110,7 +109,7 @@ async function runAll(steps: readonly Step[]): Promise<void> {
 
   const intent = store.saved()
   const table = wantedTable(
-    servicesOf(intent),
+    intent.clusters,
     ({ check }, { port }) => (check === undefined ? 'unchecked' : sick.has(port) ? 'unhealthy' : 'healthy'),
     intent.drains,
   )

@@ -138,6 +138,7 @@ describe('director and health', () => {
     expect(world.events).toEqual([
       {
         kind: 'server.health',
+        cluster: 'shop',
         service: 'www',
         server,
         guest: 'web-1',
@@ -148,14 +149,15 @@ describe('director and health', () => {
       },
       {
         kind: 'server.added',
+        cluster: 'shop',
         service: 'www',
         server: '127.0.0.1:9',
         from: undefined,
         to: 1,
         reason: 'no server is usable',
       },
-      { kind: 'server.changed', service: 'www', server, from: 1, to: 0, reason: 'its check fails' },
-      { kind: 'service.state', service: 'www', from: 'served', to: 'fallback' },
+      { kind: 'server.changed', cluster: 'shop', service: 'www', server, from: 1, to: 0, reason: 'its check fails' },
+      { kind: 'service.state', cluster: 'shop', service: 'www', from: 'served', to: 'fallback' },
     ])
   })
 })

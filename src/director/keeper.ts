@@ -110,9 +110,9 @@ export async function openKeeper({
     const services = servicesOf(intent)
     checker.watch(checkTargets(services, servingIn(standing, services), anew))
     anew.clear()
-    watchers = watchersOf(services)
+    watchers = watchersOf(intent.clusters)
     return {
-      table: wantedTable(services, healthIn(checker), intent.drains),
+      table: wantedTable(intent.clusters, healthIn(checker), intent.drains),
       byHand: hand.table.services,
       leaving: intent.leaving,
       settings: wantedSettings(intent.clusters, hand.table.timeouts()),

@@ -71,12 +71,12 @@ export function reconciler(
     }
   }
   const noteStates = (table: Table, isQuiet: boolean): void => {
-    for (const [key, { name, state }] of table) {
+    for (const [key, { cluster, name, state }] of table) {
       const from = states.get(key) ?? 'absent'
       states.set(key, state)
       // Of many at once only those are worth a line that are not served.
       if (from !== state && !(isQuiet && state === 'served'))
-        onEvent({ kind: 'service.state', service: name, from, to: state })
+        onEvent({ kind: 'service.state', cluster, service: name, from, to: state })
     }
     for (const key of states.keys()) if (!table.has(key)) states.delete(key)
   }

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { EngineName } from '../engines/engine.ts'
 import type { ClusterServices, DrainTarget } from './control.ts'
+import { type DirectorEvent, eventKinds } from './events.ts'
 import { probeSchema } from './probe-schemas.ts'
 import {
   address,
@@ -16,6 +17,19 @@ import {
 
 const milliseconds = z.number().positive()
 
+const check = z.strictObject({
+  probe: probeSchema,
+  address: address.exactOptional(),
+  port: port.exactOptional(),
+  everyMs: milliseconds,
+  timeoutMs: milliseconds,
+  rise: z.int().min(1),
+  fall: z.int().min(1),
+  connects: z.int().min(1).exactOptional(),
+  warmUpMs: milliseconds.exactOptional(),
+  damping: z.strictObject({ changes: z.int().min(1), withinMs: milliseconds, holdMs: milliseconds }).exactOptional(),
+})
+
 const server = z.strictObject({
   ...serverShape,
   weight: z.int().min(0),
@@ -24,15 +38,7 @@ const server = z.strictObject({
   guest: z.string().exactOptional(),
   guestPort: port.exactOptional(),
   checkPort: port.exactOptional(),
-})
-
-const check = z.strictObject({
-  probe: probeSchema,
-  port: port.exactOptional(),
-  everyMs: milliseconds,
-  timeoutMs: milliseconds,
-  rise: z.int().min(1),
-  fall: z.int().min(1),
+  checks: z.array(check).exactOptional(),
 })
 
 const wantedService = z.strictObject({
@@ -42,12 +48,30 @@ const wantedService = z.strictObject({
   check: check.exactOptional(),
   onFailure: z.enum(['drain', 'remove']),
   fallback: endpointSchema.exactOptional(),
+  fallbackCommand: z.string().min(1).exactOptional(),
+  panicPercent: z.number().min(1).max(100).exactOptional(),
+  slowStartMs: milliseconds.exactOptional(),
 })
+
+const events = z.array(z.enum(eventKinds as unknown as [DirectorEvent['kind']])).exactOptional()
+
+const notifySink = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('command'), argv: z.array(z.string()).min(1), events }),
+  z.strictObject({
+    kind: z.literal('webhook'),
+    url: z.url({ protocol: /^https?$/ }),
+    headers: z.record(z.string(), z.string()).exactOptional(),
+    events,
+  }),
+])
 
 export const clusterServicesSchema: z.ZodType<ClusterServices> = z.strictObject({
   cluster: z.string().min(1),
   services: z.array(wantedService),
   settings: settingsSchema.exactOptional(),
+  maintenance: z.string().min(1).exactOptional(),
+  notify: z.array(notifySink).exactOptional(),
+  metrics: endpointSchema.exactOptional(),
 })
 
 export const drainTargetSchema: z.ZodType<DrainTarget> = z.union([

@@ -9,7 +9,11 @@ const weights = (
   health: Record<number, Health>,
   drains: Parameters<typeof wantedTable>[2] = [],
 ): Record<string, number> => {
-  const table = wantedTable([wanted], (_service, server) => health[server.port] ?? 'healthy', drains)
+  const table = wantedTable(
+    [{ cluster: 'shop', services: [wanted] }],
+    (_service, server) => health[server.port] ?? 'healthy',
+    drains,
+  )
   const entry = [...table.values()][0]
   return Object.fromEntries([...(entry?.servers ?? [])].map(([key, { weight }]) => [key, weight]))
 }
@@ -104,7 +108,7 @@ const snapshot = (changes: Parameters<typeof buildService>[0], ports: readonly n
 const byHand = { id: { kind: 'address', protocol: 'tcp', address: '127.0.0.1', port: 99 } } as const
 
 describe('table changes', () => {
-  const wanted = wantedTable([buildWanted()], () => 'healthy', [])
+  const wanted = wantedTable([{ cluster: 'shop', services: [buildWanted()] }], () => 'healthy', [])
 
   test('nothing is done when all is as wanted', () => {
     expect(tableChanges([snapshot({}, [1001, 1002])], wanted, new Set())).toEqual([])
@@ -127,7 +131,11 @@ describe('table changes', () => {
   })
 
   test('a check is not the engine’s business', () => {
-    const checked = wantedTable([buildWanted({ check: buildCheck() })], () => 'healthy', [])
+    const checked = wantedTable(
+      [{ cluster: 'shop', services: [buildWanted({ check: buildCheck() })] }],
+      () => 'healthy',
+      [],
+    )
     expect(tableChanges([snapshot({}, [1001, 1002])], checked, new Set())).toEqual([])
   })
 })

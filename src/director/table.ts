@@ -3,12 +3,13 @@
 import { difference, sameData } from '../difference.ts'
 import type { ServiceSnapshot, TableChange } from '../engines/engine.ts'
 import { type RealServer, realServerKey, type Service, type ServiceId, serviceKey } from '../lvs/service.ts'
-import type { DrainTarget, Health, WantedServer, WantedService } from './control.ts'
+import type { ClusterServices, DrainTarget, Health, WantedServer, WantedService } from './control.ts'
 
 /** Who takes the connections of a service: its servers, the fallback, or nobody. */
 export type ServiceState = 'served' | 'fallback' | 'unserved'
 
 export type TableEntry = {
+  readonly cluster: string
   readonly name: string
   readonly service: Service
   readonly servers: ReadonlyMap<string, RealServer>
@@ -36,14 +37,22 @@ export function isDrained(drains: readonly DrainTarget[], server: WantedServer):
  * healthy by the checker.
  */
 export function wantedTable(
-  services: readonly WantedService[],
+  clusters: readonly ClusterServices[],
   healthOf: HealthOf,
   drains: readonly DrainTarget[],
 ): Table {
-  return new Map(services.map((wanted) => [serviceKey(wanted.service.id), wantedEntry(wanted, healthOf, drains)]))
+  return new Map(
+    clusters.flatMap(({ cluster, services }) =>
+      services.map((wanted) => [serviceKey(wanted.service.id), { cluster, ...wantedEntry(wanted, healthOf, drains) }]),
+    ),
+  )
 }
 
-function wantedEntry(wanted: WantedService, healthOf: HealthOf, drains: readonly DrainTarget[]): TableEntry {
+function wantedEntry(
+  wanted: WantedService,
+  healthOf: HealthOf,
+  drains: readonly DrainTarget[],
+): Omit<TableEntry, 'cluster'> {
   const { name, service, onFailure, fallback } = wanted
   const servers = new Map<string, RealServer>()
   const reasons = new Map<string, string>()
@@ -79,6 +88,7 @@ const reasonOf: Readonly<Record<Health, string>> = {
   unchecked: 'wanted',
   unknown: 'not checked yet',
   unhealthy: 'its check fails',
+  maintenance: 'in maintenance',
 }
 
 function realServerOf(server: WantedServer): RealServer {

@@ -188,15 +188,24 @@ export type ProbeSpec =
 
 export type ProbeKind = ProbeSpec['kind']
 
+/** A server that changed its health `changes` times within a window stays out until it was well for `holdMs` in a row. */
+export type FlapDamping = { readonly changes: number; readonly withinMs: number; readonly holdMs: number }
+
 export type CheckSpec = {
   readonly probe: ProbeSpec
-  /** Where to probe when not at the real server's own port. */
+  /** Where to probe when not at the real server's own address and port. */
+  readonly address?: string
   readonly port?: number
   readonly everyMs: number
   readonly timeoutMs: number
   /** Successes in a row until healthy, failures in a row until not. At least 1. */
   readonly rise: number
   readonly fall: number
+  /** After a probe that succeeded, so many checks only connect (TCP); one that fails is followed by a probe. None when left out. */
+  readonly connects?: number
+  /** A new server's first probe comes at a random moment within this time (keepalived's warmup); at once when left out. */
+  readonly warmUpMs?: number
+  readonly damping?: FlapDamping
 }
 
 /** What a server says of itself beside up or down; what is left out is as it was. */

@@ -28,6 +28,7 @@ export function healthStyle(health: Health): Style {
     case 'unhealthy':
       return 'red'
     case 'unknown':
+    case 'maintenance':
       return 'yellow'
     case 'unchecked':
       return 'dim'
