@@ -91,7 +91,7 @@ export async function openKeeper({
     timing,
     ...(openProbe === undefined ? {} : { open: openProbe }),
     onChange: (change) => {
-      for (const event of healthEvents(watchers, change)) onEvent(event)
+      for (const event of healthEvents(watchers, change, checker)) onEvent(event)
       loop.trigger()
     },
   })
