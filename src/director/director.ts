@@ -4,6 +4,7 @@ import { describeError } from '../errors.ts'
 import { serviceKey } from '../lvs/service.ts'
 import { version } from '../version.ts'
 import { throwIfUnacceptable } from './acceptable.ts'
+import { resultEvents } from './check-events.ts'
 import { checkNow } from './checks.ts'
 import type { DirectorControl, DirectorStatus } from './control.ts'
 import { eventHub } from './event-hub.ts'
@@ -33,7 +34,13 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
   const startedAt = options.now().toISOString()
   const hub = eventHub(options)
   const onEvent = (event: DirectorEvent): void => hub.publish(event)
-  const keeper = await openKeeper({ ...options, onEvent })
+  const keeper = await openKeeper({
+    ...options,
+    onEvent,
+    onResult(result, watchers) {
+      if (hub.wantsResults()) for (const event of resultEvents(watchers, result)) onEvent(event)
+    },
+  })
   const { checker } = keeper
   /** Says what was done with the servers that are meant, and gives back how many they are. */
   const tell = (target: DrainTarget, said: (servers: number) => DirectorEvent): number => {
