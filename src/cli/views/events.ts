@@ -81,8 +81,9 @@ function ofWhole(event: OfWhole): Span[] {
       return []
     case 'engine.failed':
     case 'intent.trouble':
-    case 'maintenance.trouble':
       return because(event.reason, 'red')
+    case 'maintenance.trouble':
+      return [event.cluster, ...because(event.reason)]
     case 'engine.recovered':
       return [`after ${count(event.failures, 'failure')}`]
     case 'cluster.put':
