@@ -4,6 +4,7 @@ import { InfraError, isInfraError } from '../errors.ts'
 import type { Probe, ProbeSpec } from '../health/check.ts'
 import { type Checker, openChecker } from '../health/checker.ts'
 import { deadline, type Timing } from '../health/timing.ts'
+import type { TraceRecord } from '../health/trace.ts'
 import type { EditResult, TableEdit } from '../lvs/edit.ts'
 import { realServerKey, serviceKey } from '../lvs/service.ts'
 import { turns } from '../turns.ts'
@@ -34,6 +35,8 @@ export type KeeperOptions = {
   readonly onEvent: (event: DirectorEvent) => void
   /** Opens the probe of a check; left out, the real ones. */
   readonly openProbe?: (spec: ProbeSpec) => Probe
+  /** Told all that the machines of the checks are told. */
+  readonly onTrace?: (record: TraceRecord) => void
   /** Called once when the engine itself does not answer any more: only a new one can help. */
   readonly onEngineLost?: (error: unknown) => void
 }
@@ -73,6 +76,7 @@ export async function openKeeper({
   timing,
   onEvent,
   openProbe,
+  onTrace,
   onEngineLost,
 }: KeeperOptions): Promise<Keeper> {
   const closing = new AbortController()
@@ -90,6 +94,9 @@ export async function openKeeper({
   const checker = openChecker({
     timing,
     ...(openProbe === undefined ? {} : { open: openProbe }),
+    ...(onTrace === undefined ? {} : { onTrace }),
+    onTrouble: (reason) =>
+      onEvent(reason === undefined ? { kind: 'checks.unhindered' } : { kind: 'checks.hindered', reason }),
     onChange: (change) => {
       for (const event of healthEvents(watchers, change)) onEvent(event)
       loop.trigger()
@@ -156,7 +163,10 @@ export async function openKeeper({
   await loop.settle()
   return {
     checker,
-    problems: () => [...rounds.problems().map(({ message }) => message), ...[hand.problem() ?? []].flat()],
+    problems: () => [
+      ...rounds.problems().map(({ message }) => message),
+      ...[hand.problem() ?? [], checker.problem() ?? []].flat(),
+    ],
     byHand: hand.table,
     async edit(options, edits) {
       const results: EditResult[] = []
