@@ -27,7 +27,12 @@ const state = z.strictObject({
 })
 
 const event = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.enum(['succeeded', 'failed']), check: z.enum(['probe', 'connect']), atMs: ms, detail: z.string() }),
+  z.strictObject({
+    kind: z.enum(['succeeded', 'failed']),
+    check: z.enum(['probe', 'connect']),
+    atMs: ms,
+    detail: z.string(),
+  }),
   z.strictObject({ kind: z.enum(['maintenance-began', 'maintenance-ended']), atMs: ms }),
 ])
 

@@ -23,7 +23,10 @@ export function replayProblemLines(file: string, problems: readonly TraceProblem
   return others > 0 ? [...lines, `${file}: and ${count(others, 'more line')} like these`] : lines
 }
 
-export function replayView({ file, instead, changes, changesAsRun, servers, results, lost }: ReplayJson, paint: Paint): string[] {
+export function replayView(
+  { file, instead, changes, changesAsRun, servers, results, lost }: ReplayJson,
+  paint: Paint,
+): string[] {
   const other = Object.entries(instead).map(([name, value]) => `${name} ${value}`)
   const told = `${file}: ${count(servers, 'server')}, ${count(results, 'result')}, ${count(changes.length, 'change')}`
   return [
