@@ -100,11 +100,15 @@ describe('a trace', () => {
     })
     const records: TraceRecord[] = [{ kind: 'began', key, config, state: begun }, ...[...'+--+-+'].map(event)]
     const { lines } = parseTrace(head + linesOf(records))
-    const told = (instead: { rise?: number; fall?: number }): string[] =>
-      replayTrace(lines, instead).changes.map(({ at, to }) => `${at.slice(17, 19)} ${to}`)
+    const told = (instead: { rise?: number; fall?: number }, trace = lines): string[] =>
+      replayTrace(trace, instead).changes.map(({ at, to }) => `${at.slice(17, 19)} ${to}`)
     expect(told({})).toEqual(['00 healthy'])
     expect(told({ fall: 2 })).toEqual(['00 healthy', '02 unhealthy', '03 healthy'])
     expect(told({ fall: 1, rise: 2 })).toEqual(['00 healthy', '01 unhealthy'])
+    // What was lost in between leaves it where the other numbers have led.
+    const format = new TraceFormat()
+    const parts = [linesOf(records.slice(0, 3), format), format.lost(1), linesOf(records.slice(4), format)]
+    expect(told({ fall: 1, rise: 2 }, parseTrace(head + parts.join('')).lines)).toEqual(['00 healthy', '01 unhealthy'])
     expect(replayTrace(lines)).toMatchObject({ servers: 1, results: 6, lost: 0 })
   })
 
@@ -115,6 +119,7 @@ describe('a trace', () => {
     const { lines, problems } = parseTrace(text)
     expect(problems).toEqual([])
     expect(replayTrace(lines).lost).toBe(4)
+    expect(lines.filter(({ value }) => 'key' in value && !value.began)).toHaveLength(3)
   })
 
   test('holds no password, and of a check only what the machine goes by', async () => {
