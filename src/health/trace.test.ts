@@ -98,7 +98,7 @@ describe('a trace', () => {
       state: begun,
       event: { kind: letter === '+' ? 'succeeded' : 'failed', check: 'probe', atMs: index * 1000, detail: letter },
     })
-    const records: TraceRecord[] = [{ kind: 'began', key, config, state: begun }, ...[...'+--+-+'].map(event)]
+    const records: TraceRecord[] = [{ kind: 'began', key, config, state: begun }, ...'+--+-+'.split('').map(event)]
     const { lines } = parseTrace(head + linesOf(records))
     const told = (instead: { rise?: number; fall?: number }, trace = lines): string[] =>
       replayTrace(trace, instead).changes.map(({ at, to }) => `${at.slice(17, 19)} ${to}`)
