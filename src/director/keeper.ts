@@ -44,6 +44,8 @@ export type KeeperOptions = {
   readonly onEvent: (event: DirectorEvent) => void
   /** Opens the probe of a check; left out, the real ones. */
   readonly openProbe?: (spec: ProbeSpec) => Probe
+  /** Called with what is wanted, whenever it is something else, before anything is done about it. */
+  readonly onIntent?: (intent: Intent) => void
   /** Called with every result of every check, and the servers it speaks for. */
   readonly onResult?: (result: CheckResult, watchers: readonly Watcher[]) => void
   /** Called once when the engine itself does not answer any more: only a new one can help. */
@@ -85,6 +87,7 @@ export async function openKeeper({
   timing,
   onEvent,
   openProbe,
+  onIntent,
   onResult,
   onEngineLost,
 }: KeeperOptions): Promise<Keeper> {
@@ -96,6 +99,7 @@ export async function openKeeper({
   const loaded = await limited((signal) => store.load({ signal }))
   if (loaded.trouble !== undefined) onEvent({ kind: 'intent.trouble', reason: loaded.trouble })
   let intent = loaded.intent
+  onIntent?.(intent)
   let owners = ownersIn(intent)
   /** Servers that must prove themselves again, by key, until the next round has told the checker. */
   const anew = new Set<string>()
@@ -154,6 +158,7 @@ export async function openKeeper({
     for (const endpoint of renewedEndpoints(intent, next)) anew.add(realServerKey(endpoint))
     for (const server of sickServers(servicesOf(next), started, checker)) anew.add(server)
     intent = next
+    onIntent?.(intent)
     owners = ownersIn(intent)
     await loop.settle()
   }

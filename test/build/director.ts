@@ -4,6 +4,7 @@ import { type Director, openDirector } from '../../src/director/director.ts'
 import { type EditJournal, memoryEditJournal } from '../../src/director/edit-journal.ts'
 import type { DirectorEvent } from '../../src/director/events.ts'
 import { emptyIntent, memoryIntentStore } from '../../src/director/intent.ts'
+import type { Deliver } from '../../src/director/notify/sink.ts'
 import type { Intent } from '../../src/director/schemas.ts'
 import type { Surroundings } from '../../src/director/surroundings.ts'
 import type { Engine } from '../../src/engines/engine.ts'
@@ -49,11 +50,13 @@ export async function openDirectorWorld(
     taken = new Set<string>(),
     journal = memoryEditJournal(),
     surroundings,
+    deliver,
   }: {
     engine?: FakeEngine
     taken?: Set<string>
     journal?: EditJournal
     surroundings?: () => Promise<Surroundings>
+    deliver?: Deliver
   } = {},
 ): Promise<DirectorWorld> {
   const timing = fakeTiming()
@@ -74,6 +77,7 @@ export async function openDirectorWorld(
     },
     journal,
     ...(surroundings === undefined ? {} : { surroundings }),
+    ...(deliver === undefined ? {} : { deliver }),
     timing,
     now: () => new Date(0),
     onEvent: (event) => events.push(event),
