@@ -82,6 +82,8 @@ function ofWhole(event: OfWhole): Span[] {
     case 'engine.failed':
     case 'intent.trouble':
       return because(event.reason, 'red')
+    case 'maintenance.trouble':
+      return [event.cluster, ...because(event.reason)]
     case 'engine.recovered':
       return [`after ${count(event.failures, 'failure')}`]
     case 'cluster.put':
@@ -115,4 +117,9 @@ function because(reason: string, style?: Style): Span[] {
   return [style === undefined ? `(${reason})` : { text: reason, style }]
 }
 
-const stateStyle: Readonly<Record<ServiceState, Style>> = { served: 'green', fallback: 'yellow', unserved: 'red' }
+const stateStyle: Readonly<Record<ServiceState, Style>> = {
+  served: 'green',
+  panic: 'red',
+  fallback: 'yellow',
+  unserved: 'red',
+}
