@@ -188,8 +188,18 @@ function isTrouble(event: DirectorEvent): boolean {
   if (event.kind === 'server.health') return event.to === 'unhealthy'
   if (event.kind === 'service.state') return event.to !== 'served'
   if (event.kind === 'table.edited') return event.refused > 0
-  return event.kind === 'engine.failed' || event.kind === 'intent.trouble' || event.kind === 'checks.hindered'
+  if (event.kind === 'command.ran') return event.failure !== undefined
+  return troubles.has(event.kind)
 }
+
+const troubles: ReadonlySet<DirectorEvent['kind']> = new Set([
+  'engine.failed',
+  'checks.hindered',
+  'intent.trouble',
+  'maintenance.trouble',
+  'cluster.refused',
+  'events.lost',
+])
 
 const messages: Readonly<Record<DirectorEvent['kind'], string>> = {
   'checks.hindered': 'checks come late, or cannot run',
@@ -219,4 +229,5 @@ const messages: Readonly<Record<DirectorEvent['kind'], string>> = {
   'settings.changed': 'settings changed',
   'guest.moved': 'guest is reached elsewhere',
   'intent.trouble': 'what was kept could not be read',
+  'maintenance.trouble': 'the maintenance directory cannot be read',
 }
