@@ -4,6 +4,7 @@ import { InfraError, isInfraError } from '../errors.ts'
 import type { Probe, ProbeSpec } from '../health/check.ts'
 import type { Checker, CheckResult } from '../health/checker.ts'
 import { deadline, type Timing } from '../health/timing.ts'
+import type { TraceRecord } from '../health/trace.ts'
 import type { EditResult, TableEdit } from '../lvs/edit.ts'
 import { realServerKey, serviceKey } from '../lvs/service.ts'
 import { turns } from '../turns.ts'
@@ -38,6 +39,10 @@ export type KeeperOptions = {
   readonly onEvent: (event: DirectorEvent) => void
   /** Opens the probe of a check; left out, the real ones. */
   readonly openProbe?: (spec: ProbeSpec) => Probe
+  /** Told all that the machines of the checks are told. */
+  readonly onTrace?: (record: TraceRecord) => void
+  /** Called with what is wanted, whenever it is something else, before anything is done about it. */
+  readonly onIntent?: (intent: Intent) => void
   /** Called with every result of every check, and the servers it speaks for. */
   readonly onResult?: (result: CheckResult, watchers: readonly Watcher[]) => void
   /** Where maintenance directories are read and addresses have names; left out, on this machine. */
@@ -81,7 +86,7 @@ type About = {
 }
 
 export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
-  const { engine, intent: store, timing, onEvent, onEngineLost } = options
+  const { engine, intent: store, timing, onEvent, onIntent, onEngineLost } = options
   const { journal = memoryEditJournal(), surroundings = machineSurroundings } = options
   const closing = new AbortController()
   const limited = async <T>(body: (signal: AbortSignal) => Promise<T>): Promise<T> => {
@@ -91,6 +96,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
   const loaded = await limited((signal) => store.load({ signal }))
   if (loaded.trouble !== undefined) onEvent({ kind: 'intent.trouble', reason: loaded.trouble })
   let intent = loaded.intent
+  onIntent?.(intent)
   let owners = ownersIn(intent)
   /** Servers that must prove themselves again, by key, until the next round has told the checker. */
   const anew = new Set<string>()
@@ -150,6 +156,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     for (const endpoint of renewedEndpoints(intent, next)) anew.add(realServerKey(endpoint))
     for (const server of sickServers(servicesOf(next), started, lookout.checker)) anew.add(server)
     intent = next
+    onIntent?.(intent)
     owners = ownersIn(intent)
     await loop.settle()
   }

@@ -4,6 +4,7 @@ import { type Director, openDirector } from '../../src/director/director.ts'
 import { type EditJournal, memoryEditJournal } from '../../src/director/edit-journal.ts'
 import type { DirectorEvent } from '../../src/director/events.ts'
 import { emptyIntent, memoryIntentStore } from '../../src/director/intent.ts'
+import type { Deliver } from '../../src/director/notify/sink.ts'
 import type { Intent } from '../../src/director/schemas.ts'
 import type { RunLine } from '../../src/director/shell-line.ts'
 import type { Surroundings } from '../../src/director/surroundings.ts'
@@ -59,6 +60,7 @@ export async function openDirectorWorld(
     taken = new Set<string>(),
     journal = memoryEditJournal(),
     surroundings,
+    deliver,
     files = new Map(),
     names = new Map(),
     run = async () => undefined,
@@ -68,6 +70,7 @@ export async function openDirectorWorld(
     taken?: Set<string>
     journal?: EditJournal
     surroundings?: () => Promise<Surroundings>
+    deliver?: Deliver
     files?: Map<string, string[]>
     names?: Map<string, string[]>
     run?: RunLine
@@ -94,6 +97,7 @@ export async function openDirectorWorld(
     },
     journal,
     ...(surroundings === undefined ? {} : { surroundings }),
+    ...(deliver === undefined ? {} : { deliver }),
     timing,
     now: () => new Date(0),
     onEvent: (event) => events.push(event),

@@ -1,5 +1,5 @@
 /** What differs between services as they are and as they are wanted, in words: the reasons of a plan. Pure. */
-import { difference, sameData } from '../../difference.ts'
+import { canonicalText, difference, sameData } from '../../difference.ts'
 import type { ClusterServices, WantedServer, WantedService } from '../../director/control.ts'
 import type { Application, ContentRule } from '../../lvs/application.ts'
 import { formatEndpoint, type Persistence, realServerKey, type Service, serviceKey } from '../../lvs/service.ts'
@@ -14,6 +14,7 @@ export function serviceReasons(actual: ClusterServices | undefined, wanted: Clus
   return [
     ...settingsReasons(actual?.settings, wanted.settings),
     ...(actual === undefined ? [] : maintenanceReasons(actual.maintenance, wanted.maintenance)),
+    ...(actual === undefined ? [] : outsideReasons(actual, wanted)),
     ...found.added.map(({ key }) => `service ${key} is new`),
     ...found.changed.flatMap(({ key, actual, wanted }) =>
       oneServiceReasons(actual, wanted).map((reason) => `${key}: ${reason}`),
@@ -137,6 +138,23 @@ function rulesReason(actual: readonly ContentRule[], wanted: readonly ContentRul
   if (added === 0 && removed === 0) return 'its rules change their order'
   const parts = [...(added === 0 ? [] : [`${added} new`]), ...(removed === 0 ? [] : [`${removed} gone`])]
   return `its rules change: ${parts.join(', ')}`
+}
+
+/** Who is told of events, and where metrics are: without what may be secret in them. */
+function outsideReasons(actual: ClusterServices, wanted: ClusterServices): string[] {
+  const keys = ({ notify = [] }: ClusterServices): Map<string, unknown> =>
+    new Map(notify.map((sink) => [canonicalText(sink), sink]))
+  const { added, removed } = difference(keys(actual), keys(wanted), () => true)
+  const parts = [
+    ...(added.length === 0 ? [] : [`${added.length} new`]),
+    ...(removed.length === 0 ? [] : [`${removed.length} gone`]),
+  ]
+  return [
+    ...(parts.length === 0 ? [] : [`who is told of events changes: ${parts.join(', ')}`]),
+    ...(sameData(actual.metrics, wanted.metrics)
+      ? []
+      : [`the address of metrics changes from ${word(actual.metrics)} to ${word(wanted.metrics)}`]),
+  ]
 }
 
 function maintenanceReasons(actual: string | undefined, wanted: string | undefined): string[] {

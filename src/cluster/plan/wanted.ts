@@ -122,11 +122,13 @@ export function wantedServices(
           port,
           ...(checkPorts === undefined ? {} : { checkPorts }),
         })
-  const { settings, maintenance } = spec.directors
+  const { settings, maintenance, notify, metrics } = spec.directors
   return {
     cluster: spec.name,
     ...given('settings', settings),
     ...given('maintenance', maintenance),
+    ...given('notify', notify),
+    ...given('metrics', metrics),
     services: Object.values(spec.services).map((service) =>
       wantedService(
         spec,

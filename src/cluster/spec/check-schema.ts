@@ -60,7 +60,7 @@ const grpc = map({
 
 const commandExpected = 'a shell line, or a list of a program and its arguments'
 
-const command = () =>
+export const command = () =>
   leaf(
     commandExpected,
     {
@@ -98,7 +98,7 @@ const agent = map({ send: anyText('text').optional().describe('What the agent is
 
 const headersExpected = 'a map of header names and their values'
 
-const headers = leaf(
+export const headers = leaf(
   headersExpected,
   { type: 'object', additionalProperties: { type: 'string' } },
   (value): Record<string, string> | Refusal | undefined => {

@@ -3,6 +3,7 @@ import type { ImageSpec } from '../../guests/images/image.ts'
 import { given } from './given.ts'
 import type { ClusterSpec, GuestPoolSpec, HostSpec, NetworkSpec } from './model.ts'
 import { serviceSpec, settingsOf } from './normalize-service.ts'
+import { sinkSpecs } from './notify-spec.ts'
 import {
   defaultCmdline,
   defaultHost,
@@ -37,6 +38,8 @@ export function normalize(file: FileShape, resolve: ResolvePath): ClusterSpec {
       engine: file.directors.engine,
       ...given('settings', settingsOf(file.directors)),
       ...given('maintenance', directoryOf(file, resolve)),
+      ...given('notify', sinkSpecs(file.directors.notify)),
+      ...given('metrics', file.directors.metrics),
     },
   }
 }

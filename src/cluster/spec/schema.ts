@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { check } from './check-schema.ts'
 import { address, choice, cidr, flag, integer, later, leaf, name, path, reference, size, text } from './leaf.ts'
 import { map } from './map.ts'
+import { metrics, notify } from './notify-schema.ts'
 import { service, sysctls, timeouts } from './service-schema.ts'
 
 const storage = map({
@@ -99,6 +100,8 @@ const directors = map({
     .describe(
       'A directory: servers that a file in it names (ADDRESS:PORT, ADDRESS, NAME:PORT, NAME) get no connections.',
     ),
+  notify,
+  metrics,
   engine: choice('engine', ['auto', 'userspace', 'fake'], ['ebpf', 'ipvs'])
     .prefault('auto')
     .describe('What moves the connections; auto takes the best that the host can run.'),
