@@ -13,6 +13,7 @@ import {
   healthEvents,
   healthOf,
   lookIn,
+  type ProbeWatcher,
   servingIn,
   type Watcher,
   type Watchers,
@@ -30,7 +31,7 @@ export type LookoutOptions = {
   readonly openProbe?: (spec: ProbeSpec) => Probe
   readonly maintenance: MaintenanceSource
   /** Called with every result of every check, and the servers it speaks for. */
-  readonly onResult?: (result: CheckResult, watchers: readonly Watcher[]) => void
+  readonly onResult?: (result: CheckResult, watchers: readonly ProbeWatcher[]) => void
   /** Called when the table may have become another. */
   readonly onChange: () => void
   /** Whether the engine can limit a server's connections. */
