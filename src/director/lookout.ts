@@ -14,6 +14,7 @@ import {
   healthEvents,
   healthOf,
   lookIn,
+  type ProbeWatcher,
   servingIn,
   type Watcher,
   type Watchers,
@@ -33,7 +34,7 @@ export type LookoutOptions = {
   readonly onTrace?: (record: TraceRecord) => void
   readonly maintenance: MaintenanceSource
   /** Called with every result of every check, and the servers it speaks for. */
-  readonly onResult?: (result: CheckResult, watchers: readonly Watcher[]) => void
+  readonly onResult?: (result: CheckResult, watchers: readonly ProbeWatcher[]) => void
   /** Called when the table may have become another. */
   readonly onChange: () => void
   /** Whether the engine can limit a server's connections. */
