@@ -40,6 +40,11 @@ export const commandGroups: readonly CommandGroup[] = [
         load: () => import('./commands/status.ts'),
       },
       { name: 'top', summary: 'guests and connections, live', load: () => import('./commands/top.ts') },
+      {
+        name: 'events',
+        summary: 'what happened in the director, and what happens',
+        load: () => import('./commands/events.ts'),
+      },
       { name: 'list', summary: 'the guests', load: () => import('./commands/list.ts') },
       {
         name: 'info',
@@ -72,6 +77,11 @@ export const commandGroups: readonly CommandGroup[] = [
         name: 'director',
         summary: 'the daemon that checks and balances',
         load: () => import('./commands/director.ts'),
+      },
+      {
+        name: 'replay',
+        summary: 'a trace of checks told again, also with other numbers',
+        load: () => import('./commands/replay.ts'),
       },
       {
         name: 'ipvsadm',

@@ -7,11 +7,12 @@ import type {
   EngineName,
   ServiceSnapshot,
 } from '../engines/engine.ts'
-import type { CheckSpec } from '../health/check.ts'
+import type { CheckSpec, ProbeKind } from '../health/check.ts'
 import type { EditResult, TableEdit } from '../lvs/edit.ts'
 import type { Endpoint, Protocol, RealServer, Service, ServiceId } from '../lvs/service.ts'
 import type { SettingsChange } from '../lvs/settings.ts'
 import type { DirectorEvent } from './events.ts'
+import type { DrainTarget, Health, ServiceState } from './states.ts'
 
 export type OnFailure = 'drain' | 'remove'
 
@@ -19,8 +20,8 @@ export type WantedServer = RealServer & {
   /** The guest that this server is, and the port inside it; undefined for a plain address. */
   readonly guest?: string
   readonly guestPort?: number
-  /** Where its check reaches it, when that is neither the check's own port nor the server's: behind a forwarded port. */
-  readonly checkPort?: number
+  /** Where a port of its guest is reached by checks, by that port, when it is reached elsewhere: behind forwarded ports. */
+  readonly checkPorts?: Readonly<Record<string, number>>
   /** In place of the service's checks; an empty list: it is not checked. */
   readonly checks?: readonly CheckSpec[]
 }
@@ -30,7 +31,8 @@ export type WantedService = {
   readonly name: string
   readonly service: Service
   readonly servers: readonly WantedServer[]
-  readonly check?: CheckSpec
+  /** All must pass; none: its servers are not checked. */
+  readonly checks: readonly CheckSpec[]
   /** What becomes of a server whose check fails: weight 0 (`drain`) or out of the table (`remove`). */
   readonly onFailure: OnFailure
   /** Takes the connections when no server is usable. */
@@ -70,11 +72,20 @@ export type EventQuery = CallOptions & {
   readonly after?: number
   /** Only what concerns this cluster. */
   readonly cluster?: string
-  /** Also each result of each check: many. */
+  /** Also each result of each check: many, and none of them kept. */
   readonly results?: boolean
+  /** `false`: ends after those that are kept. */
+  readonly follow?: boolean
 }
 
-export type Health = 'unknown' | 'healthy' | 'unhealthy' | 'unchecked' | 'maintenance'
+/** One check of a server: where it probes, and what it says. */
+export type CheckStatus = {
+  readonly kind: ProbeKind
+  readonly address: string
+  readonly port: number
+  readonly health: Health
+  readonly detail: string
+}
 
 export type ServerStatus = {
   readonly address: string
@@ -85,14 +96,22 @@ export type ServerStatus = {
   readonly wantedWeight: number
   readonly weight: number | undefined
   readonly health: Health
-  /** What the last probe said. */
+  /** What the last probe said; of several checks, the one that speaks against the server. */
   readonly detail: string
+  /** What each of its checks says. */
+  readonly checks: readonly CheckStatus[]
+  /** Why it stands in the table as it does, or does not: its health, its agent, a drain, a slow start, panic. */
+  readonly reason: string
   /** Set by hand with `drain`. */
   readonly drained: boolean
   readonly active: number
   readonly inactive: number
   readonly connections: number
   readonly counters: Counters
+  /** Connections that went to another server because this one could not be reached; only engines that connect know. */
+  readonly connectFailures?: number
+  /** Until its certificate ends; of several the first. */
+  readonly certificateDays?: number
   readonly fallback: boolean
 }
 
@@ -101,6 +120,8 @@ export type ServiceStatus = {
   readonly cluster?: string
   readonly name: string
   readonly service: Service
+  /** Who takes its connections; undefined for a service made by hand. */
+  readonly state?: ServiceState
   readonly counters: Counters
   readonly servers: readonly ServerStatus[]
 }
@@ -118,9 +139,6 @@ export type DirectorStatus = {
   /** Changes that the engine refused or could not make, in words; retried until they stand. */
   readonly problems: readonly string[]
 }
-
-/** Which servers a drain means: a guest's, or an endpoint's (in every service, on every port when it is 0). */
-export type DrainTarget = { readonly guest: string } | { readonly endpoint: Endpoint }
 
 /** Where a port of a guest is reached; without a protocol for all of them. */
 export type ServerReach = Endpoint & { readonly guestPort: number; readonly protocol?: Protocol }
@@ -157,6 +175,11 @@ export interface DirectorControl {
   table(options: CallOptions & { readonly only?: readonly ServiceId[] }): Promise<TableView>
   /** The service's probe, run once now, for every server. */
   checkNow(id: ServiceId, options: CallOptions): Promise<void>
+  /**
+   * What happens, as it happens, beginning when it is first asked for. Ends when the signal aborts, and with the director;
+   * over its socket a director that has gone is `unreachable`. Who takes them too slowly loses the oldest, and is told so.
+   */
+  events(query: EventQuery): AsyncIterable<EventRecord>
   /** Ends the daemon and its supervisor. */
   stop(options: CallOptions): Promise<void>
 }

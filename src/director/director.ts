@@ -1,13 +1,20 @@
 /** The director: joins what is wanted, what is healthy and what is drained, and keeps the engine at it. */
-import type { Connection, ServiceSnapshot } from '../engines/engine.ts'
+import type { Connection, EngineName, ServiceSnapshot } from '../engines/engine.ts'
+import { describeError } from '../errors.ts'
 import { serviceKey } from '../lvs/service.ts'
 import { version } from '../version.ts'
 import { throwIfUnacceptable } from './acceptable.ts'
+import { resultEvents } from './check-events.ts'
 import { checkNow } from './checks.ts'
-import type { DirectorControl, DirectorStatus, DrainTarget } from './control.ts'
+import type { CallOptions, DirectorControl, DirectorStatus, ServiceStatus } from './control.ts'
+import { eventHub } from './event-hub.ts'
+import type { DirectorEvent } from './events.ts'
 import { servicesOf, withCluster, withDrain, withGuestMoved, withoutCluster, withoutDrain } from './intent-changes.ts'
 import { type KeeperOptions, openKeeper } from './keeper.ts'
+import { type NotifierOptions, openNotifier } from './notify/notifier.ts'
+import type { Deliver } from './notify/sink.ts'
 import type { Intent } from './schemas.ts'
+import type { DrainTarget } from './states.ts'
 import { serviceStatuses } from './status.ts'
 import { isDrained } from './table.ts'
 import { unlessAborted } from './waiting.ts'
@@ -16,20 +23,73 @@ export type DirectorOptions = KeeperOptions & {
   readonly now: () => Date
   /** Called once when a client asks the daemon to stop. */
   readonly onStop: () => void
-  readonly restarts?: number
+  /** Tells a sink of an event; left out, the real ways. */
+  readonly deliver?: Deliver
+  /** Called after each try to tell a sink. */
+  readonly onTried?: NonNullable<NotifierOptions['onTried']>
+  /** What is wrong beside, in words. */
+  readonly troubles?: () => readonly string[]
   /** What the engine has told of itself, by the key of the service that it is about. */
   readonly engineTroubles?: ReadonlyMap<string, string>
 }
 
-export type Director = DirectorControl & AsyncDisposable
+/** What is measured of a director now. */
+export type Measures = {
+  readonly engine: EngineName
+  readonly problems: number
+  readonly lateChecks: number
+  /** To be taken soon, but not in one go. */
+  readonly services: Iterable<ServiceStatus>
+}
+
+export type Director = DirectorControl &
+  AsyncDisposable & {
+    /** For its own process only. */
+    measure(options: CallOptions): Promise<Measures>
+  }
 
 /** Resolves once what the intent says stands in the engine, or has failed and is being tried again. */
 export async function openDirector(options: DirectorOptions): Promise<Director> {
-  const { engine, onEvent } = options
+  const { engine } = options
   const startedAt = options.now().toISOString()
-  const keeper = await openKeeper(options)
+  const notifier = openNotifier({
+    ...options,
+    life: startedAt,
+    onLost: (to, lost, reason) => hub.publish({ kind: 'events.lost', to, lost, reason }),
+  })
+  const hub = eventHub({ ...options, onRecord: (record, clusters) => notifier.tell(record, clusters) })
+  const onEvent = (event: DirectorEvent): void => hub.publish(event)
+  const keeper = await openKeeper({
+    ...options,
+    onEvent,
+    onIntent(intent) {
+      notifier.follow(intent.clusters)
+      options.onIntent?.(intent)
+    },
+    onResult(result, watchers) {
+      options.onResult?.(result, watchers)
+      if (hub.wantsResults() || notifier.wantsResults())
+        for (const event of resultEvents(watchers, result)) onEvent(event)
+    },
+  }).catch(async (error: unknown) => {
+    await notifier[Symbol.asyncDispose]()
+    throw error
+  })
+  /** The last word on a cluster's change: who hears of clusters only until then has heard it. */
+  const conclude = (event: DirectorEvent): void => {
+    onEvent(event)
+    notifier.settle()
+  }
   const { checker } = keeper
-  const count = (target: DrainTarget): number => serversMeant(keeper.intent(), target)
+  const statuses = (standing: readonly ServiceSnapshot[]) => serviceStatuses(keeper.intent(), standing, keeper)
+  const problems = (): string[] => [...keeper.problems(), ...(options.troubles?.() ?? [])]
+  /** Says what was done with the servers that are meant, and gives back how many they are. */
+  const tell = (target: DrainTarget, said: (servers: number) => DirectorEvent): number => {
+    const meant = serversMeant(keeper.intent(), target)
+    const servers = meant.length
+    hub.publish(said(servers), [...new Set(meant)])
+    return servers
+  }
   return {
     async status({ signal }): Promise<DirectorStatus> {
       const standing = await engine.read({ signal })
@@ -42,39 +102,41 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
         capabilities: engine.capabilities,
         restarts: options.restarts ?? 0,
         clusters: intent.clusters,
-        services: serviceStatuses(intent, standing, checker),
-        problems: [...keeper.problems(), ...troublesOf(standing, options.engineTroubles)],
+        services: [...statuses(standing)],
+        problems: [...problems(), ...troublesOf(standing, options.engineTroubles)],
       }
     },
     async putCluster(wanted, callOptions) {
-      await keeper.change(
-        callOptions,
-        (intent) => {
-          throwIfUnacceptable(engine, wanted, intent.clusters, keeper.byHand.services)
-          return withCluster(intent, wanted)
-        },
-        { cluster: wanted.cluster },
-      )
-      onEvent({ kind: 'cluster.put', cluster: wanted.cluster, services: wanted.services.length })
+      const { cluster } = wanted
+      const next = (intent: Intent): Intent => {
+        throwIfUnacceptable(engine, wanted, intent.clusters, keeper.byHand.services)
+        return withCluster(intent, wanted)
+      }
+      try {
+        await keeper.change(callOptions, next, { cluster })
+      } catch (error) {
+        // Who was only not waited for any longer is not refused: his change goes on.
+        if (!callOptions.signal.aborted) conclude({ kind: 'cluster.refused', cluster, reason: describeError(error) })
+        throw error
+      }
+      conclude({ kind: 'cluster.put', cluster, services: wanted.services.length })
     },
     async removeCluster(cluster, callOptions) {
       const had = servicesOf({ clusters: keeper.intent().clusters.filter((one) => one.cluster === cluster) }).length
       await keeper.change(callOptions, (intent) => withoutCluster(intent, cluster), { cluster })
-      onEvent({ kind: 'cluster.removed', cluster, services: had })
+      conclude({ kind: 'cluster.removed', cluster, services: had })
     },
     async drain(target, callOptions) {
       await keeper.change(callOptions, (intent) => withDrain(intent, target))
-      onEvent({ kind: 'server.drained', target, servers: count(target) })
-      return count(target)
+      return tell(target, (servers) => ({ kind: 'server.drained', target, servers }))
     },
     async undrain(target, callOptions) {
       await keeper.change(callOptions, (intent) => withoutDrain(intent, target))
-      onEvent({ kind: 'server.undrained', target, servers: count(target) })
-      return count(target)
+      return tell(target, (servers) => ({ kind: 'server.undrained', target, servers }))
     },
     async moveGuest(guest, reach, callOptions) {
       await keeper.change(callOptions, (intent) => withGuestMoved(intent, guest, reach), { started: guest })
-      onEvent({ kind: 'guest.moved', guest, servers: count({ guest }) })
+      tell({ guest }, (servers) => ({ kind: 'guest.moved', guest, servers }))
     },
     async connections({ signal }) {
       const all: Connection[] = []
@@ -89,9 +151,23 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
       ])
       return { services, info }
     },
-    checkNow: (id, callOptions) => unlessAborted(callOptions, checkNow(checker, servicesOf(keeper.intent()), id)),
+    checkNow: (id, callOptions) => unlessAborted(callOptions, checkNow(checker, keeper.intent().clusters, id)),
+    async measure({ signal }) {
+      const standing = await engine.read({ signal })
+      return {
+        engine: engine.name,
+        problems: problems().length + troublesOf(standing, options.engineTroubles).length,
+        lateChecks: checker.lateChecks(),
+        services: statuses(standing),
+      }
+    },
+    events: (query) => hub.events(query),
     stop: async () => options.onStop(),
-    [Symbol.asyncDispose]: () => keeper[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await keeper[Symbol.asyncDispose]()
+      await notifier[Symbol.asyncDispose]()
+      hub[Symbol.dispose]()
+    },
   }
 }
 
@@ -100,6 +176,9 @@ function troublesOf(standing: readonly ServiceSnapshot[], troubles: ReadonlyMap<
   return standing.flatMap(({ service }) => troubles.get(serviceKey(service.id)) ?? [])
 }
 
-function serversMeant(intent: Intent, target: DrainTarget): number {
-  return servicesOf(intent).flatMap(({ servers }) => servers.filter((server) => isDrained([target], server))).length
+/** The cluster of each of them. */
+function serversMeant({ clusters }: Intent, target: DrainTarget): string[] {
+  return clusters.flatMap(({ cluster, services }) =>
+    services.flatMap(({ servers }) => servers.filter((server) => isDrained([target], server)).map(() => cluster)),
+  )
 }

@@ -1,7 +1,6 @@
 /** What happens in a director, as data: one event, one line of its log, one word to whoever wants to know. */
 import type { SettingsChange } from '../lvs/settings.ts'
-import type { DrainTarget, Health } from './control.ts'
-import type { ServiceState } from './table.ts'
+import type { DrainTarget, Health, ServiceState } from './states.ts'
 
 /** A server as a service has it; `cluster` is undefined for what was made by hand. */
 type AboutServer = {
@@ -40,6 +39,9 @@ export type DirectorEvent =
       readonly detail: string
       readonly tookMs: number
     })
+  /** All checks of this director: they come late, or cannot run, for a reason of this machine's. */
+  | { readonly kind: 'checks.hindered'; readonly reason: string }
+  | { readonly kind: 'checks.unhindered' }
   /** Who takes a service's connections. */
   | (AboutService & {
       readonly kind: 'service.state'
@@ -75,6 +77,8 @@ export type DirectorEvent =
   | { readonly kind: 'settings.changed'; readonly settings: SettingsChange }
   | { readonly kind: 'guest.moved'; readonly guest: string; readonly servers: number }
   | { readonly kind: 'intent.trouble'; readonly reason: string }
+  /** A maintenance directory cannot be read; only a new reason is said again. */
+  | { readonly kind: 'maintenance.trouble'; readonly cluster: string; readonly reason: string }
   /** Someone was not told of `lost` events, as he took them too slowly or not at all. */
   | { readonly kind: 'events.lost'; readonly to: string; readonly lost: number; readonly reason: string }
 
@@ -83,6 +87,8 @@ const kinds: Readonly<Record<DirectorEvent['kind'], true>> = {
   'server.wavered': true,
   'server.steadied': true,
   'check.result': true,
+  'checks.hindered': true,
+  'checks.unhindered': true,
   'service.state': true,
   'server.added': true,
   'server.changed': true,
@@ -103,6 +109,7 @@ const kinds: Readonly<Record<DirectorEvent['kind'], true>> = {
   'settings.changed': true,
   'guest.moved': true,
   'intent.trouble': true,
+  'maintenance.trouble': true,
   'events.lost': true,
 }
 

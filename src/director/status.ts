@@ -2,34 +2,40 @@
 import type { ServerSnapshot, ServiceSnapshot } from '../engines/engine.ts'
 import type { Checker } from '../health/checker.ts'
 import { realServerKey, serviceKey } from '../lvs/service.ts'
-import { targetOf } from './checks.ts'
-import type { ServerStatus, ServiceStatus, WantedServer, WantedService } from './control.ts'
+import { checksOf, joined, targetOf } from './checks.ts'
+import type { CheckStatus, ServerStatus, ServiceStatus, WantedServer, WantedService } from './control.ts'
 import type { Intent } from './schemas.ts'
-import { isDrained } from './table.ts'
+import type { Health } from './states.ts'
+import { isDrained, type LookAt, type Table } from './table.ts'
 
 const nothing = { connections: 0, packetsIn: 0, packetsOut: 0, bytesIn: 0, bytesOut: 0 }
 
-type Views = Pick<Checker, 'view'>
+/** How things are seen now, and what was last wanted because of that. */
+export type Sight = {
+  readonly checker: Pick<Checker, 'view'>
+  readonly look: LookAt
+  readonly table: () => Table
+}
 
-/** Clusters' services in the order in which they were put, then those made by hand. */
-export function serviceStatuses(intent: Intent, standing: readonly ServiceSnapshot[], views: Views): ServiceStatus[] {
+/**
+ * Clusters' services in the order in which they were put, then those made by hand; one by one, as all at once of ten
+ * thousand would hold up everybody else.
+ */
+export function* serviceStatuses(
+  intent: Intent,
+  standing: readonly ServiceSnapshot[],
+  sight: Sight,
+): Generator<ServiceStatus> {
   const snapshots = new Map(standing.map((snapshot) => [serviceKey(snapshot.service.id), snapshot]))
-  const wanted = intent.clusters.flatMap(({ cluster, services }) =>
-    services.map((service): ServiceStatus => {
-      const snapshot = snapshots.get(serviceKey(service.service.id))
-      snapshots.delete(serviceKey(service.service.id))
-      return wantedStatus(cluster, service, snapshot, intent, views)
-    }),
-  )
-  const byHand = [...snapshots.values()].map(
-    ({ service, servers, counters }): ServiceStatus => ({
-      name: serviceKey(service.id),
-      service,
-      counters,
-      servers: servers.map((server) => engineOnly(server, false)),
-    }),
-  )
-  return [...wanted, ...byHand]
+  for (const { cluster, services } of intent.clusters)
+    for (const service of services) {
+      const key = serviceKey(service.service.id)
+      const snapshot = snapshots.get(key)
+      snapshots.delete(key)
+      yield wantedStatus(cluster, service, snapshot, intent, sight)
+    }
+  for (const [name, { service, servers, counters }] of snapshots)
+    yield { name, service, counters, servers: servers.map((server) => engineOnly(server, false)) }
 }
 
 function wantedStatus(
@@ -37,12 +43,19 @@ function wantedStatus(
   wanted: WantedService,
   snapshot: ServiceSnapshot | undefined,
   intent: Intent,
-  views: Views,
+  sight: Sight,
 ): ServiceStatus {
+  const entry = sight.table().get(serviceKey(wanted.service.id))
   const standing = new Map((snapshot?.servers ?? []).map((server) => [realServerKey(server.server), server]))
   const servers = wanted.servers.map((server) => {
     const key = realServerKey(server)
-    const status = serverStatus(wanted, server, standing.get(key), intent, views)
+    const seen = sight.look(cluster, wanted, server)
+    const reason = entry?.reasons.get(key) ?? ''
+    const status = {
+      ...serverStatus(server, standing.get(key), intent),
+      ...checked(wanted, server, seen.health, sight.checker),
+      reason,
+    }
     standing.delete(key)
     return status
   })
@@ -57,19 +70,19 @@ function wantedStatus(
     cluster,
     name: wanted.name,
     service: wanted.service,
+    ...(entry === undefined ? {} : { state: entry.state }),
     counters: snapshot?.counters ?? nothing,
     servers: [...servers, ...extra],
   }
 }
 
+type CheckedStatus = Pick<ServerStatus, 'health' | 'detail' | 'checks' | 'certificateDays'>
+
 function serverStatus(
-  wanted: WantedService,
   server: WantedServer,
   standing: ServerSnapshot | undefined,
   intent: Intent,
-  views: Views,
-): ServerStatus {
-  const view = wanted.check === undefined ? undefined : views.view(targetOf(wanted.check, server))
+): Omit<ServerStatus, keyof CheckedStatus | 'reason'> {
   return {
     address: server.address,
     port: server.port,
@@ -77,12 +90,31 @@ function serverStatus(
     forwarding: server.forwarding,
     wantedWeight: server.weight,
     weight: standing?.server.weight,
-    health: view?.health ?? 'unchecked',
-    detail: view?.detail ?? 'no check',
     drained: isDrained(intent.drains, server),
     ...measured(standing),
     fallback: false,
   }
+}
+
+/** Of several checks it is the one that speaks against the server that has the word. */
+function checked(
+  wanted: WantedService,
+  server: WantedServer,
+  health: Health,
+  { view }: Sight['checker'],
+): CheckedStatus {
+  let [gravest, detail]: [Health, string] = ['unchecked', 'no check']
+  let days: number | undefined
+  const checks = checksOf(wanted, server).map((check): CheckStatus => {
+    const target = targetOf(check, server)
+    const seen = view(target)
+    if (joined(gravest, seen.health) !== gravest) [gravest, detail] = [seen.health, seen.detail]
+    const { certificateDays = days } = seen.report ?? {}
+    days = days === undefined || certificateDays === undefined ? certificateDays : Math.min(days, certificateDays)
+    return { kind: check.probe.kind, ...target.endpoint, health: seen.health, detail: seen.detail }
+  })
+  const said = health === 'maintenance' && gravest === 'unchecked' ? 'in maintenance' : detail
+  return { health, detail: said, checks, ...(days === undefined ? {} : { certificateDays: days }) }
 }
 
 function engineOnly(snapshot: ServerSnapshot, fallback: boolean): ServerStatus {
@@ -95,6 +127,8 @@ function engineOnly(snapshot: ServerSnapshot, fallback: boolean): ServerStatus {
     weight,
     health: 'unchecked',
     detail: fallback ? 'fallback' : 'made by hand',
+    checks: [],
+    reason: fallback ? 'no server is usable' : 'made by hand',
     drained: false,
     ...measured(snapshot),
     fallback,
@@ -103,12 +137,14 @@ function engineOnly(snapshot: ServerSnapshot, fallback: boolean): ServerStatus {
 
 function measured(
   snapshot: ServerSnapshot | undefined,
-): Pick<ServerStatus, 'active' | 'inactive' | 'connections' | 'counters'> {
+): Pick<ServerStatus, 'active' | 'inactive' | 'connections' | 'counters' | 'connectFailures'> {
   const counters = snapshot?.counters ?? nothing
+  const failures = snapshot?.connectFailures
   return {
     active: snapshot?.active ?? 0,
     inactive: snapshot?.inactive ?? 0,
     connections: counters.connections,
     counters,
+    ...(failures === undefined ? {} : { connectFailures: failures }),
   }
 }

@@ -113,6 +113,7 @@ function fakeDirectorAccess(name: string, onEffect: OnEffect): FakeAccess {
     edit: async (edits, options) => director().edit(edits, options),
     table: async (options) => director().table(options),
     checkNow: async (id, options) => director().checkNow(id, options),
+    events: (query) => director().events(query),
     stop: end,
   }
   const access: DirectorAccess = {
@@ -124,7 +125,7 @@ function fakeDirectorAccess(name: string, onEffect: OnEffect): FakeAccess {
       const opened = await openDirector({
         engine,
         intent,
-        timing: { sleep: (_ms, signal) => untilAborted(signal), chance: () => 0 },
+        timing: { sleep: (_ms, signal) => untilAborted(signal), chance: () => 0, now: () => 0 },
         now: () => new Date(0),
         onEvent: () => {},
         onStop: () => {},

@@ -41,6 +41,8 @@ const server = {
   weight: 1,
   health: 'healthy',
   detail: 'status 200',
+  checks: [],
+  reason: 'its check passes',
   drained: false,
   active: 1,
   inactive: 2,
@@ -135,6 +137,26 @@ describe('status', () => {
         "  127.0.0.1:9          web-3  unhealthy       -       1         2     12  ECONN?[2JREFUSED",
       ]
     `)
+  })
+
+  test('says who serves, what each check says, and why a weight is another than wanted', () => {
+    const check = { kind: 'tcp', address: '127.0.0.1', port: 80, health: 'healthy', detail: 'connected' } as const
+    const checks = [check, { ...check, kind: 'http', health: 'unhealthy', detail: 'status 500' } as const]
+    const [service] = director.services
+    if (service === undefined) throw new Error('no service')
+    const servers = [
+      { ...server, checks, health: 'unhealthy', detail: 'status 500', reason: 'its check fails' } as const,
+      { ...server, weight: 5, wantedWeight: 10, reason: 'its agent says 50%' },
+      { ...server, health: 'maintenance', detail: 'in maintenance', reason: 'in maintenance', weight: 0 } as const,
+    ]
+    const status = statusJson('local', [], { ...director, services: [{ ...service, state: 'panic', servers }] })
+    expect(status.services[0]?.state).toBe('panic')
+    expect(statusView(status, plainPaint).slice(-4)).toEqual([
+      expect.stringContaining('panic: too few servers are usable, all get connections'),
+      expect.stringContaining('tcp 80: connected; http 80: status 500'),
+      expect.stringContaining('status 200 (its agent says 50%)'),
+      expect.stringMatching(/in maintenance$/),
+    ])
   })
 
   test('without a director still lists the guests', () => {

@@ -5,10 +5,28 @@ import { optionsOf, protocolSpec, tlsOf } from './check-protocols.ts'
 import { given } from './given.ts'
 import { type CheckShape, defaultCheck, type ServiceShape } from './schema.ts'
 
-export function checkSpec(shape: NonNullable<ServiceShape['check']>, id: ServiceId): CheckSpec {
+type Shapes = NonNullable<ServiceShape['check'] | ServiceShape['servers'][number]['check']>
+
+export function checkSpecs(written: Shapes, id: ServiceId): CheckSpec[] {
+  if (written === 'none') return []
+  return (Array.isArray(written) ? written : [written]).map((shape) => checkSpec(shape, id))
+}
+
+function checkSpec(shape: 'tcp' | CheckShape, id: ServiceId): CheckSpec {
   const check: CheckShape = shape === 'tcp' ? defaultCheck : shape
-  const { every, timeout, rise, fall, port } = check
-  return { probe: probeSpec(check, id), ...given('port', port), everyMs: every, timeoutMs: timeout, rise, fall }
+  const { every, timeout, rise, fall, address, port, connects, flapping } = check
+  return {
+    probe: probeSpec(check, id),
+    ...given('address', address),
+    ...given('port', port),
+    everyMs: every,
+    timeoutMs: timeout,
+    rise,
+    fall,
+    ...given('connects', connects),
+    ...given('warmUpMs', check['warm-up']),
+    ...given('damping', flapping && { changes: flapping.changes, withinMs: flapping.within, holdMs: flapping.hold }),
+  }
 }
 
 function probeSpec(check: CheckShape, id: ServiceId): ProbeSpec {
@@ -20,7 +38,7 @@ function probeSpec(check: CheckShape, id: ServiceId): ProbeSpec {
     optionsOf(check.agent),
   ]
   if (udp !== undefined) return udpSpec(udp)
-  if (ping !== undefined) return { kind: 'ping', ...given('bytes', ping.bytes) }
+  if (ping !== undefined) return { kind: 'ping', ...given('bytes', ping.bytes), ...given('attempts', ping.attempts) }
   if (check.http !== undefined)
     return { kind: 'http', path: check.http, ...given('host', check.host), ...requestOf(check) }
   if (check['http-proxy'] !== undefined) return { kind: 'http-proxy', url: check['http-proxy'], ...requestOf(check) }

@@ -1,13 +1,16 @@
 /** Keys that need or exclude one another inside one thing, and the names of things. Looks at what is written, so that it finds all at once. */
 import { checkKinds } from './check-schema.ts'
 import { whereOf } from './explain.ts'
+import { checkHealth } from './health-combinations.ts'
 import { namePattern, nameRule, show } from './leaf.ts'
+import { sinkKinds } from './notify-schema.ts'
 import { namedSections } from './schema.ts'
 import { checkServiceKeys } from './service-combinations.ts'
 import {
   child,
   items,
   members,
+  nodeAt,
   type Path,
   type Place,
   problem,
@@ -29,10 +32,14 @@ export function checkCombinations(root: SourceMap, report: Report): void {
   for (const [name, { value }] of members(child(root, 'services'))) {
     for (const [index, server] of items(child(value, 'servers')).entries())
       checkServer(server, ['services', name, 'servers', index], report)
-    const check = value.kind === 'map' ? value.entries.get('check') : undefined
-    if (check !== undefined) checkCheck(check, ['services', name, 'check'], report)
-    if (value.kind === 'map') checkServiceKeys(value, report)
+    checkChecks(value, ['services', name, 'check'], report)
+    if (value.kind === 'map') {
+      checkServiceKeys(value, report)
+      checkHealth(value, report)
+    }
   }
+  const sinks: Path = ['directors', 'notify']
+  for (const [index, sink] of items(nodeAt(root, sinks)).entries()) checkSink(sink, [...sinks, index], report)
 }
 
 /** Exactly one key of `kinds` says what a thing is; each other key goes with some kinds only. */
@@ -44,7 +51,7 @@ const imageKinds: Kinds = {
   disk: ['cloud-init'],
   debootstrap: ['packages', 'files', 'mirror'],
 }
-const serverOptions = ['weight', 'upper-threshold', 'lower-threshold', 'forwarding', 'tunnel']
+const serverOptions = ['weight', 'upper-threshold', 'lower-threshold', 'forwarding', 'tunnel', 'check']
 const serverKinds: Kinds = { guests: ['port', ...serverOptions], address: serverOptions }
 
 /** The kind, when there is exactly one. `place`: where a missing kind is said. */
@@ -77,11 +84,38 @@ function checkImage(node: SourceNode, path: Path, key: Place, report: Report): v
       report(problem(entry.key, `${show(file)} is not an absolute path of a file in the image`, 'begin it with /'))
 }
 
+function checkSink(node: SourceNode, path: Path, report: Report): void {
+  if (node.kind !== 'map') return
+  checkKind(node, sinkKinds, path, node.place, report)
+  const events = child(node, 'events')
+  if (events?.kind === 'list' && events.items.length === 0)
+    report(
+      problem(
+        events.place,
+        'events: an empty list tells nothing',
+        'remove it for all kinds, or remove the whole entry',
+      ),
+    )
+}
+
 function checkServer(node: SourceNode, path: Path, report: Report): void {
   if (node.kind !== 'map') return
   const kind = checkKind(node, serverKinds, path, node.place, report)
   if (kind === 'guests' && child(node, 'port') === undefined)
     report(problem(node.place, `${whereOf(path)} has no port: expected the port on the guests`, 'add port: 80'))
+  checkChecks(node, [...path, 'check'], report)
+}
+
+/** The check of a service or a server, or each of a list of them. */
+function checkChecks(of: SourceNode, path: Path, report: Report): void {
+  const entry = of.kind === 'map' ? of.entries.get('check') : undefined
+  if (entry?.value.kind !== 'list') {
+    if (entry !== undefined) checkCheck(entry, path, report)
+    return
+  }
+  const { items, place } = entry.value
+  if (items.length === 0) report(problem(place, 'check: an empty list checks nothing', 'remove it'))
+  for (const [index, value] of items.entries()) checkCheck({ key: value.place, value }, [...path, index], report)
 }
 
 function checkCheck({ key, value: node }: SourceEntry, path: Path, report: Report): void {

@@ -111,7 +111,7 @@ function convertVirtual(virtual: Virtual, globals: Globals, report: Report): Ser
     service,
     forwarding,
     servers: check === 'nobody' ? [] : reals.map((real) => serverOf(real, virtual, forwarding)),
-    ...(typeof check === 'string' ? {} : { check }),
+    checks: typeof check === 'string' ? [] : [check],
     onFailure: (virtual.quiescent ?? globals.quiescent)?.value === true ? 'drain' : 'remove',
     ...(fallback === undefined ? {} : { fallback }),
   }
