@@ -118,7 +118,7 @@ function convertVirtual(virtual: Virtual, globals: Globals, report: Report): Ser
 }
 
 /** `tcp-10-0-0-1-80`, `fwm-5`, `fwm6-5`: what ldirectord calls it, as a name. */
-function nameOf({ id, protocol, family }: Virtual): string {
+export function nameOf({ id, protocol, family }: Virtual): string {
   if (id.kind === 'mark') return `fwm${family === 'ipv6' ? '6' : ''}-${id.mark}`
   return `${protocol}-${id.address.replaceAll(/[.:]/g, '-')}-${id.port}`
 }
@@ -177,7 +177,7 @@ function schedulerFlags(written: string | undefined, scheduler: SchedulerName): 
 }
 
 /** Where its connections go: packets that are not rewritten keep the port (ipvsadm(8), -g and -i). */
-function portOf(real: Pick<Real, 'port' | 'forward'>, { id }: Virtual): number {
+export function portOf(real: Pick<Real, 'port' | 'forward'>, { id }: Virtual): number {
   if (id.kind === 'mark') return real.port
   return real.port === 0 || real.forward !== 'masq' ? id.port : real.port
 }
