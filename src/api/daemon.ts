@@ -173,8 +173,16 @@ function isTrouble(event: DirectorEvent): boolean {
   if (event.kind === 'server.health') return event.to === 'unhealthy'
   if (event.kind === 'service.state') return event.to !== 'served'
   if (event.kind === 'table.edited') return event.refused > 0
-  return event.kind === 'engine.failed' || event.kind === 'intent.trouble'
+  if (event.kind === 'command.ran') return event.failure !== undefined
+  return troubles.has(event.kind)
 }
+
+const troubles: ReadonlySet<DirectorEvent['kind']> = new Set([
+  'engine.failed',
+  'intent.trouble',
+  'cluster.refused',
+  'events.lost',
+])
 
 const messages: Readonly<Record<DirectorEvent['kind'], string>> = {
   'server.wavered': 'results contradict a server’s health, not enough yet',

@@ -83,7 +83,7 @@ export async function checkNow(checker: Checker, services: readonly WantedServic
   await Promise.all(targets.map((target) => checker.probeNow(target)))
 }
 
-type Watcher = { readonly cluster: string; readonly service: WantedService; readonly server: WantedServer }
+export type Watcher = { readonly cluster: string; readonly service: WantedService; readonly server: WantedServer }
 
 /** Which servers each probe speaks for, by its key. */
 export type Watchers = ReadonlyMap<string, readonly Watcher[]>

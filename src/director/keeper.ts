@@ -2,13 +2,23 @@
 import type { Engine, ServiceSnapshot } from '../engines/engine.ts'
 import { InfraError, isInfraError } from '../errors.ts'
 import type { Probe, ProbeSpec } from '../health/check.ts'
-import { type Checker, openChecker } from '../health/checker.ts'
+import { type Checker, type CheckResult, openChecker } from '../health/checker.ts'
 import { deadline, type Timing } from '../health/timing.ts'
 import type { EditResult, TableEdit } from '../lvs/edit.ts'
 import { realServerKey, serviceKey } from '../lvs/service.ts'
 import { turns } from '../turns.ts'
 import type { HandTable } from './by-hand.ts'
-import { checkTargets, healthEvents, healthIn, servingIn, sickServers, type Watchers, watchersOf } from './checks.ts'
+import { doubtEvents } from './check-events.ts'
+import {
+  checkTargets,
+  healthEvents,
+  healthIn,
+  servingIn,
+  sickServers,
+  type Watcher,
+  type Watchers,
+  watchersOf,
+} from './checks.ts'
 import type { CallOptions } from './control.ts'
 import { type EditJournal, memoryEditJournal } from './edit-journal.ts'
 import type { DirectorEvent } from './events.ts'
@@ -34,6 +44,8 @@ export type KeeperOptions = {
   readonly onEvent: (event: DirectorEvent) => void
   /** Opens the probe of a check; left out, the real ones. */
   readonly openProbe?: (spec: ProbeSpec) => Probe
+  /** Called with every result of every check, and the servers it speaks for. */
+  readonly onResult?: (result: CheckResult, watchers: readonly Watcher[]) => void
   /** Called once when the engine itself does not answer any more: only a new one can help. */
   readonly onEngineLost?: (error: unknown) => void
 }
@@ -73,6 +85,7 @@ export async function openKeeper({
   timing,
   onEvent,
   openProbe,
+  onResult,
   onEngineLost,
 }: KeeperOptions): Promise<Keeper> {
   const closing = new AbortController()
@@ -93,6 +106,10 @@ export async function openKeeper({
     onChange: (change) => {
       for (const event of healthEvents(watchers, change, checker)) onEvent(event)
       loop.trigger()
+    },
+    onResult: (result) => onResult?.(result, watchers.get(result.key) ?? []),
+    onDoubt: (doubt) => {
+      for (const event of doubtEvents(watchers.get(doubt.key) ?? [], doubt)) onEvent(event)
     },
   })
   const rounds = reconciler(engine, onEvent, (failures, error) => {
