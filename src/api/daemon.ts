@@ -180,6 +180,7 @@ function isTrouble(event: DirectorEvent): boolean {
 const troubles: ReadonlySet<DirectorEvent['kind']> = new Set([
   'engine.failed',
   'intent.trouble',
+  'maintenance.trouble',
   'cluster.refused',
   'events.lost',
 ])
@@ -210,4 +211,5 @@ const messages: Readonly<Record<DirectorEvent['kind'], string>> = {
   'settings.changed': 'settings changed',
   'guest.moved': 'guest is reached elsewhere',
   'intent.trouble': 'what was kept could not be read',
+  'maintenance.trouble': 'the maintenance directory cannot be read',
 }

@@ -81,6 +81,7 @@ function ofWhole(event: OfWhole): Span[] {
       return []
     case 'engine.failed':
     case 'intent.trouble':
+    case 'maintenance.trouble':
       return because(event.reason, 'red')
     case 'engine.recovered':
       return [`after ${count(event.failures, 'failure')}`]
@@ -115,4 +116,9 @@ function because(reason: string, style?: Style): Span[] {
   return [style === undefined ? `(${reason})` : { text: reason, style }]
 }
 
-const stateStyle: Readonly<Record<ServiceState, Style>> = { served: 'green', fallback: 'yellow', unserved: 'red' }
+const stateStyle: Readonly<Record<ServiceState, Style>> = {
+  served: 'green',
+  panic: 'red',
+  fallback: 'yellow',
+  unserved: 'red',
+}
