@@ -32,10 +32,13 @@ export type Converted = {
   readonly findings: readonly Finding[]
 }
 
-/** `engine`: when it is known, what it would refuse is an error too. */
+/**
+ * `engine`: when it is known, what it would refuse is an error too. `isAccompanied`: logs, mails and commands are seen to
+ * beside the director (`work/`), so that nothing of them is missing.
+ */
 export function convertLdirectord(
   file: LdirectordFile,
-  options: { readonly cluster: string; readonly engine?: ChosenEngine },
+  options: { readonly cluster: string; readonly engine?: ChosenEngine; readonly isAccompanied?: boolean },
 ): Converted {
   const findings = [...file.findings]
   const said = new Set<string>()
@@ -44,10 +47,11 @@ export function convertLdirectord(
     if (!said.has(key)) findings.push({ severity, line, message })
     said.add(key)
   }
-  reportGlobals(file.globals, report)
+  const isAccompanied = options.isAccompanied === true
+  reportGlobals(file.globals, isAccompanied, report)
   const services: Record<string, ServiceSpec> = {}
   for (const virtual of file.virtuals) {
-    const service = convertVirtual(virtual, file.globals, report)
+    const service = convertVirtual(virtual, file.globals, isAccompanied, report)
     if (service === undefined) continue
     const checked = throughSpec(service, virtual.line, options.engine, report)
     if (checked !== undefined) services[service.name] = checked
@@ -94,8 +98,13 @@ function throughSpec(
 
 const forwardings: Readonly<Record<Forward, Forwarding>> = { gate: 'direct', masq: 'masq', ipip: 'tunnel' }
 
-function convertVirtual(virtual: Virtual, globals: Globals, report: Report): ServiceSpec | undefined {
-  reportVirtual(virtual, report)
+function convertVirtual(
+  virtual: Virtual,
+  globals: Globals,
+  isAccompanied: boolean,
+  report: Report,
+): ServiceSpec | undefined {
+  reportVirtual(virtual, isAccompanied, report)
   const id = serviceId(virtual)
   const service = serviceOf(virtual, id, report)
   const { reals } = virtual
@@ -259,17 +268,17 @@ function reportKeys(
   }
 }
 
-const keysOfBoth = [
-  'emailalert',
-  'emailalertfreq',
-  'emailalertstatus',
-  'smtp',
-  'fallbackcommand',
-  'checkcount',
-] as const
+/** What is done beside the director, when somebody is there to do it. */
+const mailKeys = ['emailalert', 'emailalertfreq', 'emailalertstatus', 'smtp'] as const
+const companyKeys = {
+  global: [...mailKeys, 'emailalertfrom', 'callback', 'logfile'],
+  virtual: [...mailKeys, 'servicename', 'comment', 'monitorfile'],
+} as const
 
-function reportGlobals(globals: Globals, report: Report): void {
-  reportKeys(globals, [...keysOfBoth, 'emailalertfrom', 'callback', 'logfile', 'maintenancedir'], report)
+function reportGlobals(globals: Globals, isAccompanied: boolean, report: Report): void {
+  reportKeys(globals, ['fallbackcommand', 'checkcount', 'maintenancedir'], report)
+  if (isAccompanied) return
+  reportKeys(globals, companyKeys.global, report)
   for (const { line, value } of globals.execute)
     report('warning', line, `execute=${value} is not taken over: ${notTaken.execute}`)
   const { autoreload } = globals
@@ -278,8 +287,10 @@ function reportGlobals(globals: Globals, report: Report): void {
   reportCleanStop(globals, report)
 }
 
-function reportVirtual(virtual: Virtual, report: Report): void {
-  reportKeys(virtual, [...keysOfBoth, 'servicename', 'comment', 'monitorfile', 'load'], report)
+function reportVirtual(virtual: Virtual, isAccompanied: boolean, report: Report): void {
+  reportKeys(virtual, ['fallbackcommand', 'checkcount', 'load'], report)
+  if (isAccompanied) return
+  reportKeys(virtual, companyKeys.virtual, report)
   reportCleanStop(virtual, report)
 }
 

@@ -36,7 +36,7 @@ function clusterName(file: string): string {
 }
 
 /** Parses, looks up what was asked for, and parses again. */
-async function parseWithNames(text: string): Promise<LdirectordFile> {
+export async function parseWithNames(text: string): Promise<LdirectordFile> {
   const source = machineNames()
   let services: ReturnType<typeof serviceTable> | undefined
   const port = (name: string, protocol: 'tcp' | 'udp'): number | undefined =>

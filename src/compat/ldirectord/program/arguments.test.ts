@@ -17,7 +17,10 @@ describe('the command line of ldirectord', () => {
     { words: ['start'], is: command({}) },
     { words: ['web.cf', 'start'], is: command({ file: 'web.cf' }) },
     { words: ['web.cf', 'stop', 'more'], is: command({ file: 'web.cf', command: 'stop' }) },
-    { words: ['-d', 'web.cf', 'force-reload'], is: command({ file: 'web.cf', command: 'force-reload', isDebug: true }) },
+    {
+      words: ['-d', 'web.cf', 'force-reload'],
+      is: command({ file: 'web.cf', command: 'force-reload', isDebug: true }),
+    },
     { words: ['--DEBUG', 'status'], is: command({ command: 'status', isDebug: true }) },
     { words: ['-d-', 'start'], is: command({ isDebug: true }) },
     { words: ['-d', '--', '-x', 'try-restart'], is: command({ file: '-x', command: 'try-restart', isDebug: true }) },

@@ -27,8 +27,6 @@ export function decide(command: CommandName, running: Running): Action {
     case 'force-reload':
       return pid === undefined ? { kind: 'cannot-reload' } : { kind: 'signal', pid, signal: 'SIGHUP' }
     case 'status':
-      return pid === undefined
-        ? { kind: 'tell-stopped', isStale: running === 'stale' }
-        : { kind: 'tell-status', pid }
+      return pid === undefined ? { kind: 'tell-stopped', isStale: running === 'stale' } : { kind: 'tell-status', pid }
   }
 }

@@ -57,7 +57,13 @@ describe('what is left of an ldirectord.cf', () => {
 
   test.each([
     { lines: [head, real], shown: '10.0.0.1:80', id: 'tcp:10.0.0.1:80', key: '10.9.0.1:8080', server: '10.9.0.1:8080' },
-    { lines: ['virtual=5', '    real=10.9.0.1 gate'], shown: '5', id: 'fwm:5', key: '10.9.0.1:0', server: '10.9.0.1:0' },
+    {
+      lines: ['virtual=5', '    real=10.9.0.1 gate'],
+      shown: '5',
+      id: 'fwm:5',
+      key: '10.9.0.1:0',
+      server: '10.9.0.1:0',
+    },
     {
       lines: ['virtual6=[fd00::1]:53', '    real6=[fd00::2]:53 masq', '    checktype=connect'],
       shown: '[fd00::1]:53',
@@ -72,7 +78,13 @@ describe('what is left of an ldirectord.cf', () => {
       key: '10.9.0.1:80',
       server: '10.9.0.1:8080',
     },
-    { lines: [head, '    real=10.9.0.1 masq'], shown: '10.0.0.1:80', id: 'tcp:10.0.0.1:80', key: '10.9.0.1:80', server: '10.9.0.1:80' },
+    {
+      lines: [head, '    real=10.9.0.1 masq'],
+      shown: '10.0.0.1:80',
+      id: 'tcp:10.0.0.1:80',
+      key: '10.9.0.1:80',
+      server: '10.9.0.1:80',
+    },
   ])('$lines is called as ldirectord calls it', ({ lines, shown, id, key, server }) => {
     const found = service(...lines)
     expect([found.shown, found.id]).toEqual([shown, id])
@@ -80,7 +92,13 @@ describe('what is left of an ldirectord.cf', () => {
   })
 
   test("a virtual's own words go before those of the file", () => {
-    const globals = ['emailalert=a@x, b@x', 'emailalertfreq=60', 'emailalertstatus=running', 'smtp=relay', 'cleanstop=no']
+    const globals = [
+      'emailalert=a@x, b@x',
+      'emailalertfreq=60',
+      'emailalertstatus=running',
+      'smtp=relay',
+      'cleanstop=no',
+    ]
     expect(service(...globals, head, real)).toMatchObject({
       isCleaned: false,
       mail: { to: ['a@x', 'b@x'], everySeconds: 60, states: ['running'], relay: 'relay', serviceName: undefined },
@@ -107,7 +125,10 @@ describe('a line of a monitorfile', () => {
       is: 'negotiate http tcp 10.9.0.1 8080 5 masq /ok a bd|x',
     },
     { block: ['checktype=connect'], is: 'connect tcp 10.9.0.1 8080 5 masq / ' },
-    { block: ['checktype=3', 'virtualhost=www', 'checkport=81'], is: 'combined http tcp 10.9.0.1 8080 www 81 5 masq / ' },
+    {
+      block: ['checktype=3', 'virtualhost=www', 'checkport=81'],
+      is: 'combined http tcp 10.9.0.1 8080 www 81 5 masq / ',
+    },
     { block: ['checktype=external', 'checkcommand=/bin/a'], is: 'external /bin/a tcp 10.9.0.1 8080 5 masq / ' },
     { block: ['request="a::b"'], is: 'negotiate http tcp 10.9.0.1 8080 5 masq /a  b ' },
   ])('$block', ({ block, is }) => {

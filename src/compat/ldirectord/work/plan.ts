@@ -78,11 +78,7 @@ export function workPlan({ globals, virtuals }: LdirectordFile, wanted: ClusterS
   }
 }
 
-function followed(
-  virtual: Virtual,
-  globals: Globals,
-  wanted: ClusterServices['services'][number],
-): FollowedService {
+function followed(virtual: Virtual, globals: Globals, wanted: ClusterServices['services'][number]): FollowedService {
   const id = virtualKey(virtual)
   const written = new Map(virtual.reals.map((real) => [keyOf(real, virtual), real]))
   const servers = new Map(
