@@ -25,6 +25,9 @@ import {
 } from '../../lvs/service.ts'
 import { convertCheck } from './check.ts'
 
+/** What does ldirectord's work beside a director. */
+export type Company = 'daemon' | 'director'
+
 export type Converted = {
   /** There if and only if no finding is an error. */
   readonly spec: ClusterSpec | undefined
@@ -33,12 +36,12 @@ export type Converted = {
 }
 
 /**
- * `engine`: when it is known, what it would refuse is an error too. `isAccompanied`: logs, mails and commands are seen to
- * beside the director (`work/`), so that nothing of them is missing.
+ * `engine`: when it is known, what it would refuse is an error too. `company`: logs, mails and commands are seen to beside
+ * the director (`work/`), by a daemon that can leave services to it, or in the director's own process.
  */
 export function convertLdirectord(
   file: LdirectordFile,
-  options: { readonly cluster: string; readonly engine?: ChosenEngine; readonly isAccompanied?: boolean },
+  options: { readonly cluster: string; readonly engine?: ChosenEngine; readonly company?: Company },
 ): Converted {
   const findings = [...file.findings]
   const said = new Set<string>()
@@ -47,11 +50,10 @@ export function convertLdirectord(
     if (!said.has(key)) findings.push({ severity, line, message })
     said.add(key)
   }
-  const isAccompanied = options.isAccompanied === true
-  reportGlobals(file.globals, isAccompanied, report)
+  reportGlobals(file.globals, options.company, report)
   const services: Record<string, ServiceSpec> = {}
   for (const virtual of file.virtuals) {
-    const service = convertVirtual(virtual, file.globals, isAccompanied, report)
+    const service = convertVirtual(virtual, file.globals, options.company, report)
     if (service === undefined) continue
     const checked = throughSpec(service, virtual.line, options.engine, report)
     if (checked !== undefined) services[service.name] = checked
@@ -101,10 +103,10 @@ const forwardings: Readonly<Record<Forward, Forwarding>> = { gate: 'direct', mas
 function convertVirtual(
   virtual: Virtual,
   globals: Globals,
-  isAccompanied: boolean,
+  company: Company | undefined,
   report: Report,
 ): ServiceSpec | undefined {
-  reportVirtual(virtual, isAccompanied, report)
+  reportVirtual(virtual, company, report)
   const id = serviceId(virtual)
   const service = serviceOf(virtual, id, report)
   const { reals } = virtual
@@ -275,23 +277,23 @@ const companyKeys = {
   virtual: [...mailKeys, 'servicename', 'comment', 'monitorfile'],
 } as const
 
-function reportGlobals(globals: Globals, isAccompanied: boolean, report: Report): void {
+function reportGlobals(globals: Globals, company: Company | undefined, report: Report): void {
   reportKeys(globals, ['fallbackcommand', 'checkcount', 'maintenancedir'], report)
-  if (isAccompanied) return
+  if (company !== 'daemon') reportCleanStop(globals, report)
+  if (company !== undefined) return
   reportKeys(globals, companyKeys.global, report)
   for (const { line, value } of globals.execute)
     report('warning', line, `execute=${value} is not taken over: ${notTaken.execute}`)
   const { autoreload } = globals
   if (autoreload?.value === true)
     report('warning', autoreload.line, 'autoreload is not taken over: the file is read again at SIGHUP only')
-  reportCleanStop(globals, report)
 }
 
-function reportVirtual(virtual: Virtual, isAccompanied: boolean, report: Report): void {
+function reportVirtual(virtual: Virtual, company: Company | undefined, report: Report): void {
   reportKeys(virtual, ['fallbackcommand', 'checkcount', 'load'], report)
-  if (isAccompanied) return
+  if (company !== 'daemon') reportCleanStop(virtual, report)
+  if (company !== undefined) return
   reportKeys(virtual, companyKeys.virtual, report)
-  reportCleanStop(virtual, report)
 }
 
 function reportCleanStop({ cleanstop }: Pick<Globals, 'cleanstop'>, report: Report): void {

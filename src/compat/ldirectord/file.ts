@@ -10,23 +10,27 @@ import { parseLdirectord } from '../../formats/ldirectord/parse.ts'
 import type { Family } from '../../lvs/service.ts'
 import { serviceTable } from '../ipvsadm/name-files.ts'
 import { machineNames } from '../ipvsadm/names.ts'
-import { convertLdirectord } from './convert.ts'
+import { type Company, convertLdirectord } from './convert.ts'
 
 /** So many lookups at a time: libuv has four threads for them. */
 const lookupsAtOnce = 4
 
-export type ReadLdirectord = { readonly spec: ClusterSpec | undefined; readonly diagnostics: readonly Diagnostic[] }
+export type ReadLdirectord = {
+  readonly spec: ClusterSpec | undefined
+  readonly diagnostics: readonly Diagnostic[]
+  readonly parsed: LdirectordFile
+}
 
 /** Never rejects for what is in the text: that is among the diagnostics. `engine`: what it would refuse, too. */
 export async function readLdirectord(
   file: string,
   text: string,
-  options: { readonly engine?: ChosenEngine } = {},
+  options: { readonly engine?: ChosenEngine; readonly company?: Company } = {},
 ): Promise<ReadLdirectord> {
   const parsed = await parseWithNames(text)
   const { spec, findings } = convertLdirectord(parsed, { cluster: clusterName(file), ...options })
   const diagnostics = findings.map(({ severity, line, message }) => ({ severity, file, line, column: 1, message }))
-  return { spec, diagnostics }
+  return { spec, diagnostics, parsed }
 }
 
 /** `/etc/ha.d/web.cf` is `web`. */

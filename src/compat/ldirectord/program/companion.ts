@@ -1,17 +1,13 @@
 /** The life of an ldirectord daemon: its services in a director, its work beside it, reloads, and its end. */
-import { appendFileSync } from 'node:fs'
-import { hostname } from 'node:os'
 import type { ClusterServices } from '../../../director/control.ts'
 import type { EngineName } from '../../../engines/engine.ts'
 import { capabilitiesOf } from '../../../engines/open.ts'
 import { describeError } from '../../../errors.ts'
 import type { Finding } from '../../../formats/ldirectord/model.ts'
-import { machineTiming } from '../../../health/timing.ts'
 import { type Turns, turns } from '../../../turns.ts'
-import { type Commands, changeOthers, runCallback, runOthers } from '../work/commands.ts'
-import { type FileWatch, watchFile } from '../work/file-watch.ts'
+import { type Commands, changeOthers, runOthers } from '../work/commands.ts'
+import { type Company, openCompany } from '../work/company.ts'
 import type { Mailer } from '../work/mailer.ts'
-import { openWork, type Work } from '../work/work.ts'
 import type { OwnDirector } from './director.ts'
 import { frozenServices } from './frozen.ts'
 import type { Instance } from './instance.ts'
@@ -45,8 +41,7 @@ const putMs = 60_000
 
 type Self = CompanionOptions & {
   served: Served
-  work: Work
-  readonly watch: FileWatch
+  readonly company: Company
   /** A reload waits for the one before. */
   readonly changes: Turns
 }
@@ -57,25 +52,26 @@ export async function openCompanion(
   first: ReadFile,
   signal: AbortSignal,
 ): Promise<Companion> {
-  const { director, commands, instance } = options
-  const watch = watchFile(instance.path)
-  watch.read(first.text)
+  const { director, commands, instance, mailer } = options
+  const { shown, path, name: cluster } = instance
   try {
     const { engine } = await director.ensure(signal)
     const served = convert(first, engine, options)
-    const work: Work = await openWork({
+    const company = await openCompany({
       director: director.control,
-      cluster: instance.name,
+      cluster,
       plan: served.plan,
-      ports: portsOf(options),
+      file: { path, shown, text: first.text },
+      commands,
+      mailer,
       regain: (closing) => regain(self, closing),
-      onInterval: (closing) => look(self, closing),
+      reload: () => self.changes.take(() => reload(self)),
     })
-    const self: Self = { ...options, served, work, watch, changes: turns() }
+    const self: Self = { ...options, served, company, changes: turns() }
     try {
       await put(self, served.wanted)
     } catch (error) {
-      await work[Symbol.asyncDispose]()
+      await company[Symbol.asyncDispose]()
       throw error
     }
     await runOthers(served.plan.others, 'start', commands)
@@ -83,18 +79,6 @@ export async function openCompanion(
   } catch (error) {
     await director.endIfIdle().catch(() => undefined)
     throw error
-  }
-}
-
-function portsOf({ log, mailer }: CompanionOptions): Parameters<typeof openWork>[0]['ports'] {
-  return {
-    log,
-    append: (path, text) => appendFileSync(path, text),
-    mail: (mail) => mailer.send(mail),
-    timing: machineTiming,
-    now: () => new Date(),
-    pid: process.pid,
-    hostName: hostname(),
   }
 }
 
@@ -116,20 +100,20 @@ async function regain(self: Self, closing: AbortSignal): Promise<void> {
 }
 
 async function reload(self: Self): Promise<void> {
-  const { instance, watch, onFindings, director, work, commands } = self
+  const { instance, onFindings, director, company, commands } = self
   const before = self.served
   try {
     const read = await readFile(instance.path, true)
-    watch.read(read.text)
+    company.read(read.text)
     onFindings(read.findings)
     if (hasErrors(read.findings)) return
     const { engine } = await director.ensure(AbortSignal.timeout(putMs))
     const next = convert(read, engine, self)
-    work.follow(next.plan)
+    company.follow(next.plan)
     try {
       await put(self, next.wanted)
     } catch (error) {
-      work.follow(before.plan)
+      company.follow(before.plan)
       throw error
     }
     self.served = next
@@ -141,37 +125,24 @@ async function reload(self: Self): Promise<void> {
   }
 }
 
-/** Whether the file was changed on disk, and what follows from that. */
-async function look(self: Self, closing: AbortSignal): Promise<void> {
-  const { watch, log, instance, commands } = self
-  const found = watch.look()
-  if (typeof found === 'object') log(`Warning [${process.pid}]: can not open file ${instance.shown} for checking`)
-  if (found !== 'changed') return
-  log(`Configuration file '${instance.shown}' has changed on disk`)
-  const { reloadsByItself } = self.served.plan
-  log(reloadsByItself ? ' - reread new configuration' : ' - ignore new configuration')
-  if (reloadsByItself) await self.changes.take(() => reload(self))
-  await runCallback(self.served.plan, instance.path, commands, closing)
-}
-
 async function stop(self: Self): Promise<void> {
-  const { changes, commands, served, work, director, log } = self
+  const { changes, commands, served, company, director, log } = self
   const tell = (error: unknown): void => log(`Error [${process.pid}]: ${describeError(error)}`)
   await changes.idle()
   await runOthers(served.plan.others, 'stop', commands)
-  work.stop()
+  company.stop()
   await clean(self).catch(tell)
-  await work[Symbol.asyncDispose]()
+  await company[Symbol.asyncDispose]()
   await director.endIfIdle().catch(tell)
 }
 
 /** All goes but what has cleanstop=no. */
 async function clean(self: Self): Promise<void> {
-  const { served, director, instance, work } = self
+  const { served, director, instance, company } = self
   const signal = AbortSignal.timeout(putMs)
   const somethingStays = [...served.plan.services.values()].some(({ isCleaned }) => !isCleaned)
   const left = somethingStays ? frozenServices(served, await director.control.table({ signal })) : undefined
   if (left === undefined) await director.control.removeCluster(instance.name, { signal })
   else await put(self, left)
-  await work.told()
+  await company.told()
 }

@@ -4,7 +4,7 @@ import { describeError, isInfraError } from '../../../errors.ts'
 import type { Finding } from '../../../formats/ldirectord/model.ts'
 import { localHost } from '../../../hosts/local/local.ts'
 import { type LogTarget, logTarget } from '../work/log-line.ts'
-import { type LogSink, openLogSink } from '../work/log-sink.ts'
+import { type MovableLog, openMovableLog } from '../work/log-sink.ts'
 import { openMailer } from '../work/mailer.ts'
 import { type Companion, ConfigurationError, openCompanion } from './companion.ts'
 import { ownDirector } from './director.ts'
@@ -43,7 +43,15 @@ export function daemonTarget(mode: DaemonMode, logfile: string): LogTarget {
 export async function runDaemon(options: DaemonOptions): Promise<number> {
   const { instance, mode, read, err, onReady } = options
   const signals = caughtSignals()
-  await using log = movableLog(options, read.file.globals.logfile?.value)
+  const { defaultLog, out } = options
+  await using log = openMovableLog({
+    target: daemonTarget(mode, read.file.globals.logfile?.value ?? defaultLog),
+    instance: instance.name,
+    pid: process.pid,
+    now: () => new Date(),
+    out,
+    err,
+  })
   log.write(
     mode === 'daemon' ? `Starting ${directorName} as daemon` : `Starting ${directorName} with pid: ${process.pid}`,
   )
@@ -126,31 +134,6 @@ function fail(message: string, { mode, err }: Pick<DaemonOptions, 'mode' | 'err'
   if (mode !== 'debug') err(`${message}\n`)
   log.write(`Exiting with exit_status ${daemonCodes.failed}: Initialisation Error`)
   return daemonCodes.failed
-}
-
-type MovableLog = AsyncDisposable & { write(message: string): void; moveTo(target: LogTarget): void }
-
-/** Another file may name another log. */
-function movableLog({ instance, mode, defaultLog, out, err }: DaemonOptions, logfile: string | undefined): MovableLog {
-  const open = (target: LogTarget): LogSink =>
-    openLogSink({ target, instance: instance.name, pid: process.pid, now: () => new Date(), out, err })
-  let target = daemonTarget(mode, logfile ?? defaultLog)
-  let sink = open(target)
-  let last: Promise<void> = Promise.resolve()
-  return {
-    write: (message) => sink.write(message),
-    moveTo(next) {
-      if (JSON.stringify(next) === JSON.stringify(target)) return
-      const former = sink
-      last = last.then(() => former[Symbol.asyncDispose]())
-      target = next
-      sink = open(next)
-    },
-    async [Symbol.asyncDispose]() {
-      await last
-      await sink[Symbol.asyncDispose]()
-    },
-  }
 }
 
 type Caught = {

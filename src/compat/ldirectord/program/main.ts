@@ -23,7 +23,9 @@ const err = (text: string): void => void process.stderr.write(text)
 function asked(words: readonly string[]): Promise<number> {
   return runLdirectord({
     words,
-    program: ldirectord().slice(-2).join(' '),
+    program: ldirectord()
+      .slice(process.execArgv.length + 1)
+      .join(' '),
     environment: process.env,
     out,
     err,

@@ -42,6 +42,29 @@ export function openLogSink(options: LogSinkOptions): LogSink {
   }
 }
 
+/** Another file may name another log. */
+export type MovableLog = LogSink & { moveTo(target: LogTarget): void }
+
+export function openMovableLog(options: LogSinkOptions): MovableLog {
+  let { target } = options
+  let sink = openLogSink(options)
+  let last: Promise<void> = Promise.resolve()
+  return {
+    write: (message) => sink.write(message),
+    moveTo(next) {
+      if (JSON.stringify(next) === JSON.stringify(target)) return
+      const former = sink
+      last = last.then(() => former[Symbol.asyncDispose]())
+      target = next
+      sink = openLogSink({ ...options, target })
+    },
+    async [Symbol.asyncDispose]() {
+      await last
+      await sink[Symbol.asyncDispose]()
+    },
+  }
+}
+
 function streamSink(write: (message: string) => void): LogSink {
   return { write, [Symbol.asyncDispose]: () => Promise.resolve() }
 }

@@ -61,7 +61,12 @@ export function narrator(first: WorkPlan): Narrator {
     const server = followed.servers.get(key)
     const isFallback = followed.fallback === key
     const standing = servers.get(key) ?? blank
-    const step = serverStep(standing, event, server?.weight ?? 1)
+    // Of a service that is still to come nothing is said yet.
+    if (event.kind === 'health' && !service.isThere) {
+      servers.set(key, { ...standing, health: event.to })
+      return []
+    }
+    const step = serverStep(standing, event, { weight: server?.weight ?? 1, isQuiescent: followed.isQuiescent })
     const isGone = event.kind === 'weight' && event.to === undefined
     if (isGone && server === undefined) servers.delete(key)
     else servers.set(key, step.standing)
@@ -77,7 +82,11 @@ export function narrator(first: WorkPlan): Narrator {
     if (kind === 'service.changed') return [{ message: `Changed virtual server: ${shown}` }]
     const wasThere = service.isThere
     service.isThere = kind === 'service.added'
-    if (service.isThere) return wasThere ? [] : [{ message: `Added virtual server: ${shown}` }]
+    if (service.isThere) {
+      const sick = [...service.servers].filter(([, { health }]) => isSick(health))
+      const said = sick.flatMap(([key, { health }]) => stepServer(service, key, { kind: 'health', to: health }))
+      return wasThere ? said : [{ message: `Added virtual server: ${shown}` }, ...said]
+    }
     const gone = [...service.servers].filter(([, { weight }]) => weight !== undefined)
     for (const [key] of gone) service.servers.set(key, blank)
     return [

@@ -37,6 +37,8 @@ export type FollowedService = {
   readonly servers: ReadonlyMap<string, FollowedServer>
   /** The key of the fallback, when it is no server. */
   readonly fallback: string | undefined
+  /** A server that fails stays with weight 0. */
+  readonly isQuiescent: boolean
   readonly monitorFile: string | undefined
   /** Whether it ends with the daemon. */
   readonly isCleaned: boolean
@@ -60,9 +62,10 @@ export type WorkPlan = {
 const defaultIntervalSeconds = 10
 
 export function workPlan({ globals, virtuals }: LdirectordFile, wanted: ClusterServices): WorkPlan {
+  const written = new Map(virtuals.map((virtual) => [nameOf(virtual), virtual]))
   const services = new Map(
     wanted.services.flatMap((service) => {
-      const virtual = virtuals.find((one) => nameOf(one) === service.name)
+      const virtual = written.get(service.name)
       return virtual === undefined ? [] : [[service.name, followed(virtual, globals, service)] as const]
     }),
   )
@@ -94,6 +97,7 @@ function followed(virtual: Virtual, globals: Globals, wanted: ClusterServices['s
     id,
     servers,
     fallback: fallback === undefined || servers.has(fallback) ? undefined : fallback,
+    isQuiescent: wanted.onFailure === 'drain',
     monitorFile: virtual.monitorfile?.value,
     isCleaned: (virtual.cleanstop ?? globals.cleanstop)?.value ?? true,
     mail: mailSettings(virtual, globals),

@@ -24,16 +24,19 @@ export type ServerStep = { readonly standing: ServerStanding; readonly said: rea
 
 export const isSick = (health: Health): boolean => health === 'unhealthy' || health === 'maintenance'
 
-/** `wanted`: its weight in the file. */
-export function serverStep(standing: ServerStanding, event: ServerEvent, wanted: number): ServerStep {
-  return event.kind === 'health' ? healthStep(standing, event.to, wanted) : weightStep(standing, event.to, wanted)
+/** What the file wants of it: its weight, and whether it stays in the table with weight 0 when it fails. */
+export type ServerWish = { readonly weight: number; readonly isQuiescent: boolean }
+
+export function serverStep(standing: ServerStanding, event: ServerEvent, wish: ServerWish): ServerStep {
+  return event.kind === 'health' ? healthStep(standing, event.to, wish) : weightStep(standing, event.to, wish.weight)
 }
 
 /** The table follows a change of health; where it has nothing to follow with, the change itself is what is said. */
-function healthStep(standing: ServerStanding, to: Health, wanted: number): ServerStep {
+function healthStep(standing: ServerStanding, to: Health, { weight: wanted, isQuiescent }: ServerWish): ServerStep {
   const next = { ...standing, health: to }
   if (isSick(to)) {
-    const willFollow = standing.weight !== undefined && (standing.weight > 0 || wanted === 0)
+    const { weight } = standing
+    const willFollow = weight === undefined ? isQuiescent : weight > 0 || !isQuiescent || wanted === 0
     return willFollow || standing.isDown ? { standing: next, said: [] } : down(next)
   }
   if (to !== 'healthy' || !isSick(standing.health)) return { standing: next, said: [] }
