@@ -67,8 +67,9 @@ async function notFound(file: string, mode: DaemonMode, call: Call): Promise<num
 async function runCommand(command: CommandName, instance: Instance, asked: DaemonMode, call: Call): Promise<number> {
   const read = await readFile(instance.path, asked === 'daemon')
   const { globals } = read.file
-  const mode = asked === 'daemon' && globals.supervised?.value === true ? 'supervised' : asked
   const isBroken = hasErrors(read.findings)
+  const isSupervised = asked === 'daemon' && !isBroken && globals.supervised?.value === true
+  const mode = isSupervised ? 'supervised' : asked
   const logfile = isBroken ? undefined : globals.logfile?.value
   await using log = openLog({ instance: instance.name, mode, logfile }, call)
   sayFindings(read.findings, instance, call)
