@@ -155,7 +155,7 @@ describe('ldirectord as a program', () => {
     await eventually('it has ended', () => !alive(pid), 30_000)
 
     // What the engine cannot do is an error with its line.
-    program.config('gate.cf', [...quick, ...block.map((line) => line.replace(' masq ', ' gate '))])
+    program.config('gate.cf', [...quick, `virtual=127.0.0.1:${await freePort()}`, '    real=127.0.0.9:81 gate'])
     const gate = await program.ldirectord('gate.cf', 'start')
     expect(gate).toMatchObject({ code: 2, out: '' })
     expect(gate.err).toMatch(/^Error \[\d+\] reading file \S+gate.cf at line 3: .*direct/mu)

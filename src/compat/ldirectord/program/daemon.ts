@@ -31,7 +31,7 @@ export type DaemonOptions = {
   readonly onReady: () => void
 }
 
-export const daemonCodes = { ok: 0, failed: 1, configuration: 2 } as const
+const daemonCodes = { ok: 0, failed: 1, configuration: 2 } as const
 
 const endSignals = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGABRT', 'SIGXCPU', 'SIGXFSZ', 'SIGSYS'] as const
 
@@ -144,7 +144,7 @@ type Caught = {
   onReload(reload: () => void): void
 }
 
-/** From here on; the second one that asks for an end ends the process there and then. */
+/** From here on. A second Ctrl-C ends the process there and then; any other signal that comes again changes nothing. */
 function caughtSignals(): Caught {
   const controller = new AbortController()
   let reload: (() => void) | undefined
@@ -156,7 +156,7 @@ function caughtSignals(): Caught {
   const ended = new Promise<NodeJS.Signals>((resolve) => {
     for (const name of endSignals)
       process.on(name, () => {
-        if (controller.signal.aborted) process.exit(daemonCodes.failed)
+        if (controller.signal.aborted && name === 'SIGINT') process.exit(daemonCodes.failed)
         controller.abort()
         resolve(name)
       })

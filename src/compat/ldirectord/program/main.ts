@@ -2,6 +2,8 @@
 import { spawn } from 'node:child_process'
 import { realpathSync } from 'node:fs'
 import { basename } from 'node:path'
+import { notifyManager } from '../../../api/notify.ts'
+import { localHost } from '../../../hosts/local/local.ts'
 import { signalProcess } from '../../../hosts/local/processes.ts'
 import { type DaemonMode, runDaemon } from './daemon.ts'
 import { defaultLog, type Instance } from './instance.ts'
@@ -21,6 +23,9 @@ const out = (text: string): void => void process.stdout.write(text)
 const err = (text: string): void => void process.stderr.write(text)
 
 function asked(words: readonly string[]): Promise<number> {
+  const { NOTIFY_SOCKET: manager } = process.env
+  // Nobody that we start is to speak for us.
+  delete process.env['NOTIFY_SOCKET']
   return runLdirectord({
     words,
     program: ldirectord()
@@ -32,7 +37,9 @@ function asked(words: readonly string[]): Promise<number> {
     kill: signalProcess,
     askOther: (file) => runHere([...ldirectord(), file, 'status']),
     startInBackground: (instance) => startInBackground([...ldirectord(), ...words], instance, err),
-    runInForeground: (instance, read, mode) => served(instance, read, mode, { err, onReady: () => {} }),
+    isManaged: manager !== undefined,
+    runInForeground: (instance, read, mode) =>
+      served(instance, read, mode, { err, onReady: () => void tellManager(manager) }),
   })
 }
 
@@ -64,6 +71,15 @@ function served(
     out,
     ...to,
   })
+}
+
+async function tellManager(socket: string | undefined): Promise<void> {
+  if (socket === undefined) return
+  const environment = { NOTIFY_SOCKET: socket }
+  const host = localHost()
+  const run: typeof host.run = (command, options) => host.run(command, { ...options, environment })
+  const failure = await notifyManager({ ...host, run }, environment, 'READY=1')
+  if (failure !== undefined) err(`systemd could not be told that we serve: ${failure}\n`)
 }
 
 /** The words that call Baton, whatever name this call had. */

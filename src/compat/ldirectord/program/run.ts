@@ -21,6 +21,8 @@ export type Call = {
   readonly kill: (pid: number, signal: 'SIGTERM' | 'SIGHUP') => boolean
   /** Another instance is asked for its status; what it says goes where ours goes. */
   readonly askOther: (file: string) => Promise<void>
+  /** systemd keeps it, and waits for its word: it stays the process that was started. */
+  readonly isManaged: boolean
   readonly startInBackground: (instance: Instance) => Promise<number>
   readonly runInForeground: (instance: Instance, read: ReadFile, mode: DaemonMode) => Promise<number>
 }
@@ -101,7 +103,7 @@ async function perform(action: Action, command: Command, log: LogSink, call: Cal
     case 'nothing':
       return codes.ok
     case 'start':
-      return mode === 'daemon'
+      return mode === 'daemon' && !call.isManaged
         ? await call.startInBackground(instance)
         : await call.runInForeground(instance, read, mode)
     case 'restart':
