@@ -10,8 +10,8 @@ export function runningOf(pidFile: string): Running {
 }
 
 /** @throws Error of Node when it cannot be written. */
-export function writePidFile(pidFile: string, pid: number | ''): void {
-  writeFileSync(pidFile, pid === '' ? '' : `${pid}\n`)
+export function writePidFile(pidFile: string, pid: number): void {
+  writeFileSync(pidFile, `${pid}\n`)
 }
 
 /** Only our own: after a `restart` it may be somebody else's already. */
