@@ -42,6 +42,8 @@ describe('a watched file', () => {
     const watch = watchFile(path)
     watch.read('old')
     expect(watch.look()).toBe('changed')
+    watch.read('older')
+    expect(watch.look()).toBe('changed')
   })
 })
 

@@ -122,6 +122,22 @@ describe('the events of a director in the words of ldirectord', () => {
       lines: [`Quiescent real server: ${server} (${V}) (Weight set to 0)`],
     },
     {
+      name: 'what was drained by hand and fails then is a failure all the same',
+      before: [...come, table('server.changed', 5, 0)],
+      events: [health('unhealthy', 'healthy'), health('healthy', 'unhealthy')],
+      lines: [
+        `Quiescent real server: ${server} (${V}) (Weight set to 0) <down>`,
+        `Resetting soft failure count: ${server} (tcp:${V}) <quiet>`,
+      ],
+    },
+    {
+      name: 'a server of weight 0 fails, too',
+      plan: { weight: 0 },
+      before: [ofService('service.added'), health('healthy'), table('server.added', undefined, 0)],
+      events: [health('unhealthy', 'healthy'), table('server.removed', 0, undefined)],
+      lines: [`Deleted real server: ${server} (${V}) <down>`],
+    },
+    {
       name: 'soft failures',
       before: come,
       events: [

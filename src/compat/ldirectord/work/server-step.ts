@@ -36,7 +36,7 @@ function healthStep(standing: ServerStanding, to: Health, { weight: wanted, isQu
   const next = { ...standing, health: to }
   if (isSick(to)) {
     const { weight } = standing
-    const willFollow = weight === undefined ? isQuiescent : weight > 0 || !isQuiescent || wanted === 0
+    const willFollow = weight === undefined ? isQuiescent : weight > 0 || (wanted === 0 && !isQuiescent)
     return willFollow || standing.isDown ? { standing: next, said: [] } : down(next)
   }
   if (to !== 'healthy' || !isSick(standing.health)) return { standing: next, said: [] }

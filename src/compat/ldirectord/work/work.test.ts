@@ -119,6 +119,19 @@ describe('the work beside a director', () => {
     expect(world.intervals).toBeGreaterThan(4)
   })
 
+  test('a reload is over when its services were put, and not before', async () => {
+    const plan = buildPlan(buildFollowed({ mail: { to: ['ops@x'], states: ['reloading'] } }))
+    const { world, work } = openWorld(plan)
+    await using working = await work
+    await world.tell(put)
+    working.follow(plan)
+    await world.tell(...failed)
+    expect(world.mails.map(({ text }) => /Daemon-Status: (.*)/.exec(text)?.[1])).toEqual(['reloading'])
+    await world.tell(put, { ...about, kind: 'server.health', from: 'unhealthy', to: 'healthy', reason: '', after: 1 })
+    await world.tell({ ...about, kind: 'server.added', from: undefined, to: 5, reason: '' }, ...failed)
+    expect(world.mails).toHaveLength(1)
+  })
+
   test('what was before it came is no news, and results are asked for only where they are written down', async () => {
     const { world, work } = openWorld(buildPlan(buildFollowed({})))
     await using _work = await work
