@@ -265,6 +265,39 @@ describe('results of checks', () => {
   })
 })
 
+describe('sinks', () => {
+  test('hear of their cluster from the first change to the last, and of what was refused', async () => {
+    const told: string[] = []
+    await using world = await openWorld(undefined, {
+      deliver: async (_sink, { event }) => {
+        told.push(event.kind)
+        return { kind: 'delivered' }
+      },
+    })
+    const notify = [{ kind: 'webhook' as const, url: 'https://hooks.example.org/' }]
+    const services = [buildWanted({ servers: [guestServer(1001)] })]
+    await world.director.putCluster({ cluster: 'shop', services, notify }, within())
+    await world.director.putCluster({ cluster: 'other', services: [named('api', 81)] }, within())
+    await world.director.drain({ guest: 'web-1' }, within())
+    world.taken.add('tcp 127.0.0.1:82')
+    const refused = world.director.putCluster({ cluster: 'shop', services: [named('b', 82)] }, within())
+    await expect(refused).rejects.toMatchObject({ code: 'busy' })
+    await world.director.removeCluster('shop', within())
+    await world.timing.advance(0)
+    expect(told.slice(0, 4)).toEqual(['service.added', 'server.added', 'service.state', 'cluster.put'])
+    expect(told).toContain('server.drained')
+    expect(told.filter((kind) => kind.startsWith('cluster'))).toEqual([
+      'cluster.put',
+      'cluster.refused',
+      'cluster.removed',
+    ])
+    expect(told.at(-1)).toBe('cluster.removed')
+    await put(world, named('www', 80))
+    await world.timing.advance(0)
+    expect(told.at(-1)).toBe('cluster.removed')
+  })
+})
+
 describe('drains', () => {
   test('a drain of an endpoint goes where its guest goes', async () => {
     await using world = await openWorld()

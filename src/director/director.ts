@@ -11,6 +11,8 @@ import { eventHub } from './event-hub.ts'
 import type { DirectorEvent } from './events.ts'
 import { servicesOf, withCluster, withDrain, withGuestMoved, withoutCluster, withoutDrain } from './intent-changes.ts'
 import { type KeeperOptions, openKeeper } from './keeper.ts'
+import { openNotifier } from './notify/notifier.ts'
+import type { Deliver } from './notify/sink.ts'
 import type { Intent } from './schemas.ts'
 import type { DrainTarget } from './states.ts'
 import { serviceStatuses } from './status.ts'
@@ -21,6 +23,8 @@ export type DirectorOptions = KeeperOptions & {
   readonly now: () => Date
   /** Called once when a client asks the daemon to stop. */
   readonly onStop: () => void
+  /** Tells a sink of an event; left out, the real ways. */
+  readonly deliver?: Deliver
   /** What the engine has told of itself, by the key of the service that it is about. */
   readonly engineTroubles?: ReadonlyMap<string, string>
 }
@@ -31,15 +35,27 @@ export type Director = DirectorControl & AsyncDisposable
 export async function openDirector(options: DirectorOptions): Promise<Director> {
   const { engine } = options
   const startedAt = options.now().toISOString()
-  const hub = eventHub(options)
+  const notifier = openNotifier({
+    ...options,
+    life: startedAt,
+    onLost: (to, lost, reason) => hub.publish({ kind: 'events.lost', to, lost, reason }),
+  })
+  const hub = eventHub({ ...options, onRecord: (record, clusters) => notifier.tell(record, clusters) })
   const onEvent = (event: DirectorEvent): void => hub.publish(event)
   const keeper = await openKeeper({
     ...options,
     onEvent,
+    onIntent: ({ clusters }) => notifier.follow(clusters),
     onResult(result, watchers) {
-      if (hub.wantsResults()) for (const event of resultEvents(watchers, result)) onEvent(event)
+      if (hub.wantsResults() || notifier.wantsResults())
+        for (const event of resultEvents(watchers, result)) onEvent(event)
     },
   })
+  /** The last word on a cluster's change: who hears of clusters only until then has heard it. */
+  const conclude = (event: DirectorEvent): void => {
+    onEvent(event)
+    notifier.settle()
+  }
   const { checker } = keeper
   /** Says what was done with the servers that are meant, and gives back how many they are. */
   const tell = (target: DrainTarget, said: (servers: number) => DirectorEvent): number => {
@@ -74,15 +90,15 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
         await keeper.change(callOptions, next, { cluster })
       } catch (error) {
         // Who was only not waited for any longer is not refused: his change goes on.
-        if (!callOptions.signal.aborted) onEvent({ kind: 'cluster.refused', cluster, reason: describeError(error) })
+        if (!callOptions.signal.aborted) conclude({ kind: 'cluster.refused', cluster, reason: describeError(error) })
         throw error
       }
-      onEvent({ kind: 'cluster.put', cluster, services: wanted.services.length })
+      conclude({ kind: 'cluster.put', cluster, services: wanted.services.length })
     },
     async removeCluster(cluster, callOptions) {
       const had = servicesOf({ clusters: keeper.intent().clusters.filter((one) => one.cluster === cluster) }).length
       await keeper.change(callOptions, (intent) => withoutCluster(intent, cluster), { cluster })
-      onEvent({ kind: 'cluster.removed', cluster, services: had })
+      conclude({ kind: 'cluster.removed', cluster, services: had })
     },
     async drain(target, callOptions) {
       await keeper.change(callOptions, (intent) => withDrain(intent, target))
@@ -114,6 +130,7 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
     stop: async () => options.onStop(),
     async [Symbol.asyncDispose]() {
       await keeper[Symbol.asyncDispose]()
+      await notifier[Symbol.asyncDispose]()
       hub[Symbol.dispose]()
     },
   }

@@ -21,6 +21,8 @@ export type EventHubOptions = {
   readonly now: () => Date
   /** Called for every event but the results of checks, of which there are too many for a log. */
   readonly onEvent: (event: DirectorEvent) => void
+  /** Called for every event, before anybody else hears of it. */
+  readonly onRecord?: (record: EventRecord, clusters: readonly string[] | undefined) => void
 }
 
 type Kept = { readonly record: EventRecord; readonly clusters: readonly string[] | undefined }
@@ -34,7 +36,7 @@ type Listener = {
   wake: () => void
 }
 
-export function eventHub({ now, onEvent }: EventHubOptions): EventHub {
+export function eventHub({ now, onEvent, onRecord }: EventHubOptions): EventHub {
   const kept: Kept[] = []
   const listeners = new Set<Listener>()
   let last = 0
@@ -83,6 +85,7 @@ export function eventHub({ now, onEvent }: EventHubOptions): EventHub {
       if (!isResult) onEvent(event)
       last += 1
       const one: Kept = { record: { id: last, at: now().toISOString(), event }, clusters }
+      onRecord?.(one.record, clusters)
       if (!isResult) keep(one)
       for (const listener of listeners) give(listener, one)
     },

@@ -38,6 +38,8 @@ export type KeeperOptions = {
   readonly onEvent: (event: DirectorEvent) => void
   /** Opens the probe of a check; left out, the real ones. */
   readonly openProbe?: (spec: ProbeSpec) => Probe
+  /** Called with what is wanted, whenever it is something else, before anything is done about it. */
+  readonly onIntent?: (intent: Intent) => void
   /** Called with every result of every check, and the servers it speaks for. */
   readonly onResult?: (result: CheckResult, watchers: readonly Watcher[]) => void
   /** Where maintenance directories are read and addresses have names; left out, on this machine. */
@@ -81,7 +83,7 @@ type About = {
 }
 
 export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
-  const { engine, intent: store, timing, onEvent, onEngineLost } = options
+  const { engine, intent: store, timing, onEvent, onIntent, onEngineLost } = options
   const { journal = memoryEditJournal(), surroundings = machineSurroundings } = options
   const closing = new AbortController()
   const limited = async <T>(body: (signal: AbortSignal) => Promise<T>): Promise<T> => {
@@ -91,6 +93,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
   const loaded = await limited((signal) => store.load({ signal }))
   if (loaded.trouble !== undefined) onEvent({ kind: 'intent.trouble', reason: loaded.trouble })
   let intent = loaded.intent
+  onIntent?.(intent)
   let owners = ownersIn(intent)
   /** Servers that must prove themselves again, by key, until the next round has told the checker. */
   const anew = new Set<string>()
@@ -150,6 +153,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     for (const endpoint of renewedEndpoints(intent, next)) anew.add(realServerKey(endpoint))
     for (const server of sickServers(servicesOf(next), started, lookout.checker)) anew.add(server)
     intent = next
+    onIntent?.(intent)
     owners = ownersIn(intent)
     await loop.settle()
   }

@@ -61,6 +61,7 @@ const lines: readonly [DirectorEvent, string][] = [
   [{ kind: 'settings.changed', settings: { timeouts: { tcp: 9 } } }, 'settings.changed {"timeouts":{"tcp":9}}'],
   [{ kind: 'guest.moved', guest: 'web-1', servers: 1 }, 'guest.moved web-1 1 server'],
   [{ kind: 'intent.trouble', reason: 'set aside' }, 'intent.trouble set aside'],
+  [{ kind: 'maintenance.trouble', cluster: 'shop', reason: 'ENOENT' }, 'maintenance.trouble shop (ENOENT)'],
   [
     { kind: 'events.lost', to: 'a listener', lost: 7, reason: 'too slow' },
     'events.lost 7 events not told to a listener (too slow)',

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { buildServer, buildService, buildWanted } from '../../../test/build/services.ts'
-import type { ClusterServices } from '../../director/control.ts'
+import type { ClusterServices, NotifySink } from '../../director/control.ts'
 import type { Application } from '../../lvs/application.ts'
 import type { Service } from '../../lvs/service.ts'
 import { serviceReasons } from './service-changes.ts'
@@ -83,5 +83,16 @@ describe('the words for changed services', () => {
       'setting tcp changes from 60 to 90',
       'setting udp goes back to its default',
     ])
+  })
+
+  test('who is told of events, without what may be secret, and where metrics are', () => {
+    const sink = (secret: string): NotifySink => ({ kind: 'webhook', url: `https://hooks.example.org/${secret}` })
+    const before = cluster({}, { notify: [sink('a'), sink('b')] })
+    const after = cluster({}, { notify: [sink('b'), sink('c')], metrics: { address: '127.0.0.1', port: 9600 } })
+    expect(serviceReasons(before, after)).toEqual([
+      'who is told of events changes: 1 new, 1 gone',
+      'the address of metrics changes from none to 127.0.0.1:9600',
+    ])
+    expect(serviceReasons(after, after)).toEqual([])
   })
 })

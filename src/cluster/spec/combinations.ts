@@ -1,13 +1,16 @@
 /** Keys that need or exclude one another inside one thing, and the names of things. Looks at what is written, so that it finds all at once. */
 import { checkKinds } from './check-schema.ts'
 import { whereOf } from './explain.ts'
+import { checkHealth } from './health-combinations.ts'
 import { namePattern, nameRule, show } from './leaf.ts'
+import { sinkKinds } from './notify-schema.ts'
 import { namedSections } from './schema.ts'
 import { checkServiceKeys } from './service-combinations.ts'
 import {
   child,
   items,
   members,
+  nodeAt,
   type Path,
   type Place,
   problem,
@@ -30,8 +33,13 @@ export function checkCombinations(root: SourceMap, report: Report): void {
     for (const [index, server] of items(child(value, 'servers')).entries())
       checkServer(server, ['services', name, 'servers', index], report)
     checkChecks(value, ['services', name, 'check'], report)
-    if (value.kind === 'map') checkServiceKeys(value, report)
+    if (value.kind === 'map') {
+      checkServiceKeys(value, report)
+      checkHealth(value, report)
+    }
   }
+  const sinks: Path = ['directors', 'notify']
+  for (const [index, sink] of items(nodeAt(root, sinks)).entries()) checkSink(sink, [...sinks, index], report)
 }
 
 /** Exactly one key of `kinds` says what a thing is; each other key goes with some kinds only. */
@@ -74,6 +82,20 @@ function checkImage(node: SourceNode, path: Path, key: Place, report: Report): v
   for (const [file, entry] of members(child(node, 'files')))
     if (!file.startsWith('/') || file.endsWith('/') || file.split('/').includes('..'))
       report(problem(entry.key, `${show(file)} is not an absolute path of a file in the image`, 'begin it with /'))
+}
+
+function checkSink(node: SourceNode, path: Path, report: Report): void {
+  if (node.kind !== 'map') return
+  checkKind(node, sinkKinds, path, node.place, report)
+  const events = child(node, 'events')
+  if (events?.kind === 'list' && events.items.length === 0)
+    report(
+      problem(
+        events.place,
+        'events: an empty list tells nothing',
+        'remove it for all kinds, or remove the whole entry',
+      ),
+    )
 }
 
 function checkServer(node: SourceNode, path: Path, report: Report): void {

@@ -1,5 +1,5 @@
 /** The spec: what the user wrote, parsed and checked, every default filled in. Plain, deterministic data. */
-import type { OnFailure } from '../../director/control.ts'
+import type { NotifySink, OnFailure } from '../../director/control.ts'
 import type { EngineName } from '../../engines/engine.ts'
 import type { HypervisorName } from '../../guests/hypervisor.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
@@ -66,12 +66,20 @@ export type ServiceSpec = {
   readonly checks: readonly CheckSpec[]
   readonly onFailure: OnFailure
   readonly fallback?: Endpoint
+  readonly fallbackCommand?: string
+  readonly panicPercent?: number
+  readonly slowStartMs?: number
 }
 
 export type DirectorsSpec = {
   readonly hosts: readonly string[]
   readonly engine: EngineName | 'auto'
   readonly settings?: SettingsChange
+  readonly notify?: readonly NotifySink[]
+  /** Where /metrics is served over TCP. */
+  readonly metrics?: Endpoint
+  /** A directory whose files name the servers that are in maintenance. */
+  readonly maintenance?: string
 }
 
 export type ClusterSpec = {

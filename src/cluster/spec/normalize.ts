@@ -3,6 +3,7 @@ import type { ImageSpec } from '../../guests/images/image.ts'
 import { given } from './given.ts'
 import type { ClusterSpec, GuestPoolSpec, HostSpec, NetworkSpec } from './model.ts'
 import { serviceSpec, settingsOf } from './normalize-service.ts'
+import { sinkSpecs } from './notify-spec.ts'
 import {
   defaultCmdline,
   defaultHost,
@@ -36,8 +37,15 @@ export function normalize(file: FileShape, resolve: ResolvePath): ClusterSpec {
       hosts: file.directors.hosts ?? [firstHost],
       engine: file.directors.engine,
       ...given('settings', settingsOf(file.directors)),
+      ...given('maintenance', directoryOf(file, resolve)),
+      ...given('notify', sinkSpecs(file.directors.notify)),
+      ...given('metrics', file.directors.metrics),
     },
   }
+}
+
+function directoryOf({ directors: { maintenance } }: FileShape, resolve: ResolvePath): string | undefined {
+  return maintenance === undefined ? undefined : resolve(maintenance, ['directors', 'maintenance'])
 }
 
 function mapValues<A, B>(from: Readonly<Record<string, A>>, change: (name: string, value: A) => B): Record<string, B> {

@@ -1,7 +1,9 @@
 /** From the spec to a file that says the same: what the schema's defaults say is left out. */
 import { stringify } from 'yaml'
 import type { ImageSpec } from '../../guests/images/image.ts'
+import { formatEndpoint } from '../../lvs/service.ts'
 import type { ClusterSpec, GuestPoolSpec, HostSpec, NetworkSpec } from './model.ts'
+import { sinkText } from './notify-spec.ts'
 import { serviceText, settingsText } from './print-service.ts'
 import { defaultCmdline, defaultHost, defaultPool } from './schema.ts'
 import { formatSize } from './size.ts'
@@ -17,6 +19,9 @@ export function printSpec(spec: ClusterSpec): string {
       spec.directors.hosts.length === 1 && spec.directors.hosts[0] === first?.name ? undefined : spec.directors.hosts,
     engine: spec.directors.engine === 'auto' ? undefined : spec.directors.engine,
     ...settingsText(spec.directors.settings),
+    maintenance: spec.directors.maintenance,
+    notify: spec.directors.notify?.map(sinkText),
+    metrics: spec.directors.metrics && formatEndpoint(spec.directors.metrics),
   }
   const file = {
     name: spec.name,

@@ -1,5 +1,7 @@
 /** Random specs that a file can say, for property tests. */
 import fc from 'fast-check'
+import type { NotifySink } from '../../director/control.ts'
+import { eventKinds } from '../../director/events.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
 import type { ClusterSpec, GuestPoolSpec, HostSpec } from './model.ts'
 import { randomServices, randomSettings } from './random-service.ts'
@@ -102,6 +104,31 @@ function pool(
   return fc.tuple(fc.oneof(fixed, free), rest).map(([net, rest]) => ({ ...rest, ...net }))
 }
 
+const events = fc.subarray([...eventKinds], { minLength: 1 })
+const words = fc.constantFrom('/usr/bin/page', '--to', 'a b', '${X}: "y"', '')
+const randomSink: fc.Arbitrary<NotifySink> = fc.oneof(
+  fc.record(
+    {
+      kind: fc.constant('webhook' as const),
+      url: fc.constantFrom('https://hooks.example.org/baton?a=b&c=${D}', 'http://[::1]:9000/', 'http://me:p@127.0.0.1'),
+      headers: fc.constantFrom({ 'X-Token': '1' }, { a: '', b: '${X}: "y"' }),
+      events,
+    },
+    { requiredKeys: ['kind', 'url'] },
+  ),
+  fc.record(
+    {
+      kind: fc.constant('command' as const),
+      argv: fc.oneof(
+        fc.array(words, { minLength: 1, maxLength: 4 }),
+        words.map((line) => ['/bin/sh', '-c', line]),
+      ),
+      events,
+    },
+    { requiredKeys: ['kind', 'argv'] },
+  ),
+)
+
 /** Each is the only one that its printed file can mean. */
 export const randomSpec: fc.Arbitrary<ClusterSpec> = fc
   .tuple(name, hosts, fc.uniqueArray(name, { maxLength: 4 }), fc.array(image, { minLength: 4, maxLength: 4 }))
@@ -122,6 +149,13 @@ export const randomSpec: fc.Arbitrary<ClusterSpec> = fc
               hosts: fc.constantFrom(...Object.keys(hosts)).map((host) => [host]),
               engine: fc.constantFrom('auto' as const, 'userspace' as const, 'fake' as const),
               settings: randomSettings,
+              notify: fc.array(randomSink, { minLength: 1, maxLength: 3 }),
+              // None at which a service stands.
+              metrics: fc.record({
+                address: fc.constantFrom('127.9.9.9', '::1'),
+                port: fc.integer({ min: 1, max: 65_535 }),
+              }),
+              maintenance: localPath,
             },
             { requiredKeys: ['hosts', 'engine'] },
           ),

@@ -139,4 +139,17 @@ function checkDirectors(root: SourceMap, report: Report): void {
   const empty = nodeAt(root, ['directors', 'hosts'])
   if (empty?.kind === 'list' && empty.items.length === 0)
     report(problem(empty.place, 'directors need a host: expected the name of a host', 'or leave hosts out'))
+  checkMetrics(root, report)
+}
+
+function checkMetrics(root: SourceMap, report: Report): void {
+  const node = nodeAt(root, ['directors', 'metrics'])
+  const metrics = parseEndpoint(textOf(node) ?? '')
+  if (node === undefined || metrics === undefined) return
+  for (const [name, { value }] of members(child(root, 'services'))) {
+    const own = parseEndpoint(textOf(child(value, 'address')) ?? '')
+    const isOther = child(value, 'dns') === undefined && (textOf(child(value, 'protocol')) ?? 'tcp') !== 'tcp'
+    if (own !== undefined && !isOther && own.address === metrics.address && own.port === metrics.port)
+      report(problem(node.place, `${textOf(node)} is where ${name} stands: metrics need a port of their own`))
+  }
 }

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { check } from './check-schema.ts'
 import { address, choice, cidr, flag, integer, later, leaf, name, path, reference, size, text } from './leaf.ts'
 import { map } from './map.ts'
+import { metrics, notify } from './notify-schema.ts'
 import { service, sysctls, timeouts } from './service-schema.ts'
 
 const storage = map({
@@ -94,6 +95,13 @@ const directors = map({
     .describe('The hosts that run a director; the first host when left out.'),
   timeouts: timeouts.optional().describe('How long the engine remembers what is idle, as ipvsadm --set.'),
   sysctls: sysctls.optional().describe("Settings of the engine, with the kernel's names and numbers."),
+  maintenance: path('the path of a directory')
+    .optional()
+    .describe(
+      'A directory: servers that a file in it names (ADDRESS:PORT, ADDRESS, NAME:PORT, NAME) get no connections.',
+    ),
+  notify,
+  metrics,
   engine: choice('engine', ['auto', 'userspace', 'fake'], ['ebpf', 'ipvs'])
     .prefault('auto')
     .describe('What moves the connections; auto takes the best that the host can run.'),
