@@ -156,7 +156,7 @@ function negotiate(input: Input): ConvertedCheck {
   }
   const exchange = exchangeOf(input)
   if (exchange === undefined) return undefined
-  const receive = translatePattern(exchange.receive)
+  const receive = translatePattern(exchange.receive, virtual.service === 'simpletcp')
   if ('refused' in receive) {
     report(
       'error',

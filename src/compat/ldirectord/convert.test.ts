@@ -208,10 +208,19 @@ describe('an ldirectord.cf as a spec', () => {
     expect(found?.port).toBe(check)
   })
 
+  test('of a server that is there twice the last one counts', () => {
+    const converted = convert(['virtual=10.0.0.1:80', '    real=10.9.0.1 masq 1', `    ${real} 2`])
+    expect(said(converted)).toEqual([
+      'warning 2: 10.9.0.1:80 is a server of this virtual again on line 3, which counts',
+    ])
+    expect(converted.spec?.services['tcp-10-0-0-1-80']?.servers).toMatchObject([{ weight: 2 }])
+  })
+
   test('servers without a check: on and none have all, off has nobody', () => {
     expect(service([real, 'checktype=on'])).not.toHaveProperty('check')
     expect(service([real, 'service=none'])).not.toHaveProperty('check')
     expect(service([real, 'checktype=off', 'fallback=127.0.0.1:1 masq'])).toMatchObject({ servers: [] })
+    expect(service([`${real} 3`, 'checktype=off', 'quiescent=yes']).servers).toMatchObject([{ weight: 0 }])
   })
 
   test('a request that is never asked, since the port has no service, is said', () => {
@@ -232,7 +241,6 @@ describe('an ldirectord.cf as a spec', () => {
       block: ['real=10.9.0.1:80 masq 1 "a" "b"', 'real=10.9.0.2:80 masq'],
       error: /^2: servers of one virtual have one check/,
     },
-    { block: [real, real], error: /^3: 10\.9\.0\.1:80 is a server of this virtual already: line 2$/ },
     { block: [real, 'receive="(?i)x"'], error: /^3: receive: Perl's syntax in/ },
     { block: [real, 'service=oracle'], error: /^1: service oracle has no check here/ },
     { block: [real, 'service=mysql'], error: /^1: service mysql needs a login and a request/ },
@@ -289,8 +297,8 @@ describe('an ldirectord.cf as a spec', () => {
 })
 
 describe("Perl's patterns", () => {
-  const matches = (perl: string, text: string): boolean => {
-    const translated = translatePattern(perl)
+  const matches = (perl: string, text: string, byLine = false): boolean => {
+    const translated = translatePattern(perl, byLine)
     if ('refused' in translated) throw new Error(translated.refused)
     return new RegExp(translated.pattern).test(text)
   }
@@ -309,6 +317,17 @@ describe("Perl's patterns", () => {
     { perl: '', text: '', is: true },
   ])('$perl on $text: $is', ({ perl, text, is }) => {
     expect(matches(perl, text)).toBe(is)
+  })
+
+  test.each([
+    { perl: '^PONG', text: 'HELLO\nPONG\n', is: true },
+    { perl: '^PONG$', text: 'HELLO\nPONG\nBYE\n', is: true },
+    { perl: '\\APONG\\Z', text: 'HELLO\nPONG', is: true },
+    { perl: 'PONG\\n\\z', text: 'HELLO\nPONG\nBYE\n', is: true },
+    { perl: '^ONG', text: 'PONG\n', is: false },
+    { perl: 'HELLO\\z', text: 'HELLO\nPONG\n', is: false },
+  ])('$perl on the lines of $text: $is', ({ perl, text, is }) => {
+    expect(matches(perl, text, true)).toBe(is)
   })
 
   test.each(['(?i)x', '[[:alpha:]]', '\\Qa.b\\E', 'a++', '\\x{263a}', '\\pL', '[\\A]', 'x\\', '\\x1'])(

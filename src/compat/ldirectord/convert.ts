@@ -94,25 +94,26 @@ function throughSpec(
 
 const forwardings: Readonly<Record<Forward, Forwarding>> = { gate: 'direct', masq: 'masq', ipip: 'tunnel' }
 
-function convertVirtual(virtual: Virtual, globals: Globals, report: Report): ServiceSpec | undefined {
-  reportVirtual(virtual, report)
+function convertVirtual(written: Virtual, globals: Globals, report: Report): ServiceSpec | undefined {
+  reportVirtual(written, report)
+  const virtual = { ...written, reals: onceEach(written, report) }
   const id = serviceId(virtual)
   const service = serviceOf(virtual, id, report)
   const { reals } = virtual
   const check = convertCheck({ virtual, globals, id, portOf: (real) => portOf(real, virtual), report })
-  const isTwice = reportTwice(virtual, report)
-  if (service === undefined || check === undefined || isTwice) return undefined
+  if (service === undefined || check === undefined) return undefined
   const forwarding = forwardings[reals[0]?.forward ?? 'masq']
   if (check === 'nobody')
     report('warning', virtual.checktype?.line ?? virtual.line, 'checktype=off: no server ever gets a connection')
   const fallback = fallbackOf(virtual, globals, report)
+  const isQuiescent = (virtual.quiescent ?? globals.quiescent)?.value === true
   return {
     name: nameOf(virtual),
     service,
     forwarding,
-    servers: check === 'nobody' ? [] : reals.map((real) => serverOf(real, virtual, forwarding)),
+    servers: serversOf(virtual, check === 'nobody', isQuiescent, forwarding),
     ...(typeof check === 'string' ? {} : { check }),
-    onFailure: (virtual.quiescent ?? globals.quiescent)?.value === true ? 'drain' : 'remove',
+    onFailure: isQuiescent ? 'drain' : 'remove',
     ...(fallback === undefined ? {} : { fallback }),
   }
 }
@@ -182,20 +183,24 @@ function portOf(real: Pick<Real, 'port' | 'forward'>, { id }: Virtual): number {
   return real.port === 0 || real.forward !== 'masq' ? id.port : real.port
 }
 
-/** Whether a server is there twice; the kernel refuses the second one. */
-function reportTwice(virtual: Virtual, report: Report): boolean {
-  const first = new Map<string, number>()
-  let isTwice = false
+/** Of a server that is there twice the last one counts: ldirectord puts one after the other in the same place. */
+function onceEach(virtual: Virtual, report: Report): readonly Real[] {
+  const places = new Map<string, Real>()
   for (const real of virtual.reals) {
     const key = formatEndpoint({ address: real.address, port: portOf(real, virtual) })
-    const line = first.get(key)
-    if (line === undefined) first.set(key, real.line)
-    else {
-      report('error', real.line, `${key} is a server of this virtual already: line ${line}`)
-      isTwice = true
-    }
+    const before = places.get(key)
+    if (before !== undefined)
+      report('warning', before.line, `${key} is a server of this virtual again on line ${real.line}, which counts`)
+    places.set(key, real)
   }
-  return isTwice
+  return [...places.values()]
+}
+
+/** Those that are never up stand with weight 0 where what is down does, and nowhere otherwise. */
+function serversOf(virtual: Virtual, isOff: boolean, isQuiescent: boolean, forwarding: Forwarding): ServerSpec[] {
+  const servers = virtual.reals.map((real) => serverOf(real, virtual, forwarding))
+  if (!isOff) return servers
+  return isQuiescent ? servers.map((server) => ({ ...server, weight: 0 })) : []
 }
 
 function serverOf(real: Real, virtual: Virtual, forwarding: Forwarding): ServerSpec {
