@@ -12,12 +12,15 @@ type Schema = {
   readonly items?: Schema
   readonly anyOf?: readonly Schema[]
   readonly required?: readonly string[]
+  readonly $ref?: string
+  readonly $defs?: Readonly<Record<string, Schema>>
 }
 
+const head = ['| key | value | meaning |', '| --- | --- | --- |']
 const unavailable = 'Not available in this version.'
 
 export function specPage(): string {
-  const schema = jsonSchema() as Schema
+  const { $defs: shared = {}, ...schema } = jsonSchema() as Schema
   const later: string[] = []
   const lines = [
     '# The file',
@@ -26,9 +29,9 @@ export function specPage(): string {
     'durations carry their unit (`500ms`, `2s`, `5m`), `${VAR}` and `${VAR:-default}` come from the environment, and `$$` is a dollar sign.',
     'What each kind of check does: [checks.md](checks.md). How names are answered: [dns.md](dns.md).',
     '',
-    '| key | value | meaning |',
-    '| --- | --- | --- |',
+    ...head,
     ...rows('', schema, later),
+    ...Object.entries(shared).flatMap(([name, shape]) => ['', `## A ${name}`, '', ...head, ...rows('', shape, later)]),
     '',
     '## Known, but not available in this version',
     '',
@@ -73,11 +76,18 @@ function row(path: string, schema: Schema, isRequired: boolean): string {
 }
 
 function shape(schema: Schema): string {
+  if (schema.$ref !== undefined) return nameOf(schema.$ref)
   if (schema.enum !== undefined) return schema.enum.map((value) => `\`${String(value)}\``).join(' ')
   if (schema.anyOf !== undefined) return [...new Set(schema.anyOf.map(shape))].join(' or ')
   if (schema.type === 'array') return `list of ${schema.items === undefined ? 'values' : shape(schema.items)}`
   if (schema.type === 'object') return 'map'
   return schema.type ?? 'value'
+}
+
+/** What stands in several places has a table of its own. */
+function nameOf(ref: string): string {
+  const name = ref.replace(/^.*\//, '')
+  return `[${name}](#a-${name})`
 }
 
 const isEmpty = (value: unknown): boolean => JSON.stringify(value) === '{}' || JSON.stringify(value) === '[]'

@@ -98,7 +98,7 @@ function ask(port: number): Promise<string> {
 const www = (port: number, changes: Partial<WantedService> = {}): WantedService =>
   buildWanted({
     service: buildService({ id: { kind: 'address', protocol: 'tcp', address: '127.0.0.1', port } }),
-    check: buildCheck({ everyMs: 200, timeoutMs: 1000, rise: 1, fall: 2 }),
+    checks: [buildCheck({ everyMs: 200, timeoutMs: 1000, rise: 1, fall: 2 })],
     ...changes,
   })
 

@@ -77,12 +77,13 @@ function addressConflicts(wanted: ClusterServices, clusters: readonly ClusterSer
   return conflicts
 }
 
-function faultsOf({ servers, check }: WantedService): string[] {
+function faultsOf({ servers, checks }: WantedService): string[] {
   const once = new Set<string>()
   const twice = new Set<string>()
   for (const key of servers.map(realServerKey)) (once.has(key) ? twice : once).add(key)
   const faults = [...twice].map((key) => `${key} is there twice`)
-  for (const pattern of check === undefined ? [] : patternsOf(check.probe)) {
+  const all = new Set([...checks, ...servers.flatMap((server) => server.checks ?? [])])
+  for (const pattern of [...all].flatMap(({ probe }) => patternsOf(probe))) {
     try {
       RegExp(pattern)
     } catch (error) {

@@ -4,24 +4,45 @@ import { InfraError } from '../errors.ts'
 import type { CheckSpec } from '../health/check.ts'
 import { type Checker, type CheckTarget, type HealthChange, targetKey } from '../health/checker.ts'
 import { realServerKey, type ServiceId, serviceKey } from '../lvs/service.ts'
-import type { ClusterServices, Health, WantedServer, WantedService } from './control.ts'
+import type { ClusterServices, WantedServer, WantedService } from './control.ts'
 import type { DirectorEvent } from './events.ts'
+import type { Health } from './states.ts'
 
-export function healthIn(checker: Checker): (service: WantedService, server: WantedServer) => Health {
-  return ({ check }, server) => (check === undefined ? 'unchecked' : checker.view(targetOf(check, server)).health)
+export function healthIn(checker: Pick<Checker, 'view'>): (service: WantedService, server: WantedServer) => Health {
+  return (service, server) => {
+    let joint: Health = 'unchecked'
+    for (const check of checksOf(service, server)) joint = joined(joint, checker.view(targetOf(check, server)).health)
+    return joint
+  }
 }
 
-/** What is probed for a server: as the check says, unless the server says where its check reaches it. */
-export function targetOf(check: CheckSpec, { address, port, checkPort }: WantedServer): CheckTarget {
-  return { check, endpoint: { address, port: checkPort ?? check.port ?? port } }
+/** All checks of a server must pass: sick when one fails, and not known to be well while one has said nothing. */
+export function joined(a: Health, b: Health): Health {
+  return gravity[a] >= gravity[b] ? a : b
+}
+
+const gravity: Readonly<Record<Health, number>> = { unchecked: 0, healthy: 1, unknown: 2, unhealthy: 3, maintenance: 4 }
+
+export function checksOf(service: Pick<WantedService, 'checks'>, server: WantedServer): readonly CheckSpec[] {
+  return server.checks ?? service.checks
+}
+
+/** What is probed for a server: as the check says, unless the server says where its port is reached by checks. */
+export function targetOf(check: CheckSpec, { address, port, guestPort, checkPorts }: WantedServer): CheckTarget {
+  const own = check.port ?? port
+  if (check.address !== undefined) return { check, endpoint: { address: check.address, port: own } }
+  const reached = checkPorts?.[check.port ?? guestPort ?? port]
+  return { check, endpoint: { address, port: reached ?? own } }
+}
+
+function isChecked({ checks, servers }: WantedService): boolean {
+  return checks.length > 0 || servers.some((server) => server.checks !== undefined && server.checks.length > 0)
 }
 
 /** `SERVICE SERVER` of everything that gets connections now, of services that are checked. */
 export function servingIn(standing: readonly ServiceSnapshot[], services: readonly WantedService[]): Set<string> {
   const serving = new Set<string>()
-  const checked = new Set(
-    services.flatMap(({ check, service }) => (check === undefined ? [] : [serviceKey(service.id)])),
-  )
+  const checked = new Set(services.filter(isChecked).map(({ service }) => serviceKey(service.id)))
   if (checked.size === 0) return serving
   for (const { service, servers } of standing) {
     const key = serviceKey(service.id)
@@ -37,16 +58,21 @@ export function checkTargets(
   serving: ReadonlySet<string>,
   anew: ReadonlySet<string>,
 ): CheckTarget[] {
-  return services.flatMap(({ check, service, servers }) =>
-    check === undefined
-      ? []
-      : servers.map((server): CheckTarget => {
-          const key = realServerKey(server)
-          const target = targetOf(check, server)
-          if (anew.has(key)) return { ...target, start: 'anew' }
-          return serving.has(`${serviceKey(service.id)} ${key}`) ? { ...target, start: 'presumed' } : target
-        }),
-  )
+  const targets: CheckTarget[] = []
+  for (const service of services) {
+    const id = serviceKey(service.service.id)
+    for (const server of service.servers) {
+      const checks = checksOf(service, server)
+      if (checks.length === 0) continue
+      const key = realServerKey(server)
+      const start = anew.has(key) ? 'anew' : serving.has(`${id} ${key}`) ? 'presumed' : undefined
+      for (const check of checks) {
+        const target = targetOf(check, server)
+        targets.push(start === undefined ? target : { ...target, start })
+      }
+    }
+  }
+  return targets
 }
 
 export async function checkNow(checker: Checker, services: readonly WantedService[], id: ServiceId): Promise<void> {
@@ -57,37 +83,55 @@ export async function checkNow(checker: Checker, services: readonly WantedServic
   await Promise.all(targets.map((target) => checker.probeNow(target)))
 }
 
-type Watcher = { readonly cluster: string; readonly service: string; readonly server: WantedServer }
+type Watcher = { readonly cluster: string; readonly service: WantedService; readonly server: WantedServer }
 
 /** Which servers each probe speaks for, by its key. */
 export type Watchers = ReadonlyMap<string, readonly Watcher[]>
 
 export function watchersOf(clusters: readonly ClusterServices[]): Watchers {
   const found = new Map<string, Watcher[]>()
-  const services = clusters.flatMap(({ cluster, services }) => services.map((service) => ({ cluster, ...service })))
-  for (const { cluster, name, check, servers } of services)
-    for (const server of servers) {
-      if (check === undefined) continue
-      const key = targetKey(targetOf(check, server))
-      const known = found.get(key)
-      if (known === undefined) found.set(key, [{ cluster, service: name, server }])
-      else known.push({ cluster, service: name, server })
-    }
+  for (const { cluster, services } of clusters)
+    for (const service of services)
+      for (const server of service.servers)
+        for (const check of checksOf(service, server)) {
+          const key = targetKey(targetOf(check, server))
+          const known = found.get(key)
+          if (known === undefined) found.set(key, [{ cluster, service, server }])
+          else known.push({ cluster, service, server })
+        }
   return found
 }
 
-export function healthEvents(watchers: Watchers, { key, from, to, detail, after }: HealthChange): DirectorEvent[] {
-  return (watchers.get(key) ?? []).map(({ cluster, service, server }) => ({
-    kind: 'server.health',
-    cluster,
-    service,
-    server: realServerKey(server),
-    guest: server.guest,
-    from,
-    to,
-    reason: detail,
-    after,
-  }))
+/** What a check that has changed its mind makes of its servers, beside what their other checks say. */
+export function healthEvents(
+  watchers: Watchers,
+  change: HealthChange,
+  checker: Pick<Checker, 'view'>,
+): DirectorEvent[] {
+  return (watchers.get(change.key) ?? []).flatMap(({ cluster, service, server }): DirectorEvent[] => {
+    let others: Health = 'unchecked'
+    for (const check of checksOf(service, server)) {
+      const target = targetOf(check, server)
+      if (targetKey(target) !== change.key) others = joined(others, checker.view(target).health)
+    }
+    const [from, to] = [joined(others, change.from), joined(others, change.to)]
+    if (from === to) return []
+    const { detail: reason, after } = change
+    const { guest } = server
+    return [
+      {
+        kind: 'server.health',
+        cluster,
+        service: service.name,
+        server: realServerKey(server),
+        guest,
+        from,
+        to,
+        reason,
+        after,
+      },
+    ]
+  })
 }
 
 /** The keys of the started guest's servers that are known to be sick: of those that are well a start is no news. */

@@ -123,7 +123,7 @@ export function controlContract(name: string, open: () => Promise<ControlUnderTe
     test('a server that fails its checks is drained, and comes back', async () => {
       await using world = await open()
       await world.control.putCluster(
-        { cluster: 'shop', services: [buildWanted({ check: buildCheck({ everyMs: 5, fall: 2, rise: 2 }) })] },
+        { cluster: 'shop', services: [buildWanted({ checks: [buildCheck({ everyMs: 5, fall: 2, rise: 2 })] })] },
         within(),
       )
       await expect.poll(() => weightsIn(world)).toEqual({ 1001: 1, 1002: 1 })
@@ -141,7 +141,7 @@ export function controlContract(name: string, open: () => Promise<ControlUnderTe
     test('the fallback serves while nobody else can', async () => {
       await using world = await open()
       const wanted = buildWanted({
-        check: buildCheck({ everyMs: 5, fall: 1, rise: 1 }),
+        checks: [buildCheck({ everyMs: 5, fall: 1, rise: 1 })],
         fallback: { address: '127.0.0.1', port: 9 },
       })
       world.setHealthy(1001, false)
@@ -159,7 +159,7 @@ export function controlContract(name: string, open: () => Promise<ControlUnderTe
     test('a check can be asked for at once', async () => {
       await using world = await open()
       await world.control.putCluster(
-        { cluster: 'shop', services: [buildWanted({ check: buildCheck({ everyMs: 3_600_000, fall: 1 }) })] },
+        { cluster: 'shop', services: [buildWanted({ checks: [buildCheck({ everyMs: 3_600_000, fall: 1 })] })] },
         within(),
       )
       await expect.poll(() => weightsIn(world)).toEqual({ 1001: 1, 1002: 1 })

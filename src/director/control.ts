@@ -12,6 +12,7 @@ import type { EditResult, TableEdit } from '../lvs/edit.ts'
 import type { Endpoint, Protocol, RealServer, Service, ServiceId } from '../lvs/service.ts'
 import type { SettingsChange } from '../lvs/settings.ts'
 import type { DirectorEvent } from './events.ts'
+import type { DrainTarget, Health } from './states.ts'
 
 export type OnFailure = 'drain' | 'remove'
 
@@ -19,8 +20,8 @@ export type WantedServer = RealServer & {
   /** The guest that this server is, and the port inside it; undefined for a plain address. */
   readonly guest?: string
   readonly guestPort?: number
-  /** Where its check reaches it, when that is neither the check's own port nor the server's: behind a forwarded port. */
-  readonly checkPort?: number
+  /** Where a port of its guest is reached by checks, by that port, when it is reached elsewhere: behind forwarded ports. */
+  readonly checkPorts?: Readonly<Record<string, number>>
   /** In place of the service's checks; an empty list: it is not checked. */
   readonly checks?: readonly CheckSpec[]
 }
@@ -30,7 +31,8 @@ export type WantedService = {
   readonly name: string
   readonly service: Service
   readonly servers: readonly WantedServer[]
-  readonly check?: CheckSpec
+  /** All must pass; none: its servers are not checked. */
+  readonly checks: readonly CheckSpec[]
   /** What becomes of a server whose check fails: weight 0 (`drain`) or out of the table (`remove`). */
   readonly onFailure: OnFailure
   /** Takes the connections when no server is usable. */
@@ -74,8 +76,6 @@ export type EventQuery = CallOptions & {
   readonly results?: boolean
 }
 
-export type Health = 'unknown' | 'healthy' | 'unhealthy' | 'unchecked' | 'maintenance'
-
 export type ServerStatus = {
   readonly address: string
   readonly port: number
@@ -118,9 +118,6 @@ export type DirectorStatus = {
   /** Changes that the engine refused or could not make, in words; retried until they stand. */
   readonly problems: readonly string[]
 }
-
-/** Which servers a drain means: a guest's, or an endpoint's (in every service, on every port when it is 0). */
-export type DrainTarget = { readonly guest: string } | { readonly endpoint: Endpoint }
 
 /** Where a port of a guest is reached; without a protocol for all of them. */
 export type ServerReach = Endpoint & { readonly guestPort: number; readonly protocol?: Protocol }

@@ -6,9 +6,10 @@ import { fakeEngine } from '../engines/fake/fake.ts'
 import { InfraError, isInfraError } from '../errors.ts'
 import { fakeTiming } from '../health/fake-timing.ts'
 import { realServerKey, serviceKey } from '../lvs/service.ts'
-import type { DrainTarget, WantedService } from './control.ts'
+import type { WantedService } from './control.ts'
 import { openDirector } from './director.ts'
 import { memoryIntentStore } from './intent.ts'
+import type { DrainTarget } from './states.ts'
 import { wantedTable } from './table.ts'
 
 type Step =
@@ -46,7 +47,7 @@ const service: fc.Arbitrary<WantedService> = fc
       service: buildService({ id: { kind: 'address', protocol: 'tcp', address: '127.0.0.1', port } }),
       servers: own,
       onFailure,
-      ...(everyMs === undefined ? {} : { check: buildCheck({ everyMs }) }),
+      ...(everyMs === undefined ? {} : { checks: [buildCheck({ everyMs })] }),
       ...(hasFallback ? { fallback: { address: '127.0.0.9', port: 9 } } : {}),
     }),
   )
@@ -110,7 +111,7 @@ async function runAll(steps: readonly Step[]): Promise<void> {
   const intent = store.saved()
   const table = wantedTable(
     intent.clusters,
-    ({ check }, { port }) => (check === undefined ? 'unchecked' : sick.has(port) ? 'unhealthy' : 'healthy'),
+    ({ checks }, { port }) => (checks.length === 0 ? 'unchecked' : sick.has(port) ? 'unhealthy' : 'healthy'),
     intent.drains,
   )
   const expected = new Map([...table].map(([key, { servers: own }]) => [key, new Map([...own].sort())]))

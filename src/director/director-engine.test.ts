@@ -166,7 +166,7 @@ describe('director and engine', () => {
   test('nothing is left under way when it is closed', async () => {
     const world = await openWorld()
     world.silent.add(1001)
-    await put(world, buildWanted({ check: buildCheck() }))
+    await put(world, buildWanted({ checks: [buildCheck()] }))
     await world.director[Symbol.asyncDispose]()
     expect(world.timing.pending()).toBe(0)
   })

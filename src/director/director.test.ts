@@ -7,14 +7,14 @@ describe('director and health', () => {
   test('a server gets connections with its first success', async () => {
     await using world = await openWorld()
     world.silent.add(1002)
-    await put(world, buildWanted({ check: buildCheck() }))
+    await put(world, buildWanted({ checks: [buildCheck()] }))
     await world.timing.advance(0)
     expect(await weights(world)).toEqual({ 8080: { 1001: 1, 1002: 0 } })
   })
 
   test('a server goes after `fall` failures and comes back after `rise` successes, at the intervals of its check', async () => {
     await using world = await openWorld()
-    await put(world, buildWanted({ check: buildCheck({ everyMs: 1000, rise: 2, fall: 3 }) }))
+    await put(world, buildWanted({ checks: [buildCheck({ everyMs: 1000, rise: 2, fall: 3 })] }))
     await world.timing.advance(100)
     world.sick.add(1001)
     await world.timing.advance(2999 - 100)
@@ -28,23 +28,84 @@ describe('director and health', () => {
     expect(await weights(world)).toEqual({ 8080: { 1001: 1, 1002: 1 } })
   })
 
+  test('all checks of a server must pass', async () => {
+    await using world = await openWorld()
+    const checks = [buildCheck(), buildCheck({ port: 2001 })]
+    world.silent.add(2001)
+    await put(world, buildWanted({ servers: [guestServer(1001)], checks }))
+    await world.timing.advance(0)
+    const health = async () => (await world.director.status(within())).services[0]?.servers[0]
+    expect(await health()).toMatchObject({ weight: 0, health: 'unknown', detail: 'not probed yet' })
+    world.silent.clear()
+    await world.timing.advance(5000)
+    expect(await health()).toMatchObject({ weight: 1, health: 'healthy' })
+    world.events.length = 0
+    world.sick.add(2001)
+    await world.timing.advance(5000)
+    expect(await health()).toMatchObject({ weight: 0, health: 'unhealthy', detail: 'probe of 2001' })
+    world.sick.add(1001)
+    await world.timing.advance(5000)
+    world.sick.clear()
+    await world.timing.advance(5000)
+    expect(await health()).toMatchObject({ weight: 1, health: 'healthy' })
+    // The second failure says nothing new of the server, nor does the first recovery.
+    expect(world.events.filter(({ kind }) => kind === 'server.health')).toMatchObject([
+      { from: 'healthy', to: 'unhealthy', reason: 'probe of 2001' },
+      { from: 'unhealthy', to: 'healthy' },
+    ])
+  })
+
+  test('a server has checks of its own, or none, whatever its service has', async () => {
+    await using world = await openWorld()
+    const servers = [
+      buildServer(1001, { checks: [buildCheck({ port: 2001 })] }),
+      buildServer(1002, { checks: [] }),
+      buildServer(1003),
+    ]
+    for (const port of [1001, 1002, 1003]) world.sick.add(port)
+    await put(world, buildWanted({ servers, checks: [buildCheck()] }))
+    await world.timing.advance(10_000)
+    expect(await weights(world)).toEqual({ 8080: { 1001: 1, 1002: 1, 1003: 0 } })
+    expect((await world.director.status(within())).services[0]?.servers.map(({ health }) => health)).toEqual([
+      'healthy',
+      'unchecked',
+      'unhealthy',
+    ])
+  })
+
+  test('a check with an address of its own is made there', async () => {
+    await using world = await openWorld()
+    const checks = [buildCheck({ address: '127.0.0.7', port: 7 })]
+    world.sick.add(7)
+    await put(
+      world,
+      buildWanted({ servers: [buildServer(1001, { guest: 'web-1', guestPort: 80, checkPorts: { 7: 8 } })], checks }),
+    )
+    await world.timing.advance(10_000)
+    expect(await weights(world)).toEqual({ 8080: { 1001: 0 } })
+  })
+
   test('a probe that never answers counts as failed at its timeout', async () => {
     await using world = await openWorld()
     world.silent.add(1001)
-    await put(world, buildWanted({ check: buildCheck({ timeoutMs: 500 }) }))
+    await put(world, buildWanted({ checks: [buildCheck({ timeoutMs: 500 })] }))
     await world.timing.advance(501)
     const [service] = (await world.director.status(within())).services
     expect(service?.servers[0]).toMatchObject({ health: 'unhealthy', detail: 'no result within 500 ms' })
   })
 
   test.each<{ name: string; before: Partial<WantedService>; after: Partial<WantedService> }>([
-    { name: 'another interval', before: { check: buildCheck() }, after: { check: buildCheck({ everyMs: 9000 }) } },
+    {
+      name: 'another interval',
+      before: { checks: [buildCheck()] },
+      after: { checks: [buildCheck({ everyMs: 9000 })] },
+    },
     {
       name: 'another probe',
-      before: { check: buildCheck() },
-      after: { check: buildCheck({ probe: { kind: 'http', path: '/', status: [200] } }) },
+      before: { checks: [buildCheck()] },
+      after: { checks: [buildCheck({ probe: { kind: 'http', path: '/', status: [200] } })] },
     },
-    { name: 'a check where there was none', before: {}, after: { check: buildCheck() } },
+    { name: 'a check where there was none', before: {}, after: { checks: [buildCheck()] } },
   ])('$name takes no serving server out while its first result is awaited', async ({ before, after }) => {
     await using world = await openWorld()
     await put(world, buildWanted(before))
@@ -53,13 +114,13 @@ describe('director and health', () => {
     await put(world, buildWanted(after))
     expect(await weights(world)).toEqual({ 8080: { 1001: 1, 1002: 1 } })
     expect(world.events.filter(({ kind }) => kind === 'server.changed')).toEqual(
-      'check' in before ? expect.any(Array) : [],
+      'checks' in before ? expect.any(Array) : [],
     )
   })
 
   test('a guest’s server that moved must prove itself before it gets connections', async () => {
     await using world = await openWorld()
-    await put(world, buildWanted({ servers: [guestServer(1001), buildServer(1002)], check: buildCheck() }))
+    await put(world, buildWanted({ servers: [guestServer(1001), buildServer(1002)], checks: [buildCheck()] }))
     await world.timing.advance(0)
     world.silent.add(1009)
     const reach = [
@@ -76,8 +137,8 @@ describe('director and health', () => {
   test('a server behind forwarded ports is checked where it says, also after it has moved', async () => {
     await using world = await openWorld()
     world.sick.add(1001).add(1009)
-    const server = guestServer(1001, { checkPort: 2001 })
-    await put(world, buildWanted({ servers: [server], check: buildCheck({ port: 8080 }) }))
+    const server = guestServer(1001, { checkPorts: { 8080: 2001 } })
+    await put(world, buildWanted({ servers: [server], checks: [buildCheck({ port: 8080 })] }))
     await world.timing.advance(0)
     expect(await weights(world)).toEqual({ 8080: { 1001: 1 } })
     const reach = [
@@ -89,24 +150,24 @@ describe('director and health', () => {
     await world.timing.advance(0)
     expect(await weights(world)).toEqual({ 8080: { 1009: 0 } })
     const { clusters } = await world.director.status(within())
-    expect(clusters[0]?.services[0]?.servers[0]).toMatchObject({ port: 1009, checkPort: 2009 })
+    expect(clusters[0]?.services[0]?.servers[0]).toMatchObject({ port: 1009, checkPorts: { 8080: 2009 } })
   })
 
   test('a guest that takes over another’s endpoint must prove itself there', async () => {
     await using world = await openWorld()
     const other = buildServer(1002, { guest: 'web-2', guestPort: 80 })
-    const check = buildCheck()
-    await put(world, buildWanted({ servers: [guestServer(1001), other], check }))
+    const checks = [buildCheck()]
+    await put(world, buildWanted({ servers: [guestServer(1001), other], checks }))
     await world.timing.advance(0)
     world.silent.add(1001).add(1002)
-    await put(world, buildWanted({ servers: [guestServer(1002), { ...other, port: 1001 }], check }))
+    await put(world, buildWanted({ servers: [guestServer(1002), { ...other, port: 1001 }], checks }))
     expect(await weights(world)).toEqual({ 8080: { 1001: 0, 1002: 0 } })
   })
 
   test('a sick guest that was started again at the same place needs one success only', async () => {
     await using world = await openWorld()
     world.sick.add(1001)
-    await put(world, buildWanted({ servers: [guestServer(1001)], check: buildCheck({ rise: 5 }) }))
+    await put(world, buildWanted({ servers: [guestServer(1001)], checks: [buildCheck({ rise: 5 })] }))
     await world.timing.advance(0)
     world.sick.clear()
     await world.director.moveGuest('web-1', [{ guestPort: 80, address: '127.0.0.1', port: 1001 }], within())
@@ -116,12 +177,12 @@ describe('director and health', () => {
 
   test('a server that had weight 0 and is to serve again must prove itself', async () => {
     await using world = await openWorld()
-    const check = buildCheck()
-    await put(world, buildWanted({ servers: [guestServer(1001)], check }))
+    const checks = [buildCheck()]
+    await put(world, buildWanted({ servers: [guestServer(1001)], checks }))
     await world.timing.advance(0)
-    await put(world, buildWanted({ servers: [guestServer(1001, { weight: 0 })], check }))
+    await put(world, buildWanted({ servers: [guestServer(1001, { weight: 0 })], checks }))
     world.silent.add(1001)
-    await put(world, buildWanted({ servers: [guestServer(1001)], check }))
+    await put(world, buildWanted({ servers: [guestServer(1001)], checks }))
     expect(await weights(world)).toEqual({ 8080: { 1001: 0 } })
     expect((await world.director.status(within())).services[0]?.servers[0]?.health).toBe('unknown')
   })
@@ -129,7 +190,7 @@ describe('director and health', () => {
   test('who serves, why weights change and when checks change their mind is told, once each', async () => {
     await using world = await openWorld()
     const fallback = { address: '127.0.0.1', port: 9 }
-    await put(world, buildWanted({ servers: [guestServer(1001)], check: buildCheck({ fall: 2 }), fallback }))
+    await put(world, buildWanted({ servers: [guestServer(1001)], checks: [buildCheck({ fall: 2 })], fallback }))
     await world.timing.advance(5000)
     world.events.length = 0
     world.sick.add(1001)

@@ -1,7 +1,6 @@
 /** What happens in a director, as data: one event, one line of its log, one word to whoever wants to know. */
 import type { SettingsChange } from '../lvs/settings.ts'
-import type { DrainTarget, Health } from './control.ts'
-import type { ServiceState } from './table.ts'
+import type { DrainTarget, Health, ServiceState } from './states.ts'
 
 /** A server as a service has it; `cluster` is undefined for what was made by hand. */
 type AboutServer = {

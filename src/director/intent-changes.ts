@@ -1,8 +1,9 @@
 /** What each request makes of the intent. Pure. */
 import { sameData } from '../difference.ts'
 import { type Endpoint, realServerKey, type Service, serviceKey } from '../lvs/service.ts'
-import type { ClusterServices, DrainTarget, ServerReach, WantedServer, WantedService } from './control.ts'
+import type { ClusterServices, ServerReach, WantedServer, WantedService } from './control.ts'
 import type { Intent } from './schemas.ts'
+import type { DrainTarget } from './states.ts'
 import { isDrained } from './table.ts'
 
 export function servicesOf({ clusters }: Pick<Intent, 'clusters'>): WantedService[] {
@@ -46,8 +47,7 @@ export function withGuestMoved(intent: Intent, guest: string, reach: readonly Se
         const found = reachOf(server, service.service, guest, reach)
         if (found === undefined) return server
         const moved = { ...server, address: found.address, port: found.port }
-        const checked = server.checkPort === undefined ? undefined : checkReach(server, service, reach)
-        return checked === undefined ? moved : { ...moved, checkPort: checked.port }
+        return server.checkPorts === undefined ? moved : { ...moved, checkPorts: checkReach(server.checkPorts, reach) }
       }),
     })),
   }))
@@ -68,13 +68,14 @@ function reachOf(
   )
 }
 
+/** Where it was before, for a port that is reached no more. */
 function checkReach(
-  server: WantedServer,
-  { check }: WantedService,
+  ports: NonNullable<WantedServer['checkPorts']>,
   reach: readonly ServerReach[],
-): ServerReach | undefined {
-  const port = check?.port ?? server.guestPort
-  return reach.find(({ guestPort, protocol }) => guestPort === port && (protocol === undefined || protocol === 'tcp'))
+): WantedServer['checkPorts'] & object {
+  const now = (port: number): ServerReach | undefined =>
+    reach.find(({ guestPort, protocol }) => guestPort === port && (protocol === undefined || protocol === 'tcp'))
+  return Object.fromEntries(Object.entries(ports).map(([port, was]) => [port, now(Number(port))?.port ?? was]))
 }
 
 /**

@@ -1,5 +1,6 @@
 /** What the operator wants of a director, on disk: it outlives every crash, restart and upgrade of the daemon. */
 import type { Host } from '../hosts/host.ts'
+import { migrated } from './intent-migration.ts'
 import { type Intent, intentSchema } from './schemas.ts'
 
 export const emptyIntent: Intent = { version: 1, clusters: [], drains: [], leaving: [] }
@@ -16,7 +17,7 @@ export function fileIntentStore(host: Host): IntentStore {
     async load(options) {
       const content = await host.readFile(path, options)
       if (content === undefined) return { intent: emptyIntent }
-      const parsed = intentSchema.safeParse(parseJson(new TextDecoder().decode(content)))
+      const parsed = intentSchema.safeParse(migrated(parseJson(new TextDecoder().decode(content))))
       if (parsed.success) return { intent: parsed.data }
       const aside = `${path}.broken`
       await host.rename(path, aside, options)

@@ -91,7 +91,7 @@ export async function openKeeper({
     timing,
     ...(openProbe === undefined ? {} : { open: openProbe }),
     onChange: (change) => {
-      for (const event of healthEvents(watchers, change)) onEvent(event)
+      for (const event of healthEvents(watchers, change, checker)) onEvent(event)
       loop.trigger()
     },
   })
@@ -108,9 +108,9 @@ export async function openKeeper({
   })
   const want = (standing: readonly ServiceSnapshot[]): Wanted => {
     const services = servicesOf(intent)
+    watchers = watchersOf(intent.clusters)
     checker.watch(checkTargets(services, servingIn(standing, services), anew))
     anew.clear()
-    watchers = watchersOf(intent.clusters)
     return {
       table: wantedTable(intent.clusters, healthIn(checker), intent.drains),
       byHand: hand.table.services,

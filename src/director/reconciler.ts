@@ -14,7 +14,8 @@ import type { HandService } from './by-hand.ts'
 import { changeEvents } from './change-events.ts'
 import type { DirectorEvent } from './events.ts'
 import { settingKeys, settingsChange } from './settings.ts'
-import { type ServiceState, type Table, tableChanges } from './table.ts'
+import type { ServiceState } from './states.ts'
+import { type Table, tableChanges } from './table.ts'
 
 /** What could not be done; `service` is its key, undefined when the engine itself did not answer. */
 export type Problem = { readonly service: string | undefined; readonly error: unknown; readonly message: string }

@@ -1,7 +1,7 @@
 /** What crosses the control socket and what is kept on disk, checked on the way in. */
 import { z } from 'zod'
 import type { EngineName } from '../engines/engine.ts'
-import type { ClusterServices, DrainTarget } from './control.ts'
+import type { ClusterServices } from './control.ts'
 import { type DirectorEvent, eventKinds } from './events.ts'
 import { probeSchema } from './probe-schemas.ts'
 import {
@@ -14,6 +14,7 @@ import {
   serviceSchema,
   settingsSchema,
 } from './service-schemas.ts'
+import type { DrainTarget } from './states.ts'
 
 const milliseconds = z.number().positive()
 
@@ -37,7 +38,7 @@ const server = z.strictObject({
   lowerThreshold: z.int().min(0),
   guest: z.string().exactOptional(),
   guestPort: port.exactOptional(),
-  checkPort: port.exactOptional(),
+  checkPorts: z.record(z.string().regex(/^[1-9][0-9]{0,4}$/), port).exactOptional(),
   checks: z.array(check).exactOptional(),
 })
 
@@ -45,7 +46,7 @@ const wantedService = z.strictObject({
   name: z.string().min(1),
   service: serviceSchema,
   servers: z.array(server),
-  check: check.exactOptional(),
+  checks: z.array(check),
   onFailure: z.enum(['drain', 'remove']),
   fallback: endpointSchema.exactOptional(),
   fallbackCommand: z.string().min(1).exactOptional(),

@@ -2,9 +2,10 @@
 import type { ServerSnapshot, ServiceSnapshot } from '../engines/engine.ts'
 import type { Checker } from '../health/checker.ts'
 import { realServerKey, serviceKey } from '../lvs/service.ts'
-import { targetOf } from './checks.ts'
+import { checksOf, joined, targetOf } from './checks.ts'
 import type { ServerStatus, ServiceStatus, WantedServer, WantedService } from './control.ts'
 import type { Intent } from './schemas.ts'
+import type { Health } from './states.ts'
 import { isDrained } from './table.ts'
 
 const nothing = { connections: 0, packetsIn: 0, packetsOut: 0, bytesIn: 0, bytesOut: 0 }
@@ -69,7 +70,6 @@ function serverStatus(
   intent: Intent,
   views: Views,
 ): ServerStatus {
-  const view = wanted.check === undefined ? undefined : views.view(targetOf(wanted.check, server))
   return {
     address: server.address,
     port: server.port,
@@ -77,12 +77,21 @@ function serverStatus(
     forwarding: server.forwarding,
     wantedWeight: server.weight,
     weight: standing?.server.weight,
-    health: view?.health ?? 'unchecked',
-    detail: view?.detail ?? 'no check',
+    ...checked(wanted, server, views),
     drained: isDrained(intent.drains, server),
     ...measured(standing),
     fallback: false,
   }
+}
+
+/** Of several checks it is the one that speaks against the server that has the word. */
+function checked(wanted: WantedService, server: WantedServer, views: Views): Pick<ServerStatus, 'health' | 'detail'> {
+  let [health, detail]: [Health, string] = ['unchecked', 'no check']
+  for (const check of checksOf(wanted, server)) {
+    const view = views.view(targetOf(check, server))
+    if (joined(health, view.health) !== health) [health, detail] = [view.health, view.detail]
+  }
+  return { health, detail }
 }
 
 function engineOnly(snapshot: ServerSnapshot, fallback: boolean): ServerStatus {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { buildCheck, buildServer, buildService, buildWanted } from '../../test/build/services.ts'
 import type { ServiceSnapshot } from '../engines/engine.ts'
-import type { Health, WantedService } from './control.ts'
+import type { WantedService } from './control.ts'
+import type { Health } from './states.ts'
 import { tableChanges, wantedTable } from './table.ts'
 
 const weights = (
@@ -132,7 +133,7 @@ describe('table changes', () => {
 
   test('a check is not the engine’s business', () => {
     const checked = wantedTable(
-      [{ cluster: 'shop', services: [buildWanted({ check: buildCheck() })] }],
+      [{ cluster: 'shop', services: [buildWanted({ checks: [buildCheck()] })] }],
       () => 'healthy',
       [],
     )

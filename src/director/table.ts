@@ -3,10 +3,8 @@
 import { difference, sameData } from '../difference.ts'
 import type { ServiceSnapshot, TableChange } from '../engines/engine.ts'
 import { type RealServer, realServerKey, type Service, type ServiceId, serviceKey } from '../lvs/service.ts'
-import type { ClusterServices, DrainTarget, Health, WantedServer, WantedService } from './control.ts'
-
-/** Who takes the connections of a service: its servers, the fallback, or nobody. */
-export type ServiceState = 'served' | 'fallback' | 'unserved'
+import type { ClusterServices, WantedServer, WantedService } from './control.ts'
+import type { DrainTarget, Health, ServiceState } from './states.ts'
 
 export type TableEntry = {
   readonly cluster: string

@@ -88,7 +88,10 @@ describe('checker', () => {
     })
     checker.watch([target(1)])
     await timing.advance(0)
-    expect(checker.view(target(1))).toEqual({ health: 'unhealthy', detail: 'the check could not run: no such thing' })
+    expect(checker.view(target(1))).toMatchObject({
+      health: 'unhealthy',
+      detail: 'the check could not run: no such thing',
+    })
   })
 
   test('no more probes are under way at once than are allowed, and all get their turn', async () => {

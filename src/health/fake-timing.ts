@@ -2,9 +2,8 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Timing } from './timing.ts'
 
+/** `now`: milliseconds since it was made. */
 export type FakeTiming = Timing & {
-  /** Milliseconds since it was made. */
-  now(): number
   /** Lets time pass, everything that falls due on the way in its order, and all that follows from it. */
   advance(ms: number): Promise<void>
   /** How many sleeps are under way: what is left after an end is a leak. */

@@ -6,11 +6,14 @@ export type Timing = {
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>
   /** In [0, 1). */
   readonly chance: () => number
+  /** Milliseconds of a clock that is never set. */
+  readonly now: () => number
 }
 
 export const machineTiming: Timing = {
   sleep: (ms, signal) => wait(ms, undefined, { signal }).catch(() => undefined),
   chance: Math.random,
+  now: () => performance.now(),
 }
 
 export type Deadline = Disposable & { readonly signal: AbortSignal }

@@ -26,6 +26,7 @@ export function buildWanted(changes: Partial<WantedService> = {}): WantedService
     name: 'www',
     service: buildService(),
     servers: [buildServer(1001), buildServer(1002)],
+    checks: [],
     onFailure: 'drain',
     ...changes,
   }

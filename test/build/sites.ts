@@ -124,7 +124,7 @@ function fakeDirectorAccess(name: string, onEffect: OnEffect): FakeAccess {
       const opened = await openDirector({
         engine,
         intent,
-        timing: { sleep: (_ms, signal) => untilAborted(signal), chance: () => 0 },
+        timing: { sleep: (_ms, signal) => untilAborted(signal), chance: () => 0, now: () => 0 },
         now: () => new Date(0),
         onEvent: () => {},
         onStop: () => {},

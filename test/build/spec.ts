@@ -24,7 +24,7 @@ export function buildServiceSpec(name: string, changes: Partial<ServiceSpec> = {
     service: buildService(),
     forwarding: 'masq',
     servers: [{ kind: 'guests', guests: 'web', port: 80, weight: 1 }],
-    check: { probe: { kind: 'tcp' }, everyMs: 10, timeoutMs: 100, rise: 1, fall: 1 },
+    checks: [{ probe: { kind: 'tcp' }, everyMs: 10, timeoutMs: 100, rise: 1, fall: 1 }],
     onFailure: 'drain',
     ...changes,
   }

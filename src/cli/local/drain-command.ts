@@ -1,7 +1,7 @@
 /** `baton drain` and `baton undrain`: which servers are meant, and what is said afterwards. */
 import type { Command } from 'commander'
 import { within } from '../../deadline.ts'
-import type { DrainTarget } from '../../director/control.ts'
+import type { DrainTarget } from '../../director/states.ts'
 import { InfraError } from '../../errors.ts'
 import { isGuestName } from '../../guests/lifecycle.ts'
 import { parseAddress, parseEndpoint } from '../../lvs/address.ts'

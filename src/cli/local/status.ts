@@ -1,5 +1,6 @@
 /** What `baton status` says, as JSON: the hypervisors' guests joined with the director's services. Pure. */
-import type { DirectorStatus, Health, ServerStatus, ServiceStatus } from '../../director/control.ts'
+import type { DirectorStatus, ServerStatus, ServiceStatus } from '../../director/control.ts'
+import type { Health } from '../../director/states.ts'
 import type { Counters, EngineName } from '../../engines/engine.ts'
 import type { GuestReach, GuestRunState, GuestState, HypervisorName } from '../../guests/hypervisor.ts'
 import type { Application } from '../../lvs/application.ts'

@@ -1,6 +1,6 @@
 /** What `baton top` knows and shows: a pure machine of samples and keys. Rates are differences of two samples. */
 
-import type { Health } from '../../director/control.ts'
+import type { Health } from '../../director/states.ts'
 import { assertNever } from '../../errors.ts'
 import type { GuestRunState } from '../../guests/hypervisor.ts'
 

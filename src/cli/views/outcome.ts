@@ -31,11 +31,12 @@ export function outcomeView({ cluster, file, changes, open, status }: OutcomeJso
 /** The fake engine listens nowhere. */
 export function whereToOpen({ services, directors }: ClusterSpec): OutcomeJson['open'] {
   if (directors.engine === 'fake') return []
-  return Object.values(services).flatMap(({ name, service: { id }, check }) => {
+  return Object.values(services).flatMap(({ name, service: { id }, checks }) => {
     if (id.kind !== 'address' || id.protocol !== 'tcp') return []
     const at = reachable(formatEndpoint(id))
-    if (check?.probe.kind !== 'http') return [{ service: name, at }]
-    return [{ service: name, at: `${check.probe.tls === undefined ? 'http' : 'https'}://${at}/` }]
+    const asked = checks.find(({ probe }) => probe.kind === 'http')?.probe
+    if (asked?.kind !== 'http') return [{ service: name, at }]
+    return [{ service: name, at: `${asked.tls === undefined ? 'http' : 'https'}://${at}/` }]
   })
 }
 

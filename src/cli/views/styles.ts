@@ -1,6 +1,6 @@
 /** Which colour a state has, everywhere. */
 
-import type { Health } from '../../director/control.ts'
+import type { Health } from '../../director/states.ts'
 import { assertNever } from '../../errors.ts'
 import type { GuestRunState } from '../../guests/hypervisor.ts'
 import type { Style } from '../terminal/paint.ts'

@@ -287,7 +287,7 @@ describe('the plan for directors and services', () => {
     },
     {
       name: 'check',
-      before: { check: { probe: { kind: 'tcp' }, everyMs: 20, timeoutMs: 100, rise: 1, fall: 1 } },
+      before: { checks: [{ probe: { kind: 'tcp' }, everyMs: 20, timeoutMs: 100, rise: 1, fall: 1 }] },
       reason: 'www: its check runs every 10ms instead of 20ms',
     },
     {

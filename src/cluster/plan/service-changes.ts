@@ -29,18 +29,21 @@ function oneServiceReasons(actual: WantedService, wanted: WantedService): string
   compare('address', serviceKey(actual.service.id), serviceKey(wanted.service.id))
   compare('scheduler', actual.service.scheduler, wanted.service.scheduler)
   reasons.push(...optionReasons(actual.service, wanted.service))
-  if (!sameData(actual.check, wanted.check)) reasons.push(checkReason(actual.check, wanted.check))
+  if (!sameData(actual.checks, wanted.checks)) reasons.push(checkReason(actual.checks, wanted.checks))
   compare('on-failure', actual.onFailure, wanted.onFailure)
   compare('fallback', actual.fallback, wanted.fallback)
   return [...reasons, ...serverReasons(actual.servers, wanted.servers)]
 }
 
-function checkReason(actual: WantedService['check'], wanted: WantedService['check']): string {
-  if (actual === undefined) return 'it gets a check'
-  if (wanted === undefined) return 'it loses its check'
-  return actual.everyMs === wanted.everyMs
+function checkReason(actual: WantedService['checks'], wanted: WantedService['checks']): string {
+  const [was, is] = [actual[0], wanted[0]]
+  if (was === undefined) return wanted.length === 1 ? 'it gets a check' : `it gets ${wanted.length} checks`
+  if (is === undefined) return actual.length === 1 ? 'it loses its check' : 'it loses its checks'
+  if (actual.length !== wanted.length) return `it has ${wanted.length} checks instead of ${actual.length}`
+  if (wanted.length > 1) return 'its checks change'
+  return was.everyMs === is.everyMs
     ? 'its check changes'
-    : `its check runs every ${formatDuration(wanted.everyMs)} instead of ${formatDuration(actual.everyMs)}`
+    : `its check runs every ${formatDuration(is.everyMs)} instead of ${formatDuration(was.everyMs)}`
 }
 
 function serverReasons(actual: readonly WantedServer[], wanted: readonly WantedServer[]): string[] {

@@ -1,5 +1,5 @@
 /** The steps that bring the directors and a cluster's services to what is wanted. Pure. */
-import type { ClusterSpec } from '../spec/model.ts'
+import type { ClusterSpec, ServiceSpec } from '../spec/model.ts'
 import { type GuestSteps, markedGuests } from './guest-steps.ts'
 import type { Observed, ObservedDirector } from './plan.ts'
 import { serviceReasons } from './service-changes.ts'
@@ -45,10 +45,14 @@ export function planServices(
       after: guests.all,
     })
     done.push(applied)
-    if (Object.values(spec.services).some(({ check }) => check !== undefined))
+    if (Object.values(spec.services).some(isChecked))
       builder.add({ kind: 'services.wait', host }, host, 'until the servers are healthy', { needs: [applied] })
   }
   return done
+}
+
+function isChecked({ checks, servers }: ServiceSpec): boolean {
+  return checks.length > 0 || servers.some((server) => server.checks !== undefined && server.checks.length > 0)
 }
 
 /** A run that died while it waited is finished by waiting again. */

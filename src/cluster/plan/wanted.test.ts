@@ -34,12 +34,12 @@ describe('a spec, expanded', () => {
     { name: 'a service', service: { servers }, forwards: ['53/tcp'] },
     {
       name: 'a check on another port',
-      service: { servers, check: buildCheck({ port: 8080 }) },
+      service: { servers, checks: [buildCheck({ port: 8080 })] },
       forwards: ['53/tcp', '8080/tcp'],
     },
     {
       name: 'a check beside udp',
-      service: { service: udp, servers, check: buildCheck() },
+      service: { service: udp, servers, checks: [buildCheck()] },
       forwards: ['53/tcp', '53/udp'],
     },
   ])('forwards what $name needs', ({ service, forwards }) => {
@@ -57,25 +57,25 @@ describe('a spec, expanded', () => {
     },
     {
       name: 'a check on another port of a forwarded guest',
-      service: { servers, check: buildCheck({ port: 8080 }) },
+      service: { servers, checks: [buildCheck({ port: 8080 })] },
       reach: [way('tcp', 53, 20001), way('tcp', 8080, 20002)],
-      server: { port: 20001, checkPort: 20002 },
+      server: { port: 20001, checkPorts: { 8080: 20002 } },
     },
     {
       name: 'a check that names the very port of a forwarded guest',
-      service: { servers, check: buildCheck({ port: 53 }) },
+      service: { servers, checks: [buildCheck({ port: 53 })] },
       reach: [way('tcp', 53, 20001)],
-      server: { port: 20001, checkPort: 20001 },
+      server: { port: 20001, checkPorts: { 53: 20001 } },
     },
     {
       name: 'a check of a udp server of a forwarded guest',
-      service: { service: udp, servers, check: buildCheck() },
+      service: { service: udp, servers, checks: [buildCheck()] },
       reach: [way('tcp', 53, 20001), way('udp', 53, 20002)],
-      server: { port: 20002, checkPort: 20001 },
+      server: { port: 20002, checkPorts: { 53: 20001 } },
     },
     {
       name: 'a check on another port of a guest with an address',
-      service: { servers, check: buildCheck({ port: 8080 }) },
+      service: { servers, checks: [buildCheck({ port: 8080 })] },
       reach: [],
       address: '10.0.0.7',
       server: { address: '10.0.0.7', port: 53 },

@@ -2,7 +2,9 @@
 import type { ClusterServices, WantedServer, WantedService } from '../../director/control.ts'
 import type { GuestNetwork, GuestState } from '../../guests/hypervisor.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
-import type { Endpoint, Protocol } from '../../lvs/service.ts'
+import type { CheckSpec } from '../../health/check.ts'
+import type { Endpoint, Protocol, Service } from '../../lvs/service.ts'
+import { given } from '../spec/given.ts'
 import { type ClusterSpec, type GuestPoolSpec, guestNames, type ServiceSpec } from '../spec/model.ts'
 import type { PlannedGuest } from './plan.ts'
 
@@ -52,11 +54,12 @@ function forwardsOf(spec: ClusterSpec, pool: string): Forwards {
   const add = (protocol: Protocol, port: number): void => {
     if (protocol !== 'sctp') found.set(`${protocol} ${port}`, { protocol, port })
   }
-  for (const { service, servers, check } of Object.values(spec.services))
+  for (const { service, servers, checks } of Object.values(spec.services))
     for (const server of servers) {
       if (server.kind !== 'guests' || server.guests !== pool) continue
       add(service.id.kind === 'address' ? service.id.protocol : 'tcp', server.port)
-      if (check !== undefined) add('tcp', check.port ?? server.port)
+      for (const { address, port } of server.checks ?? checks)
+        if (address === undefined) add('tcp', port ?? server.port)
     }
   return [...found.values()].sort((a, b) => a.port - b.port || (a.protocol < b.protocol ? -1 : 1))
 }
@@ -80,15 +83,24 @@ export function reachOf(guest: GuestState | undefined, protocol: Protocol, port:
   return found === undefined ? undefined : { address: found.address, port: found.port }
 }
 
-/** Where a server is reached, and where its check reaches it when that is another forwarded port. */
-type Place = Endpoint & { readonly checkPort?: number }
+/** Where a server is reached, and where its checks reach it when that is another forwarded port. */
+type Place = Endpoint & Pick<WantedServer, 'checkPorts'>
 
-function placeOf(guest: GuestState | undefined, { service, check }: ServiceSpec, port: number): Place | undefined {
-  const at = reachOf(guest, service.id.kind === 'address' ? service.id.protocol : 'tcp', port)
-  if (at === undefined || check === undefined || guest?.address !== undefined) return at
-  const checked = reachOf(guest, 'tcp', check.port ?? port)
-  if (checked === undefined || (check.port === undefined && checked.port === at.port)) return at
-  return { ...at, checkPort: checked.port }
+function placeOf(
+  guest: GuestState | undefined,
+  { id }: Service,
+  checks: readonly CheckSpec[],
+  port: number,
+): Place | undefined {
+  const at = reachOf(guest, id.kind === 'address' ? id.protocol : 'tcp', port)
+  if (at === undefined || guest?.address !== undefined) return at
+  const ports: Record<string, number> = {}
+  for (const check of checks) {
+    const checked = check.address === undefined ? reachOf(guest, 'tcp', check.port ?? port) : undefined
+    if (checked !== undefined && (check.port !== undefined || checked.port !== at.port))
+      ports[check.port ?? port] = checked.port
+  }
+  return Object.keys(ports).length === 0 ? at : { ...at, checkPorts: ports }
 }
 
 /**
@@ -103,12 +115,12 @@ export function wantedServices(
 ): ClusterServices {
   const last = new Map<string, Place>()
   for (const service of standing?.services ?? [])
-    for (const { guest, guestPort, address, port, checkPort } of service.servers)
+    for (const { guest, guestPort, address, port, checkPorts } of service.servers)
       if (guest !== undefined)
         last.set(`${service.name} ${guest} ${guestPort}`, {
           address,
           port,
-          ...(checkPort === undefined ? {} : { checkPort }),
+          ...(checkPorts === undefined ? {} : { checkPorts }),
         })
   const { settings } = spec.directors
   return {
@@ -118,7 +130,8 @@ export function wantedServices(
       wantedService(
         spec,
         service,
-        (guest, port) => placeOf(guests.get(guest), service, port) ?? last.get(`${service.name} ${guest} ${port}`),
+        (guest, port, checks) =>
+          placeOf(guests.get(guest), service.service, checks, port) ?? last.get(`${service.name} ${guest} ${port}`),
       ),
     ),
   }
@@ -144,13 +157,14 @@ export function unreachedServers(
   )
 }
 
-type Resolve = (guest: string, port: number) => Place | undefined
+type Resolve = (guest: string, port: number, checks: readonly CheckSpec[]) => Place | undefined
 
 function wantedService(spec: ClusterSpec, wanted: ServiceSpec, resolve: Resolve): WantedService {
-  const { name, service, check, onFailure, fallback } = wanted
+  const { name, service, checks, onFailure, fallback } = wanted
   const servers = wanted.servers.flatMap((server): WantedServer[] => {
     const { weight, upperThreshold = 0, lowerThreshold = 0, forwarding = wanted.forwarding, tunnel } = server
-    const more = tunnel === undefined ? undefined : { tunnel }
+    const own = tunnel !== undefined || server.checks !== undefined
+    const more = own ? { ...given('tunnel', tunnel), ...given('checks', server.checks) } : undefined
     if (server.kind === 'address') {
       const { address, port } = server.endpoint
       return [{ address, port, forwarding, upperThreshold, lowerThreshold, weight, ...more }]
@@ -158,23 +172,23 @@ function wantedService(spec: ClusterSpec, wanted: ServiceSpec, resolve: Resolve)
     const pool = spec.guests[server.guests]
     if (pool === undefined) return []
     return guestNames(pool).flatMap((guest) => {
-      const at = resolve(guest, server.port)
+      const at = resolve(guest, server.port, server.checks ?? checks)
       if (at === undefined) return []
-      const { address, port, checkPort } = at
+      const { address, port, checkPorts } = at
       const { port: guestPort } = server
       // Written out, for it is done ten thousand times: spreading would take most of the time of a plan.
       const one = { address, port, forwarding, upperThreshold, lowerThreshold, weight, guest, guestPort }
-      return [checkPort === undefined && more === undefined ? one : { ...one, ...more, ...given(checkPort) }]
+      return [
+        checkPorts === undefined && more === undefined ? one : { ...one, ...more, ...given('checkPorts', checkPorts) },
+      ]
     })
   })
   return {
     name,
     service,
     servers,
-    ...(check === undefined ? {} : { check }),
+    checks,
     onFailure,
-    ...(fallback === undefined ? {} : { fallback }),
+    ...given('fallback', fallback),
   }
 }
-
-const given = (checkPort: number | undefined): Partial<WantedServer> => (checkPort === undefined ? {} : { checkPort })

@@ -6,7 +6,7 @@ function probeOf(check: string, at = 'address: 10.0.0.1:80'): ProbeSpec | undefi
   const text = `name: shop\nservices:\n  www: { ${at}, servers: [], fallback: 10.0.0.2:80, check: ${check} }\n`
   const { spec, diagnostics } = parseSpec({ file: 'baton.yaml', text, environment: {}, readInclude: () => undefined })
   expect(diagnostics).toEqual([])
-  return spec?.services['www']?.check?.probe
+  return spec?.services['www']?.checks[0]?.probe
 }
 
 describe('a check in the file', () => {

@@ -5,7 +5,14 @@ import { optionsOf, protocolSpec, tlsOf } from './check-protocols.ts'
 import { given } from './given.ts'
 import { type CheckShape, defaultCheck, type ServiceShape } from './schema.ts'
 
-export function checkSpec(shape: NonNullable<ServiceShape['check']>, id: ServiceId): CheckSpec {
+type Shapes = NonNullable<ServiceShape['check'] | ServiceShape['servers'][number]['check']>
+
+export function checkSpecs(written: Shapes, id: ServiceId): CheckSpec[] {
+  if (written === 'none') return []
+  return (Array.isArray(written) ? written : [written]).map((shape) => checkSpec(shape, id))
+}
+
+function checkSpec(shape: 'tcp' | CheckShape, id: ServiceId): CheckSpec {
   const check: CheckShape = shape === 'tcp' ? defaultCheck : shape
   const { every, timeout, rise, fall, port } = check
   return { probe: probeSpec(check, id), ...given('port', port), everyMs: every, timeoutMs: timeout, rise, fall }

@@ -11,7 +11,13 @@ import { formatDuration } from './duration.ts'
 import { defaultCheck } from './schema.ts'
 import { unless, type Written } from './written.ts'
 
-export function checkText({ probe, port, everyMs, timeoutMs, rise, fall }: CheckSpec): Written {
+/** One by itself, several as a list. */
+export function checksText(checks: readonly CheckSpec[]): unknown {
+  const written = checks.map(checkText)
+  return written.length === 1 ? written[0] : written
+}
+
+function checkText({ probe, port, everyMs, timeoutMs, rise, fall }: CheckSpec): Written {
   return {
     ...probeText(probe),
     port,

@@ -162,7 +162,14 @@ export const check = map({
   timeout: duration('a duration such as 1s', checkTime).prefault('1s').describe('How long one probe may take.'),
   rise: integer(1, 1000).prefault(2).describe('Successes in a row until a server is healthy.'),
   fall: integer(1, 1000).prefault(3).describe('Failures in a row until it is not.'),
-})
+}).meta({ id: 'check' })
+
+/** One or several; `words`: what may be written instead of a map. */
+const checks = <const T extends string>(words: readonly T[]) =>
+  z.union([choice('check', words), check, z.array(z.union([choice('check', ['tcp']), check]))])
+
+export const serviceChecks = checks(['tcp'])
+export const serverChecks = checks(['tcp', 'none'])
 
 const probeTimes = ['port', 'every', 'timeout', 'rise', 'fall']
 const requestKeys = ['method', 'headers', 'send', 'status', 'body', 'redirects', 'tls']

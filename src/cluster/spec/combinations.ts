@@ -29,8 +29,7 @@ export function checkCombinations(root: SourceMap, report: Report): void {
   for (const [name, { value }] of members(child(root, 'services'))) {
     for (const [index, server] of items(child(value, 'servers')).entries())
       checkServer(server, ['services', name, 'servers', index], report)
-    const check = value.kind === 'map' ? value.entries.get('check') : undefined
-    if (check !== undefined) checkCheck(check, ['services', name, 'check'], report)
+    checkChecks(value, ['services', name, 'check'], report)
     if (value.kind === 'map') checkServiceKeys(value, report)
   }
 }
@@ -44,7 +43,7 @@ const imageKinds: Kinds = {
   disk: ['cloud-init'],
   debootstrap: ['packages', 'files', 'mirror'],
 }
-const serverOptions = ['weight', 'upper-threshold', 'lower-threshold', 'forwarding', 'tunnel']
+const serverOptions = ['weight', 'upper-threshold', 'lower-threshold', 'forwarding', 'tunnel', 'check']
 const serverKinds: Kinds = { guests: ['port', ...serverOptions], address: serverOptions }
 
 /** The kind, when there is exactly one. `place`: where a missing kind is said. */
@@ -82,6 +81,19 @@ function checkServer(node: SourceNode, path: Path, report: Report): void {
   const kind = checkKind(node, serverKinds, path, node.place, report)
   if (kind === 'guests' && child(node, 'port') === undefined)
     report(problem(node.place, `${whereOf(path)} has no port: expected the port on the guests`, 'add port: 80'))
+  checkChecks(node, [...path, 'check'], report)
+}
+
+/** The check of a service or a server, or each of a list of them. */
+function checkChecks(of: SourceNode, path: Path, report: Report): void {
+  const entry = of.kind === 'map' ? of.entries.get('check') : undefined
+  if (entry?.value.kind !== 'list') {
+    if (entry !== undefined) checkCheck(entry, path, report)
+    return
+  }
+  const { items, place } = entry.value
+  if (items.length === 0) report(problem(place, 'check: an empty list checks nothing', 'remove it'))
+  for (const [index, value] of items.entries()) checkCheck({ key: value.place, value }, [...path, index], report)
 }
 
 function checkCheck({ key, value: node }: SourceEntry, path: Path, report: Report): void {

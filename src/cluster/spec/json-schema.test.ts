@@ -46,7 +46,7 @@ describe('the JSON Schema', () => {
     const byPath = new Map(found)
     expect(byPath.get('.guests.memory')?.['default']).toBe('256M')
     expect(byPath.get('.services.scheduler')?.['default']).toBe('wlc')
-    expect(byPath.get('.services.check.every')?.['default']).toBe('2s')
+    expect(byPath.get('.every')?.['default']).toBe('2s')
     expect(byPath.get('.services.scheduler')?.['enum']).toContain('wrr')
   })
 

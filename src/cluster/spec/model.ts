@@ -49,6 +49,8 @@ type ServerOptions = {
   /** Left out: the service's. */
   readonly forwarding?: Forwarding
   readonly tunnel?: Tunnel
+  /** Left out: the service's; empty: none. */
+  readonly checks?: readonly CheckSpec[]
 }
 
 export type ServerSpec =
@@ -60,7 +62,8 @@ export type ServiceSpec = {
   readonly service: Service
   readonly forwarding: Forwarding
   readonly servers: readonly ServerSpec[]
-  readonly check?: CheckSpec
+  /** All must pass; empty: the servers are not checked. */
+  readonly checks: readonly CheckSpec[]
   readonly onFailure: OnFailure
   readonly fallback?: Endpoint
 }

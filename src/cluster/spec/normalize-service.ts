@@ -9,7 +9,7 @@ import {
   type Tunnel,
 } from '../../lvs/service.ts'
 import type { Sysctls, Timeouts } from '../../lvs/settings.ts'
-import { checkSpec } from './check-normalize.ts'
+import { checkSpecs } from './check-normalize.ts'
 import { given } from './given.ts'
 import type { DirectorsSpec, ServerSpec, ServiceSpec } from './model.ts'
 import type { FileShape, ServiceShape } from './schema.ts'
@@ -35,8 +35,8 @@ export function serviceSpec(name: string, shape: ServiceShape, resolve: ResolveA
     name,
     service,
     forwarding: shape.forwarding,
-    servers: shape.servers.map(serverSpec),
-    ...given('check', shape.check === undefined ? undefined : checkSpec(shape.check, id)),
+    servers: shape.servers.map((server) => serverSpec(server, id)),
+    checks: shape.check === undefined ? [] : checkSpecs(shape.check, id),
     onFailure: shape['on-failure'],
     ...given('fallback', shape.fallback),
   }
@@ -115,8 +115,8 @@ function certificatesOf(written: readonly Certificate[], section: string, resolv
   }))
 }
 
-function serverSpec(shape: ServiceShape['servers'][number]): ServerSpec {
-  const { guests, port, address, weight, forwarding, tunnel } = shape
+function serverSpec(shape: ServiceShape['servers'][number], id: ServiceId): ServerSpec {
+  const { guests, port, address, weight, forwarding, tunnel, check } = shape
   const [upper, lower] = [shape['upper-threshold'], shape['lower-threshold']]
   const common = {
     weight,
@@ -124,6 +124,7 @@ function serverSpec(shape: ServiceShape['servers'][number]): ServerSpec {
     ...(lower > 0 ? { lowerThreshold: lower } : {}),
     ...given('forwarding', forwarding),
     ...given('tunnel', tunnel === undefined ? undefined : tunnelOf(tunnel)),
+    ...given('checks', check === undefined ? undefined : checkSpecs(check, id)),
   }
   if (address !== undefined) return { kind: 'address', endpoint: address, ...common }
   return { kind: 'guests', guests: guests ?? '', port: port ?? 0, ...common }

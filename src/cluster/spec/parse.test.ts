@@ -100,13 +100,15 @@ describe('a good file', () => {
             { kind: 'guests', guests: 'web', port: 80, weight: 1 },
             { kind: 'address', endpoint: { address: '192.168.1.9', port: 80 }, weight: 2 },
           ],
-          check: {
-            probe: { kind: 'http', path: '/healthz', status: [200] },
-            everyMs: 2000,
-            timeoutMs: 1000,
-            rise: 2,
-            fall: 3,
-          },
+          checks: [
+            {
+              probe: { kind: 'http', path: '/healthz', status: [200] },
+              everyMs: 2000,
+              timeoutMs: 1000,
+              rise: 2,
+              fall: 3,
+            },
+          ],
           onFailure: 'drain',
           fallback: { address: '127.0.0.1', port: 8081 },
         },
@@ -139,7 +141,7 @@ describe('a good file', () => {
       },
       forwarding: 'masq',
       servers: [{ kind: 'guests', guests: 'web', port: 80, weight: 1 }],
-      check: { probe: { kind: 'tcp' }, everyMs: 2000, timeoutMs: 1000, rise: 2, fall: 3 },
+      checks: [{ probe: { kind: 'tcp' }, everyMs: 2000, timeoutMs: 1000, rise: 2, fall: 3 }],
       onFailure: 'drain',
     })
     expect(spec?.directors).toEqual({ hosts: ['local'], engine: 'auto' })
@@ -161,7 +163,7 @@ describe('a good file', () => {
     const { spec } = parse(
       `name: a\nservices: { w: { address: 1.1.1.1:1, servers: [], check: { http: /, status: ${written} } } }`,
     )
-    expect(spec?.services['w']?.check?.probe).toEqual({ kind: 'http', path: '/', status })
+    expect(spec?.services['w']?.checks[0]?.probe).toEqual({ kind: 'http', path: '/', status })
   })
 
   test.each([
@@ -173,7 +175,12 @@ describe('a good file', () => {
     const { spec } = parse(
       `name: a\nservices: { w: { address: 1.1.1.1:1, servers: [], check: { http: /, tls: ${written} } } }`,
     )
-    expect(spec?.services['w']?.check?.probe).toEqual({ kind: 'http', path: '/', status: [200], ...(tls && { tls }) })
+    expect(spec?.services['w']?.checks[0]?.probe).toEqual({
+      kind: 'http',
+      path: '/',
+      status: [200],
+      ...(tls && { tls }),
+    })
   })
 
   test.each([

@@ -2,14 +2,14 @@
 import type { Application, ContentMatch, ContentRule } from '../../lvs/application.ts'
 import { familyOf, formatEndpoint, type Persistence, type ServiceId, type Tunnel } from '../../lvs/service.ts'
 import type { SettingsChange } from '../../lvs/settings.ts'
-import { checkText } from './check-print.ts'
+import { checksText } from './check-print.ts'
 import { formatDuration } from './duration.ts'
 import type { ServerSpec, ServiceSpec } from './model.ts'
 import { maskText } from './normalize-service.ts'
 import { defaultService } from './schema.ts'
 import { unless, type Written } from './written.ts'
 
-export function serviceText({ service, forwarding, servers, check, onFailure, fallback }: ServiceSpec): Written {
+export function serviceText({ service, forwarding, servers, checks, onFailure, fallback }: ServiceSpec): Written {
   const { id, scheduler, schedulerFlags, persistence, onePacket, idleTimeoutSeconds, proxyProtocol } = service
   return {
     ...idText(id, service.ttlSeconds),
@@ -20,7 +20,7 @@ export function serviceText({ service, forwarding, servers, check, onFailure, fa
     persistence: persistence && persistenceText(persistence, id),
     'one-packet': unless(false, onePacket),
     servers: servers.map(serverText),
-    check: check && checkText(check),
+    check: checks.length === 0 ? undefined : checksText(checks),
     'on-failure': unless(defaultService['on-failure'], onFailure),
     fallback: fallback && formatEndpoint(fallback),
     'idle-timeout': idleTimeoutSeconds === undefined ? undefined : formatDuration(idleTimeoutSeconds * 1000),
@@ -79,13 +79,14 @@ function persistenceText({ timeoutSeconds, mask, engine }: Persistence, id: Serv
 }
 
 function serverText(server: ServerSpec): Written {
-  const { upperThreshold, lowerThreshold, forwarding, tunnel } = server
+  const { upperThreshold, lowerThreshold, forwarding, tunnel, checks } = server
   const more = {
     weight: unless(1, server.weight),
     'upper-threshold': upperThreshold,
     'lower-threshold': lowerThreshold,
     forwarding,
     tunnel: tunnel && tunnelText(tunnel),
+    check: checks && (checks.length === 0 ? 'none' : checksText(checks)),
   }
   if (server.kind === 'guests') return { guests: server.guests, port: server.port, ...more }
   const { address, port } = server.endpoint

@@ -1,5 +1,6 @@
 /** Random services that a file can say, for property tests. */
 import fc from 'fast-check'
+import type { CheckSpec } from '../../health/check.ts'
 import { parseAddress } from '../../lvs/address.ts'
 import type { Application } from '../../lvs/application.ts'
 import {
@@ -50,10 +51,16 @@ const tunnel: fc.Arbitrary<Tunnel> = fc.oneof(
   }),
 )
 
-/** `ports`: what a server's port may be. */
+type ServersLike = {
+  readonly own: number
+  readonly isPortless: boolean
+  readonly forwarding: Forwarding
+  readonly check: fc.Arbitrary<CheckSpec>
+}
+
 function serversOf(
   pools: readonly string[],
-  { own, isPortless, forwarding }: { own: number; isPortless: boolean; forwarding: Forwarding },
+  { own, isPortless, forwarding, check }: ServersLike,
 ): fc.Arbitrary<ServerSpec[]> {
   const options = fc
     .record(
@@ -62,6 +69,7 @@ function serversOf(
         thresholds: fc.tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 10, max: 99 })),
         forwarding: fc.constantFrom<Forwarding>('masq', 'tunnel', 'direct', 'local'),
         tunnel,
+        checks: fc.array(check, { maxLength: 2 }),
       },
       { requiredKeys: ['weight'] },
     )
@@ -217,21 +225,22 @@ function specFor(name: string, service: Service, guests: readonly string[]): fc.
   const { id } = service
   const own = id.kind === 'address' ? id.port : 0
   const isPortless = id.kind === 'fwmark' || (id.kind === 'address' && id.port === 0)
+  // A server without a port has none to check.
+  const check = isPortless
+    ? fc.tuple(randomCheck(id), port).map(([check, port]) => ({ ...check, port }))
+    : randomCheck(id)
   return fc.constantFrom<Forwarding>('masq', 'tunnel', 'direct', 'local').chain((forwarding) =>
     fc.record(
       {
         name: fc.constant(name),
         service: fc.constant(service),
         forwarding: fc.constant(forwarding),
-        servers: serversOf(guests, { own, isPortless, forwarding }),
-        // A server without a port has none to check.
-        check: isPortless
-          ? fc.tuple(randomCheck(id), port).map(([check, port]) => ({ ...check, port }))
-          : randomCheck(id),
+        servers: serversOf(guests, { own, isPortless, forwarding, check }),
+        checks: fc.array(check, { maxLength: 2 }),
         onFailure: fc.constantFrom('drain' as const, 'remove' as const),
         fallback: endpoint,
       },
-      { requiredKeys: ['name', 'service', 'forwarding', 'servers', 'onFailure'] },
+      { requiredKeys: ['name', 'service', 'forwarding', 'servers', 'checks', 'onFailure'] },
     ),
   )
 }

@@ -6,6 +6,7 @@ import { schedulerFlagNames } from './service-schema.ts'
 import {
   child,
   items,
+  oneOrMore,
   type Place,
   problem,
   type Report,
@@ -164,7 +165,8 @@ function checkServers(service: SourceMap, kind: ServiceKind, report: Report): vo
       report,
     )
     checkThresholds(server, report)
-    if (address !== undefined && isBare && isPortless) checkProbePort(service, address.place, report)
+    if (address !== undefined && isBare && isPortless)
+      checkProbePort(child(server, 'check') ?? child(service, 'check'), address.place, report)
   }
 }
 
@@ -174,9 +176,9 @@ const isAddress = (text: string): boolean =>
   parseEndpoint(`${text}:1`) !== undefined || parseEndpoint(`[${text}]:1`) !== undefined
 const portHint = (text: string): string => `add the port: ${text.includes(':') ? `"[${text}]:80"` : `${text}:80`}`
 
-function checkProbePort(service: SourceMap, place: Place, report: Report): void {
-  const check = service.entries.get('check')
-  if (check !== undefined && child(check.value, 'port') === undefined)
+function checkProbePort(written: SourceNode | undefined, place: Place, report: Report): void {
+  const checks = oneOrMore(written).filter((check) => textOf(check) !== 'none')
+  if (checks.some((check) => child(check, 'port') === undefined))
     report(problem(place, 'this server has no port to check', 'add port: to the check'))
 }
 

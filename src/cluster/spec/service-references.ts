@@ -9,6 +9,7 @@ import {
   child,
   items,
   members,
+  oneOrMore,
   type Place,
   problem,
   type Report,
@@ -38,7 +39,8 @@ export function checkServices(root: SourceMap, report: Report): void {
     const fallback = child(value, 'fallback')
     if (own !== undefined && fallback !== undefined && isSame(fallback, own))
       report(problem(fallback.place, 'the fallback is the service itself: its connections would go round for ever'))
-    checkProbe(child(value, 'check'), protocol, report)
+    for (const of of [value, ...items(child(value, 'servers'))])
+      for (const check of oneOrMore(child(of, 'check'))) checkProbe(check, protocol, report)
   }
   checkOverlaps(root, report)
 }
@@ -84,10 +86,10 @@ function isOverTcp(check: SourceNode): boolean {
   return either === undefined || textOf(child(either, 'transport')) === 'tcp'
 }
 
-function checkProbe(check: SourceNode | undefined, protocol: string, report: Report): void {
+function checkProbe(check: SourceNode, protocol: string, report: Report): void {
   if (
-    check !== undefined &&
     !isNothing(check) &&
+    textOf(check) !== 'none' &&
     protocol === 'udp' &&
     child(check, 'port') === undefined &&
     isOverTcp(check)

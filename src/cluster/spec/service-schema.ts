@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { schedulerNames } from '../../lvs/service.ts'
 import { defaultSysctls, type SysctlName, sysctlNames } from '../../lvs/settings.ts'
 import { parseDnsName } from '../../wire/dns-name.ts'
-import { check } from './check-schema.ts'
+import { serverChecks, serviceChecks } from './check-schema.ts'
 import { choice, duration, endpoint, flag, integer, leaf, path, port, reference, text } from './leaf.ts'
 import { map } from './map.ts'
 
@@ -38,6 +38,9 @@ const server = map({
     .optional()
     .describe("How connections reach it; the service's when left out."),
   tunnel: tunnel.optional().describe('How packets are wrapped, with forwarding: tunnel; ipip when left out.'),
+  check: serverChecks
+    .optional()
+    .describe("In place of the service's check, for this server: tcp, none, a map, or a list."),
 })
 
 const hostPattern = /^(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$/
@@ -177,10 +180,11 @@ export const service = map({
     .describe('A client comes back to the same server for this long: a duration, or a map.'),
   'one-packet': flag().prefault(false).describe('Choose a server for each datagram by itself, with udp or a mark.'),
   servers: z.array(server).describe('The real servers: guest pools and plain addresses.'),
-  check: z
-    .union([choice('check', ['tcp']), check])
+  check: serviceChecks
     .optional()
-    .describe('How to tell whether a server is healthy: tcp, or a map; never checked when left out.'),
+    .describe(
+      'How to tell whether a server is healthy: tcp, a map, or a list of them, which all must pass; never checked when left out.',
+    ),
   'on-failure': choice('on-failure', ['drain', 'remove'])
     .prefault('drain')
     .describe('What becomes of a server that fails: drain (its connections may finish) or remove.'),

@@ -64,6 +64,11 @@ export function items(node: SourceNode | undefined): readonly SourceNode[] {
   return node?.kind === 'list' ? node.items : []
 }
 
+/** What may be written once, or as a list of several: each of them. */
+export function oneOrMore(node: SourceNode | undefined): readonly SourceNode[] {
+  return node === undefined ? [] : node.kind === 'list' ? node.items : [node]
+}
+
 export function textOf(node: SourceNode | undefined): string | undefined {
   return node?.kind === 'scalar' && typeof node.value === 'string' ? node.value : undefined
 }

@@ -69,13 +69,15 @@ describe('an ldirectord.cf as a spec', () => {
         },
         { kind: 'address', endpoint: { address: '10.9.0.2', port: 8080 }, weight: 0 },
       ],
-      check: {
-        probe: { kind: 'http', path: '/ok', host: 'www.shop', status: [[200, 299]], body: 'up', redirects: 7 },
-        everyMs: 3000,
-        timeoutMs: 30_000,
-        rise: 1,
-        fall: 4,
-      },
+      checks: [
+        {
+          probe: { kind: 'http', path: '/ok', host: 'www.shop', status: [[200, 299]], body: 'up', redirects: 7 },
+          everyMs: 3000,
+          timeoutMs: 30_000,
+          rise: 1,
+          fall: 4,
+        },
+      ],
       onFailure: 'drain',
       fallback: { address: '127.0.0.1', port: 81 },
     })
@@ -104,7 +106,7 @@ describe('an ldirectord.cf as a spec', () => {
     { globals: ['negotiatetimeout=4'], block: ['checktimeout=6'], connect: 6, negotiate: 6 },
   ])('timeouts by $globals and $block are $connect s and $negotiate s', ({ globals, block, connect, negotiate }) => {
     const timeout = (...more: string[]): number | undefined =>
-      service([real, ...block, ...more], undefined, globals).check?.timeoutMs
+      service([real, ...block, ...more], undefined, globals).checks[0]?.timeoutMs
     expect(timeout('checktype=connect')).toBe(connect * 1000)
     expect(timeout()).toBe(negotiate * 1000)
   })
@@ -178,7 +180,7 @@ describe('an ldirectord.cf as a spec', () => {
     { block: ['checktype=3'], probe: { kind: 'http' } },
     { block: ['checktype=3', 'service=none'], probe: { kind: 'tcp' } },
   ])('$block is checked as it was', ({ block, probe }) => {
-    expect(service([real, ...block]).check?.probe).toMatchObject(probe)
+    expect(service([real, ...block]).checks[0]?.probe).toMatchObject(probe)
   })
 
   test('radius and ldap have the timeout of connects, as ldirectord has it', () => {
@@ -191,7 +193,7 @@ describe('an ldirectord.cf as a spec', () => {
       'checktimeout=2',
       'negotiatetimeout=9',
     ]
-    expect(service(block).check?.timeoutMs).toBe(2000)
+    expect(service(block).checks[0]?.timeoutMs).toBe(2000)
   })
 
   test.each([
@@ -203,9 +205,9 @@ describe('an ldirectord.cf as a spec', () => {
     { head: 'virtual=5', block: ['real=10.9.0.1 gate', 'service=http'], check: 80, server: 0 },
     { head: 'virtual=5', block: ['real=10.9.0.1 gate', 'checktype=ping'], check: 1, server: 0 },
   ])('$head with $block: the server at port $server is checked at $check', ({ head, block, check, server }) => {
-    const { servers, check: found } = service(block, head)
+    const { servers, checks } = service(block, head)
     expect(servers).toMatchObject([{ endpoint: { port: server } }])
-    expect(found?.port).toBe(check)
+    expect(checks[0]?.port).toBe(check)
   })
 
   test('of a server that is there twice the last one counts', () => {
@@ -217,8 +219,8 @@ describe('an ldirectord.cf as a spec', () => {
   })
 
   test('servers without a check: on and none have all, off has nobody', () => {
-    expect(service([real, 'checktype=on'])).not.toHaveProperty('check')
-    expect(service([real, 'service=none'])).not.toHaveProperty('check')
+    expect(service([real, 'checktype=on'])).toMatchObject({ checks: [] })
+    expect(service([real, 'service=none'])).toMatchObject({ checks: [] })
     expect(service([real, 'checktype=off', 'fallback=127.0.0.1:1 masq'])).toMatchObject({ servers: [] })
     expect(service([`${real} 3`, 'checktype=off', 'quiescent=yes']).servers).toMatchObject([{ weight: 0 }])
   })
@@ -226,11 +228,11 @@ describe('an ldirectord.cf as a spec', () => {
   test('a request that is never asked, since the port has no service, is said', () => {
     const converted = convert(['virtual=10.0.0.1:8080', `    ${real}`, '    receive="x"'])
     expect(converted.findings).toMatchObject([{ severity: 'warning', line: 3 }])
-    expect(converted.spec?.services['tcp-10-0-0-1-8080']).not.toHaveProperty('check')
+    expect(converted.spec?.services['tcp-10-0-0-1-8080']).toMatchObject({ checks: [] })
   })
 
   test('a virtual takes the interval of its own only with fork', () => {
-    const every = (...globals: string[]) => service([real, 'checkinterval=7'], undefined, globals).check?.everyMs
+    const every = (...globals: string[]) => service([real, 'checkinterval=7'], undefined, globals).checks[0]?.everyMs
     expect(every()).toBe(10_000)
     expect(every('fork=yes')).toBe(7000)
   })

@@ -112,7 +112,7 @@ function convertVirtual(written: Virtual, globals: Globals, report: Report): Ser
     service,
     forwarding,
     servers: serversOf(virtual, check === 'nobody', isQuiescent, forwarding),
-    ...(typeof check === 'string' ? {} : { check }),
+    checks: typeof check === 'string' ? [] : [check],
     onFailure: isQuiescent ? 'drain' : 'remove',
     ...(fallback === undefined ? {} : { fallback }),
   }

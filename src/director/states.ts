@@ -1,0 +1,10 @@
+/** What servers and services may be, and whom a drain means: said by events as well as by the control. */
+import type { Endpoint } from '../lvs/service.ts'
+
+export type Health = 'unknown' | 'healthy' | 'unhealthy' | 'unchecked' | 'maintenance'
+
+/** Who takes the connections of a service: its servers, the fallback, or nobody. */
+export type ServiceState = 'served' | 'fallback' | 'unserved'
+
+/** Which servers a drain means: a guest's, or an endpoint's (in every service, on every port when it is 0). */
+export type DrainTarget = { readonly guest: string } | { readonly endpoint: Endpoint }
