@@ -173,7 +173,8 @@ function isTrouble(event: DirectorEvent): boolean {
   if (event.kind === 'server.health') return event.to === 'unhealthy'
   if (event.kind === 'service.state') return event.to !== 'served'
   if (event.kind === 'table.edited') return event.refused > 0
-  return event.kind === 'engine.failed' || event.kind === 'intent.trouble'
+  if (event.kind === 'command.ran') return event.failure !== undefined
+  return ['engine.failed', 'intent.trouble', 'maintenance.trouble'].includes(event.kind)
 }
 
 const messages: Readonly<Record<DirectorEvent['kind'], string>> = {
@@ -202,4 +203,5 @@ const messages: Readonly<Record<DirectorEvent['kind'], string>> = {
   'settings.changed': 'settings changed',
   'guest.moved': 'guest is reached elsewhere',
   'intent.trouble': 'what was kept could not be read',
+  'maintenance.trouble': 'the maintenance directory cannot be read',
 }

@@ -6,13 +6,42 @@ import { type Checker, type CheckTarget, type HealthChange, targetKey } from '..
 import { realServerKey, type ServiceId, serviceKey } from '../lvs/service.ts'
 import type { ClusterServices, WantedServer, WantedService } from './control.ts'
 import type { DirectorEvent } from './events.ts'
+import { joinedReport, type Seen } from './standing.ts'
 import type { Health } from './states.ts'
+import type { LookAt } from './table.ts'
 
-export function healthIn(checker: Pick<Checker, 'view'>): (service: WantedService, server: WantedServer) => Health {
-  return (service, server) => {
-    let joint: Health = 'unchecked'
-    for (const check of checksOf(service, server)) joint = joined(joint, checker.view(targetOf(check, server)).health)
-    return joint
+type Views = Pick<Checker, 'view'>
+
+/** Whether a file of the cluster's maintenance directory names the server. */
+export type IsMaintained = (cluster: string, server: WantedServer) => boolean
+
+/** What is known of servers: all checks of one must pass, and its agent, or a file, may have taken it out. */
+export function lookIn(checker: Views, isMaintained: IsMaintained): LookAt {
+  return (cluster, service, server) => {
+    if (isMaintained(cluster, server)) return maintained
+    const checks = checksOf(service, server)
+    const first = checks[0]
+    if (first === undefined) return unchecked
+    const view = checker.view(targetOf(first, server))
+    if (checks.length === 1) return view.report?.wish === 'maint' ? { ...view, health: 'maintenance' } : view
+    let joint: Seen = view
+    for (const check of checks.slice(1)) joint = jointly(joint, checker.view(targetOf(check, server)), server.weight)
+    return joint.report?.wish === 'maint' ? { ...joint, health: 'maintenance' } : joint
+  }
+}
+
+const unchecked: Seen = { health: 'unchecked' }
+const maintained: Seen = { health: 'maintenance' }
+
+function jointly(one: Seen, other: Seen, weight: number): Seen {
+  const report = joinedReport(one.report, other.report, weight)
+  // It is back since the last of its checks is.
+  const back = [one, other].filter(({ recovered }) => recovered === true).map(({ sinceMs = 0 }) => sinceMs)
+  const health = joined(one.health, other.health)
+  return {
+    health,
+    ...(report === undefined ? {} : { report }),
+    ...(back.length === 0 ? {} : { sinceMs: Math.max(...back), recovered: true }),
   }
 }
 
@@ -22,6 +51,13 @@ export function joined(a: Health, b: Health): Health {
 }
 
 const gravity: Readonly<Record<Health, number>> = { unchecked: 0, healthy: 1, unknown: 2, unhealthy: 3, maintenance: 4 }
+
+/** What the checks alone say, whatever a file says. */
+export function healthOf(checker: Views, service: WantedService, server: WantedServer): Health {
+  let joint: Health = 'unchecked'
+  for (const check of checksOf(service, server)) joint = joined(joint, checker.view(targetOf(check, server)).health)
+  return joint
+}
 
 export function checksOf(service: Pick<WantedService, 'checks'>, server: WantedServer): readonly CheckSpec[] {
   return server.checks ?? service.checks
@@ -40,9 +76,11 @@ function isChecked({ checks, servers }: WantedService): boolean {
 }
 
 /** `SERVICE SERVER` of everything that gets connections now, of services that are checked. */
-export function servingIn(standing: readonly ServiceSnapshot[], services: readonly WantedService[]): Set<string> {
+export function servingIn(standing: readonly ServiceSnapshot[], clusters: readonly ClusterServices[]): Set<string> {
   const serving = new Set<string>()
-  const checked = new Set(services.filter(isChecked).map(({ service }) => serviceKey(service.id)))
+  const checked = new Set<string>()
+  for (const { services } of clusters)
+    for (const service of services) if (isChecked(service)) checked.add(serviceKey(service.service.id))
   if (checked.size === 0) return serving
   for (const { service, servers } of standing) {
     const key = serviceKey(service.id)
@@ -52,38 +90,49 @@ export function servingIn(standing: readonly ServiceSnapshot[], services: readon
   return serving
 }
 
-/** A server that serves already when its check begins or changes goes on serving until it fails. */
+/**
+ * A server that serves already when its check begins or changes goes on serving until it fails. One in maintenance is not
+ * probed, unless somebody else whose server it is too wants to know.
+ */
 export function checkTargets(
-  services: readonly WantedService[],
+  clusters: readonly ClusterServices[],
   serving: ReadonlySet<string>,
   anew: ReadonlySet<string>,
+  isMaintained: IsMaintained = () => false,
 ): CheckTarget[] {
   const targets: CheckTarget[] = []
-  for (const service of services) {
-    const id = serviceKey(service.service.id)
-    for (const server of service.servers) {
-      const checks = checksOf(service, server)
-      if (checks.length === 0) continue
-      const key = realServerKey(server)
-      const start = anew.has(key) ? 'anew' : serving.has(`${id} ${key}`) ? 'presumed' : undefined
-      for (const check of checks) {
-        const target = targetOf(check, server)
-        targets.push(start === undefined ? target : { ...target, start })
+  const resting: CheckTarget[] = []
+  for (const { cluster, services } of clusters)
+    for (const service of services) {
+      const id = serviceKey(service.service.id)
+      for (const server of service.servers) {
+        const checks = checksOf(service, server)
+        if (checks.length === 0) continue
+        const key = realServerKey(server)
+        const start = anew.has(key) ? 'anew' : serving.has(`${id} ${key}`) ? 'presumed' : undefined
+        const to = isMaintained(cluster, server) ? resting : targets
+        for (const check of checks) {
+          const target = targetOf(check, server)
+          to.push(start === undefined ? target : { ...target, start })
+        }
       }
     }
-  }
+  if (resting.length === 0) return targets
+  const probed = new Set(targets.map(targetKey))
+  for (const target of resting) if (!probed.has(targetKey(target))) targets.push({ ...target, maintenance: true })
   return targets
 }
 
-export async function checkNow(checker: Checker, services: readonly WantedService[], id: ServiceId): Promise<void> {
+export async function checkNow(checker: Checker, clusters: readonly ClusterServices[], id: ServiceId): Promise<void> {
   const key = serviceKey(id)
-  const service = services.find((wanted) => serviceKey(wanted.service.id) === key)
-  if (service === undefined) throw new InfraError('not-found', `no service ${key}`, { subject: key })
-  const targets = checkTargets([service], new Set(), new Set())
+  const found = clusters.flatMap(({ services }) => services).find(({ service }) => serviceKey(service.id) === key)
+  if (found === undefined) throw new InfraError('not-found', `no service ${key}`, { subject: key })
+  const targets = checkTargets([{ cluster: '', services: [found] }], new Set(), new Set())
   await Promise.all(targets.map((target) => checker.probeNow(target)))
 }
 
-type Watcher = { readonly cluster: string; readonly service: WantedService; readonly server: WantedServer }
+/** A server that a probe speaks for. */
+export type Watcher = { readonly cluster: string; readonly service: WantedService; readonly server: WantedServer }
 
 /** Which servers each probe speaks for, by its key. */
 export type Watchers = ReadonlyMap<string, readonly Watcher[]>
@@ -102,45 +151,45 @@ export function watchersOf(clusters: readonly ClusterServices[]): Watchers {
   return found
 }
 
-/** What a check that has changed its mind makes of its servers, beside what their other checks say. */
+/** What a check that has changed its mind makes of its servers, beside what else is known of them. */
 export function healthEvents(
-  watchers: Watchers,
+  watchers: readonly Watcher[],
   change: HealthChange,
-  checker: Pick<Checker, 'view'>,
+  checker: Views,
+  isMaintained: IsMaintained,
 ): DirectorEvent[] {
-  return (watchers.get(change.key) ?? []).flatMap(({ cluster, service, server }): DirectorEvent[] => {
+  return watchers.flatMap(({ cluster, service, server }): DirectorEvent[] => {
     let others: Health = 'unchecked'
     for (const check of checksOf(service, server)) {
       const target = targetOf(check, server)
-      if (targetKey(target) !== change.key) others = joined(others, checker.view(target).health)
+      const view = checker.view(target)
+      if (view.report?.wish === 'maint') others = 'maintenance'
+      else if (targetKey(target) !== change.key) others = joined(others, view.health)
     }
+    // While a file keeps it in maintenance nothing else matters; that it begins is what the checker says.
+    if (change.to !== 'maintenance' && isMaintained(cluster, server)) return []
     const [from, to] = [joined(others, change.from), joined(others, change.to)]
     if (from === to) return []
     const { detail: reason, after } = change
-    const { guest } = server
-    return [
-      {
-        kind: 'server.health',
-        cluster,
-        service: service.name,
-        server: realServerKey(server),
-        guest,
-        from,
-        to,
-        reason,
-        after,
-      },
-    ]
+    return [{ kind: 'server.health', ...aboutServer({ cluster, service, server }), from, to, reason, after }]
   })
 }
 
+export function aboutServer({ cluster, service, server }: Watcher): {
+  readonly cluster: string
+  readonly service: string
+  readonly server: string
+  readonly guest: string | undefined
+} {
+  return { cluster, service: service.name, server: realServerKey(server), guest: server.guest }
+}
+
 /** The keys of the started guest's servers that are known to be sick: of those that are well a start is no news. */
-export function sickServers(services: readonly WantedService[], guest: string | undefined, checker: Checker): string[] {
+export function sickServers(services: readonly WantedService[], guest: string | undefined, checker: Views): string[] {
   if (guest === undefined) return []
-  const healthOf = healthIn(checker)
   return services.flatMap((service) =>
     service.servers
-      .filter((server) => server.guest === guest && healthOf(service, server) === 'unhealthy')
+      .filter((server) => server.guest === guest && healthOf(checker, service, server) === 'unhealthy')
       .map(realServerKey),
   )
 }

@@ -7,12 +7,12 @@ import type {
   EngineName,
   ServiceSnapshot,
 } from '../engines/engine.ts'
-import type { CheckSpec } from '../health/check.ts'
+import type { CheckSpec, ProbeKind } from '../health/check.ts'
 import type { EditResult, TableEdit } from '../lvs/edit.ts'
 import type { Endpoint, Protocol, RealServer, Service, ServiceId } from '../lvs/service.ts'
 import type { SettingsChange } from '../lvs/settings.ts'
 import type { DirectorEvent } from './events.ts'
-import type { DrainTarget, Health } from './states.ts'
+import type { DrainTarget, Health, ServiceState } from './states.ts'
 
 export type OnFailure = 'drain' | 'remove'
 
@@ -76,6 +76,15 @@ export type EventQuery = CallOptions & {
   readonly results?: boolean
 }
 
+/** One check of a server: where it probes, and what it says. */
+export type CheckStatus = {
+  readonly kind: ProbeKind
+  readonly address: string
+  readonly port: number
+  readonly health: Health
+  readonly detail: string
+}
+
 export type ServerStatus = {
   readonly address: string
   readonly port: number
@@ -85,8 +94,12 @@ export type ServerStatus = {
   readonly wantedWeight: number
   readonly weight: number | undefined
   readonly health: Health
-  /** What the last probe said. */
+  /** What the last probe said; of several checks, the one that speaks against the server. */
   readonly detail: string
+  /** What each of its checks says. */
+  readonly checks: readonly CheckStatus[]
+  /** Why it stands in the table as it does, or does not: its health, its agent, a drain, a slow start, panic. */
+  readonly reason: string
   /** Set by hand with `drain`. */
   readonly drained: boolean
   readonly active: number
@@ -101,6 +114,8 @@ export type ServiceStatus = {
   readonly cluster?: string
   readonly name: string
   readonly service: Service
+  /** Who takes its connections; undefined for a service made by hand. */
+  readonly state?: ServiceState
   readonly counters: Counters
   readonly servers: readonly ServerStatus[]
 }

@@ -109,11 +109,14 @@ async function runAll(steps: readonly Step[]): Promise<void> {
   await timing.advance(60_000)
 
   const intent = store.saved()
-  const table = wantedTable(
-    intent.clusters,
-    ({ checks }, { port }) => (checks.length === 0 ? 'unchecked' : sick.has(port) ? 'unhealthy' : 'healthy'),
-    intent.drains,
-  )
+  const table = wantedTable(intent.clusters, {
+    look: (_cluster, { checks }, { port }) => ({
+      health: checks.length === 0 ? 'unchecked' : sick.has(port) ? 'unhealthy' : 'healthy',
+    }),
+    drains: intent.drains,
+    nowMs: timing.now(),
+    thresholds: true,
+  })
   const expected = new Map([...table].map(([key, { servers: own }]) => [key, new Map([...own].sort())]))
   expected.set(serviceKey(byHand.id), new Map())
   const standing = await engine.read(within())

@@ -17,7 +17,6 @@ export type DirectorOptions = KeeperOptions & {
   readonly now: () => Date
   /** Called once when a client asks the daemon to stop. */
   readonly onStop: () => void
-  readonly restarts?: number
   /** What the engine has told of itself, by the key of the service that it is about. */
   readonly engineTroubles?: ReadonlyMap<string, string>
 }
@@ -43,7 +42,7 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
         capabilities: engine.capabilities,
         restarts: options.restarts ?? 0,
         clusters: intent.clusters,
-        services: serviceStatuses(intent, standing, checker),
+        services: serviceStatuses(intent, standing, keeper),
         problems: [...keeper.problems(), ...troublesOf(standing, options.engineTroubles)],
       }
     },
@@ -90,7 +89,7 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
       ])
       return { services, info }
     },
-    checkNow: (id, callOptions) => unlessAborted(callOptions, checkNow(checker, servicesOf(keeper.intent()), id)),
+    checkNow: (id, callOptions) => unlessAborted(callOptions, checkNow(checker, keeper.intent().clusters, id)),
     stop: async () => options.onStop(),
     [Symbol.asyncDispose]: () => keeper[Symbol.asyncDispose](),
   }

@@ -74,6 +74,8 @@ export type DirectorEvent =
   | { readonly kind: 'settings.changed'; readonly settings: SettingsChange }
   | { readonly kind: 'guest.moved'; readonly guest: string; readonly servers: number }
   | { readonly kind: 'intent.trouble'; readonly reason: string }
+  /** A maintenance directory cannot be read; only a new reason is said again. */
+  | { readonly kind: 'maintenance.trouble'; readonly cluster: string; readonly reason: string }
   /** Someone was not told of `lost` events, as he took them too slowly or not at all. */
   | { readonly kind: 'events.lost'; readonly to: string; readonly lost: number; readonly reason: string }
 
@@ -102,6 +104,7 @@ const kinds: Readonly<Record<DirectorEvent['kind'], true>> = {
   'settings.changed': true,
   'guest.moved': true,
   'intent.trouble': true,
+  'maintenance.trouble': true,
   'events.lost': true,
 }
 

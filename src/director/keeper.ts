@@ -2,25 +2,29 @@
 import type { Engine, ServiceSnapshot } from '../engines/engine.ts'
 import { InfraError, isInfraError } from '../errors.ts'
 import type { Probe, ProbeSpec } from '../health/check.ts'
-import { type Checker, openChecker } from '../health/checker.ts'
+import type { Checker, CheckResult } from '../health/checker.ts'
 import { deadline, type Timing } from '../health/timing.ts'
 import type { EditResult, TableEdit } from '../lvs/edit.ts'
 import { realServerKey, serviceKey } from '../lvs/service.ts'
 import { turns } from '../turns.ts'
 import type { HandTable } from './by-hand.ts'
-import { checkTargets, healthEvents, healthIn, servingIn, sickServers, type Watchers, watchersOf } from './checks.ts'
+import { sickServers, type Watcher } from './checks.ts'
 import type { CallOptions } from './control.ts'
 import { type EditJournal, memoryEditJournal } from './edit-journal.ts'
 import type { DirectorEvent } from './events.ts'
+import { fallbackCommands } from './fallback-commands.ts'
 import { openHandKeeper } from './hand-keeper.ts'
 import type { IntentStore } from './intent.ts'
 import { renewedEndpoints, servicesOf, withClusters } from './intent-changes.ts'
+import { type Lookout, openLookout } from './lookout.ts'
+import { type MaintenanceSource, machineMaintenance } from './maintenance-watch.ts'
 import { reconcileLoop } from './reconcile-loop.ts'
 import { type Problem, reconciler, settingsSubject, type Wanted } from './reconciler.ts'
 import type { Intent } from './schemas.ts'
 import { wantedSettings } from './settings.ts'
+import { type RunLine, runLine } from './shell-line.ts'
 import { machineSurroundings, type Surroundings } from './surroundings.ts'
-import { wantedTable } from './table.ts'
+import type { Table } from './table.ts'
 import { throwIfAborted, unlessAborted } from './waiting.ts'
 
 export type KeeperOptions = {
@@ -34,6 +38,14 @@ export type KeeperOptions = {
   readonly onEvent: (event: DirectorEvent) => void
   /** Opens the probe of a check; left out, the real ones. */
   readonly openProbe?: (spec: ProbeSpec) => Probe
+  /** Called with every result of every check, and the servers it speaks for. */
+  readonly onResult?: (result: CheckResult, watchers: readonly Watcher[]) => void
+  /** Where maintenance directories are read and addresses have names; left out, on this machine. */
+  readonly maintenance?: MaintenanceSource
+  /** Runs fallback commands; left out, by the shell. */
+  readonly runLine?: RunLine
+  /** How often the daemon had crashed before: what it had begun then is not known. */
+  readonly restarts?: number
   /** Called once when the engine itself does not answer any more: only a new one can help. */
   readonly onEngineLost?: (error: unknown) => void
 }
@@ -49,6 +61,9 @@ const engineMs = 30_000
 
 export type Keeper = AsyncDisposable & {
   readonly checker: Checker
+  readonly look: Lookout['look']
+  /** As it was last wanted. */
+  readonly table: () => Table
   readonly intent: () => Intent
   readonly problems: () => readonly string[]
   /** One change after the other: on disk first, then in the engine. Where the engine cannot follow, all is as before. */
@@ -65,16 +80,9 @@ type About = {
   readonly started?: string
 }
 
-export async function openKeeper({
-  engine,
-  intent: store,
-  journal = memoryEditJournal(),
-  surroundings = machineSurroundings,
-  timing,
-  onEvent,
-  openProbe,
-  onEngineLost,
-}: KeeperOptions): Promise<Keeper> {
+export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
+  const { engine, intent: store, timing, onEvent, onEngineLost } = options
+  const { journal = memoryEditJournal(), surroundings = machineSurroundings } = options
   const closing = new AbortController()
   const limited = async <T>(body: (signal: AbortSignal) => Promise<T>): Promise<T> => {
     using limit = deadline(timing, closing.signal, engineMs)
@@ -86,14 +94,18 @@ export async function openKeeper({
   let owners = ownersIn(intent)
   /** Servers that must prove themselves again, by key, until the next round has told the checker. */
   const anew = new Set<string>()
-  let watchers: Watchers = new Map()
-  const checker = openChecker({
+  let table: Table = new Map()
+  const lookout = openLookout({
+    ...options,
+    maintenance: options.maintenance ?? machineMaintenance(),
+    thresholds: engine.capabilities.thresholds,
+    onChange: () => loop.trigger(),
+  })
+  const commands = fallbackCommands({
+    run: options.runLine ?? runLine,
     timing,
-    ...(openProbe === undefined ? {} : { open: openProbe }),
-    onChange: (change) => {
-      for (const event of healthEvents(watchers, change, checker)) onEvent(event)
-      loop.trigger()
-    },
+    onRun: (run) => onEvent({ kind: 'command.ran', ...run }),
+    isUnsure: (options.restarts ?? 0) > 0,
   })
   const rounds = reconciler(engine, onEvent, (failures, error) => {
     if (failures === lostAfter) onEngineLost?.(error)
@@ -107,12 +119,10 @@ export async function openKeeper({
     onAsk: (keys) => rounds.own(keys),
   })
   const want = (standing: readonly ServiceSnapshot[]): Wanted => {
-    const services = servicesOf(intent)
-    watchers = watchersOf(intent.clusters)
-    checker.watch(checkTargets(services, servingIn(standing, services), anew))
+    table = lookout.table(intent, standing, anew)
     anew.clear()
     return {
-      table: wantedTable(intent.clusters, healthIn(checker), intent.drains),
+      table,
       byHand: hand.table.services,
       leaving: intent.leaving,
       settings: wantedSettings(intent.clusters, hand.table.timeouts()),
@@ -125,7 +135,9 @@ export async function openKeeper({
     () =>
       engineTurns.take(async () => {
         await hand.mend()
-        return await limited((signal) => rounds.round(want, signal))
+        const isDone = await limited((signal) => rounds.round(want, signal))
+        commands.see(intent, table)
+        return isDone
       }),
     timing,
     closing.signal,
@@ -133,9 +145,10 @@ export async function openKeeper({
 
   const commit = async (next: Intent, started?: string): Promise<void> => {
     await limited((signal) => store.save(next, { signal }))
+    await lookout.follow(next.clusters)
     // In one go with the intent: a round between the two would lose them.
     for (const endpoint of renewedEndpoints(intent, next)) anew.add(realServerKey(endpoint))
-    for (const server of sickServers(servicesOf(next), started, checker)) anew.add(server)
+    for (const server of sickServers(servicesOf(next), started, lookout.checker)) anew.add(server)
     intent = next
     owners = ownersIn(intent)
     await loop.settle()
@@ -146,31 +159,36 @@ export async function openKeeper({
     await limited((signal) => store.save(intent, { signal }))
   }
   const requests = turns()
-  const queue = <T>(options: CallOptions, body: () => Promise<T>): Promise<T> => {
+  const queue = <T>(call: CallOptions, body: () => Promise<T>): Promise<T> => {
     const mine = requests.take(() => {
-      throwIfAborted(options)
+      throwIfAborted(call)
       return body()
     })
-    return unlessAborted(options, mine)
+    return unlessAborted(call, mine)
   }
+  await lookout.follow(intent.clusters)
   await loop.settle()
   return {
-    checker,
-    problems: () => [...rounds.problems().map(({ message }) => message), ...[hand.problem() ?? []].flat()],
+    checker: lookout.checker,
+    look: lookout.look,
+    table: () => table,
+    problems: () => [
+      ...rounds.problems().map(({ message }) => message),
+      ...[hand.problem() ?? []].flat(),
+      ...lookout.problems(),
+    ],
     byHand: hand.table,
-    async edit(options, edits) {
+    async edit(call, edits) {
       const results: EditResult[] = []
       for (let at = 0; at < edits.length; at += editsAtOnce) {
         const some = edits.slice(at, at + editsAtOnce)
-        results.push(
-          ...(await queue(options, () => engineTurns.take(() => limited((signal) => hand.edit(some, signal))))),
-        )
+        results.push(...(await queue(call, () => engineTurns.take(() => limited((signal) => hand.edit(some, signal))))))
       }
       return results
     },
     intent: () => intent,
-    change: (options, next, about = {}) =>
-      queue(options, async () => {
+    change: (call, next, about = {}) =>
+      queue(call, async () => {
         const before = intent
         const after = { ...next(before), engine: engine.name }
         await commit(after, about.started)
@@ -185,7 +203,8 @@ export async function openKeeper({
       closing.abort()
       await requests.idle()
       await loop[Symbol.asyncDispose]()
-      await checker[Symbol.asyncDispose]()
+      await commands[Symbol.asyncDispose]()
+      await lookout[Symbol.asyncDispose]()
       await engine[Symbol.asyncDispose]()
     },
   }

@@ -15,7 +15,8 @@ import { changeEvents } from './change-events.ts'
 import type { DirectorEvent } from './events.ts'
 import { settingKeys, settingsChange } from './settings.ts'
 import type { ServiceState } from './states.ts'
-import { type Table, tableChanges } from './table.ts'
+import type { Table } from './table.ts'
+import { tableChanges } from './table-changes.ts'
 
 /** What could not be done; `service` is its key, undefined when the engine itself did not answer. */
 export type Problem = { readonly service: string | undefined; readonly error: unknown; readonly message: string }

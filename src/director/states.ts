@@ -3,8 +3,10 @@ import type { Endpoint } from '../lvs/service.ts'
 
 export type Health = 'unknown' | 'healthy' | 'unhealthy' | 'unchecked' | 'maintenance'
 
-/** Who takes the connections of a service: its servers, the fallback, or nobody. */
-export type ServiceState = 'served' | 'fallback' | 'unserved'
+/**
+ * Who takes the connections of a service: its usable servers, all of them as too few are usable, the fallback, or nobody.
+ */
+export type ServiceState = 'served' | 'panic' | 'fallback' | 'unserved'
 
 /** Which servers a drain means: a guest's, or an endpoint's (in every service, on every port when it is 0). */
 export type DrainTarget = { readonly guest: string } | { readonly endpoint: Endpoint }

@@ -3,23 +3,28 @@ import type { ServerSnapshot, ServiceSnapshot } from '../engines/engine.ts'
 import type { Checker } from '../health/checker.ts'
 import { realServerKey, serviceKey } from '../lvs/service.ts'
 import { checksOf, joined, targetOf } from './checks.ts'
-import type { ServerStatus, ServiceStatus, WantedServer, WantedService } from './control.ts'
+import type { CheckStatus, ServerStatus, ServiceStatus, WantedServer, WantedService } from './control.ts'
 import type { Intent } from './schemas.ts'
 import type { Health } from './states.ts'
-import { isDrained } from './table.ts'
+import { isDrained, type LookAt, type Table } from './table.ts'
 
 const nothing = { connections: 0, packetsIn: 0, packetsOut: 0, bytesIn: 0, bytesOut: 0 }
 
-type Views = Pick<Checker, 'view'>
+/** How things are seen now, and what was last wanted because of that. */
+export type Sight = {
+  readonly checker: Pick<Checker, 'view'>
+  readonly look: LookAt
+  readonly table: () => Table
+}
 
 /** Clusters' services in the order in which they were put, then those made by hand. */
-export function serviceStatuses(intent: Intent, standing: readonly ServiceSnapshot[], views: Views): ServiceStatus[] {
+export function serviceStatuses(intent: Intent, standing: readonly ServiceSnapshot[], sight: Sight): ServiceStatus[] {
   const snapshots = new Map(standing.map((snapshot) => [serviceKey(snapshot.service.id), snapshot]))
   const wanted = intent.clusters.flatMap(({ cluster, services }) =>
     services.map((service): ServiceStatus => {
       const snapshot = snapshots.get(serviceKey(service.service.id))
       snapshots.delete(serviceKey(service.service.id))
-      return wantedStatus(cluster, service, snapshot, intent, views)
+      return wantedStatus(cluster, service, snapshot, intent, sight)
     }),
   )
   const byHand = [...snapshots.values()].map(
@@ -38,12 +43,19 @@ function wantedStatus(
   wanted: WantedService,
   snapshot: ServiceSnapshot | undefined,
   intent: Intent,
-  views: Views,
+  sight: Sight,
 ): ServiceStatus {
+  const entry = sight.table().get(serviceKey(wanted.service.id))
   const standing = new Map((snapshot?.servers ?? []).map((server) => [realServerKey(server.server), server]))
   const servers = wanted.servers.map((server) => {
     const key = realServerKey(server)
-    const status = serverStatus(wanted, server, standing.get(key), intent, views)
+    const seen = sight.look(cluster, wanted, server)
+    const reason = entry?.reasons.get(key) ?? ''
+    const status = {
+      ...serverStatus(server, standing.get(key), intent),
+      ...checked(wanted, server, seen.health, sight.checker),
+      reason,
+    }
     standing.delete(key)
     return status
   })
@@ -58,18 +70,19 @@ function wantedStatus(
     cluster,
     name: wanted.name,
     service: wanted.service,
+    ...(entry === undefined ? {} : { state: entry.state }),
     counters: snapshot?.counters ?? nothing,
     servers: [...servers, ...extra],
   }
 }
 
+type CheckedStatus = Pick<ServerStatus, 'health' | 'detail' | 'checks'>
+
 function serverStatus(
-  wanted: WantedService,
   server: WantedServer,
   standing: ServerSnapshot | undefined,
   intent: Intent,
-  views: Views,
-): ServerStatus {
+): Omit<ServerStatus, keyof CheckedStatus | 'reason'> {
   return {
     address: server.address,
     port: server.port,
@@ -77,7 +90,6 @@ function serverStatus(
     forwarding: server.forwarding,
     wantedWeight: server.weight,
     weight: standing?.server.weight,
-    ...checked(wanted, server, views),
     drained: isDrained(intent.drains, server),
     ...measured(standing),
     fallback: false,
@@ -85,13 +97,20 @@ function serverStatus(
 }
 
 /** Of several checks it is the one that speaks against the server that has the word. */
-function checked(wanted: WantedService, server: WantedServer, views: Views): Pick<ServerStatus, 'health' | 'detail'> {
-  let [health, detail]: [Health, string] = ['unchecked', 'no check']
-  for (const check of checksOf(wanted, server)) {
-    const view = views.view(targetOf(check, server))
-    if (joined(health, view.health) !== health) [health, detail] = [view.health, view.detail]
-  }
-  return { health, detail }
+function checked(
+  wanted: WantedService,
+  server: WantedServer,
+  health: Health,
+  { view }: Sight['checker'],
+): CheckedStatus {
+  let [gravest, detail]: [Health, string] = ['unchecked', 'no check']
+  const checks = checksOf(wanted, server).map((check): CheckStatus => {
+    const target = targetOf(check, server)
+    const seen = view(target)
+    if (joined(gravest, seen.health) !== gravest) [gravest, detail] = [seen.health, seen.detail]
+    return { kind: check.probe.kind, ...target.endpoint, health: seen.health, detail: seen.detail }
+  })
+  return { health, detail: health === 'maintenance' && gravest === 'unchecked' ? 'in maintenance' : detail, checks }
 }
 
 function engineOnly(snapshot: ServerSnapshot, fallback: boolean): ServerStatus {
@@ -104,6 +123,8 @@ function engineOnly(snapshot: ServerSnapshot, fallback: boolean): ServerStatus {
     weight,
     health: 'unchecked',
     detail: fallback ? 'fallback' : 'made by hand',
+    checks: [],
+    reason: fallback ? 'no server is usable' : 'made by hand',
     drained: false,
     ...measured(snapshot),
     fallback,

@@ -1,20 +1,20 @@
 import { describe, expect, test } from 'vitest'
-import { buildCheck, buildServer, buildService, buildWanted } from '../../test/build/services.ts'
-import type { ServiceSnapshot } from '../engines/engine.ts'
+import { buildServer, buildWanted } from '../../test/build/services.ts'
 import type { WantedService } from './control.ts'
-import type { Health } from './states.ts'
-import { tableChanges, wantedTable } from './table.ts'
+import type { DrainTarget, Health } from './states.ts'
+import { wantedTable } from './table.ts'
 
 const weights = (
   wanted: WantedService,
   health: Record<number, Health>,
-  drains: Parameters<typeof wantedTable>[2] = [],
+  drains: readonly DrainTarget[] = [],
 ): Record<string, number> => {
-  const table = wantedTable(
-    [{ cluster: 'shop', services: [wanted] }],
-    (_service, server) => health[server.port] ?? 'healthy',
+  const table = wantedTable([{ cluster: 'shop', services: [wanted] }], {
+    look: (_cluster, _service, server) => ({ health: health[server.port] ?? 'healthy' }),
     drains,
-  )
+    nowMs: 0,
+    thresholds: true,
+  })
   const entry = [...table.values()][0]
   return Object.fromEntries([...(entry?.servers ?? [])].map(([key, { weight }]) => [key, weight]))
 }
@@ -25,7 +25,7 @@ describe('wanted table', () => {
     name: string
     wanted: WantedService
     health: Record<number, Health>
-    drains?: Parameters<typeof wantedTable>[2]
+    drains?: readonly DrainTarget[]
     expected: Record<string, number>
   }>([
     {
@@ -93,50 +93,5 @@ describe('wanted table', () => {
     },
   ])('$name', ({ wanted, health, drains, expected }) => {
     expect(weights(wanted, health, drains)).toEqual(expected)
-  })
-})
-
-const counters = { connections: 0, packetsIn: 0, packetsOut: 0, bytesIn: 0, bytesOut: 0 }
-const snapshot = (changes: Parameters<typeof buildService>[0], ports: readonly number[]): ServiceSnapshot => ({
-  service: buildService(changes),
-  counters,
-  rates: counters,
-  servers: ports.map((port) => {
-    const { guest: _guest, guestPort: _guestPort, ...server } = buildServer(port)
-    return { server, active: 0, inactive: 0, persistent: 0, counters, rates: counters }
-  }),
-})
-const byHand = { id: { kind: 'address', protocol: 'tcp', address: '127.0.0.1', port: 99 } } as const
-
-describe('table changes', () => {
-  const wanted = wantedTable([{ cluster: 'shop', services: [buildWanted()] }], () => 'healthy', [])
-
-  test('nothing is done when all is as wanted', () => {
-    expect(tableChanges([snapshot({}, [1001, 1002])], wanted, new Set())).toEqual([])
-  })
-
-  test('only what differs is changed', () => {
-    const changes = tableChanges([snapshot({}, [1001, 1003])], wanted, new Set())
-    expect(changes.map(({ kind }) => kind)).toEqual(['server.add', 'server.remove'])
-  })
-
-  test('another scheduler updates the service and leaves its servers', () => {
-    const changes = tableChanges([snapshot({ scheduler: 'wlc' }, [1001, 1002])], wanted, new Set())
-    expect(changes.map(({ kind }) => kind)).toEqual(['service.update'])
-  })
-
-  test('a service that was ours goes when it is no longer wanted, one made by hand stays', () => {
-    const standing = [snapshot({}, [1001]), snapshot(byHand, [1001])]
-    const changes = tableChanges(standing, new Map(), new Set(['tcp 127.0.0.1:8080']))
-    expect(changes).toEqual([{ kind: 'service.remove', id: buildService().id }])
-  })
-
-  test('a check is not the engine’s business', () => {
-    const checked = wantedTable(
-      [{ cluster: 'shop', services: [buildWanted({ checks: [buildCheck()] })] }],
-      () => 'healthy',
-      [],
-    )
-    expect(tableChanges([snapshot({}, [1001, 1002])], checked, new Set())).toEqual([])
   })
 })

@@ -1,10 +1,10 @@
 /** From what is wanted, healthy and drained to what the engine should hold. Pure. */
-
-import { difference, sameData } from '../difference.ts'
-import type { ServiceSnapshot, TableChange } from '../engines/engine.ts'
-import { type RealServer, realServerKey, type Service, type ServiceId, serviceKey } from '../lvs/service.ts'
+import type { ProbeReport } from '../health/check.ts'
+import { type RealServer, realServerKey, type Service, serviceKey } from '../lvs/service.ts'
 import type { ClusterServices, WantedServer, WantedService } from './control.ts'
-import type { DrainTarget, Health, ServiceState } from './states.ts'
+import { type Ramp, rampedWeights } from './slow-start.ts'
+import { limitOf, type Seen, type Standing, standingOf } from './standing.ts'
+import type { DrainTarget, ServiceState } from './states.ts'
 
 export type TableEntry = {
   readonly cluster: string
@@ -12,16 +12,29 @@ export type TableEntry = {
   readonly service: Service
   readonly servers: ReadonlyMap<string, RealServer>
   readonly state: ServiceState
-  /** Why a server stands as it does, or does not stand, by its key: for the log. */
+  /** Why a server stands as it does, or does not stand, by its key: for the log and the status. */
   readonly reasons: ReadonlyMap<string, string>
+  /** When the weight of a server that came back grows again. */
+  readonly nextMs?: number
+  /** Some were not asked yet: who serves may be another in a moment. */
+  readonly isUndecided: boolean
 }
 
 /** By service key. */
 export type Table = ReadonlyMap<string, TableEntry>
 
-export type HealthOf = (service: WantedService, server: WantedServer) => Health
+export type LookAt = (cluster: string, service: WantedService, server: WantedServer) => Seen
+
+export type Outlook = {
+  readonly look: LookAt
+  readonly drains: readonly DrainTarget[]
+  readonly nowMs: number
+  /** Whether the engine can limit a server's connections: an agent's limit is passed over where it cannot. */
+  readonly thresholds: boolean
+}
 
 export function isDrained(drains: readonly DrainTarget[], server: WantedServer): boolean {
+  if (drains.length === 0) return false
   return drains.some((drain) =>
     'guest' in drain
       ? drain.guest === server.guest
@@ -34,41 +47,45 @@ export function isDrained(drains: readonly DrainTarget[], server: WantedServer):
  * never probed is treated as its service treats a failed one: a server that serves already is not unknown, but presumed
  * healthy by the checker.
  */
-export function wantedTable(
-  clusters: readonly ClusterServices[],
-  healthOf: HealthOf,
-  drains: readonly DrainTarget[],
-): Table {
-  return new Map(
-    clusters.flatMap(({ cluster, services }) =>
-      services.map((wanted) => [serviceKey(wanted.service.id), { cluster, ...wantedEntry(wanted, healthOf, drains) }]),
-    ),
-  )
+export function wantedTable(clusters: readonly ClusterServices[], outlook: Outlook): Table {
+  const table = new Map<string, TableEntry>()
+  for (const { cluster, services } of clusters)
+    for (const wanted of services) table.set(serviceKey(wanted.service.id), wantedEntry(cluster, wanted, outlook))
+  return table
 }
 
-function wantedEntry(
-  wanted: WantedService,
-  healthOf: HealthOf,
-  drains: readonly DrainTarget[],
-): Omit<TableEntry, 'cluster'> {
+function wantedEntry(cluster: string, wanted: WantedService, outlook: Outlook): TableEntry {
   const { name, service, onFailure, fallback } = wanted
+  const { look, drains, thresholds } = outlook
+  const seen: Seen[] = []
+  const standings: Standing[] = []
+  for (const server of wanted.servers) {
+    const one = look(cluster, wanted, server)
+    seen.push(one)
+    standings.push(standingOf(server, one, isDrained(drains, server)))
+  }
+  // A DNS-based service sees no connections.
+  const canLimit = thresholds && service.id.kind !== 'dns'
+  const panics = isPanic(wanted, standings)
+  const { weights, nextMs } = panics ? panicWeights(wanted, standings) : ownWeights(wanted, standings, seen, outlook)
   const servers = new Map<string, RealServer>()
   const reasons = new Map<string, string>()
-  for (const server of wanted.servers) {
+  let isServed = false
+  for (const [index, server] of wanted.servers.entries()) {
+    const [standing, weight = 0, report] = [standings[index], weights[index], seen[index]?.report]
     const key = realServerKey(server)
-    const health = healthOf(wanted, server)
-    const works = health === 'healthy' || health === 'unchecked'
-    // A drain is the operator's word: it keeps its server in the table whatever the check says.
-    const drained = isDrained(drains, server)
-    reasons.set(key, drained ? 'drained by hand' : reasonOf[health])
-    if (!works && !drained && onFailure === 'remove') continue
-    servers.set(key, { ...realServerOf(server), weight: works && !drained ? server.weight : 0 })
+    const isForced = panics && standing?.part !== 'out'
+    reasons.set(key, isForced && standing?.isFailure ? tooFew : (standing?.reason ?? ''))
+    if (standing?.isFailure && !isForced && onFailure === 'remove') continue
+    servers.set(key, realServerOf(server, weight, canLimit ? report : undefined))
+    if (weight > 0) isServed = true
   }
-  const isServed = [...servers.values()].some(({ weight }) => weight > 0)
+  const isUndecided = standings.some(({ part }) => part === 'unasked')
+  const entry = { cluster, name, service, servers, reasons, isUndecided, ...(nextMs === undefined ? {} : { nextMs }) }
   if (isServed || fallback === undefined) {
     if (fallback !== undefined && !servers.has(realServerKey(fallback)))
       reasons.set(realServerKey(fallback), 'a server is usable again')
-    return { name, service, servers, reasons, state: isServed ? 'served' : 'unserved' }
+    return { ...entry, state: panics ? 'panic' : isServed ? 'served' : 'unserved' }
   }
   servers.set(realServerKey(fallback), {
     ...fallback,
@@ -78,78 +95,52 @@ function wantedEntry(
     lowerThreshold: 0,
   })
   reasons.set(realServerKey(fallback), 'no server is usable')
-  return { name, service, servers, reasons, state: 'fallback' }
+  return { ...entry, state: 'fallback' }
 }
 
-const reasonOf: Readonly<Record<Health, string>> = {
-  healthy: 'its check passes',
-  unchecked: 'wanted',
-  unknown: 'not checked yet',
-  unhealthy: 'its check fails',
-  maintenance: 'in maintenance',
-}
-
-function realServerOf(server: WantedServer): RealServer {
-  const { address, port, forwarding, weight, upperThreshold, lowerThreshold, tunnel } = server
-  const plain = { address, port, forwarding, weight, upperThreshold, lowerThreshold }
-  return tunnel === undefined ? plain : { ...plain, tunnel }
-}
+const tooFew = 'too few servers are usable: all get connections'
 
 /**
- * The changes that lead from what the engine holds to the wanted table. Only services in `owned` (by key) are ever
- * removed: others were made by hand. New servers come before old ones go, so that a service is never left empty between.
+ * Whether so few servers are usable that it is better to try all of them. Those that were not asked yet count as usable:
+ * a director that begins does not know yet.
  */
-export function tableChanges(
-  standing: readonly ServiceSnapshot[],
-  wanted: ReadonlyMap<string, Pick<TableEntry, 'service' | 'servers'>>,
-  owned: ReadonlySet<string>,
-): TableChange[] {
-  const actual = new Map<string, ServiceSnapshot>()
-  for (const snapshot of standing) {
-    const key = serviceKey(snapshot.service.id)
-    if (wanted.has(key) || owned.has(key)) actual.set(key, snapshot)
+function isPanic({ panicPercent }: WantedService, standings: readonly Standing[]): boolean {
+  if (panicPercent === undefined) return false
+  let [usable, all] = [0, 0]
+  for (const { part } of standings) {
+    if (part === 'out') continue
+    all += 1
+    if (part !== 'failed') usable += 1
   }
-  const services = difference(actual, wanted, (a, b) => sameData(a.service, b.service))
-  const changes: TableChange[] = services.removed.map(({ actual }) => ({
-    kind: 'service.remove',
-    id: actual.service.id,
-  }))
-  for (const { wanted: entry } of services.added) changes.push({ kind: 'service.add', service: entry.service })
-  for (const { wanted: entry } of services.changed) changes.push({ kind: 'service.update', service: entry.service })
-  for (const [key, entry] of wanted) changes.push(...serverChanges(entry.service.id, actual.get(key), entry))
-  return changes
+  return all > 0 && usable * 100 < panicPercent * all
 }
 
-/** The same servers in the same way, in whichever order: nothing to say, and nothing made to find that out. */
-function standsAsWanted(standing: ServiceSnapshot, wanted: ReadonlyMap<string, RealServer>): boolean {
-  if (standing.servers.length !== wanted.size) return false
-  return standing.servers.every(({ server }) => {
-    const other = wanted.get(realServerKey(server))
-    return other !== undefined && isSameServer(server, other)
-  })
+function panicWeights({ servers }: WantedService, standings: readonly Standing[]): Ramp {
+  return {
+    weights: servers.map(({ weight }, index) => (standings[index]?.part === 'out' ? 0 : weight)),
+    nextMs: undefined,
+  }
 }
 
-function isSameServer(a: RealServer, b: RealServer): boolean {
-  return (
-    a.weight === b.weight &&
-    a.forwarding === b.forwarding &&
-    a.upperThreshold === b.upperThreshold &&
-    a.lowerThreshold === b.lowerThreshold &&
-    sameData(a.tunnel, b.tunnel)
-  )
+function ownWeights(
+  { slowStartMs }: WantedService,
+  standings: readonly Standing[],
+  seen: readonly Seen[],
+  { nowMs }: Outlook,
+): Ramp {
+  const weights = standings.map(({ weight }) => weight)
+  if (slowStartMs === undefined || !seen.some(({ recovered }) => recovered === true))
+    return { weights, nextMs: undefined }
+  const backMs = seen.map(({ recovered, sinceMs }) => (recovered === true ? sinceMs : undefined))
+  return rampedWeights(weights, backMs, slowStartMs, nowMs)
 }
 
-function serverChanges(
-  id: ServiceId,
-  standing: ServiceSnapshot | undefined,
-  wanted: Pick<TableEntry, 'servers'>,
-): TableChange[] {
-  if (standing !== undefined && standsAsWanted(standing, wanted.servers)) return []
-  const actual = new Map((standing?.servers ?? []).map(({ server }) => [realServerKey(server), server]))
-  const found = difference(actual, wanted.servers, isSameServer)
-  return [
-    ...found.added.map(({ wanted: server }): TableChange => ({ kind: 'server.add', id, server })),
-    ...found.changed.map(({ wanted: server }): TableChange => ({ kind: 'server.update', id, server })),
-    ...found.removed.map(({ actual: server }): TableChange => ({ kind: 'server.remove', id, server })),
-  ]
+function realServerOf(server: WantedServer, weight: number, report: ProbeReport | undefined): RealServer {
+  const { address, port, forwarding, tunnel } = server
+  const upperThreshold = report === undefined ? server.upperThreshold : limitOf(server.upperThreshold, report)
+  // The kernel takes no lower threshold above the upper one.
+  const lowerThreshold =
+    upperThreshold === server.upperThreshold ? server.lowerThreshold : Math.min(server.lowerThreshold, upperThreshold)
+  const plain = { address, port, forwarding, weight, upperThreshold, lowerThreshold }
+  return tunnel === undefined ? plain : { ...plain, tunnel }
 }

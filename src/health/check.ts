@@ -226,6 +226,8 @@ export type ProbeResult = {
   readonly detail: string
   readonly tookMs: number
   readonly report?: ProbeReport
+  /** The check could not run, for a reason of this machine's: it says nothing of the server, and counts for nothing. */
+  readonly inconclusive?: true
 }
 
 /** Never throws and always ends by the deadline in `signal`; every socket it opened is closed when it resolves. */

@@ -1,61 +1,21 @@
-/** Runs the probes of many servers at their intervals, each by itself, and knows what they said. */
+/** Runs the checks of many servers at their intervals, each by itself, and knows what they said. */
+import { createHmac, randomBytes } from 'node:crypto'
+import { setImmediate as turn } from 'node:timers/promises'
 import { canonicalText } from '../difference.ts'
-import { describeError } from '../errors.ts'
-import { type Endpoint, formatEndpoint } from '../lvs/service.ts'
-import type { CheckSpec, Probe, ProbeReport, ProbeResult, ProbeSpec } from './check.ts'
+import { formatEndpoint } from '../lvs/service.ts'
+import { openFileLimit } from '../os/open-files.ts'
+import type { CheckSpec, Probe, ProbeSpec } from './check.ts'
 import { openProbe } from './checks/registry.ts'
-import { type HealthState, nextProbeMs, presumedHealthy, step, unknownHealth } from './machine.ts'
-import { deadline, type Timing } from './timing.ts'
+import type { Connector } from './connector.ts'
+import { lazyConnector } from './connector-lazy.ts'
+import { Lateness } from './lateness.ts'
+import { Places } from './places.ts'
+import { type Means, notProbed, openMeans, Runner, type RunnerWorld } from './runner.ts'
+import { Schedule } from './schedule.ts'
+import type { CheckerEvents, CheckTarget, CheckView } from './target.ts'
+import type { Timing } from './timing.ts'
 
-export type CheckTarget = {
-  readonly check: CheckSpec
-  /** Where it is probed, whatever the check says of a port. */
-  readonly endpoint: Endpoint
-  /**
-   * What a target that is new here begins with; left out, nothing is known of it. `presumed`: it serves already, so it
-   * must fail before it is taken out. `anew`: what is known is void, also when it is not new.
-   */
-  readonly start?: 'presumed' | 'anew'
-  /**
-   * Not probed while this is true; afterwards nothing is known of it, so that the first result decides. A server that is
-   * in maintenance for one of those who share its probe is so for all of them.
-   */
-  readonly maintenance?: boolean
-}
-
-export type CheckedHealth = 'unknown' | 'healthy' | 'unhealthy' | 'maintenance'
-
-export type CheckView = {
-  readonly health: CheckedHealth
-  readonly detail: string
-  /** What the server said of itself, where its check is of a kind that hears it. */
-  readonly report?: ProbeReport
-  /** `timing.now()` when its health became what it is. */
-  readonly sinceMs: number
-  /** It came back: from unhealthy, from maintenance, or from having been started anew. */
-  readonly recovered: boolean
-}
-
-export type HealthChange = {
-  /** The `targetKey` of all targets that this probe stands for. */
-  readonly key: string
-  readonly from: CheckedHealth
-  readonly to: CheckedHealth
-  readonly detail: string
-  /** For how many results it had been what it was before. */
-  readonly after: number
-}
-
-export type CheckResult = Pick<ProbeResult, 'healthy' | 'detail' | 'tookMs' | 'report'> & { readonly key: string }
-
-/**
- * A result that contradicts the health, not the last one that is needed: the `count`th of `needed`. `steadied`: then came
- * one that does not, and it begins to count anew.
- */
-export type HealthDoubt = { readonly key: string; readonly health: CheckedHealth } & (
-  | { readonly kind: 'wavered'; readonly count: number; readonly needed: number; readonly detail: string }
-  | { readonly kind: 'steadied' }
-)
+export type { CheckResult, CheckTarget, CheckView, HealthChange, HealthDoubt } from './target.ts'
 
 export interface Checker extends AsyncDisposable {
   /** The targets to probe from now on. One that stays goes on undisturbed; equal ones are probed once. */
@@ -63,105 +23,44 @@ export interface Checker extends AsyncDisposable {
   view(target: CheckTarget): CheckView
   /** Probes once, now, beside the interval; its result counts like any other. */
   probeNow(target: CheckTarget): Promise<void>
+  /** Why checks come late or cannot run, while that is so. */
+  problem(): string | undefined
 }
 
-export type CheckerOptions = {
+export type CheckerOptions = CheckerEvents & {
   readonly timing: Timing
-  /** Called after a target's health changed; also from within `watch`, when maintenance begins or ends. */
-  readonly onChange: (change: HealthChange) => void
-  /** Called with every result, after what follows from it. */
-  readonly onResult?: (result: CheckResult) => void
-  readonly onDoubt?: (doubt: HealthDoubt) => void
   readonly open?: (spec: ProbeSpec) => Probe
-  /** Probes under way at once; the others wait for a place, in their order, which makes their interval longer. */
+  /** For check `tcp` and for connects between probes; left out, the machine's own, unless `open` stands for all checks. */
+  readonly connector?: Connector
+  /**
+   * Checks under way at once; the others wait for a place, in their order, which makes their interval longer, and is said.
+   * Left out, a quarter of the files that this process may open, as its connections need most of them.
+   */
   readonly concurrency?: number
+  /** Called with why checks come late or cannot run when that begins, and without when it is over. */
+  readonly onTrouble?: (trouble: string | undefined) => void
 }
 
-type Watched = {
-  readonly key: string
-  readonly target: CheckTarget
-  readonly probe: Probe
-  readonly stop: AbortController
-  state: HealthState
-  detail: string
-  report: ProbeReport | undefined
-  sinceMs: number
-  isReturning: boolean
-  /** Results in a row that said the same. */
-  repeated: number
-  done: Promise<void>
-}
+/** More would not make health known sooner, and has its price in memory. */
+const mostAtOnce = 16_384
+/** Each is a process. */
+const mostCommands = 512
 
-export function openChecker({
-  timing,
-  onChange,
-  onResult,
-  onDoubt,
-  open = openProbe,
-  concurrency = 512,
-}: CheckerOptions): Checker {
-  const watched = new Map<string, Watched>()
-  const ending = new Set<Promise<void>>()
-  const places = semaphore(concurrency)
-
-  const probeOnce = async (entry: Watched): Promise<void> => {
-    using _place = await places.acquire()
-    if (entry.stop.signal.aborted) return
-    const result = await resultOf(entry, timing)
-    if (entry.stop.signal.aborted) return
-    const { key, state: was, repeated: before } = entry
-    const { check } = entry.target
-    const { state, effects } = step(check, was, { kind: result.healthy ? 'succeeded' : 'failed' })
-    const { detail, report } = result
-    entry.state = state
-    entry.detail = detail
-    entry.report = report === undefined ? entry.report : { ...entry.report, ...report }
-    entry.repeated = effects.length === 0 ? before + 1 : 1
-    for (const { from, to } of effects) {
-      entry.sinceMs = timing.now()
-      if (to === 'unhealthy') entry.isReturning = true
-      onChange({ key, from, to, detail, after: before })
-    }
-    const health = state.kind
-    if (health !== 'unknown' && state.against > 0) {
-      const needed = health === 'healthy' ? check.fall : check.rise
-      onDoubt?.({ key, health, kind: 'wavered', count: state.against, needed, detail })
-    } else if (was.kind === health && was.kind !== 'unknown' && was.against > 0)
-      onDoubt?.({ key, health, kind: 'steadied' })
-    onResult?.({ key, ...result })
+export function openChecker(options: CheckerOptions): Checker {
+  const { timing } = options
+  const runners = new Map<string, Runner>()
+  // Probes that were given stand for connections, too.
+  const own = options.open === undefined && options.connector === undefined ? lazyConnector() : undefined
+  const world = openWorld(options, options.connector ?? own)
+  const end = (runner: Runner): void => {
+    runners.delete(runner.key)
+    runner.stop()
   }
-  const maintain = (key: string, target: CheckTarget): Watched => {
-    const entry = { ...newEntry(key, target, open, timing.now()), detail: 'in maintenance', isReturning: true }
-    watched.set(key, entry)
-    return entry
-  }
-  const loop = async (entry: Watched): Promise<void> => {
-    const { signal } = entry.stop
-    while (!signal.aborted) {
-      await probeOnce(entry)
-      await timing.sleep(nextProbeMs(entry.target.check.everyMs, timing.chance()), signal)
-    }
-  }
-  const begin = (key: string, target: CheckTarget, was: Watched | undefined): void => {
-    const from = was === undefined ? 'unknown' : healthOf(was)
-    if (target.maintenance === true) {
-      const { detail } = maintain(key, target)
-      if (from !== 'maintenance') onChange({ key, from, to: 'maintenance', detail, after: was?.repeated ?? 0 })
-      return
-    }
-    const entry = newEntry(key, target, open, timing.now())
-    watched.set(key, entry)
-    if (from === 'maintenance') {
-      entry.isReturning = true
-      onChange({ key, from, to: healthOf(entry), detail: 'maintenance is over', after: 0 })
-    }
-    entry.done = loop(entry)
-  }
-  const end = (entry: Watched): void => {
-    watched.delete(entry.key)
-    entry.stop.abort()
-    ending.add(entry.done)
-    void entry.done.finally(() => ending.delete(entry.done))
+  const begin = (key: string, target: CheckTarget): void => {
+    const runner = new Runner(world, key, target)
+    runners.set(key, runner)
+    if (target.maintenance === true) runner.maintain(true)
+    else runner.start()
   }
   return {
     watch(targets) {
@@ -171,108 +70,64 @@ export function openChecker({
         const other = wanted.get(key)
         wanted.set(key, other === undefined ? target : joined(other, target))
       }
-      const were = new Map(watched)
-      for (const [key, entry] of were) {
-        const target = wanted.get(key)
-        const isMaintained = target?.maintenance === true
-        const isOther = isMaintained !== (entry.target.maintenance === true) || target?.start === 'anew'
-        if (target === undefined || isOther) end(entry)
+      for (const [key, runner] of runners) if (!wanted.has(key) || wanted.get(key)?.start === 'anew') end(runner)
+      for (const [key, target] of wanted) {
+        const runner = runners.get(key)
+        if (runner === undefined) begin(key, target)
+        else runner.maintain(target.maintenance === true)
       }
-      for (const [key, target] of wanted) if (!watched.has(key)) begin(key, target, were.get(key))
     },
     view(target) {
-      const entry = watched.get(targetKey(target))
-      if (entry === undefined) return { health: 'unknown', detail: notProbed, sinceMs: timing.now(), recovered: false }
-      const { detail, report, sinceMs, isReturning } = entry
-      const health = healthOf(entry)
-      const recovered = isReturning && health === 'healthy'
-      return { health, detail, ...(report === undefined ? {} : { report }), sinceMs, recovered }
+      const runner = runners.get(targetKey(target))
+      return runner?.view() ?? { health: 'unknown', detail: notProbed, sinceMs: timing.now(), recovered: false }
     },
     async probeNow(target) {
-      const entry = watched.get(targetKey(target))
-      if (entry !== undefined && entry.target.maintenance !== true) await probeOnce(entry)
+      await runners.get(targetKey(target))?.probeNow()
     },
+    problem: () => world.lateness.trouble(),
     async [Symbol.asyncDispose]() {
-      for (const entry of watched.values()) end(entry)
-      await Promise.all(ending)
+      for (const runner of runners.values()) end(runner)
+      await world.schedule.idle()
+      // Probes hear that they are to end, and close what they have opened.
+      await turn()
+      own?.[Symbol.dispose]()
     },
   }
 }
 
-const notProbed = 'not probed yet'
-
-const healthOf = ({ target, state }: Watched): CheckedHealth =>
-  target.maintenance === true ? 'maintenance' : state.kind
+function openWorld(options: CheckerOptions, connector: Connector | undefined): RunnerWorld {
+  const { timing, open = openProbe } = options
+  const limit = options.concurrency ?? Math.max(16, Math.min(mostAtOnce, Math.floor(openFileLimit() / 4)))
+  const schedule = new Schedule(timing)
+  const places = { sockets: new Places(schedule, limit), commands: new Places(schedule, Math.min(limit, mostCommands)) }
+  const lateness = new Lateness({
+    now: timing.now,
+    limit,
+    waiting: () => places.sockets.waiting + places.commands.waiting,
+    onTrouble: (trouble) => options.onTrouble?.(trouble),
+  })
+  const meansOf = ({ check }: CheckTarget): Means => openMeans(check, open, connector)
+  return { timing, schedule, places, lateness, events: options, meansOf }
+}
 
 /** What two who share a probe want of it. */
 function joined(one: CheckTarget, other: CheckTarget): CheckTarget {
-  const start = one.start === 'anew' ? one : other.start === 'anew' ? other : one
+  const start = other.start === 'anew' ? other : one
   return one.maintenance === true || other.maintenance === true ? { ...start, maintenance: true } : start
 }
 
-function newEntry(key: string, target: CheckTarget, open: (spec: ProbeSpec) => Probe, nowMs: number): Watched {
-  return {
-    key,
-    target,
-    probe: open(target.check.probe),
-    stop: new AbortController(),
-    state: target.start === 'presumed' ? presumedHealthy : unknownHealth,
-    detail: notProbed,
-    report: undefined,
-    sinceMs: nowMs,
-    isReturning: target.start === 'anew',
-    repeated: 0,
-    done: Promise.resolve(),
-  }
-}
-
-/** Ends by the check's timeout even when the probe itself would not: one check must never hold up another. */
-async function resultOf({ target, probe, stop }: Watched, timing: Timing): Promise<ProbeResult> {
-  const { check, endpoint } = target
-  const begunMs = timing.now()
-  using limit = deadline(timing, stop.signal, check.timeoutMs)
-  const { signal } = limit
-  const late = new Promise<ProbeResult>((resolve) => {
-    const result = { healthy: false, detail: `no result within ${check.timeoutMs} ms`, tookMs: check.timeoutMs }
-    // The probe hears of the abort at the same time and has the first word: it knows how far it came.
-    signal.addEventListener('abort', () => void setImmediate(() => resolve(result)), { once: true })
-  })
-  try {
-    return await Promise.race([probe(endpoint, { signal }), late])
-  } catch (error) {
-    const detail = `the check could not run: ${describeError(error)}`
-    return { healthy: false, detail, tookMs: timing.now() - begunMs }
-  }
-}
-
-/** What a check does, as text; kept, as one check is asked for by all its servers at every round. */
-const checkTexts = new WeakMap<CheckSpec, string>()
+/** What a check does, as a word of fixed length; kept, as one check is asked for by all its servers at every round. */
+const checkWords = new WeakMap<CheckSpec, string>()
+/** Keys are told to others and traced, and what a check does may hold passwords. */
+const salt = randomBytes(16)
 
 /** Services that check the same server in the same way share one probe. Its place is in the endpoint. */
 export function targetKey({ check, endpoint }: Pick<CheckTarget, 'check' | 'endpoint'>): string {
-  let text = checkTexts.get(check)
-  if (text === undefined) {
+  let word = checkWords.get(check)
+  if (word === undefined) {
     const { address: _address, port: _port, ...rest } = check
-    text = canonicalText(rest)
-    checkTexts.set(check, text)
+    word = `${check.probe.kind} ${createHmac('sha256', salt).update(canonicalText(rest)).digest('hex').slice(0, 16)}`
+    checkWords.set(check, word)
   }
-  return `${formatEndpoint(endpoint)} ${text}`
-}
-
-/** Served in the order in which they came; bounded by the number of targets. */
-function semaphore(places: number): { acquire: () => Promise<Disposable> } {
-  const waiting: (() => void)[] = []
-  let free = places
-  const release = (): void => {
-    const next = waiting.shift()
-    if (next === undefined) free += 1
-    else next()
-  }
-  return {
-    async acquire() {
-      if (free > 0) free -= 1
-      else await new Promise<void>((resolve) => waiting.push(resolve))
-      return { [Symbol.dispose]: release }
-    },
-  }
+  return `${formatEndpoint(endpoint)} ${word}`
 }

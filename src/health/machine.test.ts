@@ -13,7 +13,11 @@ import {
 
 const two: HealthConfig = { rise: 2, fall: 3 }
 
-type Run = { readonly states: readonly HealthState[]; readonly effects: readonly HealthEffect[]; readonly last: HealthState }
+type Run = {
+  readonly states: readonly HealthState[]
+  readonly effects: readonly HealthEffect[]
+  readonly last: HealthState
+}
 
 /** `+` succeeds, `-` fails, `m` and `e` begin and end maintenance; one each second, each of the kind that is asked for. */
 function run(config: HealthConfig, results: string, state: HealthState = beginHealth(undefined, 0)): Run {
@@ -173,7 +177,9 @@ describe('maintenance', () => {
 
   test('both ends are changes, and it has come back afterwards', () => {
     const { effects, last } = run(two, '+m++e+')
-    expect(effects.map((effect) => effect.kind === 'changed' && `${effect.from} ${effect.to}: ${effect.detail}`)).toEqual([
+    expect(
+      effects.map((effect) => effect.kind === 'changed' && `${effect.from} ${effect.to}: ${effect.detail}`),
+    ).toEqual([
       'unknown healthy: good',
       'healthy maintenance: in maintenance',
       'maintenance unknown: maintenance is over',
@@ -226,7 +232,10 @@ describe('flap damping', () => {
           if (before === undefined || before.kind === kind) continue
           changed.push(at)
           const recent = changed.filter((when) => when * 1000 > at * 1000 - damping.withinMs)
-          if (kind === 'unhealthy') expect(states[at]?.heldFor).toBe(recent.length >= damping.changes ? Math.min(recent.length, damping.changes + 1) : 0)
+          if (kind === 'unhealthy')
+            expect(states[at]?.heldFor).toBe(
+              recent.length >= damping.changes ? Math.min(recent.length, damping.changes + 1) : 0,
+            )
           if (kind === 'healthy' && before.heldFor > 0)
             expect(results.slice(at - damping.holdMs / 1000, at + 1)).toBe('+'.repeat(damping.holdMs / 1000 + 1))
         }
@@ -247,8 +256,8 @@ describe('when to check', () => {
   })
 
   test('a new server’s first check is at once, or within its warm-up', () => {
-    expect([firstProbeMs({}, 0.9), firstProbeMs({ warmUpMs: 5000 }, 0), firstProbeMs({ warmUpMs: 5000 }, 0.5)]).toEqual([
-      0, 0, 2500,
-    ])
+    expect([firstProbeMs({}, 0.9), firstProbeMs({ warmUpMs: 5000 }, 0), firstProbeMs({ warmUpMs: 5000 }, 0.5)]).toEqual(
+      [0, 0, 2500],
+    )
   })
 })

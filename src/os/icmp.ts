@@ -1,8 +1,7 @@
 /** ICMP echo: datagram sockets, which need no privilege where the kernel allows them (icmp(7)), else raw ones. */
 import { randomInt } from 'node:crypto'
-import { addressNumber } from '../lvs/address.ts'
 import { errnoName } from './libc.ts'
-import { sockaddrBytes, writeSockaddr } from './socket-address.ts'
+import { addressWords, sockaddrBytes, writeSockaddr } from './socket-address.ts'
 import {
   AF_INET,
   AF_INET6,
@@ -105,12 +104,6 @@ function echoSocket(calls: SocketCalls, fd: number, kind: EchoSocket['kind'], is
       isOpen = false
     },
   }
-}
-
-function addressWords(address: string): number[] {
-  const number = addressNumber(address) ?? 0n
-  const shifts = address.includes(':') ? [96n, 64n, 32n, 0n] : [0n]
-  return shifts.map((shift) => Number((number >> shift) & 0xffff_ffffn))
 }
 
 /** RFC 1071. */

@@ -1,5 +1,6 @@
 /** struct sockaddr_in and sockaddr_in6 (ip(7), ipv6(7)) as bytes, both ways. */
 import { endianness } from 'node:os'
+import { addressNumber } from '../lvs/address.ts'
 
 const AF_INET = 2
 const AF_INET6 = 10
@@ -61,4 +62,11 @@ function compressIpv6(groups: readonly number[]): string {
   const hex = (part: readonly number[]): string => part.map((group) => group.toString(16)).join(':')
   if (best.length < 2) return hex(groups)
   return `${hex(groups.slice(0, best.start))}::${hex(groups.slice(best.start + best.length))}`
+}
+
+/** As `writeSockaddr` takes it. */
+export function addressWords(address: string): number[] {
+  const number = addressNumber(address) ?? 0n
+  const shifts = address.includes(':') ? [96n, 64n, 32n, 0n] : [0n]
+  return shifts.map((shift) => Number((number >> shift) & 0xffff_ffffn))
 }

@@ -41,6 +41,8 @@ const server = {
   weight: 1,
   health: 'healthy',
   detail: 'status 200',
+  checks: [],
+  reason: 'its check passes',
   drained: false,
   active: 1,
   inactive: 2,

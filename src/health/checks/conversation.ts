@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { connect as connectTls, TLSSocket } from 'node:tls'
 import { type Endpoint, formatEndpoint } from '../../lvs/service.ts'
 import type { CheckTls, ProbeResult } from '../check.ts'
-import { down, failureText, probing, tlsOptions, type Verdict } from './verdict.ts'
+import { down, failed, probing, tlsOptions, type Verdict } from './verdict.ts'
 
 /** More than this is never kept of what a server sends ahead. */
 const maxBufferedBytes = 64 * 1024
@@ -47,7 +47,7 @@ export function converse(
     signal,
     () => down(`${where}: ${awaited} in time`),
     (end) => {
-      const fail = (error: unknown): void => end(down(`${where}: ${failureText(error)}`))
+      const fail = (error: unknown): void => end(failed(where, error))
       const socket =
         tls === undefined
           ? connect({ host: target.address, port: target.port })

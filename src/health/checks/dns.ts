@@ -7,7 +7,7 @@ import type { DnsCheckSpec, Probe } from '../check.ts'
 import { boundedMatch, type Match } from './bounded-match.ts'
 import { converse } from './conversation.ts'
 import { datagrams } from './udp.ts'
-import { down, failureText, probing, shown, up, type Verdict } from './verdict.ts'
+import { down, failed, probing, shown, up, type Verdict } from './verdict.ts'
 
 const recursionDesired = 0x0100
 
@@ -37,7 +37,7 @@ function overUdp(target: Endpoint, query: Buffer, judge: Judge, signal: AbortSig
           const verdict = judge(message)
           if (verdict !== undefined) end(verdict)
         },
-        onError: (error) => end(down(`${where}: ${failureText(error)}`)),
+        onError: (error) => end(failed(where, error)),
       }).close,
   )
 }

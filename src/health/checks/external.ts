@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Endpoint } from '../../lvs/service.ts'
 import type { ExternalCheckSpec, Probe } from '../check.ts'
-import { down, failureText, probing, shown, type Verdict } from './verdict.ts'
+import { down, failed, probing, shown, type Verdict } from './verdict.ts'
 
 /** More output is read, so that the command is not held up, and forgotten. */
 const maxOutputBytes = 4096
@@ -26,7 +26,7 @@ export function externalProbe(spec: ExternalCheckSpec): Probe {
         }
         child.stdout?.on('data', read)
         child.stderr?.on('data', read)
-        child.once('error', (error) => end(down(`the command cannot be started: ${failureText(error)}`)))
+        child.once('error', (error) => end(failed('the command cannot be started', error)))
         let last: NodeJS.Timeout | undefined
         let hasEnded = false
         child.once('exit', (code, killedBy) => {

@@ -4,7 +4,7 @@ import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { type Endpoint, formatEndpoint } from '../../lvs/service.ts'
 import type { GrpcCheckSpec, Probe } from '../check.ts'
-import { down, failureText, probing, shown, tlsOptions, up, type Verdict } from './verdict.ts'
+import { down, failed, probing, shown, tlsOptions, up, type Verdict } from './verdict.ts'
 
 /** An answer is a few bytes; more is none. */
 const maxAnswerBytes = 1024
@@ -21,7 +21,7 @@ export function grpcProbe(spec: GrpcCheckSpec): Probe {
       () => down(`no answer from ${where} in time`),
       (end) => {
         // Of a stream that was cancelled because its connection could not be made, the connection says why.
-        const fail = (error: Error): void => end(down(`${where}: ${failureText(error.cause ?? error)}`))
+        const fail = (error: Error): void => end(failed(where, error.cause ?? error))
         const { session, socket } = openSession(spec, target)
         session.on('error', fail)
         session.once('goaway', () => end(down(`${where} ends the connection`)))

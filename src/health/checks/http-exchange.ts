@@ -4,7 +4,7 @@ import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { HttpCheckSpec, HttpProxyCheckSpec, ProbeResult, StatusCodes } from '../check.ts'
 import type { Match } from './bounded-match.ts'
-import { down, failureText, probing, up, type Verdict } from './verdict.ts'
+import { down, failed, probing, up, type Verdict } from './verdict.ts'
 
 /** More of a body is not read: a pattern must be found in the beginning. */
 const maxBodyBytes = 64 * 1024
@@ -45,7 +45,7 @@ export function ask({ spec, matches, secure, options, host, where, signal, onRed
         return () => {}
       }
       // Stays for errors that come after the end, of a connection that is being destroyed.
-      request.on('error', (error: NodeJS.ErrnoException) => end(down(`${where}: ${failureText(error)}`)))
+      request.on('error', (error: NodeJS.ErrnoException) => end(failed(where, error)))
       const onResponse = (response: IncomingMessage): void => {
         const { location } = response.headers
         if (onRedirect !== undefined && location !== undefined && isRedirect(response.statusCode)) {

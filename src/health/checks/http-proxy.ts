@@ -9,7 +9,7 @@ import { type Endpoint, formatEndpoint } from '../../lvs/service.ts'
 import type { HttpProxyCheckSpec, Probe, ProbeResult } from '../check.ts'
 import { boundedMatch } from './bounded-match.ts'
 import { ask } from './http-exchange.ts'
-import { down, failureText, probing, tlsOptions, up } from './verdict.ts'
+import { down, failed, probing, tlsOptions, up } from './verdict.ts'
 
 export function httpProxyProbe(spec: HttpProxyCheckSpec): Probe {
   const matches = spec.body === undefined ? undefined : boundedMatch(spec.body)
@@ -85,7 +85,7 @@ async function openTunnel(
         headers: { Host: authority, 'User-Agent': 'baton-check' },
         agent: false,
       })
-      asked.on('error', (error) => end(down(`${where}: ${failureText(error)}`)))
+      asked.on('error', (error) => end(failed(where, error)))
       asked.once('connect', (response, socket, ahead) => {
         const status = response.statusCode ?? 0
         if (status < 200 || status > 299 || ahead.length > 0) {

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { type EchoSocket, openEchoSocket } from '../../os/icmp.ts'
 import type { PingCheckSpec, Probe } from '../check.ts'
-import { down, failureText, probing, up } from './verdict.ts'
+import { down, failed, probing, up } from './verdict.ts'
 
 /** As ping(8) and ldirectord send. */
 const usualBytes = 56
@@ -20,7 +20,7 @@ export function pingProbe({ bytes = usualBytes }: PingCheckSpec): Probe {
         try {
           socket = openEchoSocket(address)
         } catch (error) {
-          end(down(`${address}: ${failureText(error)}`))
+          end(failed(address, error))
           return () => {}
         }
         const payload = randomBytes(bytes)
@@ -30,7 +30,7 @@ export function pingProbe({ bytes = usualBytes }: PingCheckSpec): Probe {
           try {
             if (socket.receive(1, payload)) return end(up('echoed'))
           } catch (error) {
-            return end(down(`${address}: ${failureText(error)}`))
+            return end(failed(address, error))
           }
           const passedMs = performance.now() - begun
           timer = setTimeout(look, Math.min(Math.max(passedMs / 4, soonestMs), latestMs))
@@ -39,7 +39,7 @@ export function pingProbe({ bytes = usualBytes }: PingCheckSpec): Probe {
           socket.send(1, payload)
           look()
         } catch (error) {
-          end(down(`${address}: ${failureText(error)}`))
+          end(failed(address, error))
         }
         return () => {
           clearTimeout(timer)

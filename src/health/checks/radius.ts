@@ -3,7 +3,7 @@ import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypt
 import { formatEndpoint } from '../../lvs/service.ts'
 import type { Probe, RadiusCheckSpec } from '../check.ts'
 import { datagrams } from './udp.ts'
-import { down, failureText, probing, up, type Verdict } from './verdict.ts'
+import { down, failed, probing, up, type Verdict } from './verdict.ts'
 
 const codes = { request: 1, accept: 2, reject: 3, challenge: 11 } as const
 const attributes = { name: 1, password: 2, identifier: 32, messageAuthenticator: 80 } as const
@@ -25,7 +25,7 @@ export function radiusProbe(spec: RadiusCheckSpec): Probe {
             const verdict = judged(spec, message, id, authenticator)
             if (verdict !== undefined) end({ ...verdict, detail: `${where}: ${verdict.detail}` })
           },
-          onError: (error) => end(down(`${where}: ${failureText(error)}`)),
+          onError: (error) => end(failed(where, error)),
         })
         return exchange.close
       },

@@ -4,7 +4,7 @@ import { type Endpoint, formatEndpoint } from '../../lvs/service.ts'
 import type { Probe, SipCheckSpec } from '../check.ts'
 import { converse, misspoken } from './conversation.ts'
 import { datagrams } from './udp.ts'
-import { down, failureText, probing, shown, up, type Verdict } from './verdict.ts'
+import { down, failed, probing, shown, up, type Verdict } from './verdict.ts'
 
 const maxHeaderLines = 256
 
@@ -54,7 +54,7 @@ function overUdp(spec: SipCheckSpec): Probe {
             if (answer === undefined) end(down(`${where}: the answer is none of SIP: ${shown(head)}`))
             else if (answer.callId === callId && answer.status >= 200) end(judged(spec, answer))
           },
-          onError: (error) => end(down(`${where}: ${failureText(error)}`)),
+          onError: (error) => end(failed(where, error)),
         })
         return exchange.close
       },

@@ -2,7 +2,7 @@
 import { connect } from 'node:tls'
 import { formatEndpoint } from '../../lvs/service.ts'
 import type { Probe, TlsCheckSpec } from '../check.ts'
-import { down, failureText, probing, tlsOptions } from './verdict.ts'
+import { down, failed, probing, tlsOptions } from './verdict.ts'
 
 const dayMs = 86_400_000
 
@@ -22,7 +22,7 @@ export function tlsProbe(spec: TlsCheckSpec): Probe {
           const detail = days < 0 ? `the certificate ended on ${valid_to}` : `the certificate lasts ${days} more days`
           end({ healthy: days >= spec.minimumDays, detail, report: { certificateDays: days } })
         })
-        socket.on('error', (error) => end(down(`${formatEndpoint(target)}: ${failureText(error)}`)))
+        socket.on('error', (error) => end(failed(formatEndpoint(target), error)))
         return () => socket.destroy()
       },
     )

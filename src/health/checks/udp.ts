@@ -6,7 +6,7 @@ import { createSocket } from 'node:dgram'
 import { type Endpoint, formatEndpoint } from '../../lvs/service.ts'
 import type { Probe, UdpCheckSpec } from '../check.ts'
 import { boundedMatch } from './bounded-match.ts'
-import { down, failureText, probing, shown, up, type Verdict } from './verdict.ts'
+import { down, failed, probing, shown, up, type Verdict } from './verdict.ts'
 
 /** A refusal takes one round trip; more silence than this says no more. */
 const quietMs = 1000
@@ -28,7 +28,7 @@ export function udpProbe(spec: UdpCheckSpec): Probe {
             isSent = true
           },
           onMessage: (message) => end(judge === undefined ? up('answered') : judge(message)),
-          onError: (error) => end(down(`${where}: ${failureText(error)}`)),
+          onError: (error) => end(failed(where, error)),
         })
         const quiet = judge === undefined ? setTimeout(() => end(silent()), quietMs) : undefined
         return () => {

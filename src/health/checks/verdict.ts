@@ -3,11 +3,24 @@ import type { CheckTls, ProbeResult } from '../check.ts'
 
 export type Verdict = Omit<ProbeResult, 'tookMs'>
 
+/** What this machine lacks, not the server: descriptors, memory, ports of our own. */
+const ownTroubles: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EADDRNOTAVAIL'])
+
 /** Of a failure: as short as possible, the errno's name when it has one. */
 export function failureText(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const { code } = error as NodeJS.ErrnoException
   return code ?? error.message
+}
+
+/** `what` went wrong; of what this machine lacks, the server is not to blame. */
+export function failed(what: string, error: unknown): Verdict {
+  return failedBy(what, failureText(error))
+}
+
+export function failedBy(what: string, why: string): Verdict {
+  const verdict = down(`${what}: ${why}`)
+  return ownTroubles.has(why) ? { ...verdict, inconclusive: true } : verdict
 }
 
 export const down = (detail: string): Verdict => ({ healthy: false, detail })
@@ -40,7 +53,7 @@ export function probing(
     try {
       close = begin(end)
     } catch (error) {
-      end(down(`the check could not run: ${failureText(error)}`))
+      end(failed('the check could not run', error))
     }
     // It ended while it began: what it opened is known only now.
     if (hasEnded) close?.()

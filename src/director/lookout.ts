@@ -1,0 +1,174 @@
+/** Looks after the servers of what is wanted: their checks, their maintenance, their slow starts; and says what it sees. */
+
+import { sameData } from '../difference.ts'
+import type { ServiceSnapshot } from '../engines/engine.ts'
+import type { Probe, ProbeReport, ProbeSpec } from '../health/check.ts'
+import { type Checker, type CheckResult, openChecker } from '../health/checker.ts'
+import type { Timing } from '../health/timing.ts'
+import { realServerKey, serviceKey } from '../lvs/service.ts'
+import { doubtEvents } from './check-events.ts'
+import {
+  aboutServer,
+  checkTargets,
+  healthEvents,
+  healthOf,
+  lookIn,
+  servingIn,
+  type Watcher,
+  type Watchers,
+  watchersOf,
+} from './checks.ts'
+import type { ClusterServices } from './control.ts'
+import type { DirectorEvent } from './events.ts'
+import { type MaintenanceSource, openMaintenanceWatch } from './maintenance-watch.ts'
+import type { Intent } from './schemas.ts'
+import { type LookAt, type Table, wantedTable } from './table.ts'
+
+export type LookoutOptions = {
+  readonly timing: Timing
+  readonly onEvent: (event: DirectorEvent) => void
+  readonly openProbe?: (spec: ProbeSpec) => Probe
+  readonly maintenance: MaintenanceSource
+  /** Called with every result of every check, and the servers it speaks for. */
+  readonly onResult?: (result: CheckResult, watchers: readonly Watcher[]) => void
+  /** Called when the table may have become another. */
+  readonly onChange: () => void
+  /** Whether the engine can limit a server's connections. */
+  readonly thresholds: boolean
+}
+
+export type Lookout = AsyncDisposable & {
+  readonly checker: Checker
+  readonly look: LookAt
+  /** Before these become what is wanted: reads the maintenance directories that are new here. */
+  follow(clusters: readonly ClusterServices[]): Promise<void>
+  /** What is to be looked after from now on, and the table that follows. `anew`: servers that must prove themselves again. */
+  table(intent: Intent, standing: readonly ServiceSnapshot[], anew: ReadonlySet<string>): Table
+  problems(): readonly string[]
+}
+
+export function openLookout(options: LookoutOptions): Lookout {
+  const { timing, onEvent, onChange } = options
+  let watchers: Watchers = new Map()
+  /** What servers have said of themselves last, by probe. */
+  const reports = new Map<string, ProbeReport>()
+  /** Those in maintenance of whom the checker does not know it. */
+  let unprobed: ReadonlyMap<string, Watcher> = new Map()
+  const alarm = openAlarm(timing, onChange)
+
+  const maintenance = openMaintenanceWatch({
+    source: options.maintenance,
+    timing,
+    onChange,
+    onTrouble: (cluster, reason) => onEvent({ kind: 'maintenance.trouble', cluster, reason }),
+  })
+  const checker = openChecker({
+    timing,
+    ...(options.openProbe === undefined ? {} : { open: options.openProbe }),
+    onChange: (change) => {
+      for (const event of healthEvents(watchers.get(change.key) ?? [], change, checker, maintenance.holds))
+        onEvent(event)
+      onChange()
+    },
+    onResult: (result) => {
+      options.onResult?.(result, watchers.get(result.key) ?? [])
+      const { key, report } = result
+      if (report === undefined || sameData(report, reports.get(key))) return
+      reports.set(key, report)
+      onChange()
+    },
+    onDoubt: (doubt) => {
+      for (const event of doubtEvents(watchers.get(doubt.key) ?? [], doubt)) onEvent(event)
+    },
+  })
+  const look = lookIn(checker, maintenance.holds)
+
+  const noteMaintenance = (now: ReadonlyMap<string, Watcher>, table: Table): void => {
+    for (const [key, watcher] of now) {
+      if (unprobed.has(key)) continue
+      const from = healthOf(checker, watcher.service, watcher.server)
+      onEvent({ ...maintained, ...aboutServer(watcher), from, to: 'maintenance', reason: whyMaintained(watcher) })
+    }
+    for (const [key, watcher] of unprobed) {
+      if (now.has(key) || !isWanted(watcher, table)) continue
+      const to = look(watcher.cluster, watcher.service, watcher.server).health
+      if (to !== 'maintenance')
+        onEvent({ ...maintained, ...aboutServer(watcher), from: 'maintenance', to, reason: 'maintenance is over' })
+    }
+    unprobed = now
+  }
+  const whyMaintained = ({ cluster, server }: Watcher): string =>
+    maintenance.holds(cluster, server) ? 'in maintenance' : 'its agent says maint'
+
+  return {
+    checker,
+    look,
+    follow: (clusters) => maintenance.follow(clusters),
+    table({ clusters, drains }, standing, anew) {
+      watchers = watchersOf(clusters)
+      checker.watch(checkTargets(clusters, servingIn(standing, clusters), anew, maintenance.holds))
+      for (const key of reports.keys()) if (!watchers.has(key)) reports.delete(key)
+      const found = new Map<string, Watcher>()
+      const noted: LookAt = (cluster, service, server) => {
+        const seen = look(cluster, service, server)
+        if (seen.health === 'maintenance' && healthOf(checker, service, server) !== 'maintenance')
+          found.set(`${serviceKey(service.service.id)} ${realServerKey(server)}`, { cluster, service, server })
+        return seen
+      }
+      const { thresholds } = options
+      const table = wantedTable(clusters, { look: noted, drains, nowMs: timing.now(), thresholds })
+      noteMaintenance(found, table)
+      alarm.set(nextStepMs(table))
+      return table
+    },
+    problems: () => maintenance.problems(),
+    async [Symbol.asyncDispose]() {
+      await alarm[Symbol.asyncDispose]()
+      await maintenance[Symbol.asyncDispose]()
+      await checker[Symbol.asyncDispose]()
+    },
+  }
+}
+
+const maintained = { kind: 'server.health', after: 0 } as const
+
+function isWanted({ service, server }: Watcher, table: Table): boolean {
+  return table.get(serviceKey(service.service.id))?.reasons.has(realServerKey(server)) === true
+}
+
+function nextStepMs(table: Table): number | undefined {
+  let next: number | undefined
+  for (const { nextMs } of table.values())
+    if (nextMs !== undefined && (next === undefined || nextMs < next)) next = nextMs
+  return next
+}
+
+type Alarm = AsyncDisposable & {
+  /** When it is to ring, in place of when it was; undefined: not at all. */
+  set(atMs: number | undefined): void
+}
+
+function openAlarm(timing: Timing, onRing: () => void): Alarm {
+  let current: { readonly atMs: number; readonly stop: AbortController; readonly done: Promise<void> } | undefined
+  const ring = async (atMs: number, stop: AbortController): Promise<void> => {
+    // Never at once: a clock of fractions may stand a moment before the time it was woken for.
+    await timing.sleep(Math.max(1, atMs - timing.now()), stop.signal)
+    if (stop.signal.aborted) return
+    current = undefined
+    onRing()
+  }
+  return {
+    set(atMs) {
+      if (atMs === current?.atMs) return
+      current?.stop.abort()
+      current = undefined
+      if (atMs === undefined) return
+      const stop = new AbortController()
+      current = { atMs, stop, done: ring(atMs, stop) }
+    },
+    async [Symbol.asyncDispose]() {
+      current?.stop.abort()
+      await current?.done
+    },
+  }
+}

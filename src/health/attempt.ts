@@ -1,0 +1,123 @@
+/** One check of one server: waits for its place, runs, and ends by its deadline, whatever it meets. */
+import { describeError } from '../errors.ts'
+import { type Endpoint, formatEndpoint } from '../lvs/service.ts'
+import type { Probe, ProbeResult } from './check.ts'
+import { down, type Verdict } from './checks/verdict.ts'
+import type { ConnectAttempt, ConnectListener, Connector } from './connector.ts'
+import type { Places, Waiter } from './places.ts'
+import { Due, type Schedule } from './schedule.ts'
+import type { Timing } from './timing.ts'
+
+export type AttemptWorld = {
+  readonly timing: Timing
+  readonly schedule: Schedule
+  /** For commands there are fewer places: each is a process. */
+  readonly places: { readonly sockets: Places; readonly commands: Places }
+}
+
+/** What makes it: a connector, or a probe. */
+export type Maker = Connector | Probe
+
+export interface AttemptOwner {
+  readonly endpoint: Endpoint
+  readonly timeoutMs: number
+  readonly isCommand: boolean
+  /** It begins; which kind of check it is is decided now. */
+  onBegin(attempt: Attempt): Maker
+  onEnd(attempt: Attempt, result: ProbeResult): void
+}
+
+export class Attempt extends Due implements Waiter, ConnectListener {
+  /** When it should have begun. */
+  readonly dueMs: number
+  begunMs = 0
+  /** Set by its owner when it begins. */
+  check: 'probe' | 'connect' = 'probe'
+  isWanted = true
+  readonly #world: AttemptWorld
+  readonly #owner: AttemptOwner
+  #connection: ConnectAttempt | undefined
+  #stop: AbortController | undefined
+  #hasPlace = false
+
+  constructor(world: AttemptWorld, owner: AttemptOwner, dueMs: number) {
+    super()
+    this.#world = world
+    this.#owner = owner
+    this.dueMs = dueMs
+  }
+
+  start(): void {
+    this.#places.ask(this)
+  }
+
+  /** Nothing is heard of it any more. */
+  cancel(): void {
+    if (!this.isWanted) return
+    this.#over()
+    this.#connection?.cancel()
+    this.#stop?.abort()
+  }
+
+  onPlace(): void {
+    this.#hasPlace = true
+    const { timing, schedule } = this.#world
+    const { endpoint, timeoutMs } = this.#owner
+    this.begunMs = timing.now()
+    const maker = this.#owner.onBegin(this)
+    schedule.add(this, this.begunMs + timeoutMs)
+    if (typeof maker === 'function') {
+      this.#stop = new AbortController()
+      void this.#run(maker, this.#stop.signal)
+    } else this.#connection = maker.connect(endpoint, this)
+  }
+
+  onConnectEnd(verdict: Verdict): void {
+    this.#end({ ...verdict, tookMs: this.#world.timing.now() - this.begunMs })
+  }
+
+  /** The deadline. */
+  override onDue(): void {
+    if (this.#stop === undefined) {
+      this.#connection?.cancel()
+      const verdict = down(`no connection to ${formatEndpoint(this.#owner.endpoint)} in time`)
+      return this.#end({ ...verdict, tookMs: this.#owner.timeoutMs })
+    }
+    this.#stop.abort(new DOMException(`no end within ${this.#owner.timeoutMs} ms`, 'TimeoutError'))
+    // The probe hears of it at the same time and has the first word: it knows how far it came.
+    setImmediate(() => this.#end(this.#late()))
+  }
+
+  async #run(probe: Probe, signal: AbortSignal): Promise<void> {
+    try {
+      this.#end(await probe(this.#owner.endpoint, { signal }))
+    } catch (error) {
+      const detail = `the check could not run: ${describeError(error)}`
+      // It may have thrown at once: nobody is to hear of it before all know that it has begun.
+      await Promise.resolve()
+      this.#end({ healthy: false, detail, tookMs: this.#world.timing.now() - this.begunMs })
+    }
+  }
+
+  #late(): ProbeResult {
+    const { timeoutMs } = this.#owner
+    return { healthy: false, detail: `no result within ${timeoutMs} ms`, tookMs: timeoutMs }
+  }
+
+  #end(result: ProbeResult): void {
+    if (!this.isWanted) return
+    this.#over()
+    this.#owner.onEnd(this, result)
+  }
+
+  #over(): void {
+    this.isWanted = false
+    this.#world.schedule.remove(this)
+    if (this.#hasPlace) this.#places.release()
+  }
+
+  get #places(): Places {
+    const { sockets, commands } = this.#world.places
+    return this.#owner.isCommand ? commands : sockets
+  }
+}

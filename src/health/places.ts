@@ -1,0 +1,81 @@
+/**
+ * Who may check now: so many at once, in the order of asking, and so many begun within a tick, so that ten thousand
+ * that are due together do not stop the director for a moment.
+ */
+import { Due, type Schedule } from './schedule.ts'
+import { tickMs } from './schedule.ts'
+
+const begunPerTick = 256
+
+export interface Waiter {
+  /** Cleared when it does not want its place any more. */
+  readonly isWanted: boolean
+  /** It has a place now, which it gives back. */
+  onPlace(): void
+}
+
+/** The queue is bounded by its waiters: each asks once, and gives its place back before it asks again. */
+export class Places extends Due {
+  readonly limit: number
+  readonly #schedule: Schedule
+  #free: number
+  #queue: Waiter[] = []
+  /** Where the queue begins: taking from the front of an array would move all the others. */
+  #head = 0
+  #tick = -1
+  #begun = 0
+
+  constructor(schedule: Schedule, limit: number) {
+    super()
+    this.#schedule = schedule
+    this.limit = limit
+    this.#free = limit
+  }
+
+  get waiting(): number {
+    return this.#queue.length - this.#head
+  }
+
+  ask(waiter: Waiter): void {
+    this.#queue.push(waiter)
+    this.#serve()
+  }
+
+  release(): void {
+    this.#free += 1
+    if (this.waiting > 0) this.#serve()
+  }
+
+  override onDue(): void {
+    this.#serve()
+  }
+
+  #serve(): void {
+    while (this.#free > 0 && this.waiting > 0) {
+      const waiter = this.#queue[this.#head] as Waiter
+      if (waiter.isWanted && !this.#mayBegin()) return
+      this.#head += 1
+      if (this.#head > 1024 && this.#head * 2 > this.#queue.length) {
+        this.#queue = this.#queue.slice(this.#head)
+        this.#head = 0
+      }
+      if (!waiter.isWanted) continue
+      this.#free -= 1
+      waiter.onPlace()
+    }
+  }
+
+  #mayBegin(): boolean {
+    const tick = this.#schedule.nowTick()
+    if (tick !== this.#tick) {
+      this.#tick = tick
+      this.#begun = 0
+    }
+    if (this.#begun === begunPerTick) {
+      this.#schedule.add(this, (tick + 1) * tickMs)
+      return false
+    }
+    this.#begun += 1
+    return true
+  }
+}
