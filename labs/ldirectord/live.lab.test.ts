@@ -34,9 +34,9 @@ async function startBoth(config: string): Promise<Both> {
     original,
     baton,
     reload(config) {
-      for (const { file, signal } of [original, baton]) {
-        writeFileSync(file, config)
-        signal('SIGHUP')
+      for (const side of [original, baton]) {
+        writeFileSync(side.file, config)
+        side.signal('SIGHUP')
       }
     },
     async become(lines) {

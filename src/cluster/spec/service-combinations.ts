@@ -176,9 +176,13 @@ const isAddress = (text: string): boolean =>
   parseEndpoint(`${text}:1`) !== undefined || parseEndpoint(`[${text}]:1`) !== undefined
 const portHint = (text: string): string => `add the port: ${text.includes(':') ? `"[${text}]:80"` : `${text}:80`}`
 
+/** An echo has no port, and a command hears 0. */
+const portless = ['ping', 'external']
+
 function checkProbePort(written: SourceNode | undefined, place: Place, report: Report): void {
-  const checks = oneOrMore(written).filter((check) => textOf(check) !== 'none')
-  if (checks.some((check) => child(check, 'port') === undefined))
+  const needsPort = (check: SourceNode): boolean =>
+    textOf(check) !== 'none' && !portless.some((kind) => child(check, kind) !== undefined)
+  if (oneOrMore(written).some((check) => needsPort(check) && child(check, 'port') === undefined))
     report(problem(place, 'this server has no port to check', 'add port: to the check'))
 }
 

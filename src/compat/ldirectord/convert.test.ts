@@ -203,11 +203,51 @@ describe('an ldirectord.cf as a spec', () => {
     // Packets that are not rewritten keep their port; the check goes to the written one.
     { head: 'virtual=10.0.0.1:80', block: ['real=10.9.0.1:8080 gate'], check: 8080, server: 80 },
     { head: 'virtual=5', block: ['real=10.9.0.1 gate', 'service=http'], check: 80, server: 0 },
-    { head: 'virtual=5', block: ['real=10.9.0.1 gate', 'checktype=ping'], check: 1, server: 0 },
+    { head: 'virtual=5', block: ['real=10.9.0.1 gate', 'checktype=ping'], check: undefined, server: 0 },
+    { head: 'virtual=5', block: ['real=10.9.0.1 gate', 'checktype=external'], check: undefined, server: 0 },
+    { head: 'virtual=10.0.0.1:80', block: ['real=10.9.0.1:81 gate', 'checktype=external'], check: 81, server: 80 },
   ])('$head with $block: the server at port $server is checked at $check', ({ head, block, check, server }) => {
     const { servers, checks } = service(block, head)
     expect(servers).toMatchObject([{ endpoint: { port: server } }])
     expect(checks[0]?.port).toBe(check)
+  })
+
+  test('what most servers are asked is asked of the service, the rest of the servers', () => {
+    const { checks, servers } = service([
+      'real=10.9.0.1:80 masq 1 "own", "mine"',
+      'real=10.9.0.2:80 masq',
+      'real=10.9.0.3:80 masq',
+      'real=10.9.0.4:8080 gate',
+      'request="all"',
+    ])
+    expect(checks).toMatchObject([{ probe: { kind: 'http', path: '/all' } }])
+    const [common] = checks
+    expect(servers.map((server) => server.checks)).toEqual([
+      [{ ...common, probe: { kind: 'http', path: '/own', body: 'mine', status: [[200, 299]], redirects: 7 } }],
+      undefined,
+      undefined,
+      [{ ...common, port: 8080 }],
+    ])
+  })
+
+  test.each([
+    { url: 'http://10.8.0.1', at: { address: '10.8.0.1', port: 80, path: '/' }, service: 'http' },
+    { url: '/http://10.8.0.1:81/a?b', at: { address: '10.8.0.1', port: 81, path: '/a?b' }, service: 'http' },
+    { url: 'https://[fd00::8]/', at: { address: 'fd00::8', port: 443, path: '/' }, service: 'https' },
+  ])('$url is asked in place of the server, as the server', ({ url, at, service: scheme }) => {
+    const { checks } = service([`real=10.9.0.1:80 masq 1 "${url}", ""`, `service=${scheme}`, 'checkport=99'])
+    const { address, port, path } = at
+    expect(checks).toMatchObject([{ address, port, probe: { kind: 'http', path, host: '10.9.0.1' } }])
+    const named = service([`real=10.9.0.1:80 masq 1 "${url}", ""`, `service=${scheme}`, 'virtualhost=www'])
+    expect(named.checks).toMatchObject([{ probe: { host: 'www' } }])
+  })
+
+  test("a proxy's own request is asked of it through itself", () => {
+    const block = ['service=http_proxy', 'request="http://a/"']
+    const urlOf = (request: string) =>
+      service([`real=10.9.0.1:80 masq 1 "${request}", ""`, ...block], 'virtual=10.0.0.1:3128').checks[0]?.probe
+    expect(urlOf('http://b/c')).toMatchObject({ kind: 'http-proxy', url: 'http://b/c' })
+    expect(urlOf('c')).toMatchObject({ url: 'http://10.9.0.1:80/c' })
   })
 
   test('of a server that is there twice the last one counts', () => {
@@ -239,23 +279,16 @@ describe('an ldirectord.cf as a spec', () => {
 
   test.each([
     { block: [real, 'scheduler=best'], error: /^3: there is no scheduler best: expected one of rr wrr / },
-    {
-      block: ['real=10.9.0.1:80 masq 1 "a" "b"', 'real=10.9.0.2:80 masq'],
-      error: /^2: servers of one virtual have one check/,
-    },
     { block: [real, 'receive="(?i)x"'], error: /^3: receive: Perl's syntax in/ },
     { block: [real, 'service=oracle'], error: /^1: service oracle has no check here/ },
     { block: [real, 'service=mysql'], error: /^1: service mysql needs a login and a request/ },
     { block: [real, 'service=dns'], error: /^1: service dns needs a request/ },
     { block: ['real=10.9.0.1 masq', 'checktype=connect', 'service=none'], error: /^1: there is no port to check/ },
-    {
-      block: ['real=10.9.0.1:1 gate', 'real=10.9.0.2:2 gate'],
-      error: /^1: the servers are checked at different ports/,
-    },
     { block: [real, 'persistent=0'], error: /^3: persistent: expected a second at least/ },
     { block: [real, 'netmask=999.0.0.0', 'persistent=5'], error: /^3: there is no netmask 999\.0\.0\.0/ },
     { block: [real, 'persistent=99999999'], error: /^1: .* is too long/ },
-    { block: ['real=10.9.0.1:80 masq 1 "http://a/b" "c"'], error: /^2: http:\/\/a\/b: a URL of its own/ },
+    { block: ['real=10.9.0.1:80 masq 1 "http://nobody/b" "c"'], error: /^2: nobody cannot be looked up/ },
+    { block: ['real=10.9.0.1:80 masq 1 "x?http://10.0.0.1" "c"'], error: /^2: .*expected a URL such as http:/ },
     { block: [real, 'request="/ä b"'], error: /^1: .*expected a path/ },
   ])('$block is refused with its line', ({ block, error }) => {
     const converted = convert(['virtual=10.0.0.1:80', ...block.map((line) => `    ${line}`)])

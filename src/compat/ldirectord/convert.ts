@@ -3,6 +3,7 @@ import { type ChosenEngine, checkEngine } from '../../cluster/spec/engine-check.
 import type { ClusterSpec, ServerSpec, ServiceSpec } from '../../cluster/spec/model.ts'
 import { parseSpec } from '../../cluster/spec/parse.ts'
 import { printSpec } from '../../cluster/spec/print.ts'
+import { canonicalText, sameData } from '../../difference.ts'
 import { inetAton } from '../../formats/ipvsadm/values.ts'
 import type {
   Fallback,
@@ -15,6 +16,7 @@ import type {
   Written,
 } from '../../formats/ldirectord/model.ts'
 import type { Report } from '../../formats/ldirectord/places.ts'
+import type { CheckSpec } from '../../health/check.ts'
 import {
   type Forwarding,
   formatEndpoint,
@@ -23,7 +25,7 @@ import {
   type ServiceId,
   schedulerNames,
 } from '../../lvs/service.ts'
-import { convertCheck } from './check.ts'
+import { type ConvertedChecks, convertChecks } from './check.ts'
 
 export type Converted = {
   /** There if and only if no finding is an error. */
@@ -99,11 +101,10 @@ function convertVirtual(written: Virtual, globals: Globals, report: Report): Ser
   const virtual = { ...written, reals: onceEach(written, report) }
   const id = serviceId(virtual)
   const service = serviceOf(virtual, id, report)
-  const { reals } = virtual
-  const check = convertCheck({ virtual, globals, id, portOf: (real) => portOf(real, virtual), report })
-  if (service === undefined || check === undefined) return undefined
-  const forwarding = forwardings[reals[0]?.forward ?? 'masq']
-  if (check === 'nobody')
+  const checks = convertChecks({ virtual, globals, id, portOf: (real) => portOf(real, virtual), report })
+  if (service === undefined || checks === undefined) return undefined
+  const forwarding = forwardings[virtual.reals[0]?.forward ?? 'masq']
+  if (checks === 'nobody')
     report('warning', virtual.checktype?.line ?? virtual.line, 'checktype=off: no server ever gets a connection')
   const fallback = fallbackOf(virtual, globals, report)
   const isQuiescent = (virtual.quiescent ?? globals.quiescent)?.value === true
@@ -111,8 +112,7 @@ function convertVirtual(written: Virtual, globals: Globals, report: Report): Ser
     name: nameOf(virtual),
     service,
     forwarding,
-    servers: serversOf(virtual, check === 'nobody', isQuiescent, forwarding),
-    checks: typeof check === 'string' ? [] : [check],
+    ...serversOf(virtual, checks, isQuiescent, forwarding),
     onFailure: isQuiescent ? 'drain' : 'remove',
     ...(fallback === undefined ? {} : { fallback }),
   }
@@ -196,11 +196,40 @@ function onceEach(virtual: Virtual, report: Report): readonly Real[] {
   return [...places.values()]
 }
 
-/** Those that are never up stand with weight 0 where what is down does, and nowhere otherwise. */
-function serversOf(virtual: Virtual, isOff: boolean, isQuiescent: boolean, forwarding: Forwarding): ServerSpec[] {
+/** Where nobody is checked, those that are never up stand with weight 0 where what is down does, and nowhere otherwise. */
+function serversOf(
+  virtual: Virtual,
+  checks: Exclude<ConvertedChecks, undefined>,
+  isQuiescent: boolean,
+  forwarding: Forwarding,
+): Pick<ServiceSpec, 'servers' | 'checks'> {
   const servers = virtual.reals.map((real) => serverOf(real, virtual, forwarding))
-  if (!isOff) return servers
-  return isQuiescent ? servers.map((server) => ({ ...server, weight: 0 })) : []
+  if (checks === 'all') return { servers, checks: [] }
+  if (checks === 'nobody')
+    return { servers: isQuiescent ? servers.map((server) => ({ ...server, weight: 0 })) : [], checks: [] }
+  const common = commonest(checks)
+  return {
+    servers: servers.map((server, index) => {
+      const check = checks[index]
+      return check === undefined || sameData(check, common) ? server : { ...server, checks: [check] }
+    }),
+    checks: common === undefined ? [] : [common],
+  }
+}
+
+/** What most servers have is the service's; the others say theirs. */
+function commonest(checks: readonly CheckSpec[]): CheckSpec | undefined {
+  const counts = new Map<string, { readonly check: CheckSpec; count: number }>()
+  for (const check of checks) {
+    const text = canonicalText(check)
+    const known = counts.get(text) ?? { check, count: 0 }
+    known.count += 1
+    counts.set(text, known)
+  }
+  return [...counts.values()].reduce<{ readonly check?: CheckSpec; readonly count: number }>(
+    (most, one) => (one.count > most.count ? one : most),
+    { count: 0 },
+  ).check
 }
 
 function serverOf(real: Real, virtual: Virtual, forwarding: Forwarding): ServerSpec {
