@@ -29,13 +29,20 @@ export type OriginalSide = Side & Pick<RecordedTable, 'calls'> & AsyncDisposable
 
 let count = 0
 
-/** A directory of its own, with the configuration in it, and a command for checks that kills itself. */
+/** Commands for checks. */
+const commands: Readonly<Record<string, string>> = {
+  killed: 'kill -KILL $$',
+  'expects-no-port': '[ "$4" = 0 ]',
+}
+
+/** A directory of its own, with the configuration in it. */
 export function roomFor(world: World, config: string): { readonly directory: string; readonly file: string } {
   const directory = join(world.directory, String(++count))
   mkdirSync(directory)
   const file = join(directory, 'ldirectord.cf')
   writeFileSync(file, config)
-  writeFileSync(join(directory, 'killed'), '#!/bin/sh\nkill -KILL $$\n', { mode: 0o755 })
+  for (const [name, line] of Object.entries(commands))
+    writeFileSync(join(directory, name), `#!/bin/sh\n${line}\n`, { mode: 0o755 })
   return { directory, file }
 }
 
