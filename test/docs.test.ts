@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { specPage } from '../docs/spec-page.ts'
 import { commandTable } from '../src/cli/command-table.ts'
 import { jsonSchema } from '../src/cluster/spec/json-schema.ts'
+import { eventKinds } from '../src/director/events.ts'
 
 const root = join(import.meta.dirname, '..')
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
@@ -27,6 +28,13 @@ describe('the documentation', () => {
     )
     expect(keys.size).toBeGreaterThan(10)
     for (const key of keys) expect(page).toContain(key)
+  })
+
+  test('every kind of event is on its page, and no other', () => {
+    const rows = [...read('docs/events.md').matchAll(/^\| (`\w+\.\w+`(?: `\w+\.\w+`)*) \|/gm)]
+    expect(rows.flatMap(([, kinds = '']) => kinds.replaceAll('`', '').split(' ')).sort()).toEqual(
+      [...eventKinds].sort(),
+    )
   })
 
   test.each(commandTable.map(({ name }) => ({ name })))('the README has the command $name', ({ name }) => {

@@ -56,9 +56,11 @@ const control = (changes: Partial<DirectorControl>): DirectorControl => ({
   edit: unused,
   table: unused,
   checkNow: unused,
+  events: unused,
   stop: unused,
   ...changes,
 })
+const put = { id: 1, at: '', event: { kind: 'cluster.put', cluster: 'shop', services: 1 } } as const
 const within = (ms = 5000): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(ms) })
 const json = (status: number, text: string): string =>
   `HTTP/1.1 ${status} X\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`
@@ -198,6 +200,33 @@ describe('director client', () => {
     await world.control.stop(within())
     await ended
     await expect(world.control.status(within())).rejects.toMatchObject({ code: 'not-found' })
+  })
+
+  test('who listens learns that the director has gone, in order or not', async () => {
+    await using world = await openWorld()
+    const director = control({
+      async *events({ signal }) {
+        yield put
+        await new Promise((resolve) => signal.addEventListener('abort', resolve))
+      },
+    })
+    const heard: unknown[] = []
+    const listen = async (): Promise<void> => {
+      for await (const { event } of world.control.events(within())) heard.push(event.kind)
+    }
+    const gone = { name: 'InfraError', code: 'unreachable', retryable: true }
+    await expect(listen()).rejects.toMatchObject({ code: 'not-found' })
+    const server = await listenControl(director, world.socket)
+    const orderly = expect(listen()).rejects.toMatchObject(gone)
+    await expect.poll(() => heard).toHaveLength(1)
+    const begun = performance.now()
+    await server[Symbol.asyncDispose]()
+    expect(performance.now() - begun).toBeLessThan(900)
+    await orderly
+    const text = `HTTP/1.1 200 X\r\nContent-Type: text/event-stream\r\n\r\ndata: ${JSON.stringify(put)}\n\nid: 2\nda`
+    await using _crashing = await answerWith(world.socket, (socket) => void socket.end(text))
+    await expect(listen()).rejects.toMatchObject(gone)
+    expect(heard).toEqual(['cluster.put', 'cluster.put'])
   })
 
   test('the end does not wait for a client that takes no answer', async () => {

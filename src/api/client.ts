@@ -1,5 +1,4 @@
 /** A director reached over its control socket: the same interface as the object in its process. */
-import { request as httpRequest } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { within } from '../deadline.ts'
@@ -8,9 +7,9 @@ import type { Connection } from '../engines/engine.ts'
 import { InfraError, isInfraError } from '../errors.ts'
 import type { Host } from '../hosts/host.ts'
 import type { EditResult } from '../lvs/edit.ts'
+import { exchange } from './exchange.ts'
 import { directorFiles } from './files.ts'
 import { type Route, routes } from './routes.ts'
-import { readWireError } from './wire-error.ts'
 
 /** A director that takes longer than this for anything has lost its way, however patient the caller is. */
 const answerMs = 90_000
@@ -54,6 +53,10 @@ export function directorClient(host: Host): DirectorControl {
     table: async ({ signal, only }) =>
       (await call(routes.table, signal, '', only === undefined ? {} : { only })) as TableView,
     checkNow: async (id, { signal }) => void (await call(routes.checkNow, signal, '', { id })),
+    async *events(query) {
+      const { remoteEvents } = await import('./remote-events.ts')
+      yield* remoteEvents((signal) => connectOrExplain(host, within(signal, answerMs)), query)
+    },
     stop: async ({ signal }) => void (await call(routes.stop, signal)),
   }
 }
@@ -93,81 +96,4 @@ function noDirector(host: Host, cause: unknown): InfraError {
     cause,
     hint: 'baton up starts one; or baton director',
   })
-}
-
-type Exchange = {
-  readonly method: string
-  readonly path: string
-  readonly body?: unknown
-  readonly signal: AbortSignal
-}
-
-async function exchange(stream: Duplex, call: Exchange): Promise<unknown> {
-  const what = `${call.method} ${call.path}`
-  const { status, text } = await send(stream, call, what)
-  let answer: unknown
-  try {
-    answer = JSON.parse(text)
-  } catch (error) {
-    throw foreign(what, error)
-  }
-  if (status < 400) return answer
-  const parsed = readWireError(answer)
-  if (parsed === undefined) throw foreign(what, text.slice(0, 200))
-  const { code, message, subject, retryable, hint } = parsed
-  throw new InfraError(code, message, { subject, retryable, ...(hint === undefined ? {} : { hint }) })
-}
-
-function send(
-  stream: Duplex,
-  { method, path, body, signal }: Exchange,
-  what: string,
-): Promise<{ readonly status: number; readonly text: string }> {
-  const payload = body === undefined ? undefined : JSON.stringify(body)
-  return new Promise((resolve, reject) => {
-    const lost = (error: unknown): void => reject(lostError(what, error, signal))
-    const request = httpRequest({
-      method,
-      path,
-      signal,
-      createConnection: () => stream,
-      headers: {
-        Host: 'director',
-        Connection: 'close',
-        ...(payload === undefined
-          ? {}
-          : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(payload) }),
-      },
-    })
-    request.on('error', lost)
-    request.once('response', (response) => {
-      const chunks: Buffer[] = []
-      response.on('data', (chunk: Buffer) => chunks.push(chunk))
-      response.once('error', lost)
-      response.once('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }))
-    })
-    request.end(payload)
-  })
-}
-
-function lostError(what: string, cause: unknown, signal: AbortSignal): InfraError {
-  const subject = 'director'
-  if (!signal.aborted)
-    return new InfraError('unreachable', `${what}: the director ended before it answered`, {
-      subject,
-      cause,
-      retryable: true,
-    })
-  if ((signal.reason as Error).name !== 'TimeoutError')
-    return new InfraError('cancelled', `${what}: cancelled`, { subject, cause })
-  return new InfraError('timeout', `${what}: no answer from the director in time`, {
-    subject,
-    cause,
-    retryable: true,
-    hint: 'its log says what it does: director/director.log in the state directory',
-  })
-}
-
-function foreign(what: string, cause: unknown): InfraError {
-  return new InfraError('failed', `${what}: what answered is no director`, { subject: 'director', cause })
 }

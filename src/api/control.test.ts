@@ -114,6 +114,18 @@ describe('control socket', () => {
     expect((await raw(world.socket, 'GET', '/v1/nothing')).status).toBe(404)
   })
 
+  test('a listener that comes back goes on where it was, as EventSource does', async () => {
+    await using world = await openSocketWorld()
+    for (const cluster of ['a', 'b', 'c']) await world.director.putCluster({ cluster, services: [] }, within())
+    const { body } = await raw(world.socket, 'GET', '/v1/events?after=0&follow=false', undefined, {
+      'Last-Event-ID': '1',
+    })
+    expect(body.match(/^id: .*/gm)).toEqual(['id: 2', 'id: 3'])
+    const wrong = await raw(world.socket, 'GET', '/v1/events?after=x&results=maybe&cluter=shop')
+    expect(wrong.status).toBe(400)
+    expect(wrong.body).toMatch(/after: a whole number.*results:.*cluter/s)
+  })
+
   test('every route is in the OpenAPI document', async () => {
     await using world = await openSocketWorld()
     const served = JSON.parse((await raw(world.socket, 'GET', '/v1/openapi.json')).body) as {
@@ -206,10 +218,16 @@ function raw(
   method: string,
   path: string,
   body?: string,
+  more: Readonly<Record<string, string>> = {},
 ): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
     const call = request(
-      { socketPath, method, path, headers: body === undefined ? {} : { 'Content-Type': 'application/json' } },
+      {
+        socketPath,
+        method,
+        path,
+        headers: body === undefined ? more : { ...more, 'Content-Type': 'application/json' },
+      },
       (response) => {
         let text = ''
         response.on('data', (chunk: Buffer) => (text += chunk.toString()))

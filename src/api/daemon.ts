@@ -174,8 +174,16 @@ function isTrouble(event: DirectorEvent): boolean {
   if (event.kind === 'service.state') return event.to !== 'served'
   if (event.kind === 'table.edited') return event.refused > 0
   if (event.kind === 'command.ran') return event.failure !== undefined
-  return ['engine.failed', 'intent.trouble', 'maintenance.trouble'].includes(event.kind)
+  return troubles.has(event.kind)
 }
+
+const troubles: ReadonlySet<DirectorEvent['kind']> = new Set([
+  'engine.failed',
+  'intent.trouble',
+  'maintenance.trouble',
+  'cluster.refused',
+  'events.lost',
+])
 
 const messages: Readonly<Record<DirectorEvent['kind'], string>> = {
   'server.wavered': 'results contradict a server’s health, not enough yet',

@@ -46,6 +46,11 @@ export const routes = {
     path: '/v1/checks',
     summary: 'Probe the servers of a service once, now',
   },
+  events: {
+    method: 'GET',
+    path: '/v1/events',
+    summary: 'What happens, as server-sent events; those after `after` first, as far as they are kept',
+  },
   stop: { method: 'POST', path: '/v1/stop', summary: 'End the daemon and its supervisor' },
   openapi: { method: 'GET', path: '/v1/openapi.json', summary: 'This document' },
 } as const satisfies Readonly<Record<string, Route>>

@@ -8,8 +8,15 @@ import type { z } from 'zod'
 import { within } from '../deadline.ts'
 import type { CallOptions, DirectorControl } from '../director/control.ts'
 import { editRequestSchema, tableRequestSchema } from '../director/edit-schemas.ts'
-import { checkNowSchema, clusterServicesSchema, drainTargetSchema, reachSchema } from '../director/schemas.ts'
+import {
+  checkNowSchema,
+  clusterServicesSchema,
+  drainTargetSchema,
+  eventsRequestSchema,
+  reachSchema,
+} from '../director/schemas.ts'
 import { describeError, type InfraCode, InfraError, isInfraError } from '../errors.ts'
+import { eventStream } from './event-stream.ts'
 import { type RouteName, routes } from './routes.ts'
 import { openApiDocument } from './schemas.ts'
 
@@ -30,7 +37,21 @@ const closeMs = 1_000
 const servicesAtOnce = 256
 const maxBodyBytes = 64 * 1024 * 1024
 
-type Call = { readonly body: unknown; readonly name: string; readonly options: CallOptions }
+type Call = {
+  readonly body: unknown
+  readonly name: string
+  readonly query: unknown
+  readonly lastEventId: string | undefined
+  readonly options: CallOptions
+  /** Over only when the client has gone, or the server goes. */
+  readonly lasting: CallOptions
+}
+
+/** An answer that comes bit by bit. */
+type Stream = { readonly type: string; readonly content: Readable }
+
+const json = 'application/json; charset=utf-8'
+
 type Handler = (control: DirectorControl, call: Call) => Promise<unknown>
 
 const handlers: Readonly<Record<RouteName, Handler>> = {
@@ -55,19 +76,30 @@ const handlers: Readonly<Record<RouteName, Handler>> = {
     return inPieces(rest, 'services', services)
   },
   checkNow: (control, { body, options }) => control.checkNow(parse(checkNowSchema, body).id, options),
+  events: async (control, { query, lastEventId, lasting }) => {
+    const asked = parse(eventsRequestSchema, query)
+    const last = /^\d{1,15}$/.test(lastEventId ?? '') ? { after: Number(lastEventId) } : {}
+    return { type: 'text/event-stream', content: eventStream(control.events({ ...asked, ...last, ...lasting })) }
+  },
   stop: (control, { options }) => control.stop(options),
   openapi: async () => openApiDocument(),
 }
 
-/** Over when the request has taken too long, or its client has gone. */
-function patience(reply: FastifyReply): AbortSignal {
+/** Over when the client has gone, or with what else ends it. By hand, as AbortSignal.any would remember every one (Node 20). */
+function goneSignal(reply: FastifyReply, otherwise?: AbortSignal): AbortSignal {
   const gone = new AbortController()
-  reply.raw.once('close', () => gone.abort())
-  return within(gone.signal, requestMs)
+  const onEnd = (): void => gone.abort()
+  otherwise?.addEventListener('abort', onEnd, { once: true })
+  reply.raw.once('close', () => {
+    otherwise?.removeEventListener('abort', onEnd)
+    onEnd()
+  })
+  return gone.signal
 }
 
 /** The routes, without a socket yet. */
 export function controlServer(control: DirectorControl): FastifyInstance {
+  const closing = new AbortController()
   const server = fastify({
     logger: false,
     bodyLimit: maxBodyBytes,
@@ -81,14 +113,21 @@ export function controlServer(control: DirectorControl): FastifyInstance {
       method,
       url: path,
       handler: async (request, reply) => {
-        const options = { signal: patience(reply) }
-        const result = await handlers[key](control, { body: request.body, name: request.params.name ?? '', options })
-        return result instanceof Readable
-          ? reply.type('application/json; charset=utf-8').send(result)
-          : reply.send(result ?? {})
+        const lastEventId = request.headers['last-event-id']
+        const result = await handlers[key](control, {
+          body: request.body,
+          name: request.params.name ?? '',
+          query: request.query,
+          lastEventId: typeof lastEventId === 'string' ? lastEventId : undefined,
+          options: { signal: within(goneSignal(reply), requestMs) },
+          lasting: { signal: goneSignal(reply, closing.signal) },
+        })
+        return isStream(result) ? reply.type(result.type).send(result.content) : reply.send(result ?? {})
       },
     })
   }
+  // What lasts ends first: the server waits for answers under way.
+  server.addHook('preClose', async () => closing.abort())
   server.setErrorHandler((error, _request, reply) => sendError(reply, error))
   server.setNotFoundHandler((request, reply) =>
     sendError(
@@ -131,14 +170,18 @@ export async function listenControl(control: DirectorControl, path: string): Pro
 }
 
 /** An object as text, its long list piece by piece: ten thousand services are 30 MB, and others are to be heard meanwhile. */
-function inPieces(rest: object, name: string, list: readonly unknown[]): Readable {
+function inPieces(rest: object, name: string, list: readonly unknown[]): Stream {
   const pieces = function* (): Generator<string> {
     yield `${JSON.stringify(rest).slice(0, -1)},${JSON.stringify(name)}:[`
     for (let at = 0; at < list.length; at += servicesAtOnce)
       yield (at === 0 ? '' : ',') + JSON.stringify(list.slice(at, at + servicesAtOnce)).slice(1, -1)
     yield ']}'
   }
-  return Readable.from(pieces(), { objectMode: true, highWaterMark: 1 })
+  return { type: json, content: Readable.from(pieces(), { objectMode: true, highWaterMark: 1 }) }
+}
+
+function isStream(result: unknown): result is Stream {
+  return typeof result === 'object' && result !== null && 'content' in result && result.content instanceof Readable
 }
 
 function parse<T>(schema: z.ZodType<T>, body: unknown): T {

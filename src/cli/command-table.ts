@@ -40,6 +40,11 @@ export const commandGroups: readonly CommandGroup[] = [
         load: () => import('./commands/status.ts'),
       },
       { name: 'top', summary: 'guests and connections, live', load: () => import('./commands/top.ts') },
+      {
+        name: 'events',
+        summary: 'what happened in the director, and what happens',
+        load: () => import('./commands/events.ts'),
+      },
       { name: 'list', summary: 'the guests', load: () => import('./commands/list.ts') },
       {
         name: 'info',

@@ -2,12 +2,14 @@
 import { changedService, type ServiceSnapshot, type TableChange } from '../engines/engine.ts'
 import { realServerKey, serviceKey } from '../lvs/service.ts'
 import type { DirectorEvent } from './events.ts'
-import type { Table } from './table.ts'
+import type { Table, TableEntry } from './table.ts'
 
 export function changeEvents(
   changes: readonly TableChange[],
   before: readonly ServiceSnapshot[],
   wanted: Table,
+  /** What had been wanted before. */
+  last: ReadonlyMap<string, Pick<TableEntry, 'cluster' | 'name'>>,
 ): DirectorEvent[] {
   if (changes.length === 0) return []
   const touched = new Set(changes.map((change) => serviceKey(changedService(change))))
@@ -20,7 +22,8 @@ export function changeEvents(
   return changes.map((change): DirectorEvent => {
     const key = serviceKey(changedService(change))
     const entry = wanted.get(key)
-    const about = { cluster: entry?.cluster, service: entry?.name ?? key }
+    const named = entry ?? last.get(key)
+    const about = { cluster: named?.cluster, service: named?.name ?? key }
     switch (change.kind) {
       case 'service.add':
         return { kind: 'service.added', ...about }

@@ -6,7 +6,7 @@ import { isInfraError } from '../errors.ts'
 import type { TableEdit } from '../lvs/edit.ts'
 import { type ServiceId, serviceKey } from '../lvs/service.ts'
 import type { Settings } from '../lvs/settings.ts'
-import type { DirectorControl } from './control.ts'
+import type { DirectorControl, EventQuery, EventRecord } from './control.ts'
 
 export type ControlUnderTest = AsyncDisposable & {
   readonly control: DirectorControl
@@ -287,5 +287,65 @@ export function controlContract(name: string, open: () => Promise<ControlUnderTe
         sysctls: { expire_nodest_conn: 0 },
       })
     })
+
+    test('what happens is told in order, numbered, and only to whom it concerns', async () => {
+      await using world = await open()
+      const api = buildService({ id: { kind: 'address', protocol: 'tcp', address: '127.0.0.1', port: 81 } })
+      await world.control.putCluster({ cluster: 'shop', services: [buildWanted()] }, within())
+      await world.control.putCluster(
+        { cluster: 'other', services: [buildWanted({ name: 'api', service: api, servers: [buildServer(1009)] })] },
+        within(),
+      )
+      await world.control.drain({ endpoint: { address: '127.0.0.1', port: 1001 } }, within())
+      const all = await kept(world, { after: 0 })
+      expect(all.map(({ id }) => id)).toEqual(all.map((_, index) => index + 1))
+      expect(all.at(-1)).toMatchObject({ event: { kind: 'server.drained', servers: 1 }, at: expect.any(String) })
+      const kinds = async (query: Partial<EventQuery>): Promise<string[]> =>
+        (await kept(world, query)).map(({ event }) => event.kind)
+      const ofOther = ['service.added', 'server.added', 'service.state', 'cluster.put']
+      expect(await kinds({ after: 0, cluster: 'other' })).toEqual(ofOther)
+      expect(await kinds({ after: all.length - 1, cluster: 'shop' })).toEqual(['server.drained'])
+      expect(await kinds({ after: all.length })).toEqual([])
+      expect(await kinds({})).toEqual([])
+      await world.control.removeCluster('other', within())
+      expect(await kinds({ after: all.length, cluster: 'other' })).toEqual(['service.removed', 'cluster.removed'])
+      // A number that was not given yet is one of a daemon before this one.
+      expect((await kinds({ after: 1_000_000, cluster: 'other' })).slice(0, 4)).toEqual(ofOther)
+    })
+
+    test('who listens hears of what comes, until he has enough', async () => {
+      await using world = await open()
+      const enough = new AbortController()
+      const heard: string[] = []
+      const listening = (async () => {
+        for await (const { event } of world.control.events({ after: 0, signal: enough.signal })) heard.push(event.kind)
+      })()
+      await world.control.putCluster({ cluster: 'shop', services: [] }, within())
+      await expect.poll(() => heard).toEqual(['cluster.put'])
+      await world.control.removeCluster('shop', within())
+      await expect.poll(() => heard).toEqual(['cluster.put', 'cluster.removed'])
+      enough.abort()
+      await listening
+    })
+
+    test('a cluster that is not taken is told', async () => {
+      await using world = await open()
+      await world.control.putCluster({ cluster: 'shop', services: [buildWanted()] }, within())
+      const { length } = await kept(world, { after: 0 })
+      await codeOf(world.control.putCluster({ cluster: 'thief', services: [buildWanted()] }, within()))
+      expect((await kept(world, { after: length })).map(({ event }) => event)).toEqual([
+        {
+          kind: 'cluster.refused',
+          cluster: 'thief',
+          reason: 'tcp 127.0.0.1:8080 of thief/www is taken by shop/www',
+        },
+      ])
+    })
   })
+}
+
+async function kept({ control }: ControlUnderTest, query: Partial<EventQuery>): Promise<EventRecord[]> {
+  const records: EventRecord[] = []
+  for await (const record of control.events({ ...within(), ...query, follow: false })) records.push(record)
+  return records
 }

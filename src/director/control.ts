@@ -72,8 +72,10 @@ export type EventQuery = CallOptions & {
   readonly after?: number
   /** Only what concerns this cluster. */
   readonly cluster?: string
-  /** Also each result of each check: many. */
+  /** Also each result of each check: many, and none of them kept. */
   readonly results?: boolean
+  /** `false`: ends after those that are kept. */
+  readonly follow?: boolean
 }
 
 /** One check of a server: where it probes, and what it says. */
@@ -169,6 +171,11 @@ export interface DirectorControl {
   table(options: CallOptions & { readonly only?: readonly ServiceId[] }): Promise<TableView>
   /** The service's probe, run once now, for every server. */
   checkNow(id: ServiceId, options: CallOptions): Promise<void>
+  /**
+   * What happens, as it happens, beginning when it is first asked for. Ends when the signal aborts, and with the director;
+   * over its socket a director that has gone is `unreachable`. Who takes them too slowly loses the oldest, and is told so.
+   */
+  events(query: EventQuery): AsyncIterable<EventRecord>
   /** Ends the daemon and its supervisor. */
   stop(options: CallOptions): Promise<void>
 }

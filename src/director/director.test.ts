@@ -198,6 +198,17 @@ describe('director and health', () => {
     const server = '127.0.0.1:1001'
     expect(world.events).toEqual([
       {
+        kind: 'server.wavered',
+        cluster: 'shop',
+        service: 'www',
+        server,
+        guest: 'web-1',
+        health: 'healthy',
+        count: 1,
+        needed: 2,
+        reason: 'probe of 1001',
+      },
+      {
         kind: 'server.health',
         cluster: 'shop',
         service: 'www',
@@ -220,6 +231,37 @@ describe('director and health', () => {
       { kind: 'server.changed', cluster: 'shop', service: 'www', server, from: 1, to: 0, reason: 'its check fails' },
       { kind: 'service.state', cluster: 'shop', service: 'www', from: 'served', to: 'fallback' },
     ])
+  })
+})
+
+describe('results of checks', () => {
+  test('are told to who asks for them, and to nobody else', async () => {
+    await using world = await openWorld()
+    const enough = new AbortController()
+    const heard: unknown[] = []
+    const listening = (async () => {
+      for await (const { event } of world.director.events({ results: true, signal: enough.signal }))
+        if (event.kind === 'check.result') heard.push(event)
+    })()
+    await put(world, buildWanted({ servers: [guestServer(1001)], checks: [buildCheck()] }))
+    await world.timing.advance(0)
+    expect(heard).toEqual([
+      {
+        kind: 'check.result',
+        cluster: 'shop',
+        service: 'www',
+        server: '127.0.0.1:1001',
+        guest: 'web-1',
+        healthy: true,
+        detail: 'probe of 1001',
+        tookMs: 0,
+      },
+    ])
+    enough.abort()
+    await listening
+    await world.timing.advance(60_000)
+    expect(heard).toHaveLength(1)
+    expect(world.events.filter(({ kind }) => kind === 'check.result')).toEqual([])
   })
 })
 

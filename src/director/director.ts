@@ -1,10 +1,14 @@
 /** The director: joins what is wanted, what is healthy and what is drained, and keeps the engine at it. */
 import type { Connection, ServiceSnapshot } from '../engines/engine.ts'
+import { describeError } from '../errors.ts'
 import { serviceKey } from '../lvs/service.ts'
 import { version } from '../version.ts'
 import { throwIfUnacceptable } from './acceptable.ts'
+import { resultEvents } from './check-events.ts'
 import { checkNow } from './checks.ts'
 import type { DirectorControl, DirectorStatus } from './control.ts'
+import { eventHub } from './event-hub.ts'
+import type { DirectorEvent } from './events.ts'
 import { servicesOf, withCluster, withDrain, withGuestMoved, withoutCluster, withoutDrain } from './intent-changes.ts'
 import { type KeeperOptions, openKeeper } from './keeper.ts'
 import type { Intent } from './schemas.ts'
@@ -25,11 +29,25 @@ export type Director = DirectorControl & AsyncDisposable
 
 /** Resolves once what the intent says stands in the engine, or has failed and is being tried again. */
 export async function openDirector(options: DirectorOptions): Promise<Director> {
-  const { engine, onEvent } = options
+  const { engine } = options
   const startedAt = options.now().toISOString()
-  const keeper = await openKeeper(options)
+  const hub = eventHub(options)
+  const onEvent = (event: DirectorEvent): void => hub.publish(event)
+  const keeper = await openKeeper({
+    ...options,
+    onEvent,
+    onResult(result, watchers) {
+      if (hub.wantsResults()) for (const event of resultEvents(watchers, result)) onEvent(event)
+    },
+  })
   const { checker } = keeper
-  const count = (target: DrainTarget): number => serversMeant(keeper.intent(), target)
+  /** Says what was done with the servers that are meant, and gives back how many they are. */
+  const tell = (target: DrainTarget, said: (servers: number) => DirectorEvent): number => {
+    const meant = serversMeant(keeper.intent(), target)
+    const servers = meant.length
+    hub.publish(said(servers), [...new Set(meant)])
+    return servers
+  }
   return {
     async status({ signal }): Promise<DirectorStatus> {
       const standing = await engine.read({ signal })
@@ -47,15 +65,19 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
       }
     },
     async putCluster(wanted, callOptions) {
-      await keeper.change(
-        callOptions,
-        (intent) => {
-          throwIfUnacceptable(engine, wanted, intent.clusters, keeper.byHand.services)
-          return withCluster(intent, wanted)
-        },
-        { cluster: wanted.cluster },
-      )
-      onEvent({ kind: 'cluster.put', cluster: wanted.cluster, services: wanted.services.length })
+      const { cluster } = wanted
+      const next = (intent: Intent): Intent => {
+        throwIfUnacceptable(engine, wanted, intent.clusters, keeper.byHand.services)
+        return withCluster(intent, wanted)
+      }
+      try {
+        await keeper.change(callOptions, next, { cluster })
+      } catch (error) {
+        // Who was only not waited for any longer is not refused: his change goes on.
+        if (!callOptions.signal.aborted) onEvent({ kind: 'cluster.refused', cluster, reason: describeError(error) })
+        throw error
+      }
+      onEvent({ kind: 'cluster.put', cluster, services: wanted.services.length })
     },
     async removeCluster(cluster, callOptions) {
       const had = servicesOf({ clusters: keeper.intent().clusters.filter((one) => one.cluster === cluster) }).length
@@ -64,17 +86,15 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
     },
     async drain(target, callOptions) {
       await keeper.change(callOptions, (intent) => withDrain(intent, target))
-      onEvent({ kind: 'server.drained', target, servers: count(target) })
-      return count(target)
+      return tell(target, (servers) => ({ kind: 'server.drained', target, servers }))
     },
     async undrain(target, callOptions) {
       await keeper.change(callOptions, (intent) => withoutDrain(intent, target))
-      onEvent({ kind: 'server.undrained', target, servers: count(target) })
-      return count(target)
+      return tell(target, (servers) => ({ kind: 'server.undrained', target, servers }))
     },
     async moveGuest(guest, reach, callOptions) {
       await keeper.change(callOptions, (intent) => withGuestMoved(intent, guest, reach), { started: guest })
-      onEvent({ kind: 'guest.moved', guest, servers: count({ guest }) })
+      tell({ guest }, (servers) => ({ kind: 'guest.moved', guest, servers }))
     },
     async connections({ signal }) {
       const all: Connection[] = []
@@ -90,8 +110,12 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
       return { services, info }
     },
     checkNow: (id, callOptions) => unlessAborted(callOptions, checkNow(checker, keeper.intent().clusters, id)),
+    events: (query) => hub.events(query),
     stop: async () => options.onStop(),
-    [Symbol.asyncDispose]: () => keeper[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await keeper[Symbol.asyncDispose]()
+      hub[Symbol.dispose]()
+    },
   }
 }
 
@@ -100,6 +124,9 @@ function troublesOf(standing: readonly ServiceSnapshot[], troubles: ReadonlyMap<
   return standing.flatMap(({ service }) => troubles.get(serviceKey(service.id)) ?? [])
 }
 
-function serversMeant(intent: Intent, target: DrainTarget): number {
-  return servicesOf(intent).flatMap(({ servers }) => servers.filter((server) => isDrained([target], server))).length
+/** The cluster of each of them. */
+function serversMeant({ clusters }: Intent, target: DrainTarget): string[] {
+  return clusters.flatMap(({ cluster, services }) =>
+    services.flatMap(({ servers }) => servers.filter((server) => isDrained([target], server)).map(() => cluster)),
+  )
 }

@@ -121,7 +121,7 @@ export function openLookout(options: LookoutOptions): Lookout {
       alarm.set(nextStepMs(table))
       return table
     },
-    problems: () => maintenance.problems(),
+    problems: () => [...maintenance.problems(), ...[checker.problem() ?? []].flat()],
     async [Symbol.asyncDispose]() {
       await alarm[Symbol.asyncDispose]()
       await maintenance[Symbol.asyncDispose]()

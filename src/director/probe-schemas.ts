@@ -32,7 +32,11 @@ const plain = [
     minimumBytes: z.int().min(0).exactOptional(),
     maximumBytes: z.int().min(0).exactOptional(),
   }),
-  z.strictObject({ kind: z.literal('ping'), bytes: z.int().min(0).max(65_507).exactOptional() }),
+  z.strictObject({
+    kind: z.literal('ping'),
+    bytes: z.int().min(0).max(65_507).exactOptional(),
+    attempts: z.int().min(1).exactOptional(),
+  }),
   z.strictObject({ kind: z.literal('http'), path: text, host: text.exactOptional(), ...request }),
   z.strictObject({ kind: z.literal('http-proxy'), url: z.url({ protocol: /^https?$/ }), ...request }),
   z.strictObject({

@@ -14,8 +14,7 @@ import type { HandService } from './by-hand.ts'
 import { changeEvents } from './change-events.ts'
 import type { DirectorEvent } from './events.ts'
 import { settingKeys, settingsChange } from './settings.ts'
-import type { ServiceState } from './states.ts'
-import type { Table } from './table.ts'
+import type { Table, TableEntry } from './table.ts'
 import { tableChanges } from './table-changes.ts'
 
 /** What could not be done; `service` is its key, undefined when the engine itself did not answer. */
@@ -54,7 +53,8 @@ export function reconciler(
   onSilence: (failures: number, error: unknown) => void,
 ): Reconciler {
   const troubles = new Map<string | undefined, Trouble>()
-  const states = new Map<string, ServiceState>()
+  /** What was wanted in the last round, by service key: also to name what is not wanted any more. */
+  const last = new Map<string, Pick<TableEntry, 'cluster' | 'name' | 'state'>>()
   /** What was ever wanted here may be removed; anything else in the engine was made by hand. */
   const owned = new Set<string>()
   const ownedSettings = new Set<string>()
@@ -74,13 +74,13 @@ export function reconciler(
   }
   const noteStates = (table: Table, isQuiet: boolean): void => {
     for (const [key, { cluster, name, state }] of table) {
-      const from = states.get(key) ?? 'absent'
-      states.set(key, state)
+      const from = last.get(key)?.state ?? 'absent'
+      last.set(key, { cluster, name, state })
       // Of many at once only those are worth a line that are not served.
       if (from !== state && !(isQuiet && state === 'served'))
         onEvent({ kind: 'service.state', cluster, service: name, from, to: state })
     }
-    for (const key of states.keys()) if (!table.has(key)) states.delete(key)
+    for (const key of last.keys()) if (!table.has(key)) last.delete(key)
   }
   /** What concerns the engine as a whole. */
   const applyWhole = async (
@@ -117,7 +117,7 @@ export function reconciler(
         const ofWhole = await applyWhole(whole, signal)
         const { made, problems } = await applyApart(engine, tableChanges(standing, wanted, owned), signal)
         if (made.length > mostEvents) onEvent({ kind: 'table.changed', changes: made.length })
-        else for (const event of changeEvents(made, standing, table)) onEvent(event)
+        else for (const event of changeEvents(made, standing, table, last)) onEvent(event)
         noteStates(table, made.length > mostEvents)
         note([...ofWhole, ...problems])
         if (problems.length === 0) for (const key of owned) if (!wanted.has(key)) owned.delete(key)

@@ -86,6 +86,20 @@ export const reachSchema = z.array(
 
 export const checkNowSchema = z.strictObject({ id: serviceIdSchema })
 
+const flag = z.enum(['true', 'false']).transform((text) => text === 'true')
+
+/** As it stands in a URL. */
+export const eventsRequestSchema = z.strictObject({
+  after: z
+    .string()
+    .regex(/^\d{1,15}$/, 'a whole number')
+    .transform(Number)
+    .exactOptional(),
+  cluster: z.string().min(1).exactOptional(),
+  results: flag.exactOptional(),
+  follow: flag.exactOptional(),
+})
+
 /** What the operator wants of a director: all that must outlive its daemon. */
 export type Intent = {
   readonly version: 1

@@ -90,7 +90,8 @@ export class Attempt extends Due implements Waiter, ConnectListener {
 
   async #run(probe: Probe, signal: AbortSignal): Promise<void> {
     try {
-      this.#end(await probe(this.#owner.endpoint, { signal }))
+      const { endpoint, timeoutMs } = this.#owner
+      this.#end(await probe(endpoint, { signal, timeoutMs }))
     } catch (error) {
       const detail = `the check could not run: ${describeError(error)}`
       // It may have thrown at once: nobody is to hear of it before all know that it has begun.

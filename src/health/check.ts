@@ -24,7 +24,12 @@ export type UdpCheckSpec = {
 }
 
 /** An ICMP echo. */
-export type PingCheckSpec = { readonly kind: 'ping'; readonly bytes?: number }
+export type PingCheckSpec = {
+  readonly kind: 'ping'
+  readonly bytes?: number
+  /** So many echoes, each within its share of the timeout, of which one must come back; one when left out. */
+  readonly attempts?: number
+}
 
 /** Status codes: each a single code or an inclusive range. */
 export type StatusCodes = readonly (number | readonly [number, number])[]
@@ -230,5 +235,8 @@ export type ProbeResult = {
   readonly inconclusive?: true
 }
 
+/** `timeoutMs`: how long that is, where it is known; for probes that divide their time. */
+export type ProbeOptions = { readonly signal: AbortSignal; readonly timeoutMs?: number }
+
 /** Never throws and always ends by the deadline in `signal`; every socket it opened is closed when it resolves. */
-export type Probe = (target: Endpoint, options: { readonly signal: AbortSignal }) => Promise<ProbeResult>
+export type Probe = (target: Endpoint, options: ProbeOptions) => Promise<ProbeResult>

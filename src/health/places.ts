@@ -2,8 +2,7 @@
  * Who may check now: so many at once, in the order of asking, and so many begun within a tick, so that ten thousand
  * that are due together do not stop the director for a moment.
  */
-import { Due, type Schedule } from './schedule.ts'
-import { tickMs } from './schedule.ts'
+import { Due, type Schedule, tickMs } from './schedule.ts'
 
 const begunPerTick = 256
 

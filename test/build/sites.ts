@@ -113,6 +113,7 @@ function fakeDirectorAccess(name: string, onEffect: OnEffect): FakeAccess {
     edit: async (edits, options) => director().edit(edits, options),
     table: async (options) => director().table(options),
     checkNow: async (id, options) => director().checkNow(id, options),
+    events: (query) => director().events(query),
     stop: end,
   }
   const access: DirectorAccess = {

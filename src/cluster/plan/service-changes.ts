@@ -13,6 +13,7 @@ export function serviceReasons(actual: ClusterServices | undefined, wanted: Clus
   const found = difference(byName(actual), byName(wanted), (a, b) => oneServiceReasons(a, b).length === 0)
   return [
     ...settingsReasons(actual?.settings, wanted.settings),
+    ...(actual === undefined ? [] : maintenanceReasons(actual.maintenance, wanted.maintenance)),
     ...found.added.map(({ key }) => `service ${key} is new`),
     ...found.changed.flatMap(({ key, actual, wanted }) =>
       oneServiceReasons(actual, wanted).map((reason) => `${key}: ${reason}`),
@@ -32,8 +33,14 @@ function oneServiceReasons(actual: WantedService, wanted: WantedService): string
   if (!sameData(actual.checks, wanted.checks)) reasons.push(checkReason(actual.checks, wanted.checks))
   compare('on-failure', actual.onFailure, wanted.onFailure)
   compare('fallback', actual.fallback, wanted.fallback)
+  compare('fallback command', actual.fallbackCommand, wanted.fallbackCommand)
+  compare('panic threshold', percent(actual.panicPercent), percent(wanted.panicPercent))
+  compare('slow start', time(actual.slowStartMs), time(wanted.slowStartMs))
   return [...reasons, ...serverReasons(actual.servers, wanted.servers)]
 }
+
+const percent = (value: number | undefined): string | undefined => (value === undefined ? undefined : `${value}%`)
+const time = (ms: number | undefined): string | undefined => (ms === undefined ? undefined : formatDuration(ms))
 
 function checkReason(actual: WantedService['checks'], wanted: WantedService['checks']): string {
   const [was, is] = [actual[0], wanted[0]]
@@ -68,6 +75,7 @@ function serverReason(key: string, actual: WantedServer, wanted: WantedServer): 
   if (actual.forwarding !== wanted.forwarding)
     return `${key} is reached by ${wanted.forwarding} instead of ${actual.forwarding}`
   if (!sameData(actual.tunnel, wanted.tunnel)) return `the tunnel to ${key} changes`
+  if (!sameData(actual.checks, wanted.checks)) return `the check of ${key} changes`
   const limits = ({ upperThreshold, lowerThreshold }: WantedServer): string =>
     upperThreshold === 0 ? 'none' : `${upperThreshold}/${lowerThreshold}`
   if (limits(actual) !== limits(wanted))
@@ -129,6 +137,11 @@ function rulesReason(actual: readonly ContentRule[], wanted: readonly ContentRul
   if (added === 0 && removed === 0) return 'its rules change their order'
   const parts = [...(added === 0 ? [] : [`${added} new`]), ...(removed === 0 ? [] : [`${removed} gone`])]
   return `its rules change: ${parts.join(', ')}`
+}
+
+function maintenanceReasons(actual: string | undefined, wanted: string | undefined): string[] {
+  if (actual === wanted) return []
+  return [`the maintenance directory changes from ${actual ?? 'none'} to ${wanted ?? 'none'}`]
 }
 
 function settingsReasons(actual: SettingsChange | undefined, wanted: SettingsChange | undefined): string[] {

@@ -122,10 +122,11 @@ export function wantedServices(
           port,
           ...(checkPorts === undefined ? {} : { checkPorts }),
         })
-  const { settings } = spec.directors
+  const { settings, maintenance } = spec.directors
   return {
     cluster: spec.name,
-    ...(settings === undefined ? {} : { settings }),
+    ...given('settings', settings),
+    ...given('maintenance', maintenance),
     services: Object.values(spec.services).map((service) =>
       wantedService(
         spec,
@@ -160,7 +161,7 @@ export function unreachedServers(
 type Resolve = (guest: string, port: number, checks: readonly CheckSpec[]) => Place | undefined
 
 function wantedService(spec: ClusterSpec, wanted: ServiceSpec, resolve: Resolve): WantedService {
-  const { name, service, checks, onFailure, fallback } = wanted
+  const { name, service, checks, onFailure } = wanted
   const servers = wanted.servers.flatMap((server): WantedServer[] => {
     const { weight, upperThreshold = 0, lowerThreshold = 0, forwarding = wanted.forwarding, tunnel } = server
     const own = tunnel !== undefined || server.checks !== undefined
@@ -189,6 +190,9 @@ function wantedService(spec: ClusterSpec, wanted: ServiceSpec, resolve: Resolve)
     servers,
     checks,
     onFailure,
-    ...given('fallback', fallback),
+    ...given('fallback', wanted.fallback),
+    ...given('fallbackCommand', wanted.fallbackCommand),
+    ...given('panicPercent', wanted.panicPercent),
+    ...given('slowStartMs', wanted.slowStartMs),
   }
 }

@@ -14,8 +14,19 @@ export function checkSpecs(written: Shapes, id: ServiceId): CheckSpec[] {
 
 function checkSpec(shape: 'tcp' | CheckShape, id: ServiceId): CheckSpec {
   const check: CheckShape = shape === 'tcp' ? defaultCheck : shape
-  const { every, timeout, rise, fall, port } = check
-  return { probe: probeSpec(check, id), ...given('port', port), everyMs: every, timeoutMs: timeout, rise, fall }
+  const { every, timeout, rise, fall, address, port, connects, flapping } = check
+  return {
+    probe: probeSpec(check, id),
+    ...given('address', address),
+    ...given('port', port),
+    everyMs: every,
+    timeoutMs: timeout,
+    rise,
+    fall,
+    ...given('connects', connects),
+    ...given('warmUpMs', check['warm-up']),
+    ...given('damping', flapping && { changes: flapping.changes, withinMs: flapping.within, holdMs: flapping.hold }),
+  }
 }
 
 function probeSpec(check: CheckShape, id: ServiceId): ProbeSpec {
@@ -27,7 +38,7 @@ function probeSpec(check: CheckShape, id: ServiceId): ProbeSpec {
     optionsOf(check.agent),
   ]
   if (udp !== undefined) return udpSpec(udp)
-  if (ping !== undefined) return { kind: 'ping', ...given('bytes', ping.bytes) }
+  if (ping !== undefined) return { kind: 'ping', ...given('bytes', ping.bytes), ...given('attempts', ping.attempts) }
   if (check.http !== undefined)
     return { kind: 'http', path: check.http, ...given('host', check.host), ...requestOf(check) }
   if (check['http-proxy'] !== undefined) return { kind: 'http-proxy', url: check['http-proxy'], ...requestOf(check) }

@@ -17,14 +17,23 @@ export function checksText(checks: readonly CheckSpec[]): unknown {
   return written.length === 1 ? written[0] : written
 }
 
-function checkText({ probe, port, everyMs, timeoutMs, rise, fall }: CheckSpec): Written {
+function checkText(check: CheckSpec): Written {
+  const { probe, address, port, everyMs, timeoutMs, rise, fall, connects, warmUpMs, damping } = check
   return {
     ...probeText(probe),
+    address,
     port,
     every: unless(formatDuration(defaultCheck.every), formatDuration(everyMs)),
     timeout: unless(formatDuration(defaultCheck.timeout), formatDuration(timeoutMs)),
     rise: unless(defaultCheck.rise, rise),
     fall: unless(defaultCheck.fall, fall),
+    connects,
+    'warm-up': warmUpMs === undefined ? undefined : formatDuration(warmUpMs),
+    flapping: damping && {
+      changes: damping.changes,
+      within: formatDuration(damping.withinMs),
+      hold: formatDuration(damping.holdMs),
+    },
   }
 }
 
@@ -40,7 +49,7 @@ function probeText(probe: ProbeSpec): Written {
       return { udp: options({ 'send-hex': sendHex, ...said, ...lengths }) }
     }
     case 'ping':
-      return { ping: options({ bytes: probe.bytes }) }
+      return { ping: options({ bytes: probe.bytes, attempts: probe.attempts }) }
     case 'http':
       return { http: probe.path, host: probe.host, ...requestText(probe) }
     case 'http-proxy':

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { dnsQuestionTypes, type ExternalCheckSpec } from '../../health/check.ts'
 import { anyText, pattern, sni, status, tls, verify } from './check-leaves.ts'
 import { protocolKeys } from './check-protocols-schema.ts'
-import { choice, duration, flag, integer, leaf, port, type Refusal, show, text } from './leaf.ts'
+import { address, choice, duration, flag, integer, leaf, port, type Refusal, show, text } from './leaf.ts'
 import { map } from './map.ts'
 
 const checkTime = { minimumMs: 10, maximumMs: 24 * 3_600_000 }
@@ -22,7 +22,12 @@ const udp = map({
   'maximum-bytes': integer(0, 65_535).optional().describe('The greatest length of the answer.'),
 })
 
-const ping = map({ bytes: integer(0, 65_507).optional().describe('How many bytes are echoed; 56 when left out.') })
+const ping = map({
+  bytes: integer(0, 65_507).optional().describe('How many bytes are echoed; 56 when left out.'),
+  attempts: integer(1, 100)
+    .optional()
+    .describe('So many echoes, each within its share of the timeout, of which one must come back; 1 when left out.'),
+})
 
 const dnsName = text('a name such as www.shop', /^(\.|[^\s\0]{1,253})$/)
 
@@ -130,6 +135,16 @@ const httpKeys = {
     .describe('Speak TLS, with http: true, or a map of options.'),
 }
 
+const flapping = map({
+  changes: integer(2, 1000).prefault(4).describe('So many changes of its health within that time are too many.'),
+  within: duration('a duration such as 1m', checkTime)
+    .prefault('1m')
+    .describe('The time within which its changes are counted.'),
+  hold: duration('a duration such as 1m', checkTime)
+    .prefault('1m')
+    .describe('How long it must be well in a row before it is healthy again.'),
+})
+
 const inProcess = leaf('nothing', { not: {} }, () => ({
   refused: 'script checks are not run: foreign code inside of the director could hold up or end everything',
   hint: 'write external: and a command',
@@ -157,11 +172,23 @@ export const check = map({
     .describe('What an agent in HAProxy’s words says, usually at a port of its own: true, or a map.'),
   ...protocolKeys,
   script: inProcess.optional().describe('Refused: code is not run inside of the director.'),
+  address: address('an IP address').optional().describe("Where to probe, when not at the server's own address."),
   port: port().optional().describe("Where to probe, when not at the server's own port."),
   every: duration('a duration such as 2s', checkTime).prefault('2s').describe('Time between two probes.'),
   timeout: duration('a duration such as 1s', checkTime).prefault('1s').describe('How long one probe may take.'),
   rise: integer(1, 1000).prefault(2).describe('Successes in a row until a server is healthy.'),
   fall: integer(1, 1000).prefault(3).describe('Failures in a row until it is not.'),
+  connects: integer(1, 1000)
+    .optional()
+    .describe(
+      'After a probe that succeeded, so many checks only open a TCP connection; one that fails is followed by a probe.',
+    ),
+  'warm-up': duration('a duration such as 10s', checkTime)
+    .optional()
+    .describe('The first probe of a new server comes at a random moment within this time; at once when left out.'),
+  flapping: flapping
+    .optional()
+    .describe('A server that changes its health too often stays out until it was well for a while.'),
 }).meta({ id: 'check' })
 
 /** One or several; `words`: what may be written instead of a map. */
@@ -171,20 +198,21 @@ const checks = <const T extends string>(words: readonly T[]) =>
 export const serviceChecks = checks(['tcp'])
 export const serverChecks = checks(['tcp', 'none'])
 
-const probeTimes = ['port', 'every', 'timeout', 'rise', 'fall']
+const probeTimes = ['address', 'port', 'every', 'timeout', 'rise', 'fall', 'warm-up', 'flapping']
+const connecting = [...probeTimes, 'connects']
 const requestKeys = ['method', 'headers', 'send', 'status', 'body', 'redirects', 'tls']
 
 /** What says which kind of check it is, and the other keys that go with each. */
 export const checkKinds: Readonly<Record<string, readonly string[]>> = {
   tcp: probeTimes,
-  http: ['host', ...requestKeys, ...probeTimes],
+  http: ['host', ...requestKeys, ...connecting],
   udp: probeTimes,
   ping: probeTimes,
-  'http-proxy': [...requestKeys, ...probeTimes],
-  dns: probeTimes,
-  certificate: probeTimes,
-  grpc: probeTimes,
-  external: probeTimes,
-  agent: probeTimes,
-  ...Object.fromEntries(Object.keys(protocolKeys).map((kind) => [kind, probeTimes])),
+  'http-proxy': [...requestKeys, ...connecting],
+  dns: connecting,
+  certificate: connecting,
+  grpc: connecting,
+  external: connecting,
+  agent: connecting,
+  ...Object.fromEntries(Object.keys(protocolKeys).map((kind) => [kind, kind === 'radius' ? probeTimes : connecting])),
 }

@@ -1,6 +1,7 @@
 /** Keys that need or exclude one another inside one thing, and the names of things. Looks at what is written, so that it finds all at once. */
 import { checkKinds } from './check-schema.ts'
 import { whereOf } from './explain.ts'
+import { checkHealth } from './health-combinations.ts'
 import { namePattern, nameRule, show } from './leaf.ts'
 import { namedSections } from './schema.ts'
 import { checkServiceKeys } from './service-combinations.ts'
@@ -30,7 +31,10 @@ export function checkCombinations(root: SourceMap, report: Report): void {
     for (const [index, server] of items(child(value, 'servers')).entries())
       checkServer(server, ['services', name, 'servers', index], report)
     checkChecks(value, ['services', name, 'check'], report)
-    if (value.kind === 'map') checkServiceKeys(value, report)
+    if (value.kind === 'map') {
+      checkServiceKeys(value, report)
+      checkHealth(value, report)
+    }
   }
 }
 

@@ -66,12 +66,17 @@ export type ServiceSpec = {
   readonly checks: readonly CheckSpec[]
   readonly onFailure: OnFailure
   readonly fallback?: Endpoint
+  readonly fallbackCommand?: string
+  readonly panicPercent?: number
+  readonly slowStartMs?: number
 }
 
 export type DirectorsSpec = {
   readonly hosts: readonly string[]
   readonly engine: EngineName | 'auto'
   readonly settings?: SettingsChange
+  /** A directory whose files name the servers that are in maintenance. */
+  readonly maintenance?: string
 }
 
 export type ClusterSpec = {

@@ -39,6 +39,9 @@ export function serviceSpec(name: string, shape: ServiceShape, resolve: ResolveA
     checks: shape.check === undefined ? [] : checkSpecs(shape.check, id),
     onFailure: shape['on-failure'],
     ...given('fallback', shape.fallback),
+    ...given('fallbackCommand', shape['fallback-command']),
+    ...given('panicPercent', shape['panic-threshold']),
+    ...given('slowStartMs', shape['slow-start']),
   }
 }
 

@@ -36,8 +36,13 @@ export function normalize(file: FileShape, resolve: ResolvePath): ClusterSpec {
       hosts: file.directors.hosts ?? [firstHost],
       engine: file.directors.engine,
       ...given('settings', settingsOf(file.directors)),
+      ...given('maintenance', directoryOf(file, resolve)),
     },
   }
+}
+
+function directoryOf({ directors: { maintenance } }: FileShape, resolve: ResolvePath): string | undefined {
+  return maintenance === undefined ? undefined : resolve(maintenance, ['directors', 'maintenance'])
 }
 
 function mapValues<A, B>(from: Readonly<Record<string, A>>, change: (name: string, value: A) => B): Record<string, B> {

@@ -9,7 +9,15 @@ import { maskText } from './normalize-service.ts'
 import { defaultService } from './schema.ts'
 import { unless, type Written } from './written.ts'
 
-export function serviceText({ service, forwarding, servers, checks, onFailure, fallback }: ServiceSpec): Written {
+export function serviceText({
+  service,
+  forwarding,
+  servers,
+  checks,
+  onFailure,
+  fallback,
+  ...more
+}: ServiceSpec): Written {
   const { id, scheduler, schedulerFlags, persistence, onePacket, idleTimeoutSeconds, proxyProtocol } = service
   return {
     ...idText(id, service.ttlSeconds),
@@ -23,6 +31,9 @@ export function serviceText({ service, forwarding, servers, checks, onFailure, f
     check: checks.length === 0 ? undefined : checksText(checks),
     'on-failure': unless(defaultService['on-failure'], onFailure),
     fallback: fallback && formatEndpoint(fallback),
+    'fallback-command': more.fallbackCommand,
+    'panic-threshold': more.panicPercent,
+    'slow-start': more.slowStartMs === undefined ? undefined : formatDuration(more.slowStartMs),
     'idle-timeout': idleTimeoutSeconds === undefined ? undefined : formatDuration(idleTimeoutSeconds * 1000),
     'proxy-protocol': proxyProtocol,
   }

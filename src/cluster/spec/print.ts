@@ -17,6 +17,7 @@ export function printSpec(spec: ClusterSpec): string {
       spec.directors.hosts.length === 1 && spec.directors.hosts[0] === first?.name ? undefined : spec.directors.hosts,
     engine: spec.directors.engine === 'auto' ? undefined : spec.directors.engine,
     ...settingsText(spec.directors.settings),
+    maintenance: spec.directors.maintenance,
   }
   const file = {
     name: spec.name,

@@ -108,7 +108,10 @@ function probe(id: ServiceId): fc.Arbitrary<ProbeSpec> {
       },
       { requiredKeys: ['kind'] },
     ),
-    fc.record({ kind: fc.constant('ping' as const), bytes: fc.nat(65_507) }, { requiredKeys: ['kind'] }),
+    fc.record(
+      { kind: fc.constant('ping' as const), bytes: fc.nat(65_507), attempts: fc.integer({ min: 1, max: 100 }) },
+      { requiredKeys: ['kind'] },
+    ),
     fc
       .tuple(fc.stringMatching(/^\/[!-~]{0,10}$/), fc.record({ host }, { requiredKeys: [] }), request)
       .map(([path, host, request]) => ({ kind: 'http' as const, path, ...host, ...request })),
@@ -155,16 +158,33 @@ function probe(id: ServiceId): fc.Arbitrary<ProbeSpec> {
   )
 }
 
+const time = fc.integer({ min: 10, max: 86_400_000 })
+const count = fc.integer({ min: 1, max: 1000 })
+
 export function randomCheck(id: ServiceId): fc.Arbitrary<CheckSpec> {
-  return fc.record(
-    {
-      probe: probe(id),
-      port: fc.integer({ min: 1, max: 65_535 }),
-      everyMs: fc.integer({ min: 10, max: 86_400_000 }),
-      timeoutMs: fc.integer({ min: 10, max: 86_400_000 }),
-      rise: fc.integer({ min: 1, max: 1000 }),
-      fall: fc.integer({ min: 1, max: 1000 }),
-    },
-    { requiredKeys: ['probe', 'everyMs', 'timeoutMs', 'rise', 'fall'] },
-  )
+  return fc
+    .record(
+      {
+        probe: probe(id),
+        address: fc.constantFrom('10.9.8.7', 'fd00::9'),
+        port: fc.integer({ min: 1, max: 65_535 }),
+        everyMs: time,
+        timeoutMs: time,
+        rise: count,
+        fall: count,
+        connects: count,
+        warmUpMs: time,
+        damping: fc.record({ changes: fc.integer({ min: 2, max: 1000 }), withinMs: time, holdMs: time }),
+      },
+      { requiredKeys: ['probe', 'everyMs', 'timeoutMs', 'rise', 'fall'] },
+    )
+    .map(({ connects, ...check }) =>
+      connects === undefined || !canConnect(check.probe) ? check : { ...check, connects },
+    )
+}
+
+/** Whether checks over this protocol may only connect now and then. */
+function canConnect(probe: ProbeSpec): boolean {
+  if (probe.kind === 'dns' || probe.kind === 'sip') return probe.transport === 'tcp'
+  return !['tcp', 'udp', 'ping', 'radius'].includes(probe.kind)
 }

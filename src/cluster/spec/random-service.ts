@@ -15,6 +15,7 @@ import {
   type Tunnel,
 } from '../../lvs/service.ts'
 import { type SettingsChange, type Sysctls, sysctlNames } from '../../lvs/settings.ts'
+import { slowStartRefusal } from './health-combinations.ts'
 import type { ServerSpec, ServiceSpec } from './model.ts'
 import { randomCheck } from './random-check.ts'
 
@@ -239,6 +240,11 @@ function specFor(name: string, service: Service, guests: readonly string[]): fc.
         checks: fc.array(check, { maxLength: 2 }),
         onFailure: fc.constantFrom('drain' as const, 'remove' as const),
         fallback: endpoint,
+        fallbackCommand: fc.constantFrom('/usr/local/bin/page', 'logger -t ${X} "a b"', '12', 'true'),
+        panicPercent: fc.integer({ min: 1, max: 100 }),
+        ...(slowStartRefusal(service.scheduler) === undefined
+          ? { slowStartMs: fc.integer({ min: 100, max: 86_400_000 }) }
+          : {}),
       },
       { requiredKeys: ['name', 'service', 'forwarding', 'servers', 'checks', 'onFailure'] },
     ),

@@ -122,6 +122,7 @@ export const randomSpec: fc.Arbitrary<ClusterSpec> = fc
               hosts: fc.constantFrom(...Object.keys(hosts)).map((host) => [host]),
               engine: fc.constantFrom('auto' as const, 'userspace' as const, 'fake' as const),
               settings: randomSettings,
+              maintenance: localPath,
             },
             { requiredKeys: ['hosts', 'engine'] },
           ),

@@ -94,6 +94,11 @@ const directors = map({
     .describe('The hosts that run a director; the first host when left out.'),
   timeouts: timeouts.optional().describe('How long the engine remembers what is idle, as ipvsadm --set.'),
   sysctls: sysctls.optional().describe("Settings of the engine, with the kernel's names and numbers."),
+  maintenance: path('the path of a directory')
+    .optional()
+    .describe(
+      'A directory: servers that a file in it names (ADDRESS:PORT, ADDRESS, NAME:PORT, NAME) get no connections.',
+    ),
   engine: choice('engine', ['auto', 'userspace', 'fake'], ['ebpf', 'ipvs'])
     .prefault('auto')
     .describe('What moves the connections; auto takes the best that the host can run.'),

@@ -191,6 +191,19 @@ export const service = map({
   fallback: endpoint('an address and port such as 127.0.0.1:8081')
     .optional()
     .describe('Takes the connections when no server is healthy.'),
+  'fallback-command': text('a shell line', /^[^\0]*[^\0\s][^\0]*$/)
+    .optional()
+    .describe(
+      'Run with start when no server is usable any more, with stop when one is again, then ADDRESS:PORT and the protocol.',
+    ),
+  'panic-threshold': integer(1, 100)
+    .optional()
+    .describe(
+      'With less than this percentage of usable servers all get connections, also those that fail; it goes before fallback.',
+    ),
+  'slow-start': duration('a duration such as 30s', { minimumMs: 100, maximumMs: 24 * hour })
+    .optional()
+    .describe('A server that comes back gets its weight little by little over this time.'),
   'idle-timeout': duration('a duration such as 10m', {
     minimumMs: 1000,
     maximumMs: 7 * 24 * hour,
