@@ -68,7 +68,8 @@ function checkOf(real: Real, { kind, connects = 0 }: CheckType, input: Input): C
       // Ports without a service of their own pass every negotiate check: what is left of the two is the connects.
       if (virtual.service === 'none') return connecting(real, input)
       const check = negotiating(real, input)
-      return check && (connects === 0 ? check : { ...check, connects })
+      const isOverUdp = virtual.protocol === 'udp' || check?.probe.kind === 'radius'
+      return check && (connects === 0 || isOverUdp ? check : { ...check, connects })
     }
     case 'negotiate':
       return negotiating(real, input)

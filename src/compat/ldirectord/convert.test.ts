@@ -14,7 +14,7 @@ const names: LdirectordNames = { host: () => undefined, port: () => undefined, h
 function convert(lines: readonly string[], engine?: EngineName): Converted {
   const can = engine === undefined ? undefined : capabilitiesOf(engine)
   const file = parseLdirectord(`${lines.join('\n')}\n`, names)
-  return convertLdirectord(file, { cluster: 'shop', ...(can === undefined ? {} : { engine: can }) })
+  return convertLdirectord(file, { cluster: 'shop', directory: '/etc', ...(can === undefined ? {} : { engine: can }) })
 }
 const said = ({ findings }: Converted): string[] =>
   findings.map(({ severity, line, message }) => `${severity === 'warning' ? 'warning ' : ''}${line}: ${message}`)
@@ -250,6 +250,54 @@ describe('an ldirectord.cf as a spec', () => {
     expect(urlOf('c')).toMatchObject({ url: 'http://10.9.0.1:80/c' })
   })
 
+  test('a directory of maintenance, and commands of all virtuals and of one', () => {
+    const block = ['    checktype=on', `    ${real}`]
+    const { spec } = convert([
+      'maintenancedir=ha.d/maintenance',
+      'fallbackcommand=logger "nobody is left"',
+      'virtual=10.0.0.1:80',
+      ...block,
+      'virtual=10.0.0.2:80',
+      ...block,
+      '    fallbackcommand="page 1"',
+    ])
+    expect(spec?.directors.maintenance).toBe('/etc/ha.d/maintenance')
+    expect(Object.values(spec?.services ?? {}).map((service) => service.fallbackCommand)).toEqual([
+      'logger "nobody is left"',
+      'page 1',
+    ])
+  })
+
+  test.each([
+    { written: '127.0.0.1:81 masq', fallback: { address: '127.0.0.1', port: 81 } },
+    { written: '127.0.0.1 masq', fallback: { address: '127.0.0.1', port: 80 } },
+    { written: '127.0.0.1:81', fallback: { address: '127.0.0.1', port: 80, forwarding: 'direct' } },
+    { written: '127.0.0.1:81 ipip', fallback: { address: '127.0.0.1', port: 80, forwarding: 'tunnel' } },
+    { written: '127.0.0.1', head: 'virtual=5', fallback: { address: '127.0.0.1', port: 0, forwarding: 'direct' } },
+    { written: '127.0.0.1:81', head: 'virtual=5', fallback: { address: '127.0.0.1', port: 81, forwarding: 'direct' } },
+  ])('a fallback $written of $head', ({ written, head, fallback }) => {
+    expect(service(['checktype=on', `fallback=${written}`, 'real=10.9.0.1:80 masq'], head).fallback).toEqual(fallback)
+  })
+
+  test('a fallback by gate is reached by masq where the engine has nothing else', () => {
+    const lines = ['virtual=10.0.0.1:80', '    checktype=on', `    ${real}`, '    fallback=127.0.0.1:80']
+    const { spec, findings } = convert(lines, 'userspace')
+    expect(spec?.services['tcp-10-0-0-1-80']?.fallback).toEqual({ address: '127.0.0.1', port: 80 })
+    expect(findings).toMatchObject([{ severity: 'warning', line: 4 }])
+  })
+
+  test.each([
+    { block: ['checktype=3'], check: { probe: { kind: 'http' }, connects: 3 } },
+    { block: ['checktype=0'], check: { probe: { kind: 'http' } } },
+    // Over UDP a connection says nothing, and ldirectord's always succeeds.
+    { block: ['checktype=3', 'service=dns', 'request="a"', 'protocol=udp'], check: { probe: { kind: 'dns' } } },
+    { block: ['checktype=ping', 'checkcount=3', 'checktimeout=2'], check: { probe: { attempts: 3 }, timeoutMs: 6000 } },
+  ])('$block is checked so', ({ block, check }) => {
+    const { checks } = service([real, ...block])
+    expect(checks).toMatchObject([check])
+    if (!('connects' in check)) expect(checks[0]).not.toHaveProperty('connects')
+  })
+
   test('of a server that is there twice the last one counts', () => {
     const converted = convert(['virtual=10.0.0.1:80', '    real=10.9.0.1 masq 1', `    ${real} 2`])
     expect(said(converted)).toEqual([
@@ -301,7 +349,7 @@ describe('an ldirectord.cf as a spec', () => {
       'emailalert=a@b',
       'logfile="/x"',
       'execute=other.cf',
-      'maintenancedir=/m',
+      'emailalertfrom=/m',
       'callback="/c"',
       'autoreload=yes',
       'fallback=127.0.0.1:1',
@@ -309,7 +357,7 @@ describe('an ldirectord.cf as a spec', () => {
       '    checktype=on',
       '    cleanstop=no',
       '    monitorfile=/y',
-      '    fallbackcommand=/f',
+      '    load="x"',
       '    comment=hello',
       '    checkcount=2',
       '    ops=yes',

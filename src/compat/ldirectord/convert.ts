@@ -2,6 +2,7 @@
 import { type ChosenEngine, checkEngine } from '../../cluster/spec/engine-check.ts'
 import type { ClusterSpec, ServerSpec, ServiceSpec } from '../../cluster/spec/model.ts'
 import { parseSpec } from '../../cluster/spec/parse.ts'
+import { joinPath } from '../../cluster/spec/paths.ts'
 import { printSpec } from '../../cluster/spec/print.ts'
 import { canonicalText, sameData } from '../../difference.ts'
 import { inetAton } from '../../formats/ipvsadm/values.ts'
@@ -34,11 +35,10 @@ export type Converted = {
   readonly findings: readonly Finding[]
 }
 
-/** `engine`: when it is known, what it would refuse is an error too. */
-export function convertLdirectord(
-  file: LdirectordFile,
-  options: { readonly cluster: string; readonly engine?: ChosenEngine },
-): Converted {
+/** `engine`: when it is known, what it would refuse is an error too. `directory`: where relative paths begin. */
+export type ConvertOptions = { readonly cluster: string; readonly directory: string; readonly engine?: ChosenEngine }
+
+export function convertLdirectord(file: LdirectordFile, options: ConvertOptions): Converted {
   const findings = [...file.findings]
   const said = new Set<string>()
   const report: Report = (severity, line, message) => {
@@ -49,23 +49,28 @@ export function convertLdirectord(
   reportGlobals(file.globals, report)
   const services: Record<string, ServiceSpec> = {}
   for (const virtual of file.virtuals) {
-    const service = convertVirtual(virtual, file.globals, report)
+    const service = convertVirtual(virtual, file.globals, options.engine, report)
     if (service === undefined) continue
     const checked = throughSpec(service, virtual.line, options.engine, report)
     if (checked !== undefined) services[service.name] = checked
   }
-  const spec = specOf(options.cluster, services)
+  const { maintenancedir } = file.globals
+  const spec = specOf(
+    options.cluster,
+    services,
+    maintenancedir === undefined ? undefined : joinPath(options.directory, maintenancedir.value),
+  )
   return { spec: findings.some(({ severity }) => severity === 'error') ? undefined : spec, findings }
 }
 
-function specOf(name: string, services: ClusterSpec['services']): ClusterSpec {
+function specOf(name: string, services: ClusterSpec['services'], maintenance?: string): ClusterSpec {
   return {
     name,
     hosts: { local: { name: 'local', hypervisor: 'qemu' } },
     images: {},
     guests: {},
     services,
-    directors: { hosts: ['local'], engine: 'auto' },
+    directors: { hosts: ['local'], engine: 'auto', ...(maintenance === undefined ? {} : { maintenance }) },
   }
 }
 
@@ -96,7 +101,12 @@ function throughSpec(
 
 const forwardings: Readonly<Record<Forward, Forwarding>> = { gate: 'direct', masq: 'masq', ipip: 'tunnel' }
 
-function convertVirtual(written: Virtual, globals: Globals, report: Report): ServiceSpec | undefined {
+function convertVirtual(
+  written: Virtual,
+  globals: Globals,
+  engine: ChosenEngine | undefined,
+  report: Report,
+): ServiceSpec | undefined {
   reportVirtual(written, report)
   const virtual = { ...written, reals: onceEach(written, report) }
   const id = serviceId(virtual)
@@ -106,7 +116,8 @@ function convertVirtual(written: Virtual, globals: Globals, report: Report): Ser
   const forwarding = forwardings[virtual.reals[0]?.forward ?? 'masq']
   if (checks === 'nobody')
     report('warning', virtual.checktype?.line ?? virtual.line, 'checktype=off: no server ever gets a connection')
-  const fallback = fallbackOf(virtual, globals, report)
+  const fallback = fallbackOf(virtual, globals, engine, report)
+  const command = (virtual.fallbackcommand ?? globals.fallbackcommand)?.value
   const isQuiescent = (virtual.quiescent ?? globals.quiescent)?.value === true
   return {
     name: nameOf(virtual),
@@ -115,6 +126,7 @@ function convertVirtual(written: Virtual, globals: Globals, report: Report): Ser
     ...serversOf(virtual, checks, isQuiescent, forwarding),
     onFailure: isQuiescent ? 'drain' : 'remove',
     ...(fallback === undefined ? {} : { fallback }),
+    ...(command === undefined ? {} : { fallbackCommand: command }),
   }
 }
 
@@ -245,7 +257,13 @@ function serverOf(real: Real, virtual: Virtual, forwarding: Forwarding): ServerS
   }
 }
 
-function fallbackOf(virtual: Virtual, globals: Globals, report: Report): ServiceSpec['fallback'] {
+/** Where the engine can only rewrite packets, a fallback is reached so, at the port that it has in LVS. */
+function fallbackOf(
+  virtual: Virtual,
+  globals: Globals,
+  engine: ChosenEngine | undefined,
+  report: Report,
+): ServiceSpec['fallback'] {
   const common = virtual.family === 'ipv6' ? globals.fallback6 : globals.fallback
   const { id, fallback, line } = virtual
   if (fallback === undefined && common !== undefined && id.kind === 'mark') {
@@ -254,10 +272,15 @@ function fallbackOf(virtual: Virtual, globals: Globals, report: Report): Service
   }
   const found: Written<Fallback> | undefined = fallback ?? common
   if (found === undefined) return undefined
-  const { address, port, forward } = found.value
-  if (forward !== 'masq')
-    report('warning', found.line, `the fallback of ${nameOf(virtual)} is reached by masq, not ${forward}`)
-  return { address, port: port ?? (id.kind === 'address' ? id.port : 0) }
+  const { address, port = 0, forward } = found.value
+  const endpoint = { address, port: portOf({ port, forward }, virtual) }
+  const forwarding = forwardings[forward]
+  if (forwarding === 'masq') return endpoint
+  if (engine === undefined || engine.capabilities.forwarding.includes(forwarding)) return { ...endpoint, forwarding }
+  const place = formatEndpoint(endpoint)
+  const reason = `the ${engine.name} engine cannot forward by ${forwarding}`
+  report('warning', found.line, `the fallback of ${nameOf(virtual)} is reached by masq, at ${place}: ${reason}`)
+  return endpoint
 }
 
 type Line = { readonly line: number } | undefined
@@ -275,11 +298,8 @@ const notTaken = {
   callback: 'no command is run when the file changes',
   execute: 'no other director is started',
   logfile: 'the log goes to standard output',
-  maintenancedir: 'no server is taken out by a file: use baton drain',
   monitorfile: 'results of checks are not written to a file',
-  fallbackcommand: 'no command is run when the last server fails',
   load: 'it has no use, for ldirectord neither',
-  checkcount: 'a ping that is not answered fails at once',
 } as const
 
 function reportKeys(
@@ -293,17 +313,10 @@ function reportKeys(
   }
 }
 
-const keysOfBoth = [
-  'emailalert',
-  'emailalertfreq',
-  'emailalertstatus',
-  'smtp',
-  'fallbackcommand',
-  'checkcount',
-] as const
+const keysOfBoth = ['emailalert', 'emailalertfreq', 'emailalertstatus', 'smtp'] as const
 
 function reportGlobals(globals: Globals, report: Report): void {
-  reportKeys(globals, [...keysOfBoth, 'emailalertfrom', 'callback', 'logfile', 'maintenancedir'], report)
+  reportKeys(globals, [...keysOfBoth, 'emailalertfrom', 'callback', 'logfile'], report)
   for (const { line, value } of globals.execute)
     report('warning', line, `execute=${value} is not taken over: ${notTaken.execute}`)
   const { autoreload } = globals

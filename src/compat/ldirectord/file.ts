@@ -24,7 +24,11 @@ export async function readLdirectord(
   options: { readonly engine?: ChosenEngine } = {},
 ): Promise<ReadLdirectord> {
   const parsed = await parseWithNames(text)
-  const { spec, findings } = convertLdirectord(parsed, { cluster: clusterName(file), ...options })
+  const { spec, findings } = convertLdirectord(parsed, {
+    cluster: clusterName(file),
+    directory: process.cwd(),
+    ...options,
+  })
   const diagnostics = findings.map(({ severity, line, message }) => ({ severity, file, line, column: 1, message }))
   return { spec, diagnostics }
 }

@@ -75,7 +75,11 @@ function probeOf(service: Exclude<CheckService, 'http' | 'https'>, negotiation: 
       return { kind: 'simpletcp', ...some('send', send), ...some('expect', receive), halfClose: true }
     }
     case 'oracle':
-      negotiation.report('error', virtual.line, 'service oracle has no check here, as its protocol is not open: write checktype=connect, or external with a command')
+      negotiation.report(
+        'error',
+        virtual.line,
+        'service oracle has no check here, as its protocol is not open: write checktype=connect, or external with a command',
+      )
       return undefined
     case 'none':
       return undefined
