@@ -38,7 +38,7 @@ const patienceMs = 30_000
 /** All that is still to be said when the director ends: its supervisor would not wait for longer. */
 const closingMs = 5_000
 
-type Commanded = {
+type Command = {
   readonly cluster: string
   readonly service: string
   readonly line: string
@@ -46,6 +46,9 @@ type Commanded = {
   readonly id: string
   /** Address and protocol. */
   readonly args: readonly string[]
+}
+
+type Commanded = Command & {
   /** What it is to hear, and what it has heard. */
   wanted: Word
   said: Word | undefined
@@ -109,25 +112,18 @@ export function fallbackCommands({ run, timing, onRun, isUnsure }: FallbackComma
   }
   return {
     see({ clusters }, table) {
-      const seen = new Set<string>()
-      for (const { cluster, services } of clusters)
-        for (const { name, service, fallbackCommand } of services) {
-          if (fallbackCommand === undefined) continue
-          const id = serviceKey(service.id)
-          const key = JSON.stringify([id, fallbackCommand])
-          const known = commands.get(key)
-          seen.add(key)
-          const word = wordOf(table.get(id))
-          if (word === undefined) continue
-          const args = argumentsOf(service.id)
-          const mayHaveHeard = isUnsure && early?.has(key) !== false
-          const fresh = { cluster, service: name, line: fallbackCommand, id, args, ...unsaid, isUnsure: mayHaveHeard }
-          const one = known ?? fresh
-          commands.set(key, one)
-          want(one, word)
-        }
-      for (const [key, one] of commands) if (!seen.has(key)) end(key, one)
-      early ??= seen
+      const wanted = wantedCommands(clusters)
+      // Of one service the command before hears its end first.
+      for (const [key, one] of commands) if (!wanted.has(key)) end(key, one)
+      for (const [key, command] of wanted) {
+        const word = wordOf(table.get(command.id))
+        if (word === undefined) continue
+        const mayHaveHeard = isUnsure && early?.has(key) !== false
+        const one = commands.get(key) ?? { ...command, ...unsaid, isUnsure: mayHaveHeard }
+        commands.set(key, one)
+        want(one, word)
+      }
+      early ??= new Set(wanted.keys())
       begin()
     },
     async [Symbol.asyncDispose]() {
@@ -139,6 +135,18 @@ export function fallbackCommands({ run, timing, onRun, isUnsure }: FallbackComma
       closed.abort()
     },
   }
+}
+
+function wantedCommands(clusters: Intent['clusters']): ReadonlyMap<string, Command> {
+  const wanted = new Map<string, Command>()
+  for (const { cluster, services } of clusters)
+    for (const { name, service, fallbackCommand } of services) {
+      if (fallbackCommand === undefined) continue
+      const id = serviceKey(service.id)
+      const args = argumentsOf(service.id)
+      wanted.set(JSON.stringify([id, fallbackCommand]), { cluster, service: name, line: fallbackCommand, id, args })
+    }
+  return wanted
 }
 
 /** undefined: while some servers were not asked yet and nobody serves, it is not known whether any is usable. */

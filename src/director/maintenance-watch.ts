@@ -58,6 +58,11 @@ export function openMaintenanceWatch(options: MaintenanceWatchOptions): Maintena
   const byCluster = new Map<string, Directory>()
   const hostNames = new Map<string, Known>()
   let isLookingUp = false
+  /** Who follows looks at the table anyway when all is read. */
+  let following = 0
+  const change = (): void => {
+    if (following === 0 && !closing.signal.aborted) onChange()
+  }
   let watching: Promise<void> | undefined
 
   const patiently = async (work: Promise<void>): Promise<void> => {
@@ -75,7 +80,7 @@ export function openMaintenanceWatch(options: MaintenanceWatchOptions): Maintena
     if (files === directory.files) return
     directory.files = files
     directory.names = maintenanceNames(heeded)
-    onChange()
+    change()
   }
   const read = async (directory: Directory): Promise<void> => {
     // One that never answered is still being asked: another would only hang beside it.
@@ -108,7 +113,7 @@ export function openMaintenanceWatch(options: MaintenanceWatchOptions): Maintena
     isLookingUp = true
     for (let at = 0; at < due.length && !closing.signal.aborted; at += lookupsAtOnce) {
       const changed = await Promise.all(due.slice(at, at + lookupsAtOnce).map(lookUp))
-      if (changed.includes(true) && !closing.signal.aborted) onChange()
+      if (changed.includes(true)) change()
     }
     isLookingUp = false
   }
@@ -127,7 +132,9 @@ export function openMaintenanceWatch(options: MaintenanceWatchOptions): Maintena
     async follow(clusters) {
       const fresh = assign(clusters, directories, byCluster)
       forget(hostNames, clusters)
+      following += 1
       if (fresh.length > 0) await lookAll(fresh)
+      following -= 1
       if (directories.size > 0 && !closing.signal.aborted) watching ??= watch()
     },
     holds(cluster, server) {

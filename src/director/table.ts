@@ -75,11 +75,12 @@ function wantedEntry(cluster: string, wanted: WantedService, outlook: Outlook): 
     const [standing, weight = 0, report] = [standings[index], weights[index], seen[index]?.report]
     const key = realServerKey(server)
     const isForced = panics && standing?.part !== 'out'
-    reasons.set(key, isForced && standing?.isFailure ? tooFew : (standing?.reason ?? ''))
+    reasons.set(key, weight === standing?.weight ? standing.reason : tooFew)
     if (standing?.isFailure && !isForced && onFailure === 'remove') continue
     servers.set(key, realServerOf(server, weight, canLimit ? report : undefined))
     if (weight > 0) isServed = true
   }
+  if (nextMs !== undefined) giveRampReasons(wanted, seen, outlook, reasons)
   const isUndecided = standings.some(({ part }) => part === 'unasked')
   const entry = { cluster, name, service, servers, reasons, isUndecided, ...(nextMs === undefined ? {} : { nextMs }) }
   if (isServed || fallback === undefined) {
@@ -97,6 +98,24 @@ export function fallbackServer({ address, port, forwarding = 'masq' }: Fallback)
 }
 
 const tooFew = 'too few servers are usable: all get connections'
+
+/** While one comes back all weights are others than usual. */
+function giveRampReasons(
+  { servers, slowStartMs = 0 }: WantedService,
+  seen: readonly Seen[],
+  { nowMs }: Outlook,
+  reasons: Map<string, string>,
+): void {
+  for (const [index, server] of servers.entries()) {
+    const { health, recovered, sinceMs = 0 } = seen[index] ?? {}
+    if (health !== 'healthy' && health !== 'unchecked') continue
+    const isBack = recovered === true && nowMs < sinceMs + slowStartMs
+    reasons.set(
+      realServerKey(server),
+      isBack ? 'it comes back little by little' : 'another comes back little by little',
+    )
+  }
+}
 
 /**
  * Whether so few servers are usable that it is better to try all of them. Those that were not asked yet count as usable:

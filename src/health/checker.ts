@@ -87,7 +87,7 @@ export function openChecker(options: CheckerOptions): Checker {
     problem: () => world.lateness.trouble(),
     async [Symbol.asyncDispose]() {
       for (const runner of runners.values()) end(runner)
-      await world.schedule.idle()
+      await world.schedule[Symbol.asyncDispose]()
       // Probes hear that they are to end, and close what they have opened.
       await turn()
       own?.[Symbol.dispose]()
@@ -102,8 +102,7 @@ function openWorld(options: CheckerOptions, connector: Connector | undefined): R
   const places = { sockets: new Places(schedule, limit), commands: new Places(schedule, Math.min(limit, mostCommands)) }
   const lateness = new Lateness({
     now: timing.now,
-    limit,
-    waiting: () => places.sockets.waiting + places.commands.waiting,
+    places: Object.values(places),
     onTrouble: (trouble) => options.onTrouble?.(trouble),
   })
   const meansOf = ({ check }: CheckTarget): Means => openMeans(check, open, connector)

@@ -1,10 +1,11 @@
 /** Whether checks begin when they should and can run at all, and what is said of it when they do not. */
 
+import type { Places } from './places.ts'
+
 export type LatenessOptions = {
   readonly now: () => number
-  /** Of the places of all checks, for the reason. */
-  readonly limit: number
-  readonly waiting: () => number
+  /** Where checks wait, for the reason. */
+  readonly places: readonly Pick<Places, 'limit' | 'waiting' | 'isFull'>[]
   /** Told once when it begins, and once when it is over. */
   readonly onTrouble: (trouble: string | undefined) => void
 }
@@ -32,12 +33,11 @@ export class Lateness {
 
   begun(behindMs: number, everyMs: number): void {
     if (behindMs < lateMs(everyMs)) return void this.trouble()
-    const { limit, waiting } = this.#options
-    const others = waiting()
+    const full = this.#options.places.find(({ isFull, waiting }) => isFull && waiting > 0)
     const why =
-      others === 0
+      full === undefined
         ? 'the director is too busy'
-        : `no more than ${limit} at once are run, as the open-file limit allows, and ${others} wait`
+        : `no more than ${full.limit} at once are run, by the open-file limit, and ${full.waiting} wait`
     this.#note(`checks begin late, up to now by ${(behindMs / 1000).toFixed(1)} s: ${why}`)
   }
 

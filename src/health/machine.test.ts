@@ -8,6 +8,7 @@ import {
   type HealthState,
   nextCheck,
   nextProbeMs,
+  secondProbeMs,
   step,
 } from './machine.ts'
 
@@ -253,6 +254,16 @@ describe('flap damping', () => {
 describe('when to check', () => {
   test('intervals spread a tenth to either side', () => {
     expect([nextProbeMs(1000, 0), nextProbeMs(1000, 0.5), nextProbeMs(1000, 1)]).toEqual([900, 1000, 1100])
+  })
+
+  test('the second check comes anywhere within the interval', () => {
+    expect([0.5, 0.75, 0, 0.25].map((chance) => secondProbeMs(1000, chance))).toEqual([1000, 750, 500, 250])
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (chance) => {
+        expect(secondProbeMs(1000, chance)).toBeGreaterThan(0)
+        expect(secondProbeMs(1000, chance)).toBeLessThanOrEqual(1000)
+      }),
+    )
   })
 
   test('a new server’s first check is at once, or within its warm-up', () => {

@@ -2,7 +2,7 @@
  * Who may check now: so many at once, in the order of asking, and so many begun within a tick, so that ten thousand
  * that are due together do not stop the director for a moment.
  */
-import { Due, type Schedule, tickMs } from './schedule.ts'
+import { Due, type Schedule } from './schedule.ts'
 
 const begunPerTick = 256
 
@@ -21,7 +21,7 @@ export class Places extends Due {
   #queue: Waiter[] = []
   /** Where the queue begins: taking from the front of an array would move all the others. */
   #head = 0
-  #tick = -1
+  /** Since the last tick. */
   #begun = 0
 
   constructor(schedule: Schedule, limit: number) {
@@ -29,6 +29,11 @@ export class Places extends Due {
     this.#schedule = schedule
     this.limit = limit
     this.#free = limit
+  }
+
+  /** Those that wait do so for a place, not for the next tick. */
+  get isFull(): boolean {
+    return this.#free === 0
   }
 
   get waiting(): number {
@@ -45,7 +50,9 @@ export class Places extends Due {
     if (this.waiting > 0) this.#serve()
   }
 
+  /** Counted by ticks that were done, not by the clock: a turn of ours that takes long is to end all the sooner. */
   override onDue(): void {
+    this.#begun = 0
     this.#serve()
   }
 
@@ -65,15 +72,8 @@ export class Places extends Due {
   }
 
   #mayBegin(): boolean {
-    const tick = this.#schedule.nowTick()
-    if (tick !== this.#tick) {
-      this.#tick = tick
-      this.#begun = 0
-    }
-    if (this.#begun === begunPerTick) {
-      this.#schedule.add(this, (tick + 1) * tickMs)
-      return false
-    }
+    if (this.#begun === 0) this.#schedule.add(this, 0)
+    if (this.#begun === begunPerTick) return false
     this.#begun += 1
     return true
   }

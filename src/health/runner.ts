@@ -11,6 +11,7 @@ import {
   type HealthState,
   nextCheck,
   nextProbeMs,
+  secondProbeMs,
   step,
   withHold,
 } from './machine.ts'
@@ -40,6 +41,8 @@ export class Runner extends Due implements AttemptOwner {
   /** Those that wait or run: one of its own, and whatever was asked for beside. */
   readonly #attempts: Attempt[] = []
   #dueMs: number
+  /** Since it began, or went on. */
+  #isFirst = true
 
   constructor(world: RunnerWorld, key: string, target: CheckTarget) {
     super()
@@ -77,6 +80,7 @@ export class Runner extends Due implements AttemptOwner {
   maintain(isMaintained: boolean): void {
     if (isMaintained === this.isMaintained) return
     this.#cancelAll()
+    this.#isFirst = true
     this.#report = undefined
     this.#take({ kind: isMaintained ? 'maintenance-began' : 'maintenance-ended', atMs: this.#world.timing.now() })
     this.#detail = isMaintained ? 'in maintenance' : notProbed
@@ -120,8 +124,10 @@ export class Runner extends Due implements AttemptOwner {
     const { timing, lateness, events } = this.#world
     const atMs = timing.now()
     if (!(attempt instanceof ByHand)) {
+      const interval = this.#isFirst ? secondProbeMs : nextProbeMs
+      this.#isFirst = false
       // From beginning to beginning, so that slow answers do not make the interval longer.
-      this.#wait(Math.max(atMs, attempt.begunMs + nextProbeMs(this.target.check.everyMs, timing.chance())))
+      this.#wait(Math.max(atMs, attempt.begunMs + interval(this.target.check.everyMs, timing.chance())))
     }
     const { healthy, detail, tookMs, report, inconclusive } = result
     lateness.ran(inconclusive === true ? detail : undefined)

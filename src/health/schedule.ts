@@ -28,7 +28,7 @@ class Slot extends Due {
   override onDue(): void {}
 }
 
-export class Schedule {
+export class Schedule implements AsyncDisposable {
   readonly #timing: Timing
   readonly #slots = Array.from({ length: slotCount }, () => new Slot())
   /** The last tick that was done. */
@@ -73,8 +73,10 @@ export class Schedule {
     if (this.#waiting === 0) this.#wake.abort()
   }
 
-  /** Resolves when nothing waits any more. */
-  async idle(): Promise<void> {
+  /** Drops every wait; resolves when nothing of it runs any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const slot of this.#slots) while (slot.next !== slot) this.#unlink(slot.next)
+    this.#wake.abort()
     await this.#running
   }
 

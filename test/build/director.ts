@@ -5,10 +5,12 @@ import { type EditJournal, memoryEditJournal } from '../../src/director/edit-jou
 import type { DirectorEvent } from '../../src/director/events.ts'
 import { emptyIntent, memoryIntentStore } from '../../src/director/intent.ts'
 import type { Intent } from '../../src/director/schemas.ts'
+import type { RunLine } from '../../src/director/shell-line.ts'
 import type { Surroundings } from '../../src/director/surroundings.ts'
 import type { Engine } from '../../src/engines/engine.ts'
 import { type FakeEngine, fakeEngine } from '../../src/engines/fake/fake.ts'
 import { InfraError } from '../../src/errors.ts'
+import type { ProbeReport, ProbeResult } from '../../src/health/check.ts'
 import { type FakeTiming, fakeTiming } from '../../src/health/fake-timing.ts'
 import { serviceKey } from '../../src/lvs/service.ts'
 import { buildServer, buildService, buildWanted } from './services.ts'
@@ -35,6 +37,14 @@ export type DirectorWorld = AsyncDisposable & {
   /** Ports whose probes fail, and ports whose probes give no answer. */
   readonly sick: Set<number>
   readonly silent: Set<number>
+  /** What servers say of themselves, by port. */
+  readonly reports: Map<number, ProbeReport>
+  /** The files of maintenance directories; of one that is not here there is none. */
+  readonly files: Map<string, string[]>
+  /** What addresses are called. */
+  readonly names: Map<string, string[]>
+  /** The lines that were run, with their arguments. */
+  readonly ran: string[]
   /** Service keys whose addresses somebody else has. */
   readonly taken: Set<string>
   readonly applied: { count: number }
@@ -49,11 +59,19 @@ export async function openDirectorWorld(
     taken = new Set<string>(),
     journal = memoryEditJournal(),
     surroundings,
+    files = new Map(),
+    names = new Map(),
+    run = async () => undefined,
+    restarts = 0,
   }: {
     engine?: FakeEngine
     taken?: Set<string>
     journal?: EditJournal
     surroundings?: () => Promise<Surroundings>
+    files?: Map<string, string[]>
+    names?: Map<string, string[]>
+    run?: RunLine
+    restarts?: number
   } = {},
 ): Promise<DirectorWorld> {
   const timing = fakeTiming()
@@ -63,6 +81,8 @@ export async function openDirectorWorld(
   const sick = new Set<number>()
   const silent = new Set<number>()
   const applied = { count: 0 }
+  const reports = new Map<number, ProbeReport>()
+  const ran: string[] = []
   const director = await openDirector({
     engine: withTakenAddresses(engine, taken, applied),
     intent: {
@@ -79,9 +99,16 @@ export async function openDirectorWorld(
     onEvent: (event) => events.push(event),
     onStop: () => {},
     openProbe: () => (target) =>
-      silent.has(target.port)
-        ? new Promise(() => {})
-        : Promise.resolve({ healthy: !sick.has(target.port), detail: `probe of ${target.port}`, tookMs: 0 }),
+      silent.has(target.port) ? new Promise(() => {}) : Promise.resolve(resultOf(target.port, sick, reports)),
+    maintenance: {
+      list: async (directory) => files.get(directory) ?? Promise.reject(noEntry),
+      namesOf: async (address) => names.get(address) ?? [],
+    },
+    runLine: (line, signal) => {
+      ran.push([line.line, ...line.args].join(' '))
+      return run(line, signal)
+    },
+    restarts,
   })
   return {
     director,
@@ -90,11 +117,27 @@ export async function openDirectorWorld(
     events,
     sick,
     silent,
+    reports,
+    files,
+    names,
+    ran,
     taken,
     applied,
     saved: store.saved,
     saves,
     [Symbol.asyncDispose]: () => director[Symbol.asyncDispose](),
+  }
+}
+
+const noEntry = Object.assign(new Error('ENOENT: no such file or directory'), { code: 'ENOENT' })
+
+function resultOf(port: number, sick: ReadonlySet<number>, reports: ReadonlyMap<number, ProbeReport>): ProbeResult {
+  const report = reports.get(port)
+  return {
+    healthy: !sick.has(port),
+    detail: `probe of ${port}`,
+    tookMs: 0,
+    ...(report === undefined ? {} : { report }),
   }
 }
 

@@ -1,6 +1,6 @@
 /** What `baton status` says, as JSON: the hypervisors' guests joined with the director's services. Pure. */
-import type { DirectorStatus, ServerStatus, ServiceStatus } from '../../director/control.ts'
-import type { Health } from '../../director/states.ts'
+import type { CheckStatus, DirectorStatus, ServerStatus, ServiceStatus } from '../../director/control.ts'
+import type { Health, ServiceState } from '../../director/states.ts'
 import type { Counters, EngineName } from '../../engines/engine.ts'
 import type { GuestReach, GuestRunState, GuestState, HypervisorName } from '../../guests/hypervisor.ts'
 import type { Application } from '../../lvs/application.ts'
@@ -45,6 +45,10 @@ export type ServerJson = {
   readonly inTable: boolean
   readonly health: Health
   readonly detail: string
+  /** What each of its checks says. */
+  readonly checks: readonly CheckStatus[]
+  /** Why its weight is what it is. */
+  readonly reason: string
   readonly drained: boolean
   readonly fallback: boolean
   readonly active: number
@@ -67,6 +71,8 @@ export type ServiceJson = {
   readonly application: { readonly kind: Application['kind']; readonly rules: number; readonly tls: boolean } | null
   readonly scheduler: Service['scheduler']
   readonly persistence: Persistence | null
+  /** Who takes its connections; null for a service made by hand. */
+  readonly state: ServiceState | null
   readonly counters: Counters
   readonly servers: readonly ServerJson[]
 }
@@ -135,7 +141,7 @@ export function ofCluster(status: StatusJson, cluster: string): StatusJson {
   }
 }
 
-function serviceJson({ name, cluster, service, counters, servers }: ServiceStatus): ServiceJson {
+function serviceJson({ name, cluster, service, state, counters, servers }: ServiceStatus): ServiceJson {
   const { id, application } = service
   return {
     name,
@@ -147,6 +153,7 @@ function serviceJson({ name, cluster, service, counters, servers }: ServiceStatu
     application: application === undefined ? null : applicationJson(application),
     scheduler: service.scheduler,
     persistence: service.persistence ?? null,
+    state: state ?? null,
     counters,
     servers: servers.map(serverJson),
   }
@@ -168,6 +175,8 @@ function serverJson(server: ServerStatus): ServerJson {
     inTable: server.weight !== undefined,
     health: server.health,
     detail: server.detail,
+    checks: server.checks,
+    reason: server.reason,
     drained: server.drained,
     fallback: server.fallback,
     active: server.active,

@@ -1,11 +1,10 @@
 /** One event of a director as one line: when, what, about whom, and why. */
 import type { EventRecord } from '../../director/control.ts'
 import type { DirectorEvent } from '../../director/events.ts'
-import type { ServiceState } from '../../director/states.ts'
 import { formatEndpoint } from '../../lvs/service.ts'
 import type { Paint, Style } from '../terminal/paint.ts'
 import { paintLine, printable, type Span } from './line.ts'
-import { healthStyle } from './styles.ts'
+import { healthStyle, serviceStateStyle } from './styles.ts'
 import { count } from './units.ts'
 
 /** `12 2026-11-30T09:15:02.123Z server.health shop/www 127.0.0.1:1001 (web-1) healthy → unhealthy (connection refused)`. */
@@ -45,7 +44,7 @@ function said(event: DirectorEvent): Span[] {
         ...because(event.detail),
       ]
     case 'service.state':
-      return [event.from, '→', { text: event.to, style: stateStyle[event.to] }]
+      return [event.from, '→', { text: event.to, style: serviceStateStyle[event.to] }]
     case 'server.added':
     case 'server.changed':
     case 'server.removed':
@@ -115,11 +114,4 @@ function ofWhole(event: OfWhole): Span[] {
 
 function because(reason: string, style?: Style): Span[] {
   return [style === undefined ? `(${reason})` : { text: reason, style }]
-}
-
-const stateStyle: Readonly<Record<ServiceState, Style>> = {
-  served: 'green',
-  panic: 'red',
-  fallback: 'yellow',
-  unserved: 'red',
 }

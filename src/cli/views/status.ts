@@ -4,7 +4,7 @@ import type { Paint } from '../terminal/paint.ts'
 import { guestsView } from './guests.ts'
 import type { Span } from './line.ts'
 import { printable } from './line.ts'
-import { healthStyle } from './styles.ts'
+import { healthStyle, serviceStateStyle } from './styles.ts'
 import { type Column, type Row, table } from './table.ts'
 
 const columns: readonly Column[] = [
@@ -34,11 +34,14 @@ function serviceLines({ director, services, problem }: StatusJson, paint: Paint)
 }
 
 function serviceRows(service: ServiceJson): Row[] {
+  const { state } = service
   const title: Span = { text: titleOf(service), style: 'bold' }
+  const who: Span | string =
+    state === null || state === 'served' ? '' : { text: stateWords[state], style: serviceStateStyle[state] }
   const sum = (of: (server: ServerJson) => number): string =>
     String(service.servers.reduce((total, server) => total + of(server), 0))
   return [
-    [title, '', '', '', sum((s) => s.active), sum((s) => s.inactive), String(service.counters.connections), ''],
+    [title, '', '', '', sum((s) => s.active), sum((s) => s.inactive), String(service.counters.connections), who],
     ...service.servers.map(serverRow),
   ]
 }
@@ -76,6 +79,33 @@ function serverRow(server: ServerJson): Row {
     String(server.active),
     String(server.inactive),
     String(server.connections),
-    server.detail,
+    lastCheck(server),
   ]
 }
+
+const stateWords = {
+  panic: 'panic: too few servers are usable, all get connections',
+  fallback: 'the fallback serves',
+  unserved: 'nobody serves',
+} as const
+
+/** Of several checks each; and why the weight is another than one would think. */
+function lastCheck({ checks, detail, reason, health }: ServerJson): string {
+  const said =
+    checks.length < 2 ? detail : checks.map((check) => `${check.kind} ${check.port}: ${check.detail}`).join('; ')
+  const isPlain = plainReasons.has(reason) || (health === 'maintenance' && reason === detail)
+  return isPlain ? said : `${said} (${reason})`
+}
+
+/** What the other columns say as well. */
+const plainReasons = new Set([
+  '',
+  'its check passes',
+  'its check fails',
+  'not checked yet',
+  'wanted',
+  'drained by hand',
+  'made by hand',
+  'no server is usable',
+  'too few servers are usable: all get connections',
+])

@@ -1,6 +1,6 @@
 /** Which colour a state has, everywhere. */
 
-import type { Health } from '../../director/states.ts'
+import type { Health, ServiceState } from '../../director/states.ts'
 import { assertNever } from '../../errors.ts'
 import type { GuestRunState } from '../../guests/hypervisor.ts'
 import type { Style } from '../terminal/paint.ts'
@@ -35,4 +35,11 @@ export function healthStyle(health: Health): Style {
     default:
       return assertNever(health)
   }
+}
+
+export const serviceStateStyle: Readonly<Record<ServiceState, Style>> = {
+  served: 'green',
+  panic: 'red',
+  fallback: 'yellow',
+  unserved: 'red',
 }

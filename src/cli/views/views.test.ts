@@ -139,6 +139,26 @@ describe('status', () => {
     `)
   })
 
+  test('says who serves, what each check says, and why a weight is another than wanted', () => {
+    const check = { kind: 'tcp', address: '127.0.0.1', port: 80, health: 'healthy', detail: 'connected' } as const
+    const checks = [check, { ...check, kind: 'http', health: 'unhealthy', detail: 'status 500' } as const]
+    const [service] = director.services
+    if (service === undefined) throw new Error('no service')
+    const servers = [
+      { ...server, checks, health: 'unhealthy', detail: 'status 500', reason: 'its check fails' } as const,
+      { ...server, weight: 5, wantedWeight: 10, reason: 'its agent says 50%' },
+      { ...server, health: 'maintenance', detail: 'in maintenance', reason: 'in maintenance', weight: 0 } as const,
+    ]
+    const status = statusJson('local', [], { ...director, services: [{ ...service, state: 'panic', servers }] })
+    expect(status.services[0]?.state).toBe('panic')
+    expect(statusView(status, plainPaint).slice(-4)).toEqual([
+      expect.stringContaining('panic: too few servers are usable, all get connections'),
+      expect.stringContaining('tcp 80: connected; http 80: status 500'),
+      expect.stringContaining('status 200 (its agent says 50%)'),
+      expect.stringMatching(/in maintenance$/),
+    ])
+  })
+
   test('without a director still lists the guests', () => {
     const lines = statusView(statusJson('local', guests, undefined), plainPaint)
     expect(lines.join('\n')).toContain('web-1')
