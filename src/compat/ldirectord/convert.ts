@@ -27,6 +27,7 @@ import {
   schedulerNames,
 } from '../../lvs/service.ts'
 import { type ConvertedChecks, convertChecks } from './check.ts'
+import { type Company, reportGlobals, reportVirtual } from './left-out.ts'
 
 export type Converted = {
   /** There if and only if no finding is an error. */
@@ -35,8 +36,17 @@ export type Converted = {
   readonly findings: readonly Finding[]
 }
 
-/** `engine`: when it is known, what it would refuse is an error too. `directory`: where relative paths begin. */
-export type ConvertOptions = { readonly cluster: string; readonly directory: string; readonly engine?: ChosenEngine }
+/**
+ * `directory`: where relative paths begin, the root when left out. `engine`: when it is known, what it would refuse is an
+ * error too. `company`: logs, mails and commands are seen to beside the director (`work/`), by a daemon that can leave
+ * services to it, or in the director's own process.
+ */
+export type ConvertOptions = {
+  readonly cluster: string
+  readonly directory?: string
+  readonly engine?: ChosenEngine
+  readonly company?: Company
+}
 
 export function convertLdirectord(file: LdirectordFile, options: ConvertOptions): Converted {
   const findings = [...file.findings]
@@ -46,10 +56,10 @@ export function convertLdirectord(file: LdirectordFile, options: ConvertOptions)
     if (!said.has(key)) findings.push({ severity, line, message })
     said.add(key)
   }
-  reportGlobals(file.globals, report)
+  reportGlobals(file.globals, options.company, report)
   const services: Record<string, ServiceSpec> = {}
   for (const virtual of file.virtuals) {
-    const service = convertVirtual(virtual, file.globals, options.engine, report)
+    const service = convertVirtual(virtual, file.globals, options, report)
     if (service === undefined) continue
     const checked = throughSpec(service, virtual.line, options.engine, report)
     if (checked !== undefined) services[service.name] = checked
@@ -58,7 +68,7 @@ export function convertLdirectord(file: LdirectordFile, options: ConvertOptions)
   const spec = specOf(
     options.cluster,
     services,
-    maintenancedir === undefined ? undefined : joinPath(options.directory, maintenancedir.value),
+    maintenancedir === undefined ? undefined : joinPath(options.directory ?? '/', maintenancedir.value),
   )
   return { spec: findings.some(({ severity }) => severity === 'error') ? undefined : spec, findings }
 }
@@ -104,10 +114,10 @@ const forwardings: Readonly<Record<Forward, Forwarding>> = { gate: 'direct', mas
 function convertVirtual(
   written: Virtual,
   globals: Globals,
-  engine: ChosenEngine | undefined,
+  { engine, company }: ConvertOptions,
   report: Report,
 ): ServiceSpec | undefined {
-  reportVirtual(written, report)
+  reportVirtual(written, company, report)
   const virtual = { ...written, reals: onceEach(written, report) }
   const id = serviceId(virtual)
   const service = serviceOf(virtual, id, report)
@@ -131,7 +141,7 @@ function convertVirtual(
 }
 
 /** `tcp-10-0-0-1-80`, `fwm-5`, `fwm6-5`: what ldirectord calls it, as a name. */
-function nameOf({ id, protocol, family }: Virtual): string {
+export function nameOf({ id, protocol, family }: Virtual): string {
   if (id.kind === 'mark') return `fwm${family === 'ipv6' ? '6' : ''}-${id.mark}`
   return `${protocol}-${id.address.replaceAll(/[.:]/g, '-')}-${id.port}`
 }
@@ -190,7 +200,7 @@ function schedulerFlags(written: string | undefined, scheduler: SchedulerName): 
 }
 
 /** Where its connections go: packets that are not rewritten keep the port (ipvsadm(8), -g and -i). */
-function portOf(real: Pick<Real, 'port' | 'forward'>, { id }: Virtual): number {
+export function portOf(real: Pick<Real, 'port' | 'forward'>, { id }: Virtual): number {
   if (id.kind === 'mark') return real.port
   return real.port === 0 || real.forward !== 'masq' ? id.port : real.port
 }
@@ -281,56 +291,4 @@ function fallbackOf(
   const reason = `the ${engine.name} engine cannot forward by ${forwarding}`
   report('warning', found.line, `the fallback of ${nameOf(virtual)} is reached by masq, at ${place}: ${reason}`)
   return endpoint
-}
-
-type Line = { readonly line: number } | undefined
-
-/** What becomes of directives that have no counterpart. */
-const noMails = 'no mails are sent'
-const notTaken = {
-  emailalert: noMails,
-  emailalertfrom: noMails,
-  emailalertfreq: noMails,
-  emailalertstatus: noMails,
-  smtp: noMails,
-  servicename: 'it stands in mails only, and no mails are sent',
-  comment: 'it stands in mails only, and no mails are sent',
-  callback: 'no command is run when the file changes',
-  execute: 'no other director is started',
-  logfile: 'the log goes to standard output',
-  monitorfile: 'results of checks are not written to a file',
-  load: 'it has no use, for ldirectord neither',
-} as const
-
-function reportKeys(
-  of: Readonly<Partial<Record<string, unknown>>>,
-  keys: readonly (keyof typeof notTaken)[],
-  report: Report,
-) {
-  for (const key of keys) {
-    const written = of[key] as Line
-    if (written !== undefined) report('warning', written.line, `${key} is not taken over: ${notTaken[key]}`)
-  }
-}
-
-const keysOfBoth = ['emailalert', 'emailalertfreq', 'emailalertstatus', 'smtp'] as const
-
-function reportGlobals(globals: Globals, report: Report): void {
-  reportKeys(globals, [...keysOfBoth, 'emailalertfrom', 'callback', 'logfile'], report)
-  for (const { line, value } of globals.execute)
-    report('warning', line, `execute=${value} is not taken over: ${notTaken.execute}`)
-  const { autoreload } = globals
-  if (autoreload?.value === true)
-    report('warning', autoreload.line, 'autoreload is not taken over: the file is read again at SIGHUP only')
-  reportCleanStop(globals, report)
-}
-
-function reportVirtual(virtual: Virtual, report: Report): void {
-  reportKeys(virtual, [...keysOfBoth, 'servicename', 'comment', 'monitorfile', 'load'], report)
-  reportCleanStop(virtual, report)
-}
-
-function reportCleanStop({ cleanstop }: Pick<Globals, 'cleanstop'>, report: Report): void {
-  if (cleanstop?.value === false)
-    report('warning', cleanstop.line, 'cleanstop=no is not taken over: what the director serves ends with it')
 }
