@@ -10,7 +10,8 @@ import { parseLdirectord } from '../../formats/ldirectord/parse.ts'
 import type { Family } from '../../lvs/service.ts'
 import { serviceTable } from '../ipvsadm/name-files.ts'
 import { machineNames } from '../ipvsadm/names.ts'
-import { type Company, convertLdirectord } from './convert.ts'
+import { convertLdirectord } from './convert.ts'
+import type { Company } from './left-out.ts'
 
 /** So many lookups at a time: libuv has four threads for them. */
 const lookupsAtOnce = 4
@@ -28,7 +29,11 @@ export async function readLdirectord(
   options: { readonly engine?: ChosenEngine; readonly company?: Company } = {},
 ): Promise<ReadLdirectord> {
   const parsed = await parseWithNames(text)
-  const { spec, findings } = convertLdirectord(parsed, { cluster: clusterName(file), ...options })
+  const { spec, findings } = convertLdirectord(parsed, {
+    cluster: clusterName(file),
+    directory: process.cwd(),
+    ...options,
+  })
   const diagnostics = findings.map(({ severity, line, message }) => ({ severity, file, line, column: 1, message }))
   return { spec, diagnostics, parsed }
 }

@@ -36,7 +36,12 @@ export function servedOf(
   cluster: string,
   engine: ChosenEngine | undefined,
 ): { readonly served: Served | undefined; readonly findings: readonly Finding[] } {
-  const options = { cluster, company: 'daemon' as const, ...(engine === undefined ? {} : { engine }) }
+  const options = {
+    cluster,
+    directory: process.cwd(),
+    company: 'daemon' as const,
+    ...(engine === undefined ? {} : { engine }),
+  }
   const { spec, findings } = convertLdirectord(file, options)
   const own = new Set(file.findings)
   const wanted = spec === undefined ? undefined : wantedServices(spec, new Map(), undefined)
