@@ -5,6 +5,7 @@ import type { ServiceSnapshot } from '../engines/engine.ts'
 import type { Probe, ProbeReport, ProbeSpec } from '../health/check.ts'
 import { type Checker, type CheckResult, openChecker } from '../health/checker.ts'
 import type { Timing } from '../health/timing.ts'
+import type { TraceRecord } from '../health/trace.ts'
 import { realServerKey, serviceKey } from '../lvs/service.ts'
 import { doubtEvents } from './check-events.ts'
 import {
@@ -28,6 +29,8 @@ export type LookoutOptions = {
   readonly timing: Timing
   readonly onEvent: (event: DirectorEvent) => void
   readonly openProbe?: (spec: ProbeSpec) => Probe
+  /** Told all that the machines of the checks are told. */
+  readonly onTrace?: (record: TraceRecord) => void
   readonly maintenance: MaintenanceSource
   /** Called with every result of every check, and the servers it speaks for. */
   readonly onResult?: (result: CheckResult, watchers: readonly Watcher[]) => void
@@ -65,6 +68,9 @@ export function openLookout(options: LookoutOptions): Lookout {
   const checker = openChecker({
     timing,
     ...(options.openProbe === undefined ? {} : { open: options.openProbe }),
+    ...(options.onTrace === undefined ? {} : { onTrace: options.onTrace }),
+    onTrouble: (reason) =>
+      onEvent(reason === undefined ? { kind: 'checks.unhindered' } : { kind: 'checks.hindered', reason }),
     onChange: (change) => {
       for (const event of healthEvents(watchers.get(change.key) ?? [], change, checker, maintenance.holds))
         onEvent(event)
