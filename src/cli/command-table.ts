@@ -79,9 +79,19 @@ export const commandGroups: readonly CommandGroup[] = [
         load: () => import('./commands/director.ts'),
       },
       {
+        name: 'replay',
+        summary: 'a trace of checks told again, also with other numbers',
+        load: () => import('./commands/replay.ts'),
+      },
+      {
         name: 'ipvsadm',
         summary: "the director's table, as ipvsadm edits and lists it",
         load: () => import('./commands/ipvsadm.ts'),
+      },
+      {
+        name: 'ldirectord',
+        summary: 'serve an ldirectord.cf, as ldirectord starts, stops and reloads it',
+        load: () => import('./commands/ldirectord.ts'),
       },
     ],
   },

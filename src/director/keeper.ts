@@ -4,6 +4,7 @@ import { InfraError, isInfraError } from '../errors.ts'
 import type { Probe, ProbeSpec } from '../health/check.ts'
 import type { Checker, CheckResult } from '../health/checker.ts'
 import { deadline, type Timing } from '../health/timing.ts'
+import type { TraceRecord } from '../health/trace.ts'
 import type { EditResult, TableEdit } from '../lvs/edit.ts'
 import { realServerKey, serviceKey } from '../lvs/service.ts'
 import { turns } from '../turns.ts'
@@ -38,6 +39,8 @@ export type KeeperOptions = {
   readonly onEvent: (event: DirectorEvent) => void
   /** Opens the probe of a check; left out, the real ones. */
   readonly openProbe?: (spec: ProbeSpec) => Probe
+  /** Told all that the machines of the checks are told. */
+  readonly onTrace?: (record: TraceRecord) => void
   /** Called with what is wanted, whenever it is something else, before anything is done about it. */
   readonly onIntent?: (intent: Intent) => void
   /** Called with every result of every check, and the servers it speaks for. */

@@ -128,7 +128,7 @@ export function targetKey({ check, endpoint }: Pick<CheckTarget, 'check' | 'endp
   let word = checkWords.get(check)
   if (word === undefined) {
     const { address: _address, port: _port, ...rest } = check
-    word = `${check.probe.kind} ${createHmac('sha256', salt).update(canonicalText(rest)).digest('hex').slice(0, 16)}`
+    word = `${check.probe.kind} ${createHmac('sha256', salt).update(canonicalText(rest)).digest('hex').slice(0, 8)}`
     checkWords.set(check, word)
   }
   return `${formatEndpoint(endpoint)} ${word}`
