@@ -49,7 +49,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     if ((supervised?.restarts ?? 0) === 0) await host.remove(files.byHand, { signal })
     await serve(options)
     // With what a crash while it was written has left.
-    for (const path of [files.byHand, `${files.byHand}.new`, `${files.byHand}.loading`])
+    for (const path of [files.byHand, `${files.byHand}.new`, `${files.byHand}.loading`, files.startedForAnother])
       await host.remove(path, { signal: AbortSignal.timeout(filesMs) })
     await removeUnwanted(host)
   } finally {
