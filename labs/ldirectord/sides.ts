@@ -33,8 +33,6 @@ let count = 0
 const commands: Readonly<Record<string, string>> = {
   killed: 'kill -KILL $$',
   'expects-no-port': '[ "$4" = 0 ]',
-  /** Writes down what it hears. */
-  note: 'echo "$@" >> notes',
 }
 
 /** A directory of its own, with the configuration in it. */

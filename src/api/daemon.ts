@@ -9,8 +9,10 @@ import type { EngineName, EngineReport } from '../engines/engine.ts'
 import { openEngine } from '../engines/open.ts'
 import { describeError, InfraError, isInfraError } from '../errors.ts'
 import { machineTiming } from '../health/timing.ts'
+import type { TraceFile } from '../health/trace-file.ts'
 import type { Host } from '../hosts/host.ts'
 import { directorFiles } from './files.ts'
+import { openMetrics } from './metrics/metrics.ts'
 import { notifyManager } from './notify.ts'
 
 export type DaemonOptions = {
@@ -22,6 +24,8 @@ export type DaemonOptions = {
   readonly signal: AbortSignal
   /** Present when a supervisor started it: its process id, and how often it had to. */
   readonly supervised: { readonly pid: number; readonly restarts: number } | undefined
+  /** A file for all that is told of servers' health. */
+  readonly checkTrace?: string
   /** Called once it serves; what it returns is awaited, and ends the daemon when it fails. */
   readonly onReady?: (director: Director) => Promise<void>
   /** Called at an orderly end while all still stands. */
@@ -45,7 +49,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     if ((supervised?.restarts ?? 0) === 0) await host.remove(files.byHand, { signal })
     await serve(options)
     // With what a crash while it was written has left.
-    for (const path of [files.byHand, `${files.byHand}.new`, `${files.byHand}.loading`])
+    for (const path of [files.byHand, `${files.byHand}.new`, `${files.byHand}.loading`, files.startedForAnother])
       await host.remove(path, { signal: AbortSignal.timeout(filesMs) })
     await removeUnwanted(host)
   } finally {
@@ -55,36 +59,62 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   }
 }
 
-async function serve({ host, engine, log, signal, supervised, onReady, onEnd }: DaemonOptions): Promise<void> {
+async function serve(options: DaemonOptions): Promise<void> {
+  const { host, engine, log, signal, supervised, onReady, onEnd } = options
   const { socket, byHand } = directorFiles(host)
   const { store, kept } = await loadedStore(host)
   const end = endOf(signal)
   const restarts = supervised?.restarts ?? 0
   const troubles = new Map<string, string>()
-  const opened = await openEngine(engine === 'auto' ? (kept ?? 'auto') : engine, {
-    onReport: (report) => takeReport(report, troubles, log),
+  await using metrics = openMetrics({
+    timing: machineTiming,
+    now: () => new Date(),
+    restarts,
+    onTrouble: (at, reason) => logMetrics(log, at, reason),
   })
+  const opened = await openEngine(engine === 'auto' ? (kept ?? 'auto') : engine, {
+    onReport(report) {
+      metrics.report(report.kind)
+      takeReport(report, troubles, log)
+    },
+  })
+  await using trace = options.checkTrace === undefined ? undefined : await openTrace(options.checkTrace, log)
   await using director = await openDirector({
-    engine: opened,
+    ...metrics.hooks,
+    engine: metrics.heed(opened),
     intent: store,
     journal: fileEditJournal(byHand),
     timing: machineTiming,
     now: () => new Date(),
-    onEvent: (event) => logEvent(log, event),
+    onEvent(event) {
+      metrics.event(event)
+      logEvent(log, event)
+    },
     onStop: () => end.now('a client'),
     onEngineLost: (error) => end.failed(error),
     engineTroubles: troubles,
+    ...(trace === undefined ? {} : { onTrace: (record) => trace.write(record) }),
     restarts,
   })
+  metrics.attach(director)
   // Loaded last: after a crash the services come first, and whoever asks meanwhile waits.
   const { listenControl } = await import('./server.ts')
-  await using _control = await listenControl(director, socket)
+  await using _control = await listenControl(director, socket, metrics.scrape)
   log.info({ component: 'director', engine: opened.name, restarts, socket }, 'director serves')
   await onReady?.(director)
   await tellManager(host, log, 'READY=1', 'STATUS=serves')
   log.info({ component: 'director', asked: await end.reached }, 'director ends')
   await tellManager(host, log, 'STOPPING=1')
   await onEnd?.(director)
+}
+
+/** Loaded when it is asked for: the fewer modules, the sooner a director that crashed is back. */
+async function openTrace(path: string, log: Logger): Promise<TraceFile> {
+  const { openTraceFile } = await import('../health/trace-file.ts')
+  return openTraceFile(path, {
+    now: () => ({ at: new Date(), atMs: machineTiming.now() }),
+    onTrouble: (reason) => log.warn({ component: 'director', file: path, reason }, 'the trace of checks has ended'),
+  })
 }
 
 async function tellManager(host: Host, log: Logger, ...states: readonly string[]): Promise<void> {
@@ -99,6 +129,12 @@ function takeReport({ kind, subject, message }: EngineReport, troubles: Map<stri
   if (kind === 'trouble') troubles.set(subject, `${subject}: ${message}`)
   if (kind === 'well') log.info(entry, message)
   else log.warn(entry, message)
+}
+
+function logMetrics(log: Logger, at: string, reason: string | undefined): void {
+  const entry = { component: 'metrics', at, reason }
+  if (reason === undefined) log.info(entry, 'metrics are served there')
+  else log.warn(entry, 'metrics cannot be served there; trying again')
 }
 
 type End = {
@@ -179,6 +215,7 @@ function isTrouble(event: DirectorEvent): boolean {
 
 const troubles: ReadonlySet<DirectorEvent['kind']> = new Set([
   'engine.failed',
+  'checks.hindered',
   'intent.trouble',
   'maintenance.trouble',
   'cluster.refused',
@@ -186,6 +223,8 @@ const troubles: ReadonlySet<DirectorEvent['kind']> = new Set([
 ])
 
 const messages: Readonly<Record<DirectorEvent['kind'], string>> = {
+  'checks.hindered': 'checks come late, or cannot run',
+  'checks.unhindered': 'checks keep their times again',
   'server.wavered': 'results contradict a server’s health, not enough yet',
   'server.steadied': 'a server’s health is not contradicted any more',
   'check.result': 'result of a check',

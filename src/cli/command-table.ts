@@ -79,6 +79,11 @@ export const commandGroups: readonly CommandGroup[] = [
         load: () => import('./commands/director.ts'),
       },
       {
+        name: 'replay',
+        summary: 'a trace of checks told again, also with other numbers',
+        load: () => import('./commands/replay.ts'),
+      },
+      {
         name: 'ipvsadm',
         summary: "the director's table, as ipvsadm edits and lists it",
         load: () => import('./commands/ipvsadm.ts'),

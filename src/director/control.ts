@@ -111,6 +111,10 @@ export type ServerStatus = {
   readonly inactive: number
   readonly connections: number
   readonly counters: Counters
+  /** Connections that went to another server because this one could not be reached; only engines that connect know. */
+  readonly connectFailures?: number
+  /** Until its certificate ends; of several the first. */
+  readonly certificateDays?: number
   readonly fallback: boolean
 }
 

@@ -136,6 +136,8 @@ export function concernsCluster(
       return clusters?.includes(cluster) === true
     case 'table.edited':
       return false
+    case 'checks.hindered':
+    case 'checks.unhindered':
     case 'engine.failed':
     case 'engine.recovered':
     case 'table.changed':

@@ -39,6 +39,9 @@ export type DirectorEvent =
       readonly detail: string
       readonly tookMs: number
     })
+  /** All checks of this director: they come late, or cannot run, for a reason of this machine's. */
+  | { readonly kind: 'checks.hindered'; readonly reason: string }
+  | { readonly kind: 'checks.unhindered' }
   /** Who takes a service's connections. */
   | (AboutService & {
       readonly kind: 'service.state'
@@ -84,6 +87,8 @@ const kinds: Readonly<Record<DirectorEvent['kind'], true>> = {
   'server.wavered': true,
   'server.steadied': true,
   'check.result': true,
+  'checks.hindered': true,
+  'checks.unhindered': true,
   'service.state': true,
   'server.added': true,
   'server.changed': true,

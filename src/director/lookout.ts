@@ -5,6 +5,7 @@ import type { ServiceSnapshot } from '../engines/engine.ts'
 import type { Probe, ProbeReport, ProbeSpec } from '../health/check.ts'
 import { type Checker, type CheckResult, openChecker } from '../health/checker.ts'
 import type { Timing } from '../health/timing.ts'
+import type { TraceRecord } from '../health/trace.ts'
 import { realServerKey, serviceKey } from '../lvs/service.ts'
 import { doubtEvents } from './check-events.ts'
 import {
@@ -13,6 +14,7 @@ import {
   healthEvents,
   healthOf,
   lookIn,
+  type ProbeWatcher,
   servingIn,
   type Watcher,
   type Watchers,
@@ -28,9 +30,11 @@ export type LookoutOptions = {
   readonly timing: Timing
   readonly onEvent: (event: DirectorEvent) => void
   readonly openProbe?: (spec: ProbeSpec) => Probe
+  /** Told all that the machines of the checks are told. */
+  readonly onTrace?: (record: TraceRecord) => void
   readonly maintenance: MaintenanceSource
   /** Called with every result of every check, and the servers it speaks for. */
-  readonly onResult?: (result: CheckResult, watchers: readonly Watcher[]) => void
+  readonly onResult?: (result: CheckResult, watchers: readonly ProbeWatcher[]) => void
   /** Called when the table may have become another. */
   readonly onChange: () => void
   /** Whether the engine can limit a server's connections. */
@@ -54,6 +58,7 @@ export function openLookout(options: LookoutOptions): Lookout {
   const reports = new Map<string, ProbeReport>()
   /** Those in maintenance of whom the checker does not know it. */
   let unprobed: ReadonlyMap<string, Watcher> = new Map()
+  let watched: { readonly clusters: readonly ClusterServices[]; readonly round: number } | undefined
   const alarm = openAlarm(timing, onChange)
 
   const maintenance = openMaintenanceWatch({
@@ -65,6 +70,9 @@ export function openLookout(options: LookoutOptions): Lookout {
   const checker = openChecker({
     timing,
     ...(options.openProbe === undefined ? {} : { open: options.openProbe }),
+    ...(options.onTrace === undefined ? {} : { onTrace: options.onTrace }),
+    onTrouble: (reason) =>
+      onEvent(reason === undefined ? { kind: 'checks.unhindered' } : { kind: 'checks.hindered', reason }),
     onChange: (change) => {
       for (const event of healthEvents(watchers.get(change.key) ?? [], change, checker, maintenance.holds))
         onEvent(event)
@@ -83,6 +91,19 @@ export function openLookout(options: LookoutOptions): Lookout {
   })
   const look = lookIn(checker, maintenance.holds)
 
+  /** A large table is looked through for what to probe only when that may be something else than it was. */
+  const watchAnew = (
+    clusters: readonly ClusterServices[],
+    standing: readonly ServiceSnapshot[],
+    anew: ReadonlySet<string>,
+  ): void => {
+    const round = maintenance.round()
+    if (watched?.clusters === clusters && watched.round === round && anew.size === 0) return
+    if (watched?.clusters !== clusters) watchers = watchersOf(clusters)
+    watched = { clusters, round }
+    checker.watch(checkTargets(clusters, servingIn(standing, clusters), anew, maintenance.holds))
+    for (const key of reports.keys()) if (!watchers.has(key)) reports.delete(key)
+  }
   const noteMaintenance = (now: ReadonlyMap<string, Watcher>, table: Table): void => {
     for (const [key, watcher] of now) {
       if (unprobed.has(key)) continue
@@ -105,9 +126,7 @@ export function openLookout(options: LookoutOptions): Lookout {
     look,
     follow: (clusters) => maintenance.follow(clusters),
     table({ clusters, drains }, standing, anew) {
-      watchers = watchersOf(clusters)
-      checker.watch(checkTargets(clusters, servingIn(standing, clusters), anew, maintenance.holds))
-      for (const key of reports.keys()) if (!watchers.has(key)) reports.delete(key)
+      watchAnew(clusters, standing, anew)
       const found = new Map<string, Watcher>()
       const noted: LookAt = (cluster, service, server) => {
         const seen = look(cluster, service, server)

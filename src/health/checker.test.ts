@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest'
+import { openDescriptors, raw, silentServer } from '../../test/build/servers.ts'
 import { buildCheck } from '../../test/build/services.ts'
-import type { ProbeResult } from './check.ts'
-import { type CheckTarget, type HealthChange, openChecker } from './checker.ts'
+import type { ProbeReport, ProbeResult } from './check.ts'
+import { openChecker } from './checker.ts'
 import { type FakeTiming, fakeTiming } from './fake-timing.ts'
+import type { CheckResult, CheckTarget, HealthChange, HealthDoubt } from './target.ts'
 import { deadline, machineTiming } from './timing.ts'
 
 const target = (port: number, changes: Parameters<typeof buildCheck>[0] = {}): CheckTarget => ({
@@ -14,14 +16,22 @@ function openWorld(answer: (port: number) => Promise<boolean> = () => Promise.re
   const timing: FakeTiming = fakeTiming()
   const probed: { port: number; atMs: number }[] = []
   const changes: HealthChange[] = []
+  const results: CheckResult[] = []
+  const doubts: HealthDoubt[] = []
+  const troubles: (string | undefined)[] = []
+  const opened: string[] = []
   const running = { now: 0, most: 0 }
   const checker = openChecker({
     timing,
     concurrency,
     onChange: (change) => changes.push(change),
+    onResult: (result) => results.push(result),
+    onDoubt: (doubt) => doubts.push(doubt),
+    onTrouble: (trouble) => troubles.push(trouble),
     open:
-      () =>
+      ({ kind }) =>
       async (endpoint, { signal }): Promise<ProbeResult> => {
+        opened.push(kind)
         probed.push({ port: endpoint.port, atMs: timing.now() })
         running.now += 1
         running.most = Math.max(running.most, running.now)
@@ -33,7 +43,9 @@ function openWorld(answer: (port: number) => Promise<boolean> = () => Promise.re
         return { healthy, detail: String(healthy), tookMs: 0 }
       },
   })
-  return { timing, probed, changes, running, checker, [Symbol.asyncDispose]: () => checker[Symbol.asyncDispose]() }
+  const kinds = (): string => opened.join(' ')
+  const told = { probed, changes, results, doubts, troubles, running, kinds }
+  return { timing, checker, ...told, [Symbol.asyncDispose]: () => checker[Symbol.asyncDispose]() }
 }
 
 describe('checker', () => {
@@ -147,6 +159,226 @@ describe('checker', () => {
     checker.watch([target(1)])
     await timing.advance(2000)
     expect(at).toEqual([0, 500, 1400])
+  })
+})
+
+describe('checker, of one server in its life', () => {
+  test('in maintenance it is not probed, and afterwards the first result decides', async () => {
+    const answers = { good: true }
+    await using world = openWorld(() => Promise.resolve(answers.good))
+    const server = target(1, { fall: 3 })
+    world.checker.watch([server])
+    await world.timing.advance(1500)
+    world.checker.watch([{ ...server, maintenance: true }])
+    expect(world.checker.view(server)).toMatchObject({ health: 'maintenance', detail: 'in maintenance', sinceMs: 1500 })
+    await world.timing.advance(10_000)
+    expect(world.probed.length).toBe(2)
+    answers.good = false
+    world.checker.watch([{ ...server, maintenance: false }])
+    expect(world.checker.view(server)).toMatchObject({ health: 'unknown', detail: 'not probed yet' })
+    await world.timing.advance(0)
+    expect(world.changes.map(({ from, to, detail }) => `${from} ${to}: ${detail}`)).toEqual([
+      'unknown healthy: true',
+      'healthy maintenance: in maintenance',
+      'maintenance unknown: maintenance is over',
+      'unknown unhealthy: false',
+    ])
+  })
+
+  test('a result that was under way when maintenance began does not count', async () => {
+    const finish: ((good: boolean) => void)[] = []
+    await using world = openWorld(() => new Promise((resolve) => void finish.push(resolve)))
+    world.checker.watch([target(1)])
+    await world.timing.advance(100)
+    world.checker.watch([{ ...target(1), maintenance: true }])
+    finish[0]?.(false)
+    await world.timing.advance(100)
+    expect(world.checker.view(target(1)).health).toBe('maintenance')
+    expect(world.results).toEqual([])
+  })
+
+  test('a server that begins in maintenance is in it, and one that is for one of two is for both', async () => {
+    await using world = openWorld()
+    world.checker.watch([target(1), { ...target(1), maintenance: true }])
+    await world.timing.advance(5000)
+    expect(world.probed).toEqual([])
+    expect(world.changes).toMatchObject([{ from: 'unknown', to: 'maintenance' }])
+  })
+
+  test('it has come back when it was sick, in maintenance, or started anew; not when it is new or presumed well', async () => {
+    const answers = { good: true }
+    await using world = openWorld(() => Promise.resolve(answers.good))
+    const [fresh, presumed, anew, rested] = [1, 2, 3, 4].map((port) => target(port, { rise: 1, fall: 1 })) as [
+      CheckTarget,
+      CheckTarget,
+      CheckTarget,
+      CheckTarget,
+    ]
+    const all: CheckTarget[] = [fresh, { ...presumed, start: 'presumed' }, { ...anew, start: 'anew' }]
+    world.checker.watch([...all, { ...rested, maintenance: true }])
+    await world.timing.advance(500)
+    world.checker.watch([fresh, presumed, anew, rested])
+    await world.timing.advance(0)
+    const recovered = (): boolean[] => [fresh, presumed, anew, rested].map((one) => world.checker.view(one).recovered)
+    expect(recovered()).toEqual([false, false, true, true])
+    answers.good = false
+    await world.timing.advance(1000)
+    expect(recovered()).toEqual([false, false, false, false])
+    answers.good = true
+    await world.timing.advance(1000)
+    expect(recovered()).toEqual([true, true, true, true])
+    expect(world.checker.view(fresh).sinceMs).toBe(2000)
+  })
+
+  test('between probes it is only connected to, until a connect fails; by hand it is always probed', async () => {
+    const answers = { good: true }
+    await using world = openWorld(() => Promise.resolve(answers.good))
+    const combined = target(1, { probe: { kind: 'simpletcp' }, connects: 2, fall: 5 })
+    world.checker.watch([combined])
+    await world.timing.advance(4000)
+    expect(world.kinds()).toBe('simpletcp tcp tcp simpletcp tcp')
+    await world.checker.probeNow(combined)
+    answers.good = false
+    await world.timing.advance(3000)
+    expect(world.kinds()).toBe('simpletcp tcp tcp simpletcp tcp simpletcp tcp simpletcp simpletcp')
+  })
+
+  test('a new server’s first check comes within its warm-up; one that was started anew is checked at once', async () => {
+    await using world = openWorld()
+    world.checker.watch([target(1, { warmUpMs: 3000 }), { ...target(2, { warmUpMs: 3000 }), start: 'anew' }])
+    await world.timing.advance(1600)
+    expect(world.probed.filter(({ atMs }) => atMs < 2000)).toMatchObject([
+      { port: 2, atMs: 0 },
+      { port: 2, atMs: 1000 },
+      { port: 1, atMs: 1500 },
+    ])
+  })
+
+  test('a server that flaps is held out, and what it says of itself says so', async () => {
+    let round = 0
+    await using world = openWorld(() => Promise.resolve((round += 1) > 4 || round % 2 === 1))
+    const damping = { changes: 3, withinMs: 60_000, holdMs: 3000 }
+    const flapping = target(1, { rise: 1, fall: 1, damping })
+    world.checker.watch([flapping])
+    await world.timing.advance(6000)
+    const held = 'held out: 3 changes within 60 s, until it was well for 3 s'
+    expect(world.changes.at(-1)).toMatchObject({ to: 'unhealthy', detail: `false; ${held}` })
+    expect(world.checker.view(flapping)).toMatchObject({ health: 'unhealthy', detail: `true; ${held}` })
+    await world.timing.advance(1000)
+    expect(world.checker.view(flapping)).toMatchObject({ health: 'healthy', detail: 'true' })
+  })
+
+  test('each result and each doubt is told', async () => {
+    let round = 0
+    await using world = openWorld(() => Promise.resolve((round += 1) !== 2))
+    world.checker.watch([target(1, { fall: 3 })])
+    await world.timing.advance(2000)
+    expect(world.results.map(({ healthy, detail }) => [healthy, detail])).toEqual([
+      [true, 'true'],
+      [false, 'false'],
+      [true, 'true'],
+    ])
+    expect(world.doubts).toMatchObject([
+      { kind: 'wavered', health: 'healthy', count: 1, needed: 3, detail: 'false' },
+      { kind: 'steadied', health: 'healthy' },
+    ])
+  })
+
+  test('what a server says of itself stays until it says otherwise', async () => {
+    const timing = fakeTiming()
+    const reports: ProbeReport[] = [
+      { wish: 'drain', maximumConnections: 5 },
+      { weight: { percent: 50 } },
+      { wish: 'ready' },
+    ]
+    await using checker = openChecker({
+      timing,
+      onChange: () => {},
+      open: () => () => {
+        const report = reports.shift()
+        return Promise.resolve({ healthy: true, detail: '', tookMs: 0, ...(report === undefined ? {} : { report }) })
+      },
+    })
+    checker.watch([target(1)])
+    await timing.advance(1000)
+    const said = { weight: { percent: 50 }, wish: 'drain', maximumConnections: 5 }
+    expect(checker.view(target(1)).report).toEqual(said)
+    await timing.advance(4000)
+    expect(checker.view(target(1)).report).toEqual({ ...said, wish: 'ready' })
+  })
+
+  test('a check that cannot run for this machine’s sake says nothing of the server, and is a problem', async () => {
+    const timing = fakeTiming()
+    const troubles: (string | undefined)[] = []
+    await using checker = openChecker({
+      timing,
+      onChange: () => {},
+      onTrouble: (trouble) => troubles.push(trouble),
+      open: () => () => Promise.resolve({ healthy: false, detail: 'x: EMFILE', tookMs: 0, inconclusive: true }),
+    })
+    checker.watch([{ ...target(1, { fall: 1 }), start: 'presumed' }])
+    await timing.advance(5000)
+    expect(checker.view(target(1, { fall: 1 }))).toMatchObject({ health: 'healthy' })
+    expect(checker.problem()).toContain('EMFILE')
+    expect(troubles).toHaveLength(1)
+  })
+})
+
+describe('checker, of many servers', () => {
+  test('silent ones that take all places make the others late, which is a problem until it is over', async () => {
+    const silent = { is: true }
+    await using world = openWorld(
+      (port) => (port > 10 || !silent.is ? Promise.resolve(true) : new Promise(() => {})),
+      4,
+    )
+    const targets = Array.from({ length: 20 }, (_, port) => target(port + 1, { timeoutMs: 900 }))
+    world.checker.watch(targets)
+    await world.timing.advance(5000)
+    expect(world.troubles).toEqual([expect.stringMatching(/^checks begin late, .* no more than 4 at once/)])
+    expect(world.checker.problem()).toBe(world.troubles[0])
+    silent.is = false
+    await world.timing.advance(60_000)
+    expect(world.troubles).toEqual([expect.any(String), undefined])
+    expect(world.checker.problem()).toBeUndefined()
+  })
+
+  test('thousands of silent ones delay nobody while there are places', async () => {
+    await using world = openWorld((port) => (port > 1 ? new Promise(() => {}) : Promise.resolve(true)), 10_000)
+    const targets = Array.from({ length: 2000 }, (_, port) => target(port + 1, { timeoutMs: 1000 }))
+    world.checker.watch(targets)
+    await world.timing.advance(3000)
+    const own = world.probed.filter(({ port }) => port === 1).map(({ atMs }) => atMs)
+    expect(own).toEqual([0, 1000, 2000, 3000])
+    expect(world.troubles).toEqual([])
+  })
+})
+
+describe('checker, on this machine', () => {
+  test('a silent server delays no other and ends at its deadline, and nothing is open when none is watched', async () => {
+    await using silent = await silentServer()
+    await using server = await raw(() => {})
+    const before = openDescriptors()
+    const results: CheckResult[] = []
+    await using checker = openChecker({
+      timing: machineTiming,
+      onChange: () => {},
+      onResult: (result) => results.push(result),
+    })
+    const of = (port: number): CheckTarget => ({
+      check: buildCheck({ everyMs: 100, timeoutMs: 500 }),
+      endpoint: { address: '127.0.0.1', port },
+    })
+    checker.watch([of(silent.port), of(server.port)])
+    await expect.poll(() => results.filter(({ healthy }) => !healthy).length, { timeout: 10_000 }).toBe(2)
+    const [first] = results.filter(({ healthy }) => !healthy)
+    expect(first).toMatchObject({ detail: `no connection to 127.0.0.1:${silent.port} in time`, tookMs: 500 })
+    expect(results.filter(({ healthy }) => healthy).length).toBeGreaterThan(5)
+    // The epoll of its connector stays as long as it does; what is more is a connection.
+    await expect.poll(openDescriptors, { interval: 5 }).toBeGreaterThan(before + 1)
+    checker.watch([])
+    expect(openDescriptors()).toBeLessThanOrEqual(before + 1)
+    await checker[Symbol.asyncDispose]()
+    expect(openDescriptors()).toBeLessThanOrEqual(before)
   })
 })
 

@@ -1,12 +1,15 @@
 /** Small servers for the tests of checks: each knows how many connections are open, and goes away whole. */
 import { execFileSync } from 'node:child_process'
 import { createSocket, type Socket as DatagramSocket, type RemoteInfo } from 'node:dgram'
+import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ProbeResult, ProbeSpec } from '../../src/health/check.ts'
 import { openProbe } from '../../src/health/checks/registry.ts'
+import { addressWords, sockaddrBytes, sockaddrPort, writeSockaddr } from '../../src/os/socket-address.ts'
+import { AF_INET, loadSocketCalls, pinned, SOCK_CLOEXEC, SOCK_STREAM } from '../../src/os/sockets.ts'
 
 export type Running = AsyncDisposable & { readonly port: number; readonly open: () => number }
 
@@ -54,6 +57,28 @@ export const lines = (
       }
     })
   })
+
+/** It listens, and its queue is full: the kernel drops what comes, so that no connection is taken or refused. */
+export async function silentServer(): Promise<AsyncDisposable & { readonly port: number }> {
+  const calls = loadSocketCalls()
+  const address = pinned(sockaddrBytes + 4)
+  const fd = calls.socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)
+  address.bytes.writeInt32LE(sockaddrBytes, sockaddrBytes)
+  const length = writeSockaddr(address.bytes, 0, addressWords('127.0.0.1'), 0)
+  if (calls.bind(fd, address.address, length) < 0 || calls.listen(fd, 0) < 0) throw new Error('it cannot listen')
+  calls.getsockname(fd, address.address, address.address + sockaddrBytes)
+  const port = sockaddrPort(address.bytes, 0)
+  const filling = connect({ port, host: '127.0.0.1' })
+  await once(filling, 'connect')
+  return {
+    port,
+    async [Symbol.asyncDispose]() {
+      filling.destroy()
+      calls.close(fd)
+      await once(filling, 'close')
+    },
+  }
+}
 
 export async function closedPort(): Promise<number> {
   await using server = await raw(() => {})

@@ -22,6 +22,7 @@ export type DirectorCommandOptions = {
   readonly ipvsadmRules?: string
   readonly ipvsadmDefault?: string
   readonly saveOnStop?: true
+  readonly checkTrace?: string
 }
 
 export function register(program: Command): void {
@@ -50,6 +51,10 @@ export function register(program: Command): void {
       '--save-on-stop',
       'at an orderly end, write what was made by hand back to the rules (the old ones: FILE.bak)',
     )
+    .option(
+      '--check-trace <file>',
+      'keep each result of each check, for `baton replay`; at 64 MiB, and at each start, what is there becomes FILE.1',
+    )
     .action(async (options: DirectorCommandOptions) => {
       if (options.ipvsadmRules === undefined && (options.ipvsadmDefault !== undefined || options.saveOnStop === true))
         program.error('error: --ipvsadm-default and --save-on-stop go with --ipvsadm-rules FILE')
@@ -76,7 +81,7 @@ async function runSupervisor(log: Logger): Promise<number> {
 }
 
 async function runDirector(options: DirectorCommandOptions, log: Logger): Promise<number> {
-  const { engine, config, ipvsadmRules, ipvsadmDefault, saveOnStop } = options
+  const { engine, config, ipvsadmRules, ipvsadmDefault, saveOnStop, checkTrace } = options
   const restarts = process.env[restartsVariable]
   const supervised = restarts === undefined ? undefined : { pid: process.ppid, restarts: Number(restarts) }
   const output = supervised === undefined ? streamOutput(process.stdout, process.stderr, process.env) : undefined
@@ -113,6 +118,7 @@ async function runDirector(options: DirectorCommandOptions, log: Logger): Promis
       log,
       signal,
       supervised,
+      ...(checkTrace === undefined ? {} : { checkTrace: resolve(checkTrace) }),
       onReady: async (director) => {
         await file?.serve(director, isRestarted)
         // After a crash what they have made is there already, with what was changed since.

@@ -78,6 +78,9 @@ function ofWhole(event: OfWhole): Span[] {
     case 'service.changed':
     case 'service.removed':
       return []
+    case 'checks.unhindered':
+      return []
+    case 'checks.hindered':
     case 'engine.failed':
     case 'intent.trouble':
       return because(event.reason, 'red')

@@ -31,7 +31,7 @@ export type DaemonOptions = {
   readonly onReady: () => void
 }
 
-const daemonCodes = { ok: 0, failed: 1, configuration: 2 } as const
+const exitCodes = { ok: 0, failed: 1, configuration: 2 } as const
 
 const endSignals = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGABRT', 'SIGXCPU', 'SIGXFSZ', 'SIGSYS'] as const
 
@@ -55,6 +55,11 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   log.write(
     mode === 'daemon' ? `Starting ${directorName} as daemon` : `Starting ${directorName} with pid: ${process.pid}`,
   )
+  process.on('uncaughtException', (error) => {
+    log.write(`Error [${process.pid}]: this is a bug in Baton: ${error.stack ?? error.message}`)
+    if (mode === 'daemon') removePidFile(instance.pidFile, process.pid)
+    process.exit(exitCodes.failed)
+  })
   if (mode === 'daemon') {
     try {
       writePidFile(instance.pidFile, process.pid)
@@ -70,9 +75,9 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     const name = await signals.ended
     await companion.stop()
     log.write(`Linux Director Daemon terminated on signal: ${name.replace('SIG', '')}`)
-    return daemonCodes.ok
+    return exitCodes.ok
   } catch (error) {
-    if (signals.signal.aborted) return daemonCodes.ok
+    if (signals.signal.aborted) return exitCodes.ok
     const hint = isInfraError(error) && error.hint !== undefined ? `\nhint: ${error.hint}` : ''
     return fail(`Error [${process.pid}]: ${describeError(error)}${hint}`, { ...options, err }, log)
   } finally {
@@ -124,16 +129,16 @@ async function opened(
   } catch (error) {
     await mailer[Symbol.asyncDispose]()
     if (!(error instanceof ConfigurationError)) throw error
-    log.write(`Exiting with exit_status ${daemonCodes.configuration}: config_error: ${error.message}`)
-    return daemonCodes.configuration
+    log.write(`Exiting with exit_status ${exitCodes.configuration}: config_error: ${error.message}`)
+    return exitCodes.configuration
   }
 }
 
 function fail(message: string, { mode, err }: Pick<DaemonOptions, 'mode' | 'err'>, log: MovableLog): number {
   log.write(message)
   if (mode !== 'debug') err(`${message}\n`)
-  log.write(`Exiting with exit_status ${daemonCodes.failed}: Initialisation Error`)
-  return daemonCodes.failed
+  log.write(`Exiting with exit_status ${exitCodes.failed}: Initialisation Error`)
+  return exitCodes.failed
 }
 
 type Caught = {
@@ -156,7 +161,7 @@ function caughtSignals(): Caught {
   const ended = new Promise<NodeJS.Signals>((resolve) => {
     for (const name of endSignals)
       process.on(name, () => {
-        if (controller.signal.aborted && name === 'SIGINT') process.exit(daemonCodes.failed)
+        if (controller.signal.aborted && name === 'SIGINT') process.exit(exitCodes.failed)
         controller.abort()
         resolve(name)
       })

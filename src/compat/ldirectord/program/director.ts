@@ -43,7 +43,6 @@ export function ownDirector(host: Host, launch: Launch, cluster: string): OwnDir
       const { clusters, services } = await control.status({ signal })
       if (clusters.length > 0 || services.length > 0) return
       await stopDirector(host, { signal })
-      await host.remove(files.startedForAnother, { signal })
     },
   }
 }

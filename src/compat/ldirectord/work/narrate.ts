@@ -115,24 +115,8 @@ export function narrator(first: WorkPlan): Narrator {
             event.kind === 'server.health' ? { kind: 'health', to: event.to } : { kind: 'weight', to: event.to }
           return stepServer(service, event.server, step)
         }
-        case 'server.wavered':
-        case 'server.steadied': {
-          const followed = services.get(event.service)?.followed
-          const shown = followed?.servers.get(event.server)?.shown
-          return followed === undefined || shown === undefined || event.health !== 'healthy'
-            ? []
-            : [{ message: event.kind === 'server.steadied' ? reset(followed, shown) : soft(followed, shown, event) }]
-        }
-        case 'command.ran':
-          return event.failure === undefined ? [] : [{ message: `system(${event.command}) failed: ${event.failure}` }]
-        case 'engine.failed':
-          return [{ message: `The table could not be brought to what is wanted, trying again: ${event.reason}` }]
-        case 'engine.recovered':
-          return [{ message: 'The table is as wanted again' }]
-        case 'events.lost':
-          return [{ message: `${event.lost} events of the director were missed: ${event.reason}` }]
         default:
-          return []
+          return otherLines(event, (name) => services.get(name)?.followed)
       }
     },
     standing(statuses, cluster, isFirst) {
@@ -151,6 +135,29 @@ export function narrator(first: WorkPlan): Narrator {
       }
       return said
     },
+  }
+}
+
+/** Of what does not change the table. */
+function otherLines(event: DirectorEvent, followedOf: (name: string) => FollowedService | undefined): Said[] {
+  switch (event.kind) {
+    case 'server.wavered':
+    case 'server.steadied': {
+      const followed = followedOf(event.service)
+      const shown = followed?.servers.get(event.server)?.shown
+      if (followed === undefined || shown === undefined || event.health !== 'healthy') return []
+      return [{ message: event.kind === 'server.steadied' ? reset(followed, shown) : soft(followed, shown, event) }]
+    }
+    case 'command.ran':
+      return event.failure === undefined ? [] : [{ message: `system(${event.command}) failed: ${event.failure}` }]
+    case 'engine.failed':
+      return [{ message: `The table could not be brought to what is wanted, trying again: ${event.reason}` }]
+    case 'engine.recovered':
+      return [{ message: 'The table is as wanted again' }]
+    case 'events.lost':
+      return [{ message: `${event.lost} events of the director were missed: ${event.reason}` }]
+    default:
+      return []
   }
 }
 
