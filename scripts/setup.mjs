@@ -40,6 +40,7 @@ const debian = {
     { name: 'redis-server', programs: ['redis-server'], for: 'checks: a Redis server', service: 'redis-server' },
     { name: 'freeradius', programs: ['freeradius'], for: 'checks: a RADIUS server', service: 'freeradius' },
     { name: 'sip-tester', programs: ['sipp'], for: 'checks: a SIP server' },
+    { name: 'ldirectord', programs: ['ldirectord'], for: 'the side-by-side lab', service: 'ldirectord' },
   ],
 }
 

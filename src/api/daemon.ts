@@ -12,6 +12,7 @@ import { machineTiming } from '../health/timing.ts'
 import type { TraceFile } from '../health/trace-file.ts'
 import type { Host } from '../hosts/host.ts'
 import { directorFiles } from './files.ts'
+import { openMetrics } from './metrics/metrics.ts'
 import { notifyManager } from './notify.ts'
 
 export type DaemonOptions = {
@@ -48,7 +49,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     if ((supervised?.restarts ?? 0) === 0) await host.remove(files.byHand, { signal })
     await serve(options)
     // With what a crash while it was written has left.
-    for (const path of [files.byHand, `${files.byHand}.new`, `${files.byHand}.loading`])
+    for (const path of [files.byHand, `${files.byHand}.new`, `${files.byHand}.loading`, files.startedForAnother])
       await host.remove(path, { signal: AbortSignal.timeout(filesMs) })
     await removeUnwanted(host)
   } finally {
@@ -65,26 +66,40 @@ async function serve(options: DaemonOptions): Promise<void> {
   const end = endOf(signal)
   const restarts = supervised?.restarts ?? 0
   const troubles = new Map<string, string>()
+  await using metrics = openMetrics({
+    timing: machineTiming,
+    now: () => new Date(),
+    restarts,
+    onTrouble: (at, reason) => logMetrics(log, at, reason),
+  })
   const opened = await openEngine(engine === 'auto' ? (kept ?? 'auto') : engine, {
-    onReport: (report) => takeReport(report, troubles, log),
+    onReport(report) {
+      metrics.report(report.kind)
+      takeReport(report, troubles, log)
+    },
   })
   await using trace = options.checkTrace === undefined ? undefined : await openTrace(options.checkTrace, log)
   await using director = await openDirector({
-    engine: opened,
+    ...metrics.hooks,
+    engine: metrics.heed(opened),
     intent: store,
     journal: fileEditJournal(byHand),
     timing: machineTiming,
     now: () => new Date(),
-    onEvent: (event) => logEvent(log, event),
+    onEvent(event) {
+      metrics.event(event)
+      logEvent(log, event)
+    },
     onStop: () => end.now('a client'),
     onEngineLost: (error) => end.failed(error),
     engineTroubles: troubles,
     ...(trace === undefined ? {} : { onTrace: (record) => trace.write(record) }),
     restarts,
   })
+  metrics.attach(director)
   // Loaded last: after a crash the services come first, and whoever asks meanwhile waits.
   const { listenControl } = await import('./server.ts')
-  await using _control = await listenControl(director, socket)
+  await using _control = await listenControl(director, socket, metrics.scrape)
   log.info({ component: 'director', engine: opened.name, restarts, socket }, 'director serves')
   await onReady?.(director)
   await tellManager(host, log, 'READY=1', 'STATUS=serves')
@@ -114,6 +129,12 @@ function takeReport({ kind, subject, message }: EngineReport, troubles: Map<stri
   if (kind === 'trouble') troubles.set(subject, `${subject}: ${message}`)
   if (kind === 'well') log.info(entry, message)
   else log.warn(entry, message)
+}
+
+function logMetrics(log: Logger, at: string, reason: string | undefined): void {
+  const entry = { component: 'metrics', at, reason }
+  if (reason === undefined) log.info(entry, 'metrics are served there')
+  else log.warn(entry, 'metrics cannot be served there; trying again')
 }
 
 type End = {

@@ -10,6 +10,8 @@ export type DirectorFiles = {
   readonly pid: string
   /** Held by whoever looks for a director and starts one. */
   readonly launch: string
+  /** The process id that `pid` had when a program that only needs a director started it: it ends with the last of them. */
+  readonly startedForAnother: string
   /** What was made by hand: for a daemon that is started again after a crash. */
   readonly byHand: string
   /** The intent and the log. */
@@ -23,6 +25,7 @@ export function directorFiles({ directories: { runtime, state } }: Pick<Host, 'd
     lock: `${runtime}/director.lock`,
     pid: `${runtime}/director.pid`,
     launch: `${runtime}/director.launch`,
+    startedForAnother: `${runtime}/director.started`,
     byHand: `${runtime}/director.edits`,
     directory: `${state}/director`,
     log: `${state}/director/director.log`,

@@ -33,7 +33,10 @@ const bodies: Readonly<Partial<Record<RouteName, z.ZodType>>> = {
 const queries: Readonly<Partial<Record<RouteName, z.ZodType>>> = { events: eventsRequestSchema }
 
 /** Of routes that answer with something else than JSON. */
-const answerTypes: Readonly<Partial<Record<RouteName, string>>> = { events: 'text/event-stream' }
+const answerTypes: Readonly<Partial<Record<RouteName, string>>> = {
+  events: 'text/event-stream',
+  metrics: 'text/plain',
+}
 
 /** OpenAPI 3.1, derived from the routes, so that it cannot lag behind them. */
 export function openApiDocument(): unknown {

@@ -17,6 +17,8 @@ import {
 } from '../director/schemas.ts'
 import { describeError, type InfraCode, InfraError, isInfraError } from '../errors.ts'
 import { eventStream } from './event-stream.ts'
+import type { Scrape } from './metrics/scrape.ts'
+import { contentType } from './metrics/text.ts'
 import { type RouteName, routes } from './routes.ts'
 import { openApiDocument } from './schemas.ts'
 
@@ -43,6 +45,7 @@ type Call = {
   readonly query: unknown
   readonly lastEventId: string | undefined
   readonly options: CallOptions
+  readonly scrape: Scrape | undefined
   /** Over only when the client has gone, or the server goes. */
   readonly lasting: CallOptions
 }
@@ -82,6 +85,11 @@ const handlers: Readonly<Record<RouteName, Handler>> = {
     return { type: 'text/event-stream', content: eventStream(control.events({ ...asked, ...last, ...lasting })) }
   },
   stop: (control, { options }) => control.stop(options),
+  metrics: async (_control, { scrape, options }) => {
+    if (scrape === undefined) throw new InfraError('not-found', 'nothing is measured here', { subject: 'metrics' })
+    const content = Readable.from(scrape(options), { objectMode: true, highWaterMark: 1 })
+    return { type: contentType, content }
+  },
   openapi: async () => openApiDocument(),
 }
 
@@ -98,7 +106,7 @@ function goneSignal(reply: FastifyReply, otherwise?: AbortSignal): AbortSignal {
 }
 
 /** The routes, without a socket yet. */
-export function controlServer(control: DirectorControl): FastifyInstance {
+export function controlServer(control: DirectorControl, scrape?: Scrape): FastifyInstance {
   const closing = new AbortController()
   const server = fastify({
     logger: false,
@@ -119,6 +127,7 @@ export function controlServer(control: DirectorControl): FastifyInstance {
           name: request.params.name ?? '',
           query: request.query,
           lastEventId: typeof lastEventId === 'string' ? lastEventId : undefined,
+          scrape,
           options: { signal: within(goneSignal(reply), requestMs) },
           lasting: { signal: goneSignal(reply, closing.signal) },
         })
@@ -145,11 +154,11 @@ export function controlServer(control: DirectorControl): FastifyInstance {
  * Listens on the socket. A file left over by a killed daemon is replaced; the caller holds the lock that says that no
  * other daemon lives here.
  */
-export async function listenControl(control: DirectorControl, path: string): Promise<AsyncDisposable> {
+export async function listenControl(control: DirectorControl, path: string, scrape?: Scrape): Promise<AsyncDisposable> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   if (await answers(path)) throw new InfraError('busy', `a director already listens on ${path}`, { subject: path })
   await rm(path, { force: true })
-  const server = controlServer(control)
+  const server = controlServer(control, scrape)
   // Nobody else may connect in the moment between listen and chmod.
   const before = process.umask(0o177)
   try {

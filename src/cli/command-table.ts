@@ -88,6 +88,11 @@ export const commandGroups: readonly CommandGroup[] = [
         summary: "the director's table, as ipvsadm edits and lists it",
         load: () => import('./commands/ipvsadm.ts'),
       },
+      {
+        name: 'ldirectord',
+        summary: 'serve an ldirectord.cf, as ldirectord starts, stops and reloads it',
+        load: () => import('./commands/ldirectord.ts'),
+      },
     ],
   },
 ]

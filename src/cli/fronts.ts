@@ -1,8 +1,10 @@
 /** Programs whose command lines Baton takes as they are: called by their own names, or as `baton NAME …`. */
 
-import type { FrontName } from '../compat/ipvsadm/main.ts'
+import type { IpvsadmName } from '../compat/ipvsadm/main.ts'
 
-const frontNames = ['ipvsadm', 'ipvsadm-save', 'ipvsadm-restore'] as const satisfies readonly FrontName[]
+type FrontName = IpvsadmName | 'ldirectord'
+
+const frontNames = ['ipvsadm', 'ipvsadm-save', 'ipvsadm-restore', 'ldirectord'] as const satisfies readonly FrontName[]
 
 export type FrontCall = { readonly name: FrontName; readonly words: readonly string[] }
 

@@ -6,6 +6,9 @@ const front = frontOf(basename(process.argv[1] ?? ''), process.argv.slice(2))
 if (front === undefined) {
   const { runProgram } = await import('./program.ts')
   await runProgram(process.argv.slice(2))
+} else if (front.name === 'ldirectord') {
+  const { runLdirectordFront } = await import('../compat/ldirectord/program/main.ts')
+  await runLdirectordFront(front.words)
 } else {
   const { runFront } = await import('../compat/ipvsadm/main.ts')
   await runFront(front.name, front.words)

@@ -3,9 +3,10 @@ import type { Engine, TableChange } from '../engines/engine.ts'
 import { refusals } from '../engines/refusals.ts'
 import { describeError, InfraError } from '../errors.ts'
 import { patternsOf } from '../health/patterns.ts'
-import { realServerKey, serviceKey } from '../lvs/service.ts'
-import type { ClusterServices, WantedServer, WantedService } from './control.ts'
+import { type RealServer, realServerKey, serviceKey } from '../lvs/service.ts'
+import type { ClusterServices, WantedService } from './control.ts'
 import { settingConflicts } from './settings.ts'
+import { fallbackServer } from './table.ts'
 
 /** @throws InfraError `invalid` or `unsupported`, with every reason. */
 export function throwIfUnacceptable(
@@ -49,9 +50,10 @@ export function throwIfUnacceptable(
 }
 
 /** The service, and one server for each way in which its servers are reached: many are alike. */
-function demandsOf({ service, servers }: WantedService): TableChange[] {
-  const kinds = new Map<string, WantedServer>()
-  for (const server of servers) {
+function demandsOf({ service, servers, fallback }: WantedService): TableChange[] {
+  const kinds = new Map<string, RealServer>()
+  const last = fallback === undefined ? [] : [fallbackServer(fallback)]
+  for (const server of [...servers, ...last]) {
     const { forwarding, upperThreshold, lowerThreshold, tunnel } = server
     kinds.set(`${forwarding} ${upperThreshold > 0 || lowerThreshold > 0} ${tunnel?.type}`, server)
   }

@@ -1,7 +1,7 @@
 /** What a director asks of its checker, and what it makes of the answers. */
 import type { ServiceSnapshot } from '../engines/engine.ts'
 import { InfraError } from '../errors.ts'
-import type { CheckSpec } from '../health/check.ts'
+import type { CheckSpec, ProbeKind } from '../health/check.ts'
 import { type Checker, type CheckTarget, type HealthChange, targetKey } from '../health/checker.ts'
 import { realServerKey, type ServiceId, serviceKey } from '../lvs/service.ts'
 import type { ClusterServices, WantedServer, WantedService } from './control.ts'
@@ -131,22 +131,26 @@ export async function checkNow(checker: Checker, clusters: readonly ClusterServi
   await Promise.all(targets.map((target) => checker.probeNow(target)))
 }
 
-/** A server that a probe speaks for. */
+/** A server that somebody looks after. */
 export type Watcher = { readonly cluster: string; readonly service: WantedService; readonly server: WantedServer }
 
+/** One that a probe speaks for. */
+export type ProbeWatcher = Watcher & { readonly kind: ProbeKind }
+
 /** Which servers each probe speaks for, by its key. */
-export type Watchers = ReadonlyMap<string, readonly Watcher[]>
+export type Watchers = ReadonlyMap<string, readonly ProbeWatcher[]>
 
 export function watchersOf(clusters: readonly ClusterServices[]): Watchers {
-  const found = new Map<string, Watcher[]>()
+  const found = new Map<string, ProbeWatcher[]>()
   for (const { cluster, services } of clusters)
     for (const service of services)
       for (const server of service.servers)
         for (const check of checksOf(service, server)) {
           const key = targetKey(targetOf(check, server))
           const known = found.get(key)
-          if (known === undefined) found.set(key, [{ cluster, service, server }])
-          else known.push({ cluster, service, server })
+          const watcher = { cluster, service, server, kind: check.probe.kind }
+          if (known === undefined) found.set(key, [watcher])
+          else known.push(watcher)
         }
   return found
 }

@@ -9,7 +9,7 @@ import type {
 } from '../engines/engine.ts'
 import type { CheckSpec, ProbeKind } from '../health/check.ts'
 import type { EditResult, TableEdit } from '../lvs/edit.ts'
-import type { Endpoint, Protocol, RealServer, Service, ServiceId } from '../lvs/service.ts'
+import type { Endpoint, Forwarding, Protocol, RealServer, Service, ServiceId } from '../lvs/service.ts'
 import type { SettingsChange } from '../lvs/settings.ts'
 import type { DirectorEvent } from './events.ts'
 import type { DrainTarget, Health, ServiceState } from './states.ts'
@@ -26,6 +26,9 @@ export type WantedServer = RealServer & {
   readonly checks?: readonly CheckSpec[]
 }
 
+/** `forwarding`: masq when left out. */
+export type Fallback = Endpoint & { readonly forwarding?: Forwarding }
+
 /** A named service of a cluster, with everything that keeps it right. */
 export type WantedService = {
   readonly name: string
@@ -36,7 +39,7 @@ export type WantedService = {
   /** What becomes of a server whose check fails: weight 0 (`drain`) or out of the table (`remove`). */
   readonly onFailure: OnFailure
   /** Takes the connections when no server is usable. */
-  readonly fallback?: Endpoint
+  readonly fallback?: Fallback
   /** A shell command, run with `start` when no server is usable any more, with `stop` when one is; then address:port and protocol. */
   readonly fallbackCommand?: string
   /** With a smaller share of usable servers than this, in percent, all get connections: better some errors than all on a few. */
@@ -108,6 +111,10 @@ export type ServerStatus = {
   readonly inactive: number
   readonly connections: number
   readonly counters: Counters
+  /** Connections that went to another server because this one could not be reached; only engines that connect know. */
+  readonly connectFailures?: number
+  /** Until its certificate ends; of several the first. */
+  readonly certificateDays?: number
   readonly fallback: boolean
 }
 

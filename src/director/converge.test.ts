@@ -27,9 +27,18 @@ const guests = fc.constantFrom('web-1', 'web-2')
 const clusters = fc.constantFrom('shop', 'blog')
 const servers = fc.uniqueArray(
   fc
-    .record({ port: ports, weight: fc.integer({ min: 0, max: 3 }), guest: fc.option(guests, { nil: undefined }) })
-    .map(({ port, weight, guest }) =>
-      buildServer(port, { weight, ...(guest === undefined ? {} : { guest, guestPort: 80 }) }),
+    .record({
+      port: ports,
+      weight: fc.integer({ min: 0, max: 3 }),
+      guest: fc.option(guests, { nil: undefined }),
+      checks: fc.constantFrom(undefined, undefined, [], [buildCheck({ everyMs: 1500 }), buildCheck()]),
+    })
+    .map(({ port, weight, guest, checks }) =>
+      buildServer(port, {
+        weight,
+        ...(guest === undefined ? {} : { guest, guestPort: 80 }),
+        ...(checks === undefined ? {} : { checks }),
+      }),
     ),
   { selector: ({ port }) => port, maxLength: 4 },
 )
@@ -40,14 +49,18 @@ const service: fc.Arbitrary<WantedService> = fc
     everyMs: fc.option(fc.constantFrom(1000, 2500), { nil: undefined }),
     onFailure: fc.constantFrom('drain' as const, 'remove' as const),
     hasFallback: fc.boolean(),
+    panicPercent: fc.constantFrom(undefined, 30, 60),
+    slowStartMs: fc.constantFrom(undefined, 2000, 20_000),
   })
-  .map(({ port, servers: own, everyMs, onFailure, hasFallback }) =>
+  .map(({ port, servers: own, everyMs, onFailure, hasFallback, panicPercent, slowStartMs }) =>
     buildWanted({
       name: `s${port}`,
       service: buildService({ id: { kind: 'address', protocol: 'tcp', address: '127.0.0.1', port } }),
       servers: own,
       onFailure,
       ...(everyMs === undefined ? {} : { checks: [buildCheck({ everyMs })] }),
+      ...(panicPercent === undefined ? {} : { panicPercent }),
+      ...(slowStartMs === undefined ? {} : { slowStartMs }),
       ...(hasFallback ? { fallback: { address: '127.0.0.9', port: 9 } } : {}),
     }),
   )
@@ -110,7 +123,7 @@ async function runAll(steps: readonly Step[]): Promise<void> {
 
   const intent = store.saved()
   const table = wantedTable(intent.clusters, {
-    look: (_cluster, { checks }, { port }) => ({
+    look: (_cluster, service, { port, checks = service.checks }) => ({
       health: checks.length === 0 ? 'unchecked' : sick.has(port) ? 'unhealthy' : 'healthy',
     }),
     drains: intent.drains,

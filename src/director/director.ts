@@ -1,17 +1,17 @@
 /** The director: joins what is wanted, what is healthy and what is drained, and keeps the engine at it. */
-import type { Connection, ServiceSnapshot } from '../engines/engine.ts'
+import type { Connection, EngineName, ServiceSnapshot } from '../engines/engine.ts'
 import { describeError } from '../errors.ts'
 import { serviceKey } from '../lvs/service.ts'
 import { version } from '../version.ts'
 import { throwIfUnacceptable } from './acceptable.ts'
 import { resultEvents } from './check-events.ts'
 import { checkNow } from './checks.ts'
-import type { DirectorControl, DirectorStatus } from './control.ts'
+import type { CallOptions, DirectorControl, DirectorStatus, ServiceStatus } from './control.ts'
 import { eventHub } from './event-hub.ts'
 import type { DirectorEvent } from './events.ts'
 import { servicesOf, withCluster, withDrain, withGuestMoved, withoutCluster, withoutDrain } from './intent-changes.ts'
 import { type KeeperOptions, openKeeper } from './keeper.ts'
-import { openNotifier } from './notify/notifier.ts'
+import { type NotifierOptions, openNotifier } from './notify/notifier.ts'
 import type { Deliver } from './notify/sink.ts'
 import type { Intent } from './schemas.ts'
 import type { DrainTarget } from './states.ts'
@@ -25,11 +25,28 @@ export type DirectorOptions = KeeperOptions & {
   readonly onStop: () => void
   /** Tells a sink of an event; left out, the real ways. */
   readonly deliver?: Deliver
+  /** Called after each try to tell a sink. */
+  readonly onTried?: NonNullable<NotifierOptions['onTried']>
+  /** What is wrong beside, in words. */
+  readonly troubles?: () => readonly string[]
   /** What the engine has told of itself, by the key of the service that it is about. */
   readonly engineTroubles?: ReadonlyMap<string, string>
 }
 
-export type Director = DirectorControl & AsyncDisposable
+/** What is measured of a director now. */
+export type Measures = {
+  readonly engine: EngineName
+  readonly problems: number
+  readonly lateChecks: number
+  /** To be taken soon, but not in one go. */
+  readonly services: Iterable<ServiceStatus>
+}
+
+export type Director = DirectorControl &
+  AsyncDisposable & {
+    /** For its own process only. */
+    measure(options: CallOptions): Promise<Measures>
+  }
 
 /** Resolves once what the intent says stands in the engine, or has failed and is being tried again. */
 export async function openDirector(options: DirectorOptions): Promise<Director> {
@@ -45,11 +62,18 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
   const keeper = await openKeeper({
     ...options,
     onEvent,
-    onIntent: ({ clusters }) => notifier.follow(clusters),
+    onIntent(intent) {
+      notifier.follow(intent.clusters)
+      options.onIntent?.(intent)
+    },
     onResult(result, watchers) {
+      options.onResult?.(result, watchers)
       if (hub.wantsResults() || notifier.wantsResults())
         for (const event of resultEvents(watchers, result)) onEvent(event)
     },
+  }).catch(async (error: unknown) => {
+    await notifier[Symbol.asyncDispose]()
+    throw error
   })
   /** The last word on a cluster's change: who hears of clusters only until then has heard it. */
   const conclude = (event: DirectorEvent): void => {
@@ -57,6 +81,8 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
     notifier.settle()
   }
   const { checker } = keeper
+  const statuses = (standing: readonly ServiceSnapshot[]) => serviceStatuses(keeper.intent(), standing, keeper)
+  const problems = (): string[] => [...keeper.problems(), ...(options.troubles?.() ?? [])]
   /** Says what was done with the servers that are meant, and gives back how many they are. */
   const tell = (target: DrainTarget, said: (servers: number) => DirectorEvent): number => {
     const meant = serversMeant(keeper.intent(), target)
@@ -76,8 +102,8 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
         capabilities: engine.capabilities,
         restarts: options.restarts ?? 0,
         clusters: intent.clusters,
-        services: serviceStatuses(intent, standing, keeper),
-        problems: [...keeper.problems(), ...troublesOf(standing, options.engineTroubles)],
+        services: [...statuses(standing)],
+        problems: [...problems(), ...troublesOf(standing, options.engineTroubles)],
       }
     },
     async putCluster(wanted, callOptions) {
@@ -126,6 +152,15 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
       return { services, info }
     },
     checkNow: (id, callOptions) => unlessAborted(callOptions, checkNow(checker, keeper.intent().clusters, id)),
+    async measure({ signal }) {
+      const standing = await engine.read({ signal })
+      return {
+        engine: engine.name,
+        problems: problems().length + troublesOf(standing, options.engineTroubles).length,
+        lateChecks: checker.lateChecks(),
+        services: statuses(standing),
+      }
+    },
     events: (query) => hub.events(query),
     stop: async () => options.onStop(),
     async [Symbol.asyncDispose]() {

@@ -9,7 +9,7 @@ import type { EditResult, TableEdit } from '../lvs/edit.ts'
 import { realServerKey, serviceKey } from '../lvs/service.ts'
 import { turns } from '../turns.ts'
 import type { HandTable } from './by-hand.ts'
-import { sickServers, type Watcher } from './checks.ts'
+import { type ProbeWatcher, sickServers } from './checks.ts'
 import type { CallOptions } from './control.ts'
 import { type EditJournal, memoryEditJournal } from './edit-journal.ts'
 import type { DirectorEvent } from './events.ts'
@@ -44,7 +44,9 @@ export type KeeperOptions = {
   /** Called with what is wanted, whenever it is something else, before anything is done about it. */
   readonly onIntent?: (intent: Intent) => void
   /** Called with every result of every check, and the servers it speaks for. */
-  readonly onResult?: (result: CheckResult, watchers: readonly Watcher[]) => void
+  readonly onResult?: (result: CheckResult, watchers: readonly ProbeWatcher[]) => void
+  /** Called after each round of keeping the engine at what is wanted, with whether it is. */
+  readonly onRound?: (isWell: boolean) => void
   /** Where maintenance directories are read and addresses have names; left out, on this machine. */
   readonly maintenance?: MaintenanceSource
   /** Runs fallback commands; left out, by the shell. */
@@ -143,6 +145,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
         await hand.mend()
         const isDone = await limited((signal) => rounds.round(want, signal))
         commands.see(intent, table)
+        options.onRound?.(isDone)
         return isDone
       }),
     timing,

@@ -14,6 +14,7 @@ import {
   healthEvents,
   healthOf,
   lookIn,
+  type ProbeWatcher,
   servingIn,
   type Watcher,
   type Watchers,
@@ -33,7 +34,7 @@ export type LookoutOptions = {
   readonly onTrace?: (record: TraceRecord) => void
   readonly maintenance: MaintenanceSource
   /** Called with every result of every check, and the servers it speaks for. */
-  readonly onResult?: (result: CheckResult, watchers: readonly Watcher[]) => void
+  readonly onResult?: (result: CheckResult, watchers: readonly ProbeWatcher[]) => void
   /** Called when the table may have become another. */
   readonly onChange: () => void
   /** Whether the engine can limit a server's connections. */
@@ -57,6 +58,7 @@ export function openLookout(options: LookoutOptions): Lookout {
   const reports = new Map<string, ProbeReport>()
   /** Those in maintenance of whom the checker does not know it. */
   let unprobed: ReadonlyMap<string, Watcher> = new Map()
+  let watched: { readonly clusters: readonly ClusterServices[]; readonly round: number } | undefined
   const alarm = openAlarm(timing, onChange)
 
   const maintenance = openMaintenanceWatch({
@@ -89,6 +91,19 @@ export function openLookout(options: LookoutOptions): Lookout {
   })
   const look = lookIn(checker, maintenance.holds)
 
+  /** A large table is looked through for what to probe only when that may be something else than it was. */
+  const watchAnew = (
+    clusters: readonly ClusterServices[],
+    standing: readonly ServiceSnapshot[],
+    anew: ReadonlySet<string>,
+  ): void => {
+    const round = maintenance.round()
+    if (watched?.clusters === clusters && watched.round === round && anew.size === 0) return
+    if (watched?.clusters !== clusters) watchers = watchersOf(clusters)
+    watched = { clusters, round }
+    checker.watch(checkTargets(clusters, servingIn(standing, clusters), anew, maintenance.holds))
+    for (const key of reports.keys()) if (!watchers.has(key)) reports.delete(key)
+  }
   const noteMaintenance = (now: ReadonlyMap<string, Watcher>, table: Table): void => {
     for (const [key, watcher] of now) {
       if (unprobed.has(key)) continue
@@ -111,9 +126,7 @@ export function openLookout(options: LookoutOptions): Lookout {
     look,
     follow: (clusters) => maintenance.follow(clusters),
     table({ clusters, drains }, standing, anew) {
-      watchers = watchersOf(clusters)
-      checker.watch(checkTargets(clusters, servingIn(standing, clusters), anew, maintenance.holds))
-      for (const key of reports.keys()) if (!watchers.has(key)) reports.delete(key)
+      watchAnew(clusters, standing, anew)
       const found = new Map<string, Watcher>()
       const noted: LookAt = (cluster, service, server) => {
         const seen = look(cluster, service, server)

@@ -26,7 +26,9 @@ export type MaintenanceSource = {
 export type MaintenanceWatch = AsyncDisposable & {
   /** From now on it is these clusters' directories; resolves when each that is new was read, or its time is over. */
   follow(clusters: readonly ClusterServices[]): Promise<void>
-  holds(cluster: string, server: WantedServer): boolean
+  readonly holds: (cluster: string, server: WantedServer) => boolean
+  /** Another number: other servers may be in maintenance. */
+  round(): number
   problems(): readonly string[]
 }
 
@@ -60,7 +62,9 @@ export function openMaintenanceWatch(options: MaintenanceWatchOptions): Maintena
   let isLookingUp = false
   /** Who follows looks at the table anyway when all is read. */
   let following = 0
+  let round = 0
   const change = (): void => {
+    round += 1
     if (following === 0 && !closing.signal.aborted) onChange()
   }
   let watching: Promise<void> | undefined
@@ -130,6 +134,7 @@ export function openMaintenanceWatch(options: MaintenanceWatchOptions): Maintena
   }
   return {
     async follow(clusters) {
+      round += 1
       const fresh = assign(clusters, directories, byCluster)
       forget(hostNames, clusters)
       following += 1
@@ -137,10 +142,11 @@ export function openMaintenanceWatch(options: MaintenanceWatchOptions): Maintena
       following -= 1
       if (directories.size > 0 && !closing.signal.aborted) watching ??= watch()
     },
-    holds(cluster, server) {
+    holds: (cluster, server) => {
       const names = byCluster.get(cluster)?.names
       return names !== undefined && isNamed(names, server, hostNames.get(server.address)?.names ?? [])
     },
+    round: () => round,
     problems: () => [...directories.values()].flatMap(({ problem }) => problem ?? []),
     async [Symbol.asyncDispose]() {
       closing.abort()

@@ -7,6 +7,7 @@ import { probeSchema } from './probe-schemas.ts'
 import {
   address,
   endpointSchema,
+  forwarding,
   port,
   protocol,
   serverShape,
@@ -48,7 +49,7 @@ const wantedService = z.strictObject({
   servers: z.array(server),
   checks: z.array(check),
   onFailure: z.enum(['drain', 'remove']),
-  fallback: endpointSchema.exactOptional(),
+  fallback: z.strictObject({ address, port, forwarding: forwarding.exactOptional() }).exactOptional(),
   fallbackCommand: z.string().min(1).exactOptional(),
   panicPercent: z.number().min(1).max(100).exactOptional(),
   slowStartMs: milliseconds.exactOptional(),

@@ -10,6 +10,8 @@ const name = z.string().min(1)
 
 export const endpointSchema = z.strictObject({ address, port })
 
+export const forwarding = z.enum(['masq', 'tunnel', 'direct', 'local'])
+
 export const protocol = z.enum(['tcp', 'udp', 'sctp'])
 
 export const serviceIdSchema: z.ZodType<ServiceId> = z.discriminatedUnion('kind', [
@@ -59,7 +61,7 @@ export const serviceSchema: z.ZodType<Service> = z.strictObject({
 export const serverShape = {
   address,
   port,
-  forwarding: z.enum(['masq', 'tunnel', 'direct', 'local']),
+  forwarding,
   weight: z.int(),
   upperThreshold: z.int(),
   lowerThreshold: z.int(),

@@ -17,25 +17,25 @@ export type Sight = {
   readonly table: () => Table
 }
 
-/** Clusters' services in the order in which they were put, then those made by hand. */
-export function serviceStatuses(intent: Intent, standing: readonly ServiceSnapshot[], sight: Sight): ServiceStatus[] {
+/**
+ * Clusters' services in the order in which they were put, then those made by hand; one by one, as all at once of ten
+ * thousand would hold up everybody else.
+ */
+export function* serviceStatuses(
+  intent: Intent,
+  standing: readonly ServiceSnapshot[],
+  sight: Sight,
+): Generator<ServiceStatus> {
   const snapshots = new Map(standing.map((snapshot) => [serviceKey(snapshot.service.id), snapshot]))
-  const wanted = intent.clusters.flatMap(({ cluster, services }) =>
-    services.map((service): ServiceStatus => {
-      const snapshot = snapshots.get(serviceKey(service.service.id))
-      snapshots.delete(serviceKey(service.service.id))
-      return wantedStatus(cluster, service, snapshot, intent, sight)
-    }),
-  )
-  const byHand = [...snapshots.values()].map(
-    ({ service, servers, counters }): ServiceStatus => ({
-      name: serviceKey(service.id),
-      service,
-      counters,
-      servers: servers.map((server) => engineOnly(server, false)),
-    }),
-  )
-  return [...wanted, ...byHand]
+  for (const { cluster, services } of intent.clusters)
+    for (const service of services) {
+      const key = serviceKey(service.service.id)
+      const snapshot = snapshots.get(key)
+      snapshots.delete(key)
+      yield wantedStatus(cluster, service, snapshot, intent, sight)
+    }
+  for (const [name, { service, servers, counters }] of snapshots)
+    yield { name, service, counters, servers: servers.map((server) => engineOnly(server, false)) }
 }
 
 function wantedStatus(
@@ -76,7 +76,7 @@ function wantedStatus(
   }
 }
 
-type CheckedStatus = Pick<ServerStatus, 'health' | 'detail' | 'checks'>
+type CheckedStatus = Pick<ServerStatus, 'health' | 'detail' | 'checks' | 'certificateDays'>
 
 function serverStatus(
   server: WantedServer,
@@ -104,13 +104,17 @@ function checked(
   { view }: Sight['checker'],
 ): CheckedStatus {
   let [gravest, detail]: [Health, string] = ['unchecked', 'no check']
+  let days: number | undefined
   const checks = checksOf(wanted, server).map((check): CheckStatus => {
     const target = targetOf(check, server)
     const seen = view(target)
     if (joined(gravest, seen.health) !== gravest) [gravest, detail] = [seen.health, seen.detail]
+    const { certificateDays = days } = seen.report ?? {}
+    days = days === undefined || certificateDays === undefined ? certificateDays : Math.min(days, certificateDays)
     return { kind: check.probe.kind, ...target.endpoint, health: seen.health, detail: seen.detail }
   })
-  return { health, detail: health === 'maintenance' && gravest === 'unchecked' ? 'in maintenance' : detail, checks }
+  const said = health === 'maintenance' && gravest === 'unchecked' ? 'in maintenance' : detail
+  return { health, detail: said, checks, ...(days === undefined ? {} : { certificateDays: days }) }
 }
 
 function engineOnly(snapshot: ServerSnapshot, fallback: boolean): ServerStatus {
@@ -133,12 +137,14 @@ function engineOnly(snapshot: ServerSnapshot, fallback: boolean): ServerStatus {
 
 function measured(
   snapshot: ServerSnapshot | undefined,
-): Pick<ServerStatus, 'active' | 'inactive' | 'connections' | 'counters'> {
+): Pick<ServerStatus, 'active' | 'inactive' | 'connections' | 'counters' | 'connectFailures'> {
   const counters = snapshot?.counters ?? nothing
+  const failures = snapshot?.connectFailures
   return {
     active: snapshot?.active ?? 0,
     inactive: snapshot?.inactive ?? 0,
     connections: counters.connections,
     counters,
+    ...(failures === undefined ? {} : { connectFailures: failures }),
   }
 }

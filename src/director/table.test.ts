@@ -1,14 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import { buildServer, buildWanted } from '../../test/build/services.ts'
+import type { RealServer } from '../lvs/service.ts'
 import type { WantedService } from './control.ts'
 import type { DrainTarget, Health } from './states.ts'
 import { wantedTable } from './table.ts'
 
-const weights = (
+const tableOf = (
   wanted: WantedService,
   health: Record<number, Health>,
   drains: readonly DrainTarget[] = [],
-): Record<string, number> => {
+): readonly (readonly [string, RealServer])[] => {
   const table = wantedTable([{ cluster: 'shop', services: [wanted] }], {
     look: (_cluster, _service, server) => ({ health: health[server.port] ?? 'healthy' }),
     drains,
@@ -16,8 +17,10 @@ const weights = (
     thresholds: true,
   })
   const entry = [...table.values()][0]
-  return Object.fromEntries([...(entry?.servers ?? [])].map(([key, { weight }]) => [key, weight]))
+  return [...(entry?.servers ?? [])]
 }
+const weights = (...about: Parameters<typeof tableOf>): Record<string, number> =>
+  Object.fromEntries(tableOf(...about).map(([key, { weight }]) => [key, weight]))
 const fallback = { address: '127.0.0.9', port: 9 }
 
 describe('wanted table', () => {
@@ -93,5 +96,12 @@ describe('wanted table', () => {
     },
   ])('$name', ({ wanted, health, drains, expected }) => {
     expect(weights(wanted, health, drains)).toEqual(expected)
+  })
+
+  test.each(['masq', 'direct'] as const)('the fallback is reached by %s where that is said', (forwarding) => {
+    const wanted = buildWanted({ servers: [], fallback: { ...fallback, forwarding } })
+    expect(tableOf(wanted, {}).map(([, server]) => server)).toEqual([
+      { address: '127.0.0.9', port: 9, forwarding, weight: 1, upperThreshold: 0, lowerThreshold: 0 },
+    ])
   })
 })

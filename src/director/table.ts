@@ -1,7 +1,7 @@
 /** From what is wanted, healthy and drained to what the engine should hold. Pure. */
 import type { ProbeReport } from '../health/check.ts'
 import { type RealServer, realServerKey, type Service, serviceKey } from '../lvs/service.ts'
-import type { ClusterServices, WantedServer, WantedService } from './control.ts'
+import type { ClusterServices, Fallback, WantedServer, WantedService } from './control.ts'
 import { type Ramp, rampedWeights } from './slow-start.ts'
 import { limitOf, type Seen, type Standing, standingOf } from './standing.ts'
 import type { DrainTarget, ServiceState } from './states.ts'
@@ -88,15 +88,13 @@ function wantedEntry(cluster: string, wanted: WantedService, outlook: Outlook): 
       reasons.set(realServerKey(fallback), 'a server is usable again')
     return { ...entry, state: panics ? 'panic' : isServed ? 'served' : 'unserved' }
   }
-  servers.set(realServerKey(fallback), {
-    ...fallback,
-    forwarding: 'masq',
-    weight: 1,
-    upperThreshold: 0,
-    lowerThreshold: 0,
-  })
+  servers.set(realServerKey(fallback), fallbackServer(fallback))
   reasons.set(realServerKey(fallback), 'no server is usable')
   return { ...entry, state: 'fallback' }
+}
+
+export function fallbackServer({ address, port, forwarding = 'masq' }: Fallback): RealServer {
+  return { address, port, forwarding, weight: 1, upperThreshold: 0, lowerThreshold: 0 }
 }
 
 const tooFew = 'too few servers are usable: all get connections'

@@ -23,6 +23,8 @@ export interface Checker extends AsyncDisposable {
   view(target: CheckTarget): CheckView
   /** Probes once, now, beside the interval; its result counts like any other. */
   probeNow(target: CheckTarget): Promise<void>
+  /** How many checks have begun late, ever. */
+  lateChecks(): number
   /** Why checks come late or cannot run, while that is so. */
   problem(): string | undefined
 }
@@ -84,6 +86,7 @@ export function openChecker(options: CheckerOptions): Checker {
     async probeNow(target) {
       await runners.get(targetKey(target))?.probeNow()
     },
+    lateChecks: () => world.lateness.late(),
     problem: () => world.lateness.trouble(),
     async [Symbol.asyncDispose]() {
       for (const runner of runners.values()) end(runner)

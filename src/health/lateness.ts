@@ -20,9 +20,15 @@ export class Lateness {
   readonly #options: LatenessOptions
   #lastMs = Number.NEGATIVE_INFINITY
   #trouble: string | undefined
+  #late = 0
 
   constructor(options: LatenessOptions) {
     this.#options = options
+  }
+
+  /** How many checks have begun late, ever. */
+  late(): number {
+    return this.#late
   }
 
   /** undefined while checks keep their times; it is looked at whenever a check begins, and whenever somebody asks. */
@@ -33,6 +39,7 @@ export class Lateness {
 
   begun(behindMs: number, everyMs: number): void {
     if (behindMs < lateMs(everyMs)) return void this.trouble()
+    this.#late += 1
     const full = this.#options.places.find(({ isFull, waiting }) => isFull && waiting > 0)
     const why =
       full === undefined

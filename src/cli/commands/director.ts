@@ -125,7 +125,10 @@ async function runDirector(options: DirectorCommandOptions, log: Logger): Promis
         if (rules !== undefined && !wasEdited) await loadOnce(rules, director, loading)
         output?.note([`baton: the director (process ${process.pid}) serves; Ctrl-C ends it`])
       },
-      ...(saveOnStop === true && rules !== undefined ? { onEnd: (director) => rules.save(director) } : {}),
+      onEnd: async (director) => {
+        await file?.end()
+        if (saveOnStop === true) await rules?.save(director)
+      },
     })
     return exitCodes.ok
   } catch (error) {

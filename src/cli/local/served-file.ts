@@ -1,12 +1,14 @@
 /** The services of a baton.yaml or an ldirectord.cf, served by a director of one's own: read at its start and at each SIGHUP. */
 import type { Logger } from 'pino'
+import { thisProgram } from '../../cluster/site.ts'
 import { formatDiagnostic } from '../../cluster/spec/diagnostic.ts'
+import type { InDirector } from '../../compat/ldirectord/in-director.ts'
 import type { ClusterServices } from '../../director/control.ts'
 import type { Director } from '../../director/director.ts'
 import { errorMessage } from '../../engines/thread-messages.ts'
 import { Bug, describeError, InfraError } from '../../errors.ts'
 import { errorLines, type Output } from '../output.ts'
-import { servedServices, type WantedEngine } from './served-services.ts'
+import { type ServedServices, servedServices, type WantedEngine } from './served-services.ts'
 
 /** How long the services of a file may take to stand. */
 const putMs = 60_000
@@ -15,30 +17,48 @@ export type ServedFile = {
   /** @throws InfraError when the file is wrong; when the director was only `restarted`, it goes on with what it had. */
   serve(director: Director, restarted: boolean): Promise<void>
   reload(): void
+  /** At the director's end. */
+  end(): Promise<void>
 }
 
 /** The services of a file, put as a cluster; a file that is wrong changes nothing. */
 export function servedFile(file: string, engine: WantedEngine, log: Logger, output: Output | undefined): ServedFile {
   let director: Director | undefined
-  let standing: ClusterServices | undefined
+  let standing: Read | undefined
+  /** Of an ldirectord.cf. */
+  let company: InDirector | undefined
   let last: Promise<void> = Promise.resolve()
 
   const put = async (serving: Director): Promise<void> => {
-    const wanted = await readServices(file, engine, log, output)
+    const read = await readServices(file, engine, log, output)
+    const { services: wanted, foreign } = read
     const options = { signal: AbortSignal.timeout(putMs) }
-    const former = standing !== undefined && standing.cluster !== wanted.cluster ? standing : undefined
+    const former =
+      standing !== undefined && standing.services.cluster !== wanted.cluster ? standing.services : undefined
     if (former !== undefined) await serving.removeCluster(former.cluster, options)
+    if (foreign !== undefined && company !== undefined) company.follow(foreign)
+    else if (foreign !== undefined) company = await accompany(file, serving, wanted.cluster, foreign, log, reload)
     try {
       await serving.putCluster(wanted, options)
-      standing = wanted
+      standing = read
     } catch (error) {
       if (former !== undefined) await serving.putCluster(former, options)
+      if (standing?.foreign !== undefined) company?.follow(standing.foreign)
       throw error
     }
   }
   const fail = (error: unknown): void => {
     log.error({ component: 'director', file, reason: describeError(error) }, 'the file was not taken; nothing changed')
     output?.note(errorLines(error))
+  }
+  const reload = (): Promise<void> => {
+    const serving = director
+    // Before it serves, the file is still to be read for the first time.
+    if (serving === undefined) return last
+    last = last
+      .then(() => put(serving))
+      .then(() => log.info({ component: 'director', file }, 'the file was read again'), fail)
+    return last
   }
   return {
     async serve(serving, restarted) {
@@ -50,16 +70,37 @@ export function servedFile(file: string, engine: WantedEngine, log: Logger, outp
         fail(error)
       })
     },
-    reload() {
-      const serving = director
-      // Before it serves, the file is still to be read for the first time.
-      if (serving === undefined) return
-      last = last
-        .then(() => put(serving))
-        .then(() => log.info({ component: 'director', file }, 'the file was read again'), fail)
+    reload: () => void reload(),
+    async end() {
+      await last
+      await company?.[Symbol.asyncDispose]()
     },
   }
 }
+
+/** Loaded only for an ldirectord.cf. */
+async function accompany(
+  file: string,
+  director: Director,
+  cluster: string,
+  foreign: Foreign,
+  log: Logger,
+  reload: () => Promise<void>,
+): Promise<InDirector> {
+  const { accompanyDirector } = await import('../../compat/ldirectord/in-director.ts')
+  return await accompanyDirector({
+    director,
+    cluster,
+    path: file,
+    foreign,
+    log: (message) => log.info({ component: 'ldirectord' }, message),
+    ldirectord: [...thisProgram(), 'ldirectord'],
+    reload,
+  })
+}
+
+type Foreign = NonNullable<ServedServices['foreign']>
+type Read = { readonly services: ClusterServices; readonly foreign: Foreign | undefined }
 
 /** @throws InfraError `invalid` after every diagnostic has been said. */
 async function readServices(
@@ -67,8 +108,8 @@ async function readServices(
   engine: WantedEngine,
   log: Logger,
   output: Output | undefined,
-): Promise<ClusterServices> {
-  const { diagnostics, services, error } = await servedServices(file, engine)
+): Promise<Read> {
+  const { diagnostics, services, foreign, error } = await servedServices(file, engine)
   for (const diagnostic of diagnostics) {
     const { severity, line, column, message, hint } = diagnostic
     const entry = { component: 'director', file: diagnostic.file, line, column, hint }
@@ -76,7 +117,7 @@ async function readServices(
     else log.warn(entry, message)
   }
   output?.note(diagnostics.map(formatDiagnostic))
-  if (services !== undefined) return services
+  if (services !== undefined) return { services, foreign }
   const { code, message, hint, subject, retryable } = error ?? errorMessage(new Bug('neither services nor an error'))
   throw new InfraError(code, message, { subject, retryable, ...(hint === undefined ? {} : { hint }) })
 }

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { wantedServices } from '../../cluster/plan/wanted.ts'
 import type { Diagnostic } from '../../cluster/spec/diagnostic.ts'
+import type { WorkPlan } from '../../compat/ldirectord/work/plan.ts'
 import type { ClusterServices } from '../../director/control.ts'
 import type { EngineName } from '../../engines/engine.ts'
 import { capabilitiesOf } from '../../engines/open.ts'
@@ -18,6 +19,8 @@ export type WantedEngine = EngineName | 'auto'
 export type ServedServices = {
   readonly diagnostics: readonly Diagnostic[]
   readonly services?: ClusterServices
+  /** Of an ldirectord.cf: what is to be done beside the director. */
+  readonly foreign?: { readonly plan: WorkPlan; readonly text: string }
   readonly error?: ErrorMessage
 }
 
@@ -35,7 +38,8 @@ export async function readServed(file: string, engine: WantedEngine = 'auto'): P
   try {
     const text = readText(file, false)
     const isForeign = isLdirectord(file, text)
-    const { spec, diagnostics: found } = isForeign ? await readForeign(file, text, engine) : readSpec(file)
+    const foreign = isForeign ? await readForeign(file, text, engine) : undefined
+    const { spec, diagnostics: found } = foreign ?? readSpec(file)
     diagnostics = found
     if (spec === undefined)
       throw new InfraError('invalid', `${file} has errors`, {
@@ -49,7 +53,9 @@ export async function readServed(file: string, engine: WantedEngine = 'auto'): P
         `${named.map(({ name }) => name).join(', ')}: servers that are guests have no fixed address`,
         { subject: file, hint: `baton up ${file} finds them, and starts a director by itself` },
       )
-    return { diagnostics, services: wantedServices(spec, new Map(), undefined) }
+    const services = wantedServices(spec, new Map(), undefined)
+    if (foreign === undefined) return { diagnostics, services }
+    return { diagnostics, services, foreign: { plan: foreign.workPlan(foreign.parsed, services), text } }
   } catch (error) {
     return { diagnostics, error: errorMessage(error) }
   }
@@ -57,9 +63,13 @@ export async function readServed(file: string, engine: WantedEngine = 'auto'): P
 
 /** Loaded only for such a file: the fewer modules, the sooner a director that crashed is back. */
 async function readForeign(file: string, text: string, wanted: WantedEngine) {
-  const { readLdirectord } = await import('../../compat/ldirectord/file.ts')
+  const [{ readLdirectord }, { workPlan }] = await Promise.all([
+    import('../../compat/ldirectord/file.ts'),
+    import('../../compat/ldirectord/work/plan.ts'),
+  ])
   const engine = capabilitiesOf(wanted)
-  return await readLdirectord(file, text, engine === undefined ? {} : { engine })
+  const options = { company: 'director', ...(engine === undefined ? {} : { engine }) } as const
+  return { ...(await readLdirectord(file, text, options)), workPlan }
 }
 
 async function readInThread(file: string, engine: WantedEngine): Promise<ServedServices> {

@@ -60,7 +60,7 @@ function modestId(id: ServiceId, can: EngineCapabilities): ServiceId {
 }
 
 /** How its servers are reached: what the service says for all of them, once. */
-function serverDemands({ service, forwarding, servers }: ServiceSpec): Demand[] {
+function serverDemands({ service, forwarding, servers, fallback }: ServiceSpec): Demand[] {
   const add: EngineChange = { kind: 'service.add', service }
   const server = (changes: Partial<RealServer>): readonly EngineChange[] => {
     const plain: RealServer = {
@@ -83,7 +83,9 @@ function serverDemands({ service, forwarding, servers }: ServiceSpec): Demand[] 
         : [[at('upper-threshold'), server({ upperThreshold, lowerThreshold })] as const]),
     ]
   })
-  return [[['forwarding'], server({ forwarding })], ...own]
+  const last: Demand[] =
+    fallback?.forwarding === undefined ? [] : [[['fallback'], server({ forwarding: fallback.forwarding })]]
+  return [[['forwarding'], server({ forwarding })], ...own, ...last]
 }
 
 function settingsDemands({ directors: { settings } }: ClusterSpec): Demand[] {

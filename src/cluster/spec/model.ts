@@ -1,5 +1,5 @@
 /** The spec: what the user wrote, parsed and checked, every default filled in. Plain, deterministic data. */
-import type { NotifySink, OnFailure } from '../../director/control.ts'
+import type { Fallback, NotifySink, OnFailure } from '../../director/control.ts'
 import type { EngineName } from '../../engines/engine.ts'
 import type { HypervisorName } from '../../guests/hypervisor.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
@@ -65,7 +65,7 @@ export type ServiceSpec = {
   /** All must pass; empty: the servers are not checked. */
   readonly checks: readonly CheckSpec[]
   readonly onFailure: OnFailure
-  readonly fallback?: Endpoint
+  readonly fallback?: Fallback
   readonly fallbackCommand?: string
   readonly panicPercent?: number
   readonly slowStartMs?: number

@@ -38,7 +38,7 @@ export function serviceSpec(name: string, shape: ServiceShape, resolve: ResolveA
     servers: shape.servers.map((server) => serverSpec(server, id)),
     checks: shape.check === undefined ? [] : checkSpecs(shape.check, id),
     onFailure: shape['on-failure'],
-    ...given('fallback', shape.fallback),
+    ...given('fallback', fallbackOf(shape)),
     ...given('fallbackCommand', shape['fallback-command']),
     ...given('panicPercent', shape['panic-threshold']),
     ...given('slowStartMs', shape['slow-start']),
@@ -109,6 +109,12 @@ function said(
   if (written === undefined) return undefined
   if (typeof written === 'string') return { name: fold(written) }
   return { name: fold(written.name), ...given('value', written.value) }
+}
+
+function fallbackOf({ fallback }: ServiceShape): ServiceSpec['fallback'] {
+  if (fallback === undefined || 'port' in fallback) return fallback
+  const { address, forwarding } = fallback
+  return { ...address, ...given('forwarding', forwarding === 'masq' ? undefined : forwarding) }
 }
 
 function certificatesOf(written: readonly Certificate[], section: string, resolve: ResolveAt): readonly Certificate[] {

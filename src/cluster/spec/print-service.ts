@@ -1,6 +1,13 @@
 /** From a service of the spec to what the file says of it: what the schema's defaults say is left out. */
 import type { Application, ContentMatch, ContentRule } from '../../lvs/application.ts'
-import { familyOf, formatEndpoint, type Persistence, type ServiceId, type Tunnel } from '../../lvs/service.ts'
+import {
+  type Endpoint,
+  familyOf,
+  formatEndpoint,
+  type Persistence,
+  type ServiceId,
+  type Tunnel,
+} from '../../lvs/service.ts'
 import type { SettingsChange } from '../../lvs/settings.ts'
 import { checksText } from './check-print.ts'
 import { formatDuration } from './duration.ts'
@@ -30,7 +37,7 @@ export function serviceText({
     servers: servers.map(serverText),
     check: checks.length === 0 ? undefined : checksText(checks),
     'on-failure': unless(defaultService['on-failure'], onFailure),
-    fallback: fallback && formatEndpoint(fallback),
+    fallback: fallback && fallbackText(fallback),
     'fallback-command': more.fallbackCommand,
     'panic-threshold': more.panicPercent,
     'slow-start': more.slowStartMs === undefined ? undefined : formatDuration(more.slowStartMs),
@@ -100,8 +107,16 @@ function serverText(server: ServerSpec): Written {
     check: checks && (checks.length === 0 ? 'none' : checksText(checks)),
   }
   if (server.kind === 'guests') return { guests: server.guests, port: server.port, ...more }
-  const { address, port } = server.endpoint
-  return { address: port === 0 ? address : formatEndpoint(server.endpoint), ...more }
+  return { address: endpointText(server.endpoint), ...more }
+}
+
+function fallbackText({ forwarding, ...endpoint }: NonNullable<ServiceSpec['fallback']>): unknown {
+  const address = endpointText(endpoint)
+  return forwarding === undefined || forwarding === 'masq' ? address : { address, forwarding }
+}
+
+function endpointText(endpoint: Endpoint): string {
+  return endpoint.port === 0 ? endpoint.address : formatEndpoint(endpoint)
 }
 
 function tunnelText(tunnel: Tunnel): Written {

@@ -222,6 +222,17 @@ function serviceFor(id: ServiceId, pools: readonly string[]): fc.Arbitrary<Servi
     })
 }
 
+/** Packets that are not rewritten keep their port; a service of all ports needs none. */
+function fallbackTo(own: number, isPortless: boolean): fc.Arbitrary<NonNullable<ServiceSpec['fallback']>> {
+  const kept = isPortless ? fc.oneof(port, fc.constant(0)) : own > 0 ? fc.constant(own) : port
+  const unwritten = fc.constantFrom<Forwarding>('direct', 'tunnel')
+  return fc.oneof(
+    endpoint,
+    fc.record({ address, port, forwarding: fc.constant<Forwarding>('local') }),
+    fc.record({ address, port: kept, forwarding: unwritten }),
+  )
+}
+
 function specFor(name: string, service: Service, guests: readonly string[]): fc.Arbitrary<ServiceSpec> {
   const { id } = service
   const own = id.kind === 'address' ? id.port : 0
@@ -239,7 +250,7 @@ function specFor(name: string, service: Service, guests: readonly string[]): fc.
         servers: serversOf(guests, { own, isPortless, forwarding, check }),
         checks: fc.array(check, { maxLength: 2 }),
         onFailure: fc.constantFrom('drain' as const, 'remove' as const),
-        fallback: endpoint,
+        fallback: fallbackTo(own, isPortless),
         fallbackCommand: fc.constantFrom('/usr/local/bin/page', 'logger -t ${X} "a b"', '12', 'true'),
         panicPercent: fc.integer({ min: 1, max: 100 }),
         ...(slowStartRefusal(service.scheduler) === undefined

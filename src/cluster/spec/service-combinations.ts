@@ -144,20 +144,21 @@ function checkPersistence(service: SourceMap, kind: ServiceKind, report: Report)
 function checkServers(service: SourceMap, kind: ServiceKind, report: Report): void {
   const own = parseEndpoint(textOf(child(service, 'address')) ?? '')
   const isPortless = kind === 'mark' || (kind === 'address' && own?.port === 0)
+  const fallback = child(service, 'fallback')
+  checkBare(child(fallback, 'address') ?? fallback, 'fallback', isPortless, report)
+  if (fallback?.kind === 'map')
+    checkForwarding(
+      fallback,
+      textOf(child(fallback, 'forwarding')) ?? 'masq',
+      kind === 'address' ? own : undefined,
+      report,
+    )
   const forwarding = textOf(child(service, 'forwarding')) ?? 'masq'
   for (const server of items(child(service, 'servers'))) {
     if (server.kind !== 'map') continue
     const address = child(server, 'address')
-    const text = textOf(address) ?? ''
-    const isBare = bare.test(text)
-    if (address !== undefined && isBare && !isPortless && isAddress(text))
-      report(
-        problem(
-          address.place,
-          `address: expected an address and port such as 192.168.1.9:80, found ${text}`,
-          portHint(text),
-        ),
-      )
+    const isBare = bare.test(textOf(address) ?? '')
+    checkBare(address, 'address', isPortless, report)
     checkForwarding(
       server,
       textOf(child(server, 'forwarding')) ?? forwarding,
@@ -170,15 +171,26 @@ function checkServers(service: SourceMap, kind: ServiceKind, report: Report): vo
   }
 }
 
+function checkBare(address: SourceNode | undefined, key: string, isPortless: boolean, report: Report): void {
+  const text = textOf(address) ?? ''
+  if (address === undefined || isPortless || !bare.test(text) || !isAddress(text)) return
+  const expected = `${key}: expected an address and port such as 192.168.1.9:80, found ${text}`
+  report(problem(address.place, expected, portHint(text)))
+}
+
 /** Perhaps an address without a port: no colon, or more than one of them and no brackets. */
 const bare = /^(?:[^:[\]]+|[^:[\]]*:[^[\]]*:[^[\]]*)$/
 const isAddress = (text: string): boolean =>
   parseEndpoint(`${text}:1`) !== undefined || parseEndpoint(`[${text}]:1`) !== undefined
 const portHint = (text: string): string => `add the port: ${text.includes(':') ? `"[${text}]:80"` : `${text}:80`}`
 
+/** An echo has no port, and a command hears 0. */
+const portless = ['ping', 'external']
+
 function checkProbePort(written: SourceNode | undefined, place: Place, report: Report): void {
-  const checks = oneOrMore(written).filter((check) => textOf(check) !== 'none')
-  if (checks.some((check) => child(check, 'port') === undefined))
+  const needsPort = (check: SourceNode): boolean =>
+    textOf(check) !== 'none' && !portless.some((kind) => child(check, kind) !== undefined)
+  if (oneOrMore(written).some((check) => needsPort(check) && child(check, 'port') === undefined))
     report(problem(place, 'this server has no port to check', 'add port: to the check'))
 }
 

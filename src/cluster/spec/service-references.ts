@@ -36,7 +36,8 @@ export function checkServices(root: SourceMap, report: Report): void {
         ),
       )
     checkServers(root, name, value, report)
-    const fallback = child(value, 'fallback')
+    const written = child(value, 'fallback')
+    const fallback = child(written, 'address') ?? written
     if (own !== undefined && fallback !== undefined && isSame(fallback, own))
       report(problem(fallback.place, 'the fallback is the service itself: its connections would go round for ever'))
     for (const of of [value, ...items(child(value, 'servers'))])

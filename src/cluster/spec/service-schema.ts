@@ -127,6 +127,15 @@ const persistenceTime = duration('a duration such as 300s', {
   isWholeSeconds: true,
 })
 
+const fallbackAddress = () => endpoint('an address and port such as 127.0.0.1:8081', 'bare')
+
+const fallback = map({
+  address: fallbackAddress().describe("ADDRESS:PORT; a mark's fallback may have no port."),
+  forwarding: choice('forwarding', forwardings)
+    .prefault('masq')
+    .describe('How connections reach it: masq (NAT), tunnel (IPIP), direct or local.'),
+})
+
 const maskExpected = 'a mask such as 255.255.255.0, or a prefix length'
 
 const persistence = map({
@@ -188,9 +197,10 @@ export const service = map({
   'on-failure': choice('on-failure', ['drain', 'remove'])
     .prefault('drain')
     .describe('What becomes of a server that fails: drain (its connections may finish) or remove.'),
-  fallback: endpoint('an address and port such as 127.0.0.1:8081')
+  fallback: z
+    .union([fallbackAddress(), fallback])
     .optional()
-    .describe('Takes the connections when no server is healthy.'),
+    .describe('Takes the connections when no server is healthy: an address and port, or a map.'),
   'fallback-command': text('a shell line', /^[^\0]*[^\0\s][^\0]*$/)
     .optional()
     .describe(

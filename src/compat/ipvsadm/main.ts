@@ -8,10 +8,10 @@ import { machineNames, nameBook } from './names.ts'
 import { runIpvsadm } from './run.ts'
 import { runRestore, runSave } from './wrappers.ts'
 
-export type FrontName = 'ipvsadm' | 'ipvsadm-save' | 'ipvsadm-restore'
+export type IpvsadmName = 'ipvsadm' | 'ipvsadm-save' | 'ipvsadm-restore'
 
 /** Runs to its end; the exit code stands in `process.exitCode` then. */
-export async function runFront(name: FrontName, words: readonly string[]): Promise<void> {
+export async function runFront(name: IpvsadmName, words: readonly string[]): Promise<void> {
   process.stdout.on('error', endWithReader)
   process.exitCode = await runNamed(name, words, {
     director: directorClient(localHost()),
@@ -24,7 +24,7 @@ export async function runFront(name: FrontName, words: readonly string[]): Promi
   })
 }
 
-function runNamed(name: FrontName, words: readonly string[], front: Front): Promise<number> {
+function runNamed(name: IpvsadmName, words: readonly string[], front: Front): Promise<number> {
   switch (name) {
     case 'ipvsadm':
       return runIpvsadm(words, front)

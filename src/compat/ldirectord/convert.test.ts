@@ -14,7 +14,7 @@ const names: LdirectordNames = { host: () => undefined, port: () => undefined, h
 function convert(lines: readonly string[], engine?: EngineName): Converted {
   const can = engine === undefined ? undefined : capabilitiesOf(engine)
   const file = parseLdirectord(`${lines.join('\n')}\n`, names)
-  return convertLdirectord(file, { cluster: 'shop', ...(can === undefined ? {} : { engine: can }) })
+  return convertLdirectord(file, { cluster: 'shop', directory: '/etc', ...(can === undefined ? {} : { engine: can }) })
 }
 const said = ({ findings }: Converted): string[] =>
   findings.map(({ severity, line, message }) => `${severity === 'warning' ? 'warning ' : ''}${line}: ${message}`)
@@ -203,17 +203,114 @@ describe('an ldirectord.cf as a spec', () => {
     // Packets that are not rewritten keep their port; the check goes to the written one.
     { head: 'virtual=10.0.0.1:80', block: ['real=10.9.0.1:8080 gate'], check: 8080, server: 80 },
     { head: 'virtual=5', block: ['real=10.9.0.1 gate', 'service=http'], check: 80, server: 0 },
-    { head: 'virtual=5', block: ['real=10.9.0.1 gate', 'checktype=ping'], check: 1, server: 0 },
+    { head: 'virtual=5', block: ['real=10.9.0.1 gate', 'checktype=ping'], check: undefined, server: 0 },
+    { head: 'virtual=5', block: ['real=10.9.0.1 gate', 'checktype=external'], check: undefined, server: 0 },
+    { head: 'virtual=10.0.0.1:80', block: ['real=10.9.0.1:81 gate', 'checktype=external'], check: 81, server: 80 },
   ])('$head with $block: the server at port $server is checked at $check', ({ head, block, check, server }) => {
     const { servers, checks } = service(block, head)
     expect(servers).toMatchObject([{ endpoint: { port: server } }])
     expect(checks[0]?.port).toBe(check)
   })
 
+  test('what most servers are asked is asked of the service, the rest of the servers', () => {
+    const { checks, servers } = service([
+      'real=10.9.0.1:80 masq 1 "own", "mine"',
+      'real=10.9.0.2:80 masq',
+      'real=10.9.0.3:80 masq',
+      'real=10.9.0.4:8080 gate',
+      'request="all"',
+    ])
+    expect(checks).toMatchObject([{ probe: { kind: 'http', path: '/all' } }])
+    const [common] = checks
+    expect(servers.map((server) => server.checks)).toEqual([
+      [{ ...common, probe: { kind: 'http', path: '/own', body: 'mine', status: [[200, 299]], redirects: 7 } }],
+      undefined,
+      undefined,
+      [{ ...common, port: 8080 }],
+    ])
+  })
+
+  test.each([
+    { url: 'http://10.8.0.1', at: { address: '10.8.0.1', port: 80, path: '/' }, service: 'http' },
+    { url: '/http://10.8.0.1:81/a?b', at: { address: '10.8.0.1', port: 81, path: '/a?b' }, service: 'http' },
+    { url: 'https://[fd00::8]/', at: { address: 'fd00::8', port: 443, path: '/' }, service: 'https' },
+  ])('$url is asked in place of the server, as the server', ({ url, at, service: scheme }) => {
+    const { checks } = service([`real=10.9.0.1:80 masq 1 "${url}", ""`, `service=${scheme}`, 'checkport=99'])
+    const { address, port, path } = at
+    expect(checks).toMatchObject([{ address, port, probe: { kind: 'http', path, host: '10.9.0.1' } }])
+    const named = service([`real=10.9.0.1:80 masq 1 "${url}", ""`, `service=${scheme}`, 'virtualhost=www'])
+    expect(named.checks).toMatchObject([{ probe: { host: 'www' } }])
+  })
+
+  test("a proxy's own request is asked of it through itself", () => {
+    const block = ['service=http_proxy', 'request="http://a/"']
+    const urlOf = (request: string) =>
+      service([`real=10.9.0.1:80 masq 1 "${request}", ""`, ...block], 'virtual=10.0.0.1:3128').checks[0]?.probe
+    expect(urlOf('http://b/c')).toMatchObject({ kind: 'http-proxy', url: 'http://b/c' })
+    expect(urlOf('c')).toMatchObject({ url: 'http://10.9.0.1:80/c' })
+  })
+
+  test('a directory of maintenance, and commands of all virtuals and of one', () => {
+    const block = ['    checktype=on', `    ${real}`]
+    const { spec } = convert([
+      'maintenancedir=ha.d/maintenance',
+      'fallbackcommand=logger "nobody is left"',
+      'virtual=10.0.0.1:80',
+      ...block,
+      'virtual=10.0.0.2:80',
+      ...block,
+      '    fallbackcommand="page 1"',
+    ])
+    expect(spec?.directors.maintenance).toBe('/etc/ha.d/maintenance')
+    expect(Object.values(spec?.services ?? {}).map((service) => service.fallbackCommand)).toEqual([
+      'logger "nobody is left"',
+      'page 1',
+    ])
+  })
+
+  test.each([
+    { written: '127.0.0.1:81 masq', fallback: { address: '127.0.0.1', port: 81 } },
+    { written: '127.0.0.1 masq', fallback: { address: '127.0.0.1', port: 80 } },
+    { written: '127.0.0.1:81', fallback: { address: '127.0.0.1', port: 80, forwarding: 'direct' } },
+    { written: '127.0.0.1:81 ipip', fallback: { address: '127.0.0.1', port: 80, forwarding: 'tunnel' } },
+    { written: '127.0.0.1', head: 'virtual=5', fallback: { address: '127.0.0.1', port: 0, forwarding: 'direct' } },
+    { written: '127.0.0.1:81', head: 'virtual=5', fallback: { address: '127.0.0.1', port: 81, forwarding: 'direct' } },
+  ])('a fallback $written of $head', ({ written, head, fallback }) => {
+    expect(service(['checktype=on', `fallback=${written}`, 'real=10.9.0.1:80 masq'], head).fallback).toEqual(fallback)
+  })
+
+  test('a fallback by gate is reached by masq where the engine has nothing else', () => {
+    const lines = ['virtual=10.0.0.1:80', '    checktype=on', `    ${real}`, '    fallback=127.0.0.1:80']
+    const { spec, findings } = convert(lines, 'userspace')
+    expect(spec?.services['tcp-10-0-0-1-80']?.fallback).toEqual({ address: '127.0.0.1', port: 80 })
+    expect(findings).toMatchObject([{ severity: 'warning', line: 4 }])
+  })
+
+  test.each([
+    { block: ['checktype=3'], check: { probe: { kind: 'http' }, connects: 3 } },
+    { block: ['checktype=0'], check: { probe: { kind: 'http' } } },
+    // Over UDP a connection says nothing, and ldirectord's always succeeds.
+    { block: ['checktype=3', 'service=dns', 'request="a"', 'protocol=udp'], check: { probe: { kind: 'dns' } } },
+    { block: ['checktype=ping', 'checkcount=3', 'checktimeout=2'], check: { probe: { attempts: 3 }, timeoutMs: 6000 } },
+  ])('$block is checked so', ({ block, check }) => {
+    const { checks } = service([real, ...block])
+    expect(checks).toMatchObject([check])
+    if (!('connects' in check)) expect(checks[0]).not.toHaveProperty('connects')
+  })
+
+  test('of a server that is there twice the last one counts', () => {
+    const converted = convert(['virtual=10.0.0.1:80', '    real=10.9.0.1 masq 1', `    ${real} 2`])
+    expect(said(converted)).toEqual([
+      'warning 2: 10.9.0.1:80 is a server of this virtual again on line 3, which counts',
+    ])
+    expect(converted.spec?.services['tcp-10-0-0-1-80']?.servers).toMatchObject([{ weight: 2 }])
+  })
+
   test('servers without a check: on and none have all, off has nobody', () => {
     expect(service([real, 'checktype=on'])).toMatchObject({ checks: [] })
     expect(service([real, 'service=none'])).toMatchObject({ checks: [] })
     expect(service([real, 'checktype=off', 'fallback=127.0.0.1:1 masq'])).toMatchObject({ servers: [] })
+    expect(service([`${real} 3`, 'checktype=off', 'quiescent=yes']).servers).toMatchObject([{ weight: 0 }])
   })
 
   test('a request that is never asked, since the port has no service, is said', () => {
@@ -230,24 +327,16 @@ describe('an ldirectord.cf as a spec', () => {
 
   test.each([
     { block: [real, 'scheduler=best'], error: /^3: there is no scheduler best: expected one of rr wrr / },
-    {
-      block: ['real=10.9.0.1:80 masq 1 "a" "b"', 'real=10.9.0.2:80 masq'],
-      error: /^2: servers of one virtual have one check/,
-    },
-    { block: [real, real], error: /^3: 10\.9\.0\.1:80 is a server of this virtual already: line 2$/ },
     { block: [real, 'receive="(?i)x"'], error: /^3: receive: Perl's syntax in/ },
     { block: [real, 'service=oracle'], error: /^1: service oracle has no check here/ },
     { block: [real, 'service=mysql'], error: /^1: service mysql needs a login and a request/ },
     { block: [real, 'service=dns'], error: /^1: service dns needs a request/ },
     { block: ['real=10.9.0.1 masq', 'checktype=connect', 'service=none'], error: /^1: there is no port to check/ },
-    {
-      block: ['real=10.9.0.1:1 gate', 'real=10.9.0.2:2 gate'],
-      error: /^1: the servers are checked at different ports/,
-    },
     { block: [real, 'persistent=0'], error: /^3: persistent: expected a second at least/ },
     { block: [real, 'netmask=999.0.0.0', 'persistent=5'], error: /^3: there is no netmask 999\.0\.0\.0/ },
     { block: [real, 'persistent=99999999'], error: /^1: .* is too long/ },
-    { block: ['real=10.9.0.1:80 masq 1 "http://a/b" "c"'], error: /^2: http:\/\/a\/b: a URL of its own/ },
+    { block: ['real=10.9.0.1:80 masq 1 "http://nobody/b" "c"'], error: /^2: nobody cannot be looked up/ },
+    { block: ['real=10.9.0.1:80 masq 1 "x?http://10.0.0.1" "c"'], error: /^2: .*expected a URL such as http:/ },
     { block: [real, 'request="/ä b"'], error: /^1: .*expected a path/ },
   ])('$block is refused with its line', ({ block, error }) => {
     const converted = convert(['virtual=10.0.0.1:80', ...block.map((line) => `    ${line}`)])
@@ -260,7 +349,7 @@ describe('an ldirectord.cf as a spec', () => {
       'emailalert=a@b',
       'logfile="/x"',
       'execute=other.cf',
-      'maintenancedir=/m',
+      'emailalertfrom=/m',
       'callback="/c"',
       'autoreload=yes',
       'fallback=127.0.0.1:1',
@@ -268,7 +357,7 @@ describe('an ldirectord.cf as a spec', () => {
       '    checktype=on',
       '    cleanstop=no',
       '    monitorfile=/y',
-      '    fallbackcommand=/f',
+      '    load="x"',
       '    comment=hello',
       '    checkcount=2',
       '    ops=yes',
@@ -291,8 +380,8 @@ describe('an ldirectord.cf as a spec', () => {
 })
 
 describe("Perl's patterns", () => {
-  const matches = (perl: string, text: string): boolean => {
-    const translated = translatePattern(perl)
+  const matches = (perl: string, text: string, byLine = false): boolean => {
+    const translated = translatePattern(perl, byLine)
     if ('refused' in translated) throw new Error(translated.refused)
     return new RegExp(translated.pattern).test(text)
   }
@@ -311,6 +400,17 @@ describe("Perl's patterns", () => {
     { perl: '', text: '', is: true },
   ])('$perl on $text: $is', ({ perl, text, is }) => {
     expect(matches(perl, text)).toBe(is)
+  })
+
+  test.each([
+    { perl: '^PONG', text: 'HELLO\nPONG\n', is: true },
+    { perl: '^PONG$', text: 'HELLO\nPONG\nBYE\n', is: true },
+    { perl: '\\APONG\\Z', text: 'HELLO\nPONG', is: true },
+    { perl: 'PONG\\n\\z', text: 'HELLO\nPONG\nBYE\n', is: true },
+    { perl: '^ONG', text: 'PONG\n', is: false },
+    { perl: 'HELLO\\z', text: 'HELLO\nPONG\n', is: false },
+  ])('$perl on the lines of $text: $is', ({ perl, text, is }) => {
+    expect(matches(perl, text, true)).toBe(is)
   })
 
   test.each(['(?i)x', '[[:alpha:]]', '\\Qa.b\\E', 'a++', '\\x{263a}', '\\pL', '[\\A]', 'x\\', '\\x1'])(

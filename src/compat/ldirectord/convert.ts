@@ -2,7 +2,9 @@
 import { type ChosenEngine, checkEngine } from '../../cluster/spec/engine-check.ts'
 import type { ClusterSpec, ServerSpec, ServiceSpec } from '../../cluster/spec/model.ts'
 import { parseSpec } from '../../cluster/spec/parse.ts'
+import { joinPath } from '../../cluster/spec/paths.ts'
 import { printSpec } from '../../cluster/spec/print.ts'
+import { canonicalText, sameData } from '../../difference.ts'
 import { inetAton } from '../../formats/ipvsadm/values.ts'
 import type {
   Fallback,
@@ -15,6 +17,7 @@ import type {
   Written,
 } from '../../formats/ldirectord/model.ts'
 import type { Report } from '../../formats/ldirectord/places.ts'
+import type { CheckSpec } from '../../health/check.ts'
 import {
   type Forwarding,
   formatEndpoint,
@@ -23,7 +26,8 @@ import {
   type ServiceId,
   schedulerNames,
 } from '../../lvs/service.ts'
-import { convertCheck } from './check.ts'
+import { type ConvertedChecks, convertChecks } from './check.ts'
+import { type Company, reportGlobals, reportVirtual } from './left-out.ts'
 
 export type Converted = {
   /** There if and only if no finding is an error. */
@@ -32,11 +36,19 @@ export type Converted = {
   readonly findings: readonly Finding[]
 }
 
-/** `engine`: when it is known, what it would refuse is an error too. */
-export function convertLdirectord(
-  file: LdirectordFile,
-  options: { readonly cluster: string; readonly engine?: ChosenEngine },
-): Converted {
+/**
+ * `directory`: where relative paths begin, the root when left out. `engine`: when it is known, what it would refuse is an
+ * error too. `company`: logs, mails and commands are seen to beside the director (`work/`), by a daemon that can leave
+ * services to it, or in the director's own process.
+ */
+export type ConvertOptions = {
+  readonly cluster: string
+  readonly directory?: string
+  readonly engine?: ChosenEngine
+  readonly company?: Company
+}
+
+export function convertLdirectord(file: LdirectordFile, options: ConvertOptions): Converted {
   const findings = [...file.findings]
   const said = new Set<string>()
   const report: Report = (severity, line, message) => {
@@ -44,26 +56,31 @@ export function convertLdirectord(
     if (!said.has(key)) findings.push({ severity, line, message })
     said.add(key)
   }
-  reportGlobals(file.globals, report)
+  reportGlobals(file.globals, options.company, report)
   const services: Record<string, ServiceSpec> = {}
   for (const virtual of file.virtuals) {
-    const service = convertVirtual(virtual, file.globals, report)
+    const service = convertVirtual(virtual, file.globals, options, report)
     if (service === undefined) continue
     const checked = throughSpec(service, virtual.line, options.engine, report)
     if (checked !== undefined) services[service.name] = checked
   }
-  const spec = specOf(options.cluster, services)
+  const { maintenancedir } = file.globals
+  const spec = specOf(
+    options.cluster,
+    services,
+    maintenancedir === undefined ? undefined : joinPath(options.directory ?? '/', maintenancedir.value),
+  )
   return { spec: findings.some(({ severity }) => severity === 'error') ? undefined : spec, findings }
 }
 
-function specOf(name: string, services: ClusterSpec['services']): ClusterSpec {
+function specOf(name: string, services: ClusterSpec['services'], maintenance?: string): ClusterSpec {
   return {
     name,
     hosts: { local: { name: 'local', hypervisor: 'qemu' } },
     images: {},
     guests: {},
     services,
-    directors: { hosts: ['local'], engine: 'auto' },
+    directors: { hosts: ['local'], engine: 'auto', ...(maintenance === undefined ? {} : { maintenance }) },
   }
 }
 
@@ -94,31 +111,37 @@ function throughSpec(
 
 const forwardings: Readonly<Record<Forward, Forwarding>> = { gate: 'direct', masq: 'masq', ipip: 'tunnel' }
 
-function convertVirtual(virtual: Virtual, globals: Globals, report: Report): ServiceSpec | undefined {
-  reportVirtual(virtual, report)
+function convertVirtual(
+  written: Virtual,
+  globals: Globals,
+  { engine, company }: ConvertOptions,
+  report: Report,
+): ServiceSpec | undefined {
+  reportVirtual(written, company, report)
+  const virtual = { ...written, reals: onceEach(written, report) }
   const id = serviceId(virtual)
   const service = serviceOf(virtual, id, report)
-  const { reals } = virtual
-  const check = convertCheck({ virtual, globals, id, portOf: (real) => portOf(real, virtual), report })
-  const isTwice = reportTwice(virtual, report)
-  if (service === undefined || check === undefined || isTwice) return undefined
-  const forwarding = forwardings[reals[0]?.forward ?? 'masq']
-  if (check === 'nobody')
+  const checks = convertChecks({ virtual, globals, id, portOf: (real) => portOf(real, virtual), report })
+  if (service === undefined || checks === undefined) return undefined
+  const forwarding = forwardings[virtual.reals[0]?.forward ?? 'masq']
+  if (checks === 'nobody')
     report('warning', virtual.checktype?.line ?? virtual.line, 'checktype=off: no server ever gets a connection')
-  const fallback = fallbackOf(virtual, globals, report)
+  const fallback = fallbackOf(virtual, globals, engine, report)
+  const command = (virtual.fallbackcommand ?? globals.fallbackcommand)?.value
+  const isQuiescent = (virtual.quiescent ?? globals.quiescent)?.value === true
   return {
     name: nameOf(virtual),
     service,
     forwarding,
-    servers: check === 'nobody' ? [] : reals.map((real) => serverOf(real, virtual, forwarding)),
-    checks: typeof check === 'string' ? [] : [check],
-    onFailure: (virtual.quiescent ?? globals.quiescent)?.value === true ? 'drain' : 'remove',
+    ...serversOf(virtual, checks, isQuiescent, forwarding),
+    onFailure: isQuiescent ? 'drain' : 'remove',
     ...(fallback === undefined ? {} : { fallback }),
+    ...(command === undefined ? {} : { fallbackCommand: command }),
   }
 }
 
 /** `tcp-10-0-0-1-80`, `fwm-5`, `fwm6-5`: what ldirectord calls it, as a name. */
-function nameOf({ id, protocol, family }: Virtual): string {
+export function nameOf({ id, protocol, family }: Virtual): string {
   if (id.kind === 'mark') return `fwm${family === 'ipv6' ? '6' : ''}-${id.mark}`
   return `${protocol}-${id.address.replaceAll(/[.:]/g, '-')}-${id.port}`
 }
@@ -177,25 +200,58 @@ function schedulerFlags(written: string | undefined, scheduler: SchedulerName): 
 }
 
 /** Where its connections go: packets that are not rewritten keep the port (ipvsadm(8), -g and -i). */
-function portOf(real: Pick<Real, 'port' | 'forward'>, { id }: Virtual): number {
+export function portOf(real: Pick<Real, 'port' | 'forward'>, { id }: Virtual): number {
   if (id.kind === 'mark') return real.port
   return real.port === 0 || real.forward !== 'masq' ? id.port : real.port
 }
 
-/** Whether a server is there twice; the kernel refuses the second one. */
-function reportTwice(virtual: Virtual, report: Report): boolean {
-  const first = new Map<string, number>()
-  let isTwice = false
+/** Of a server that is there twice the last one counts: ldirectord puts one after the other in the same place. */
+function onceEach(virtual: Virtual, report: Report): readonly Real[] {
+  const places = new Map<string, Real>()
   for (const real of virtual.reals) {
     const key = formatEndpoint({ address: real.address, port: portOf(real, virtual) })
-    const line = first.get(key)
-    if (line === undefined) first.set(key, real.line)
-    else {
-      report('error', real.line, `${key} is a server of this virtual already: line ${line}`)
-      isTwice = true
-    }
+    const before = places.get(key)
+    if (before !== undefined)
+      report('warning', before.line, `${key} is a server of this virtual again on line ${real.line}, which counts`)
+    places.set(key, real)
   }
-  return isTwice
+  return [...places.values()]
+}
+
+/** Where nobody is checked, those that are never up stand with weight 0 where what is down does, and nowhere otherwise. */
+function serversOf(
+  virtual: Virtual,
+  checks: Exclude<ConvertedChecks, undefined>,
+  isQuiescent: boolean,
+  forwarding: Forwarding,
+): Pick<ServiceSpec, 'servers' | 'checks'> {
+  const servers = virtual.reals.map((real) => serverOf(real, virtual, forwarding))
+  if (checks === 'all') return { servers, checks: [] }
+  if (checks === 'nobody')
+    return { servers: isQuiescent ? servers.map((server) => ({ ...server, weight: 0 })) : [], checks: [] }
+  const common = commonest(checks)
+  return {
+    servers: servers.map((server, index) => {
+      const check = checks[index]
+      return check === undefined || sameData(check, common) ? server : { ...server, checks: [check] }
+    }),
+    checks: common === undefined ? [] : [common],
+  }
+}
+
+/** What most servers have is the service's; the others say theirs. */
+function commonest(checks: readonly CheckSpec[]): CheckSpec | undefined {
+  const counts = new Map<string, { readonly check: CheckSpec; count: number }>()
+  for (const check of checks) {
+    const text = canonicalText(check)
+    const known = counts.get(text) ?? { check, count: 0 }
+    known.count += 1
+    counts.set(text, known)
+  }
+  return [...counts.values()].reduce<{ readonly check?: CheckSpec; readonly count: number }>(
+    (most, one) => (one.count > most.count ? one : most),
+    { count: 0 },
+  ).check
 }
 
 function serverOf(real: Real, virtual: Virtual, forwarding: Forwarding): ServerSpec {
@@ -211,7 +267,13 @@ function serverOf(real: Real, virtual: Virtual, forwarding: Forwarding): ServerS
   }
 }
 
-function fallbackOf(virtual: Virtual, globals: Globals, report: Report): ServiceSpec['fallback'] {
+/** Where the engine can only rewrite packets, a fallback is reached so, at the port that it has in LVS. */
+function fallbackOf(
+  virtual: Virtual,
+  globals: Globals,
+  engine: ChosenEngine | undefined,
+  report: Report,
+): ServiceSpec['fallback'] {
   const common = virtual.family === 'ipv6' ? globals.fallback6 : globals.fallback
   const { id, fallback, line } = virtual
   if (fallback === undefined && common !== undefined && id.kind === 'mark') {
@@ -220,70 +282,13 @@ function fallbackOf(virtual: Virtual, globals: Globals, report: Report): Service
   }
   const found: Written<Fallback> | undefined = fallback ?? common
   if (found === undefined) return undefined
-  const { address, port, forward } = found.value
-  if (forward !== 'masq')
-    report('warning', found.line, `the fallback of ${nameOf(virtual)} is reached by masq, not ${forward}`)
-  return { address, port: port ?? (id.kind === 'address' ? id.port : 0) }
-}
-
-type Line = { readonly line: number } | undefined
-
-/** What becomes of directives that have no counterpart. */
-const noMails = 'no mails are sent'
-const notTaken = {
-  emailalert: noMails,
-  emailalertfrom: noMails,
-  emailalertfreq: noMails,
-  emailalertstatus: noMails,
-  smtp: noMails,
-  servicename: 'it stands in mails only, and no mails are sent',
-  comment: 'it stands in mails only, and no mails are sent',
-  callback: 'no command is run when the file changes',
-  execute: 'no other director is started',
-  logfile: 'the log goes to standard output',
-  maintenancedir: 'no server is taken out by a file: use baton drain',
-  monitorfile: 'results of checks are not written to a file',
-  fallbackcommand: 'no command is run when the last server fails',
-  load: 'it has no use, for ldirectord neither',
-  checkcount: 'a ping that is not answered fails at once',
-} as const
-
-function reportKeys(
-  of: Readonly<Partial<Record<string, unknown>>>,
-  keys: readonly (keyof typeof notTaken)[],
-  report: Report,
-) {
-  for (const key of keys) {
-    const written = of[key] as Line
-    if (written !== undefined) report('warning', written.line, `${key} is not taken over: ${notTaken[key]}`)
-  }
-}
-
-const keysOfBoth = [
-  'emailalert',
-  'emailalertfreq',
-  'emailalertstatus',
-  'smtp',
-  'fallbackcommand',
-  'checkcount',
-] as const
-
-function reportGlobals(globals: Globals, report: Report): void {
-  reportKeys(globals, [...keysOfBoth, 'emailalertfrom', 'callback', 'logfile', 'maintenancedir'], report)
-  for (const { line, value } of globals.execute)
-    report('warning', line, `execute=${value} is not taken over: ${notTaken.execute}`)
-  const { autoreload } = globals
-  if (autoreload?.value === true)
-    report('warning', autoreload.line, 'autoreload is not taken over: the file is read again at SIGHUP only')
-  reportCleanStop(globals, report)
-}
-
-function reportVirtual(virtual: Virtual, report: Report): void {
-  reportKeys(virtual, [...keysOfBoth, 'servicename', 'comment', 'monitorfile', 'load'], report)
-  reportCleanStop(virtual, report)
-}
-
-function reportCleanStop({ cleanstop }: Pick<Globals, 'cleanstop'>, report: Report): void {
-  if (cleanstop?.value === false)
-    report('warning', cleanstop.line, 'cleanstop=no is not taken over: what the director serves ends with it')
+  const { address, port = 0, forward } = found.value
+  const endpoint = { address, port: portOf({ port, forward }, virtual) }
+  const forwarding = forwardings[forward]
+  if (forwarding === 'masq') return endpoint
+  if (engine === undefined || engine.capabilities.forwarding.includes(forwarding)) return { ...endpoint, forwarding }
+  const place = formatEndpoint(endpoint)
+  const reason = `the ${engine.name} engine cannot forward by ${forwarding}`
+  report('warning', found.line, `the fallback of ${nameOf(virtual)} is reached by masq, at ${place}: ${reason}`)
+  return endpoint
 }

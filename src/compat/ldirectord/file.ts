@@ -11,22 +11,31 @@ import type { Family } from '../../lvs/service.ts'
 import { serviceTable } from '../ipvsadm/name-files.ts'
 import { machineNames } from '../ipvsadm/names.ts'
 import { convertLdirectord } from './convert.ts'
+import type { Company } from './left-out.ts'
 
 /** So many lookups at a time: libuv has four threads for them. */
 const lookupsAtOnce = 4
 
-export type ReadLdirectord = { readonly spec: ClusterSpec | undefined; readonly diagnostics: readonly Diagnostic[] }
+export type ReadLdirectord = {
+  readonly spec: ClusterSpec | undefined
+  readonly diagnostics: readonly Diagnostic[]
+  readonly parsed: LdirectordFile
+}
 
 /** Never rejects for what is in the text: that is among the diagnostics. `engine`: what it would refuse, too. */
 export async function readLdirectord(
   file: string,
   text: string,
-  options: { readonly engine?: ChosenEngine } = {},
+  options: { readonly engine?: ChosenEngine; readonly company?: Company } = {},
 ): Promise<ReadLdirectord> {
   const parsed = await parseWithNames(text)
-  const { spec, findings } = convertLdirectord(parsed, { cluster: clusterName(file), ...options })
+  const { spec, findings } = convertLdirectord(parsed, {
+    cluster: clusterName(file),
+    directory: process.cwd(),
+    ...options,
+  })
   const diagnostics = findings.map(({ severity, line, message }) => ({ severity, file, line, column: 1, message }))
-  return { spec, diagnostics }
+  return { spec, diagnostics, parsed }
 }
 
 /** `/etc/ha.d/web.cf` is `web`. */
@@ -36,7 +45,7 @@ function clusterName(file: string): string {
 }
 
 /** Parses, looks up what was asked for, and parses again. */
-async function parseWithNames(text: string): Promise<LdirectordFile> {
+export async function parseWithNames(text: string): Promise<LdirectordFile> {
   const source = machineNames()
   let services: ReturnType<typeof serviceTable> | undefined
   const port = (name: string, protocol: 'tcp' | 'udp'): number | undefined =>

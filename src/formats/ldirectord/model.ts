@@ -62,6 +62,15 @@ export type VirtualTextKey =
   | 'servicename'
   | 'comment'
 
+/** A request that is a whole URL of its service: asked there, in place of the server. */
+export type CheckUrl = {
+  readonly host: string
+  /** undefined: nobody knows the host. */
+  readonly address: string | undefined
+  readonly port: number
+  readonly path: string
+}
+
 export type Real = {
   readonly line: number
   readonly address: string
@@ -70,7 +79,7 @@ export type Real = {
   readonly forward: Forward
   readonly weight: number
   /** `request` begins with a slash. */
-  readonly exchange?: { readonly request: string; readonly receive: string }
+  readonly exchange?: { readonly request: string; readonly receive: string; readonly url?: CheckUrl }
   readonly lowerThreshold?: number
   readonly upperThreshold?: number
 }

@@ -214,9 +214,11 @@ function resolve(
   }
   const id = place === undefined ? undefined : resolvePlace(place, draft, names)
   if (place !== undefined && id === undefined) report('error', line, 'invalid address for virtual service')
-  const servers: Real[] = reals.flatMap((real) => readReal(real.value, real.line, family, names, report))
+  const service = draft.service ?? (id?.kind === 'address' ? serviceOf(id.port) : 'none')
+  const servers: Real[] = reals.flatMap((real) =>
+    readReal(real.value, { line: real.line, family, service, names, report }),
+  )
   if (id === undefined) return undefined
-  const service = draft.service ?? (id.kind === 'mark' ? 'none' : serviceOf(id.port))
   return { ...draft, id, service, reals: servers, ...(found === undefined ? {} : { fallback: found }) }
 }
 

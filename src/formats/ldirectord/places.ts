@@ -3,7 +3,7 @@ import { parseAddress } from '../../lvs/address.ts'
 import type { Family } from '../../lvs/service.ts'
 import { inetAton } from '../ipvsadm/values.ts'
 import { withSlash } from './directives.ts'
-import type { Fallback, Finding, Forward, LdirectordNames, Real } from './model.ts'
+import type { CheckService, CheckUrl, Fallback, Finding, Forward, LdirectordNames, Real } from './model.ts'
 
 export type Report = (severity: Finding['severity'], line: number, message: string) => void
 
@@ -66,14 +66,17 @@ export function resolveFallback(
 const host = '[0-9]+\\.[0-9]+\\.[0-9]+\\.[0-9]+|[A-Za-z0-9.-]+|\\[[0-9A-fa-f:]+\\]'
 const realPattern = new RegExp(`(${host})(?:->(${host}))?(?::([A-Za-z0-9_-]+))?\\s+(.*)`, 's')
 
+type Surroundings = {
+  readonly line: number
+  readonly family: Family
+  readonly service: CheckService
+  readonly names: LdirectordNames
+  readonly report: Report
+}
+
 /** One real= directive: a server, or each of a range. */
-export function readReal(
-  value: string,
-  line: number,
-  family: Family,
-  names: LdirectordNames,
-  report: Report,
-): readonly Real[] {
+export function readReal(value: string, surroundings: Surroundings): readonly Real[] {
+  const { line, family, names, report } = surroundings
   const found = realPattern.exec(value)
   if (found === null) {
     report('error', line, 'invalid address for real server (wrong format)')
@@ -94,7 +97,7 @@ export function readReal(
       line,
       `what stands before ${first} is passed over, as by ldirectord: ${value.slice(0, found.index)}`,
     )
-  const options = readOptions(rest, line, report)
+  const options = readOptions(rest, surroundings)
   if (address === undefined || port === undefined || options === undefined) return []
   if (last === undefined) return [{ line, address, port, ...options }]
   if (end === undefined) return []
@@ -132,7 +135,8 @@ function range(first: string, last: string, family: Family, line: number, report
 type Options = Omit<Real, 'line' | 'address' | 'port'>
 
 /** `gate 5 "request", "receive" l:3 u:9`, in this order; all after the method may be left out. */
-function readOptions(written: string, line: number, report: Report): Options | undefined {
+function readOptions(written: string, surroundings: Surroundings): Options | undefined {
+  const { line, report } = surroundings
   const method = /(\w+)(.*)/s.exec(written)
   const forward = forwards.find((name) => name === method?.[1])
   if (method === null || forward === undefined) {
@@ -155,11 +159,21 @@ function readOptions(written: string, line: number, report: Report): Options | u
     return undefined
   }
   const [request, receive = ''] = exchange ?? []
+  const url = request === undefined ? undefined : readUrl(request, surroundings)
   return {
     forward,
     weight: Number(weight?.[0] ?? 1),
-    ...(request === undefined ? {} : { exchange: { request: withSlash(request), receive } }),
+    ...(request === undefined ? {} : { exchange: { request: withSlash(request), receive, ...(url && { url }) } }),
     ...(lower === undefined ? {} : { lowerThreshold: Number(lower[0]) }),
     ...(upper === undefined ? {} : { upperThreshold: Number(upper[0]) }),
   }
+}
+
+function readUrl(request: string, { family, service, names }: Surroundings): CheckUrl | undefined {
+  const found = /^\/?(https?):\/\/(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?(\/.*)?$/s.exec(request)
+  if (found === null || found[1] !== service) return undefined
+  const [, scheme, host = '', port, path = '/'] = found
+  // Brackets are IPv6, whatever the virtual is.
+  const address = hostAddress(host, host.startsWith('[') ? 'ipv6' : family, names)
+  return { host, address, port: Number(port ?? (scheme === 'https' ? 443 : 80)), path }
 }
