@@ -7,6 +7,13 @@ const retryMs = { first: 100, most: 5_000 }
 /** Something else may change the thing behind our back: it is looked at this often, asked or not. */
 const lookMs = 30_000
 
+/**
+ * After a round that took long (thousands of servers) the next one comes only when this many times as long has passed, or
+ * the most: what changes meanwhile is done in one go, and checks, clients and the log get their turns. Whoever waits for a
+ * round does not wait for that.
+ */
+const rest = { longMs: 10, times: 3, mostMs: 1000 }
+
 export type Loop = AsyncDisposable & {
   /** Asks for another round; several asked for at once are one. */
   trigger(): void
@@ -21,6 +28,8 @@ export function reconcileLoop(round: () => Promise<boolean>, timing: Timing, sig
   let failures = 0
   let isRetryDue = false
   let running: Promise<void> | undefined
+  let hurry = new AbortController()
+  let settling = 0
 
   const retry = async (): Promise<void> => {
     if (isRetryDue) return
@@ -32,11 +41,22 @@ export function reconcileLoop(round: () => Promise<boolean>, timing: Timing, sig
   const run = async (): Promise<void> => {
     while (done < asked && !signal.aborted) {
       const mine = asked
+      const begunMs = timing.now()
       failures = (await round()) ? 0 : failures + 1
       done = mine
       if (failures > 0) void retry()
+      const tookMs = timing.now() - begunMs
+      if (tookMs >= rest.longMs && settling === 0) await pause(Math.min(tookMs * rest.times, rest.mostMs))
     }
     running = undefined
+  }
+  const pause = async (ms: number): Promise<void> => {
+    if (signal.aborted) return
+    hurry = new AbortController()
+    const stop = (): void => hurry.abort()
+    signal.addEventListener('abort', stop, { once: true })
+    await timing.sleep(ms, hurry.signal)
+    signal.removeEventListener('abort', stop)
   }
   const trigger = (): void => {
     asked += 1
@@ -55,7 +75,10 @@ export function reconcileLoop(round: () => Promise<boolean>, timing: Timing, sig
       trigger()
       const mine = asked
       const isOver = (): boolean => done >= mine || signal.aborted
+      settling += 1
+      hurry.abort()
       while (!isOver()) await running
+      settling -= 1
     },
     async [Symbol.asyncDispose]() {
       await looking
