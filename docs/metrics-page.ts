@@ -38,7 +38,7 @@ export async function metricsPage(): Promise<string> {
     '',
     '## Of its process',
     '',
-    'From [prom-client](decisions/0006-metrics.md); they begin to count when they are asked for first.',
+    'From [prom-client](decisions/0007-metrics.md); they begin to count when they are asked for first.',
     '',
     ...table(ofProcess),
     '',

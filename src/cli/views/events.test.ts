@@ -23,6 +23,8 @@ const lines: readonly [DirectorEvent, string][] = [
     { kind: 'check.result', ...web1, healthy: true, detail: 'status 200', tookMs: 1.25 },
     'check.result shop/www 10.0.0.1:80 (web-1) passed 1ms (status 200)',
   ],
+  [{ kind: 'checks.hindered', reason: 'too busy' }, 'checks.hindered too busy'],
+  [{ kind: 'checks.unhindered' }, 'checks.unhindered'],
   [{ kind: 'service.state', ...www, from: 'absent', to: 'served' }, 'service.state shop/www absent → served'],
   [
     { kind: 'server.added', ...www, server: '10.0.0.1:80', from: undefined, to: 1, reason: 'wanted' },
