@@ -139,6 +139,11 @@ describe('maintenance', () => {
     await world.director.putCluster({ cluster: 'other', services: [named('other', 81, { servers, checks })] }, within())
     await world.timing.advance(0)
     expect(await weights(world)).toEqual({ 8080: { 1001: 0, 1002: 0 }, 81: { 1001: 10, 1002: 10 } })
+    world.events.length = 0
+    world.sick.add(1001)
+    await world.timing.advance(1500)
+    // What is probed for the other is no news of a server that is out anyway.
+    expect(told(world, 'server.health')).toMatchObject([{ cluster: 'other', from: 'healthy', to: 'unhealthy' }])
   })
 
   test('a director that begins does not give it connections for a moment', async () => {

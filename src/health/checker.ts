@@ -7,7 +7,7 @@ import { openFileLimit } from '../os/open-files.ts'
 import type { CheckSpec, Probe, ProbeSpec } from './check.ts'
 import { openProbe } from './checks/registry.ts'
 import type { Connector } from './connector.ts'
-import { lazyConnector } from './connector-lazy.ts'
+import { type LazyConnector, lazyConnector } from './connector-lazy.ts'
 import { Lateness } from './lateness.ts'
 import { Places } from './places.ts'
 import { type Means, notProbed, openMeans, Runner, type RunnerWorld } from './runner.ts'
@@ -53,7 +53,7 @@ export function openChecker(options: CheckerOptions): Checker {
   const runners = new Map<string, Runner>()
   // Probes that were given stand for connections, too.
   const own = options.open === undefined && options.connector === undefined ? lazyConnector() : undefined
-  const world = openWorld(options, options.connector ?? own)
+  const world = openWorld(options, own)
   const end = (runner: Runner): void => {
     runners.delete(runner.key)
     runner.stop()
@@ -98,8 +98,8 @@ export function openChecker(options: CheckerOptions): Checker {
   }
 }
 
-function openWorld(options: CheckerOptions, connector: Connector | undefined): RunnerWorld {
-  const { timing, open = openProbe } = options
+function openWorld(options: CheckerOptions, own: LazyConnector | undefined): RunnerWorld {
+  const { timing, open = openProbe, connector = own } = options
   const limit = options.concurrency ?? Math.max(16, Math.min(mostAtOnce, Math.floor(openFileLimit() / 4)))
   const schedule = new Schedule(timing)
   const places = { sockets: new Places(schedule, limit), commands: new Places(schedule, Math.min(limit, mostCommands)) }
@@ -108,7 +108,16 @@ function openWorld(options: CheckerOptions, connector: Connector | undefined): R
     places: Object.values(places),
     onTrouble: (trouble) => options.onTrouble?.(trouble),
   })
-  const meansOf = ({ check }: CheckTarget): Means => openMeans(check, open, connector)
+  let isLoaded = own === undefined
+  const meansOf = ({ check }: CheckTarget): Means => {
+    const means = openMeans(check, open, connector)
+    if (own !== undefined && !isLoaded && (means.probe === own || means.connect === own)) {
+      isLoaded = true
+      // Thousands that begin meanwhile would each cost a socket of Node's, twice as much.
+      places.sockets.hold(own.load())
+    }
+    return means
+  }
   return { timing, schedule, places, lateness, events: options, meansOf }
 }
 

@@ -1,11 +1,17 @@
-/** The best connector of this machine: Node's sockets until system calls are loaded, and for good where they cannot be. */
+/** The best connector of this machine: system calls, or Node's sockets where those cannot be made. */
 import type { Connector } from './connector.ts'
 import { netConnector } from './connector-net.ts'
 
-/** Nothing is loaded before the first connection is asked for: a director that crashed is to be back soon. */
-export function lazyConnector(): Connector {
+export type LazyConnector = Connector & {
+  /** Resolves when it is at its best, whatever that is. What is asked of it before is done by Node's sockets. */
+  load(): Promise<void>
+}
+
+/** Nothing is loaded before it is asked for: a director that crashed is to be back soon. */
+export function lazyConnector(): LazyConnector {
   let best: Connector | undefined
   let isClosed = false
+  let loading: Promise<void> | undefined
   const load = async (): Promise<void> => {
     const { epollConnector } = await import('./connector-epoll.ts')
     if (isClosed) return
@@ -15,15 +21,12 @@ export function lazyConnector(): Connector {
       best = netConnector
     }
   }
-  let loading: Promise<void> | undefined
   return {
     get kind() {
       return best?.kind ?? 'net'
     },
-    connect(target, listener) {
-      loading ??= load()
-      return (best ?? netConnector).connect(target, listener)
-    },
+    load: () => (loading ??= load()),
+    connect: (target, listener) => (best ?? netConnector).connect(target, listener),
     [Symbol.dispose]() {
       isClosed = true
       best?.[Symbol.dispose]()

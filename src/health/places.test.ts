@@ -37,6 +37,18 @@ describe('places', () => {
     expect(begun).toEqual([1, 3])
   })
 
+  test('nobody is given one while they are held', async () => {
+    const { places, begun, ask } = openWorld(2)
+    let free = (): void => {}
+    places.hold(new Promise((resolve) => (free = resolve)))
+    ask(1)
+    places.release()
+    expect(begun).toEqual([])
+    free()
+    await Promise.resolve()
+    expect(begun).toEqual([1])
+  })
+
   test('so many begin at once, and the others with the next ticks, none twice', async () => {
     const { timing, begun, ask } = openWorld(100_000)
     for (let name = 0; name < 5000; name += 1) ask(name)

@@ -23,6 +23,7 @@ export class Places extends Due {
   #head = 0
   /** Since the last tick. */
   #begun = 0
+  #isHeld = false
 
   constructor(schedule: Schedule, limit: number) {
     super()
@@ -38,6 +39,15 @@ export class Places extends Due {
 
   get waiting(): number {
     return this.#queue.length - this.#head
+  }
+
+  /** Nobody is given one before `until` resolves; it must not reject. */
+  hold(until: Promise<void>): void {
+    this.#isHeld = true
+    void until.then(() => {
+      this.#isHeld = false
+      this.#serve()
+    })
   }
 
   ask(waiter: Waiter): void {
@@ -57,7 +67,7 @@ export class Places extends Due {
   }
 
   #serve(): void {
-    while (this.#free > 0 && this.waiting > 0) {
+    while (!this.#isHeld && this.#free > 0 && this.waiting > 0) {
       const waiter = this.#queue[this.#head] as Waiter
       if (waiter.isWanted && !this.#mayBegin()) return
       this.#head += 1

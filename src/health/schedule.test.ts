@@ -64,6 +64,22 @@ describe('schedule', () => {
     ])
   })
 
+  test('after a stall what is due again at once lets others have their turn', async () => {
+    const timing = fakeTiming()
+    const skew = { ms: 0 }
+    const schedule = new Schedule({ ...timing, now: () => timing.now() + skew.ms })
+    let calls = 0
+    const again: Due = new Noted(() => {
+      calls += 1
+      schedule.add(again, 0)
+    })
+    schedule.add(again, 0)
+    skew.ms = 5000
+    await timing.advance(tickMs)
+    expect(calls).toBeLessThan(4)
+    await schedule[Symbol.asyncDispose]()
+  })
+
   test('what one drops when it is called is not called, though it was due with it', async () => {
     const { timing, schedule, heard, wait } = openWorld()
     let second: Due | undefined

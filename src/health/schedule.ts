@@ -104,18 +104,19 @@ export class Schedule implements AsyncDisposable {
   }
 
   #doTicks(until: number): void {
-    // After a long stall one turn finds everything.
+    const ready: Due[] = []
+    // After a long stall one turn of the wheel finds everything.
     for (let tick = Math.max(this.#done + 1, until - slotCount + 1); tick <= until; tick += 1) {
-      this.#done = tick
-      const ready: Due[] = []
       const slot = this.#slot(tick)
       for (let due = slot.next; due !== slot; due = due.next as Due) if (due.tick <= tick) ready.push(due)
-      // One that is done may drop or set another's wait.
-      for (const due of ready) {
-        if (due.tick === notWaiting || due.tick > tick) continue
-        this.#unlink(due)
-        due.onDue()
-      }
+    }
+    // What is added from here on waits for another turn of the event loop, however far this one is behind.
+    this.#done = Math.max(this.#done, until)
+    for (const due of ready) {
+      // One that is done may drop another's wait, or set it anew.
+      if (due.tick === notWaiting || due.tick > until) continue
+      this.#unlink(due)
+      due.onDue()
     }
   }
 

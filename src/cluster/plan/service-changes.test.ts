@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { buildServer, buildService, buildWanted } from '../../../test/build/services.ts'
-import type { ClusterServices, NotifySink } from '../../director/control.ts'
+import { buildCheck, buildServer, buildService, buildWanted } from '../../../test/build/services.ts'
+import type { ClusterServices, NotifySink, WantedService } from '../../director/control.ts'
 import type { Application } from '../../lvs/application.ts'
 import type { Service } from '../../lvs/service.ts'
 import { serviceReasons } from './service-changes.ts'
@@ -72,6 +72,62 @@ describe('the words for changed services', () => {
     ])
     expect(serviceReasons(services({}), services({ tunnel: { type: 'ipip' } }))).toEqual([
       'www: the tunnel to 127.0.0.1:80 changes',
+    ])
+  })
+
+  test.each<{ name: string; to: Partial<WantedService>; reason: string; back: string }>([
+    {
+      name: 'panic',
+      to: { panicPercent: 40 },
+      reason: 'panic threshold changes from none to 40%',
+      back: 'panic threshold changes from 40% to none',
+    },
+    {
+      name: 'slow start',
+      to: { slowStartMs: 30_000 },
+      reason: 'slow start changes from none to 30s',
+      back: 'slow start changes from 30s to none',
+    },
+    {
+      name: 'the fallback command',
+      to: { fallbackCommand: 'page' },
+      reason: 'fallback command changes from none to page',
+      back: 'fallback command changes from page to none',
+    },
+    { name: 'a check', to: { checks: [buildCheck()] }, reason: 'it gets a check', back: 'it loses its check' },
+    {
+      name: 'checks',
+      to: { checks: [buildCheck(), buildCheck({ port: 1 })] },
+      reason: 'it gets 2 checks',
+      back: 'it loses its checks',
+    },
+    {
+      name: 'a server’s own check',
+      to: { servers: [buildServer(1001, { checks: [] }), buildServer(1002)] },
+      reason: 'the check of 127.0.0.1:1001 changes',
+      back: 'the check of 127.0.0.1:1001 changes',
+    },
+  ])('$name', ({ to, reason, back }) => {
+    const of = (changes: Partial<WantedService>): ClusterServices => ({
+      cluster: 'shop',
+      services: [buildWanted(changes)],
+    })
+    expect(serviceReasons(of({}), of(to))).toEqual([`www: ${reason}`])
+    expect(serviceReasons(of(to), of({}))).toEqual([`www: ${back}`])
+  })
+
+  test('one check of several', () => {
+    const services = (...ports: number[]): ClusterServices => ({
+      cluster: 'shop',
+      services: [buildWanted({ checks: ports.map((port) => buildCheck({ port })) })],
+    })
+    expect(serviceReasons(services(1, 2), services(1, 3))).toEqual(['www: its checks change'])
+    expect(serviceReasons(services(1, 2), services(1))).toEqual(['www: it has 1 check instead of 2'])
+  })
+
+  test('the maintenance directory', () => {
+    expect(serviceReasons(cluster({}), cluster({}, { maintenance: '/m' }))).toEqual([
+      'the maintenance directory changes from none to /m',
     ])
   })
 

@@ -47,7 +47,8 @@ function checkReason(actual: WantedService['checks'], wanted: WantedService['che
   const [was, is] = [actual[0], wanted[0]]
   if (was === undefined) return wanted.length === 1 ? 'it gets a check' : `it gets ${wanted.length} checks`
   if (is === undefined) return actual.length === 1 ? 'it loses its check' : 'it loses its checks'
-  if (actual.length !== wanted.length) return `it has ${wanted.length} checks instead of ${actual.length}`
+  if (actual.length !== wanted.length)
+    return `it has ${wanted.length === 1 ? '1 check' : `${wanted.length} checks`} instead of ${actual.length}`
   if (wanted.length > 1) return 'its checks change'
   return was.everyMs === is.everyMs
     ? 'its check changes'

@@ -100,6 +100,37 @@ describe('a spec, expanded', () => {
     expect(wantedServices(spec, new Map(), resolved)).toEqual(resolved)
   })
 
+  test('what a service does about health goes with it, and so do checks of its servers and the directory', () => {
+    const own = buildCheck({ port: 9000 })
+    const more = {
+      panicPercent: 40,
+      slowStartMs: 1000,
+      fallbackCommand: 'page',
+      fallback: { address: '10.0.0.1', port: 9 },
+    }
+    const two: ServiceSpec['servers'] = [
+      { kind: 'guests', guests: 'web', port: 53, weight: 1, checks: [own] },
+      { kind: 'address', endpoint: { address: '10.0.0.2', port: 53 }, weight: 1, checks: [] },
+    ]
+    const spec = specWith({ servers: two, ...more })
+    const directed = { ...spec, directors: { ...spec.directors, maintenance: '/srv/maintenance' } }
+    const reach = [way('tcp', 53, 20001), way('tcp', 9000, 20003)]
+    const resolved = wantedServices(directed, guestOf(spec, reach), undefined)
+    expect(resolved.maintenance).toBe('/srv/maintenance')
+    expect(resolved.services[0]).toMatchObject(more)
+    expect(resolved.services[0]?.servers).toMatchObject([
+      { port: 20001, checks: [own], checkPorts: { 9000: 20003 } },
+      { address: '10.0.0.2', checks: [] },
+    ])
+    expect(wantedGuests(spec).get('web-1')?.guest.network).toEqual({
+      kind: 'user',
+      forwards: [
+        { protocol: 'tcp', port: 53 },
+        { protocol: 'tcp', port: 9000 },
+      ],
+    })
+  })
+
   test('a guest that is reached nowhere is no server, and is named', () => {
     const spec = specWith({ servers })
     const resolved = wantedServices(spec, guestOf(spec, []), undefined)
