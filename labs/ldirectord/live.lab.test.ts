@@ -1,10 +1,11 @@
 /** ldirectord 4.12 and Baton through the same day: servers die and come back, files change; the same table after each step. */
-import { writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { DirectorEvent } from '../../src/director/events.ts'
 import { sleep } from '../net/loopback.ts'
 import { isRoot } from '../net/namespaces.ts'
-import { type BatonSide, type OriginalSide, startBaton, startOriginal } from './sides.ts'
+import { type BatonSide, type OriginalSide, type Side, startBaton, startOriginal, startProgram } from './sides.ts'
 import { openWorld, type World } from './world.ts'
 
 if (!isRoot()) console.warn('skipped: a network of its own needs root')
@@ -50,7 +51,7 @@ async function startBoth(config: string): Promise<Both> {
 }
 
 /** Stands as said, and stands still: what ldirectord shows for a moment only is not waited for. */
-async function becomes(side: OriginalSide | BatonSide, lines: readonly string[], deadlineMs = 20_000): Promise<void> {
+async function becomes(side: Side, lines: readonly string[], deadlineMs = 60_000): Promise<void> {
   const expected = [...lines].sort()
   const table = async (): Promise<string[]> =>
     side.isRunning() ? await side.table().catch(() => ['not yet']) : ['ended']
@@ -178,3 +179,52 @@ describe.skipIf(!isRoot())('ldirectord and Baton, side by side', () => {
     await both.become([`-A ${www} -s wrr`, one, `-a ${www} -r ${place(2)} -m -w 5`])
   })
 })
+
+/** As `config`, with what is done beside the table: files that take servers out, and a command when nobody is left. */
+const keeping = (maintenance: string, notes: string): string =>
+  config()
+    .replace('checkinterval=1', `checkinterval=1\nmaintenancedir=${maintenance}`)
+    .replace('    fallback=', `    fallbackcommand=echo >> ${notes}\n    fallback=`)
+
+describe.skipIf(!isRoot())('ldirectord and Baton in its place', () => {
+  test('a file takes a server out of service, and its command hears when nobody is left', async () => {
+    for (const last of [1, 2]) await world.servers.set(place(last), well)
+    await world.servers.set(place(3), undefined)
+    const maintenance = mkdtempSync(join(world.directory, 'maintenance-'))
+    const notes = { original: join(world.directory, 'original'), program: join(world.directory, 'program') }
+    await using original = await startOriginal(world, keeping(maintenance, notes.original))
+    await using program = startProgram(world, keeping(maintenance, notes.program))
+    const both = async (...lines: readonly string[]): Promise<void> => {
+      for (const side of [original, program]) await becomes(side, [`-A ${www} -s wrr`, ...lines])
+    }
+    const one = `-a ${www} -r ${place(1)} -m -w 1`
+    const two = `-a ${www} -r ${place(2)} -m -w 2`
+    await both(one, two)
+    for (const name of [place(1), '10.9.1.1']) {
+      writeFileSync(join(maintenance, name), '')
+      await both(two)
+      rmSync(join(maintenance, name))
+      await both(one, two)
+    }
+    writeFileSync(join(maintenance, '10.9.1.2'), '')
+    writeFileSync(join(maintenance, place(1)), '')
+    await both(fallback)
+    await heard(notes.original, 'start 10.0.0.1:80 tcp')
+    await heard(notes.program, 'start 10.0.0.1:80 tcp')
+    rmSync(join(maintenance, '10.9.1.2'))
+    await both(two)
+    await heard(notes.original, 'stop 10.0.0.1:80 tcp')
+    await heard(notes.program, 'stop 10.0.0.1:80 tcp')
+
+    for (const side of [original, program]) side.signal('SIGTERM')
+    expect((await original.ended).code).toBe(0)
+    expect((await program.ended).code).toBe(0)
+  })
+})
+
+/** What the command has heard last. */
+async function heard(notes: string, expected: string): Promise<void> {
+  const last = (): string => (existsSync(notes) ? (readFileSync(notes, 'utf8').trimEnd().split('\n').at(-1) ?? '') : '')
+  for (let left = 300; left > 0 && last() !== expected; left--) await sleep(100)
+  expect(last()).toBe(expected)
+}

@@ -81,21 +81,10 @@ export type BatonSide = Side & AsyncDisposable & { readonly file: string; events
 
 export async function startBaton(world: World, config: string): Promise<BatonSide> {
   const { directory, file } = roomFor(world, config)
-  const directories = {
-    runtime: join(directory, 'run'),
-    state: join(directory, 'state'),
-    cache: join(directory, 'cache'),
-  }
+  const { directories, environment } = placesIn(directory)
   const child = world.start([process.execPath, baton, 'director', '--engine', 'fake', '--config', file], {
     cwd: directory,
-    env: {
-      ...process.env,
-      BATON_RUNTIME_DIR: directories.runtime,
-      BATON_STATE_DIR: directories.state,
-      BATON_CACHE_DIR: directories.cache,
-      HOSTNAME: 'lab',
-      NO_COLOR: '1',
-    },
+    env: environment,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const output = linesOf(child)
@@ -106,6 +95,34 @@ export async function startBaton(world: World, config: string): Promise<BatonSid
     events: () => output.lines.flatMap(eventIn),
     ...processOf(child, output),
     [Symbol.asyncDispose]: () => end(child, output),
+  }
+}
+
+/** Baton's ldirectord, on an engine in memory; with `-d`, as the original is run here. */
+export function startProgram(world: World, config: string): Side & AsyncDisposable & { readonly file: string } {
+  const { directory, file } = roomFor(world, config)
+  const { directories, environment } = placesIn(directory)
+  const child = world.start([process.execPath, baton, 'ldirectord', '-d', file, 'start'], {
+    cwd: directory,
+    env: { ...environment, BATON_ENGINE: 'fake' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const output = linesOf(child)
+  const client = directorClient(localHost({ directories }))
+  return {
+    file,
+    table: () => readTable(client),
+    ...processOf(child, output),
+    [Symbol.asyncDispose]: () => end(child, output),
+  }
+}
+
+function placesIn(directory: string) {
+  const [runtime, state, cache] = [join(directory, 'run'), join(directory, 'state'), join(directory, 'cache')]
+  const own = { BATON_RUNTIME_DIR: runtime, BATON_STATE_DIR: state, BATON_CACHE_DIR: cache }
+  return {
+    directories: { runtime, state, cache },
+    environment: { ...process.env, ...own, HOSTNAME: 'lab', NO_COLOR: '1' },
   }
 }
 

@@ -1,5 +1,5 @@
 /** What the control API's routes take, and the OpenAPI document that says so. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { editRequestSchema, tableRequestSchema } from '../director/edit-schemas.ts'
 import {
   checkNowSchema,

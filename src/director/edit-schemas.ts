@@ -1,5 +1,5 @@
 /** Edits by hand as they cross the control socket and are kept in the journal. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { SyncDaemon, TableEdit } from '../lvs/edit.ts'
 import { address, port, realServerSchema, serviceIdSchema, serviceSchema, timeoutsSchema } from './service-schemas.ts'
 

@@ -1,5 +1,5 @@
 /** The probes of checks as they cross the control socket and are kept on disk. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { dnsQuestionTypes, type ProbeSpec } from '../health/check.ts'
 import { isAvailableProbe } from '../health/checks/registry.ts'
 

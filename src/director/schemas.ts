@@ -1,5 +1,5 @@
 /** What crosses the control socket and what is kept on disk, checked on the way in. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { EngineName } from '../engines/engine.ts'
 import type { ClusterServices } from './control.ts'
 import { type DirectorEvent, eventKinds } from './events.ts'

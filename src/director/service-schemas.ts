@@ -1,5 +1,5 @@
 /** The model's services and servers as they cross the control socket and are kept on disk. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Application } from '../lvs/application.ts'
 import { type RealServer, type SchedulerName, type Service, type ServiceId, schedulerNames } from '../lvs/service.ts'
 import { type SettingsChange, type SysctlName, sysctlNames, type Timeouts } from '../lvs/settings.ts'

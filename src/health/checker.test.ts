@@ -161,7 +161,7 @@ describe('checker', () => {
     })
     checker.watch([target(1)])
     await timing.advance(2000)
-    expect(at).toEqual([0, 500, 1400])
+    expect(at).toEqual([0, 500, 1450])
   })
 })
 

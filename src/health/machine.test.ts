@@ -252,8 +252,14 @@ describe('flap damping', () => {
 })
 
 describe('when to check', () => {
-  test('intervals spread a tenth to either side', () => {
-    expect([nextProbeMs(1000, 0), nextProbeMs(1000, 0.5), nextProbeMs(1000, 1)]).toEqual([900, 1000, 1100])
+  test('intervals are up to a tenth shorter, and never longer: what is promised of detection holds', () => {
+    expect([0.5, 0, 0.25].map((chance) => nextProbeMs(1000, chance))).toEqual([1000, 950, 925])
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (chance) => {
+        expect(nextProbeMs(1000, chance)).toBeGreaterThan(900)
+        expect(nextProbeMs(1000, chance)).toBeLessThanOrEqual(1000)
+      }),
+    )
   })
 
   test('the second check comes anywhere within the interval', () => {

@@ -182,16 +182,17 @@ export function withHold(damping: FlapDamping | undefined, { heldFor }: HealthSt
 }
 
 /**
- * When to check again: the interval, a tenth shorter or longer, so that checks of many servers do not march in step.
- * `chance` is in [0, 1). A server about to change its state is not asked faster: the detection time stays fall × every.
+ * When to check again: the interval, or up to a tenth sooner, so that checks of many servers do not march in step, and a
+ * server that fails is out after fall × every + timeout at the latest. `chance` is in [0, 1); that in the middle gives the
+ * interval itself.
  */
 export function nextProbeMs(everyMs: number, chance: number): number {
-  return everyMs * (0.9 + 0.2 * chance)
+  return everyMs * (1 - 0.1 * ((chance + 0.5) % 1))
 }
 
 /**
  * And for the second time: within the whole interval, as servers that became known together would go on being checked
- * together for long. Turned by a half, so that the chance in the middle gives the interval itself, as it does there.
+ * together for long.
  */
 export function secondProbeMs(everyMs: number, chance: number): number {
   return everyMs * (1 - ((chance + 0.5) % 1))

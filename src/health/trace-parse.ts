@@ -1,5 +1,5 @@
 /** A trace as it is read back, line by line; what is wrong is said of every line that is. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { TraceLine } from './trace.ts'
 import { traceVersion } from './trace.ts'
 

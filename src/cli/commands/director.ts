@@ -13,6 +13,7 @@ import { describeError, isInfraError } from '../../errors.ts'
 import { localHost } from '../../hosts/local/local.ts'
 import { exitCodes } from '../exit-codes.ts'
 import type { BootRules } from '../local/boot-rules.ts'
+import type { ServedFile } from '../local/served-file.ts'
 import { errorLines, streamOutput } from '../output.ts'
 
 export type DirectorCommandOptions = {
@@ -90,11 +91,8 @@ async function runDirector(options: DirectorCommandOptions, log: Logger): Promis
     output?.note(errorLines(error))
     process.exit(exitCodes.failed)
   })
-  // Read only when there is a file: the fewer modules, the sooner a director that crashed is back.
-  const file =
-    config === undefined
-      ? undefined
-      : (await import('../local/served-file.ts')).servedFile(resolve(config), engine, log, output)
+  // Loaded when it serves what it served before: the fewer modules come first, the sooner a director that crashed is back.
+  let file: ServedFile | undefined
   const rules =
     ipvsadmRules === undefined
       ? undefined
@@ -104,7 +102,7 @@ async function runDirector(options: DirectorCommandOptions, log: Logger): Promis
           log,
           output,
         })
-  process.on('SIGHUP', () => (file === undefined ? log.info({ component: 'director' }, noFile) : file.reload()))
+  process.on('SIGHUP', () => (config === undefined ? log.info({ component: 'director' }, noFile) : file?.reload()))
   const host = localHost()
   const isRestarted = (supervised?.restarts ?? 0) > 0
   const { byHand } = directorFiles(host)
@@ -120,7 +118,11 @@ async function runDirector(options: DirectorCommandOptions, log: Logger): Promis
       supervised,
       ...(checkTrace === undefined ? {} : { checkTrace: resolve(checkTrace) }),
       onReady: async (director) => {
-        await file?.serve(director, isRestarted)
+        if (config !== undefined) {
+          const { servedFile } = await import('../local/served-file.ts')
+          file = servedFile(resolve(config), engine, log, output)
+          await file.serve(director, isRestarted)
+        }
         // After a crash what they have made is there already, with what was changed since.
         if (rules !== undefined && !wasEdited) await loadOnce(rules, director, loading)
         output?.note([`baton: the director (process ${process.pid}) serves; Ctrl-C ends it`])

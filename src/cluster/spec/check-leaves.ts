@@ -1,5 +1,5 @@
 /** What several kinds of checks say in the same way. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { flag, leaf, type Refusal, show, text } from './leaf.ts'
 import { map } from './map.ts'
 

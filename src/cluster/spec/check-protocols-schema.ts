@@ -1,5 +1,5 @@
 /** The shape of checks that speak a protocol of mail, files, directories, databases or telephony. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { encodeLdapFilter } from '../../health/checks/ldap-filter.ts'
 import { anyText, pattern, status, tls } from './check-leaves.ts'
 import { choice, flag, leaf, type Refusal, show, text } from './leaf.ts'

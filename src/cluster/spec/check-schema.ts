@@ -1,5 +1,5 @@
 /** The shape of a check in the file: every key with its meaning, and every default. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { dnsQuestionTypes, type ExternalCheckSpec } from '../../health/check.ts'
 import { anyText, pattern, sni, status, tls, verify } from './check-leaves.ts'
 import { protocolKeys } from './check-protocols-schema.ts'

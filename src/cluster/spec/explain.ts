@@ -1,5 +1,5 @@
 /** What the schema found, in words for people: one diagnostic for each wrong value, at its place. */
-import type { z } from 'zod'
+import type * as z from 'zod'
 import type { Diagnostic } from './diagnostic.ts'
 import { type LeafIssue, show } from './leaf.ts'
 import {

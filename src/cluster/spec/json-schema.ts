@@ -1,5 +1,5 @@
 /** The file's JSON Schema, for editors: every key with its description, and the defaults. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { fileSchema } from './schema.ts'
 
 export function jsonSchema(): Record<string, unknown> {

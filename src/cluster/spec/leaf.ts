@@ -1,5 +1,5 @@
 /** The single values of the file: each reads one written value, and says what it expected when it cannot. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { parseAddress, parseCidr, parseEndpoint } from '../../lvs/address.ts'
 import type { Endpoint } from '../../lvs/service.ts'
 import { durationPattern, formatDuration, parseDuration } from './duration.ts'

@@ -1,5 +1,5 @@
 /** A map of the file: its keys and no others. */
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** A map with these keys and no others; what it says about another key is the list of its own, for `explain`. */
 export function map<T extends z.ZodRawShape>(shape: T) {

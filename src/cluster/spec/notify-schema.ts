@@ -1,5 +1,5 @@
 /** The shape of those who are told of events: every key with its meaning. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { eventKinds } from '../../director/events.ts'
 import { command, headers } from './check-schema.ts'
 import { choice, endpoint, leaf, type Refusal } from './leaf.ts'

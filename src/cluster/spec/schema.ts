@@ -1,5 +1,5 @@
 /** The file's shape: every key with its meaning, and every default, each written down here and nowhere else. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { check } from './check-schema.ts'
 import { address, choice, cidr, flag, integer, later, leaf, name, path, reference, size, text } from './leaf.ts'
 import { map } from './map.ts'

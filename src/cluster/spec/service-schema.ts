@@ -1,5 +1,5 @@
 /** The shape of a service in the file: every key with its meaning, and every default. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { schedulerNames } from '../../lvs/service.ts'
 import { defaultSysctls, type SysctlName, sysctlNames } from '../../lvs/settings.ts'
 import { parseDnsName } from '../../wire/dns-name.ts'

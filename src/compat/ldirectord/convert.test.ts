@@ -1,5 +1,7 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import type { ServiceSpec } from '../../cluster/spec/model.ts'
+import type { ClusterSpec, ServiceSpec } from '../../cluster/spec/model.ts'
 import { parseSpec } from '../../cluster/spec/parse.ts'
 import { printSpec } from '../../cluster/spec/print.ts'
 import type { EngineName } from '../../engines/engine.ts'
@@ -9,7 +11,25 @@ import { parseLdirectord } from '../../formats/ldirectord/parse.ts'
 import { type Converted, convertLdirectord } from './convert.ts'
 import { translatePattern } from './pattern.ts'
 
-const names: LdirectordNames = { host: () => undefined, port: () => undefined, hostName: 'here' }
+/** The names of the lab's files are known. */
+const ports: Readonly<Record<string, number>> = { http: 80, domain: 53 }
+const hosts: Readonly<Record<string, string>> = {
+  localhost: '127.0.0.1',
+  alpha: '10.9.0.1',
+  'alpha.lab': '10.9.0.1',
+  'beta.lab': '10.9.0.2',
+  'vip.lab': '10.0.0.9',
+  'six.lab': 'fd09::1',
+}
+const names: LdirectordNames = { host: (name) => hosts[name], port: (name) => ports[name], hostName: 'here' }
+const emptySpec: ClusterSpec = {
+  name: 'empty',
+  hosts: {},
+  images: {},
+  guests: {},
+  services: {},
+  directors: { hosts: [], engine: 'auto' },
+}
 
 function convert(lines: readonly string[], engine?: EngineName): Converted {
   const can = engine === undefined ? undefined : capabilitiesOf(engine)
@@ -96,6 +116,17 @@ describe('an ldirectord.cf as a spec', () => {
     const text = printSpec(spec)
     const read = parseSpec({ file: 'baton.yaml', text, environment: {}, readInclude: () => undefined })
     expect(read.spec).toEqual(spec)
+  })
+
+  const folder = join(import.meta.dirname, '../../../labs/ldirectord/configs')
+  const configs = readdirSync(folder).filter((name) => !/^(wrong|strict)-/.test(name))
+  test.each(configs)('%s says the same after it was printed and read', (name) => {
+    const converted = convert(readFileSync(join(folder, name), 'utf8').split('\n'))
+    expect(said(converted).filter((text) => !text.startsWith('warning'))).toEqual([])
+    const text = printSpec(converted.spec ?? emptySpec)
+    const read = parseSpec({ file: 'baton.yaml', text, environment: {}, readInclude: () => undefined })
+    expect(read.diagnostics.filter(({ severity }) => severity === 'error')).toEqual([])
+    expect(read.spec).toEqual(converted.spec)
   })
 
   test.each([

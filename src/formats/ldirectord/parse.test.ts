@@ -315,6 +315,12 @@ describe('ldirectord.cf', () => {
   })
 })
 
+test("a server's own request that begins with a slash is taken, and ldirectord's fault said", () => {
+  const file = parse('virtual=10.0.0.1:80', '    real=10.9.0.1:80 masq 1 "/a", "b" u:9')
+  expect(file.virtuals[0]?.reals).toMatchObject([{ exchange: { request: '/a', receive: 'b' }, upperThreshold: 9 }])
+  expect(file.findings).toMatchObject([{ severity: 'warning', line: 2 }])
+})
+
 describe('a random model', () => {
   const word = fc.stringMatching(/^[a-zA-Z0-9/._-]{1,12}$/)
   const address = fc.tuple(fc.nat(255), fc.nat(255)).map(([a, b]) => `10.0.${a}.${b}`)
@@ -327,7 +333,7 @@ describe('a random model', () => {
       port,
       forward,
       weight: fc.nat(65_535),
-      exchange: fc.record({ request: word.map((text) => `/${text}`), receive: word }),
+      exchange: fc.record({ request: word.map((text) => `/${text.replace(/^\/+/, '')}`), receive: word }),
       lowerThreshold: seconds,
       upperThreshold: seconds,
     },
@@ -378,7 +384,8 @@ describe('a random model', () => {
           ...reals.map(({ address, port, forward, weight, exchange, lowerThreshold, upperThreshold }) =>
             [
               `    real=${address}:${port} ${forward} ${weight}`,
-              ...(exchange === undefined ? [] : [`"${exchange.request}", "${exchange.receive}"`]),
+              // Where it begins with a slash, ldirectord does not take it.
+              ...(exchange === undefined ? [] : [`"${exchange.request.slice(1)}", "${exchange.receive}"`]),
               ...(lowerThreshold === undefined ? [] : [`l:${lowerThreshold}`]),
               ...(upperThreshold === undefined ? [] : [`u:${upperThreshold}`]),
             ].join(' '),

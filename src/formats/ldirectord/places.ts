@@ -160,6 +160,12 @@ function readOptions(written: string, surroundings: Surroundings): Options | und
   }
   const [request, receive = ''] = exchange ?? []
   const url = request === undefined ? undefined : readUrl(request, surroundings)
+  if (request?.startsWith('/') === true)
+    report(
+      'warning',
+      line,
+      `ldirectord passes over "${request}" and what follows it, as it begins with a slash; here it is asked`,
+    )
   return {
     forward,
     weight: Number(weight?.[0] ?? 1),
