@@ -7,31 +7,25 @@ import { throwIfUnacceptable } from './acceptable.ts'
 import { resultEvents } from './check-events.ts'
 import { checkNow } from './checks.ts'
 import type { CallOptions, DirectorControl, DirectorStatus, ServiceStatus } from './control.ts'
-import { eventHub } from './event-hub.ts'
 import type { DirectorEvent } from './events.ts'
 import { servicesOf, withCluster, withDrain, withGuestMoved, withoutCluster, withoutDrain } from './intent-changes.ts'
 import { type KeeperOptions, openKeeper } from './keeper.ts'
-import { type NotifierOptions, openNotifier } from './notify/notifier.ts'
-import type { Deliver } from './notify/sink.ts'
 import type { Intent } from './schemas.ts'
 import type { DrainTarget } from './states.ts'
 import { serviceStatuses } from './status.ts'
 import { isDrained } from './table.ts'
+import { openTelling, type TellingOptions } from './telling.ts'
 import { unlessAborted } from './waiting.ts'
 
-export type DirectorOptions = KeeperOptions & {
-  readonly now: () => Date
-  /** Called once when a client asks the daemon to stop. */
-  readonly onStop: () => void
-  /** Tells a sink of an event; left out, the real ways. */
-  readonly deliver?: Deliver
-  /** Called after each try to tell a sink. */
-  readonly onTried?: NonNullable<NotifierOptions['onTried']>
-  /** What is wrong beside, in words. */
-  readonly troubles?: () => readonly string[]
-  /** What the engine has told of itself, by the key of the service that it is about. */
-  readonly engineTroubles?: ReadonlyMap<string, string>
-}
+export type DirectorOptions = KeeperOptions &
+  Omit<TellingOptions, 'life'> & {
+    /** Called once when a client asks the daemon to stop. */
+    readonly onStop: () => void
+    /** What is wrong beside, in words. */
+    readonly troubles?: () => readonly string[]
+    /** What the engine has told of itself, by the key of the service that it is about. */
+    readonly engineTroubles?: ReadonlyMap<string, string>
+  }
 
 /** What is measured of a director now. */
 export type Measures = {
@@ -52,34 +46,23 @@ export type Director = DirectorControl &
 export async function openDirector(options: DirectorOptions): Promise<Director> {
   const { engine } = options
   const startedAt = options.now().toISOString()
-  const notifier = openNotifier({
-    ...options,
-    life: startedAt,
-    onLost: (to, lost, reason) => hub.publish({ kind: 'events.lost', to, lost, reason }),
-  })
-  const hub = eventHub({ ...options, onRecord: (record, clusters) => notifier.tell(record, clusters) })
-  const onEvent = (event: DirectorEvent): void => hub.publish(event)
+  const telling = openTelling({ ...options, life: startedAt })
+  const { conclude } = telling
   const keeper = await openKeeper({
     ...options,
-    onEvent,
+    onEvent: telling.publish,
     onIntent(intent) {
-      notifier.follow(intent.clusters)
+      telling.follow(intent.clusters)
       options.onIntent?.(intent)
     },
     onResult(result, watchers) {
       options.onResult?.(result, watchers)
-      if (hub.wantsResults() || notifier.wantsResults())
-        for (const event of resultEvents(watchers, result)) onEvent(event)
+      if (telling.wantsResults()) for (const event of resultEvents(watchers, result)) telling.publish(event)
     },
   }).catch(async (error: unknown) => {
-    await notifier[Symbol.asyncDispose]()
+    await telling[Symbol.asyncDispose]()
     throw error
   })
-  /** The last word on a cluster's change: who hears of clusters only until then has heard it. */
-  const conclude = (event: DirectorEvent): void => {
-    onEvent(event)
-    notifier.settle()
-  }
   const { checker } = keeper
   const statuses = (standing: readonly ServiceSnapshot[]) => serviceStatuses(keeper.intent(), standing, keeper)
   const problems = (): string[] => [...keeper.problems(), ...(options.troubles?.() ?? [])]
@@ -87,7 +70,7 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
   const tell = (target: DrainTarget, said: (servers: number) => DirectorEvent): number => {
     const meant = serversMeant(keeper.intent(), target)
     const servers = meant.length
-    hub.publish(said(servers), [...new Set(meant)])
+    telling.publish(said(servers), [...new Set(meant)])
     return servers
   }
   return {
@@ -161,12 +144,11 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
         services: statuses(standing),
       }
     },
-    events: (query) => hub.events(query),
+    events: (query) => telling.events(query),
     stop: async () => options.onStop(),
     async [Symbol.asyncDispose]() {
       await keeper[Symbol.asyncDispose]()
-      await notifier[Symbol.asyncDispose]()
-      hub[Symbol.dispose]()
+      await telling[Symbol.asyncDispose]()
     },
   }
 }

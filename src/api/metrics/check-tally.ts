@@ -19,7 +19,7 @@ export type Tally = {
 }
 
 export type CheckTally = {
-  take(result: Pick<CheckResult, 'healthy' | 'tookMs'>, watchers: readonly ProbeWatcher[]): void
+  readonly take: (result: Pick<CheckResult, 'healthy' | 'tookMs'>, watchers: readonly ProbeWatcher[]) => void
   /** Of these services, in their order. */
   of(cluster: string | undefined, service: string): readonly Tally[]
 }

@@ -20,7 +20,7 @@ const mostConnections = 64
 export type MetricsListeners = AsyncDisposable & {
   follow(endpoints: readonly Endpoint[]): void
   /** What cannot be listened at, in words. */
-  troubles(): readonly string[]
+  readonly troubles: () => readonly string[]
 }
 
 type Listening = { readonly stop: AbortController; readonly done: Promise<void> }

@@ -12,10 +12,10 @@ import { openTotals, type Totals } from './totals.ts'
 export type Meter = {
   readonly checks: CheckTally
   readonly totals: Totals
-  event(event: DirectorEvent): void
-  round(isWell: boolean): void
-  report(kind: EngineReport['kind']): void
-  tried: NonNullable<DirectorOptions['onTried']>
+  readonly event: (event: DirectorEvent) => void
+  readonly round: (isWell: boolean) => void
+  readonly report: (kind: EngineReport['kind']) => void
+  readonly tried: NonNullable<DirectorOptions['onTried']>
   /** Those of the process; counted from when they are asked for first, as what counts them is loaded then. */
   processText(): Promise<string>
   /** The families of the director itself, as text. */

@@ -18,10 +18,10 @@ export type Metrics = AsyncDisposable & {
   readonly hooks: Hooks
   /** @throws InfraError `busy` when others are served, or there is no director yet. */
   readonly scrape: Scrape
-  event(event: DirectorEvent): void
-  report(kind: EngineReport['kind']): void
+  readonly event: (event: DirectorEvent) => void
+  readonly report: (kind: EngineReport['kind']) => void
   /** The engine, whose counts are not to go back. */
-  heed(engine: Engine): Engine
+  readonly heed: (engine: Engine) => Engine
   /** Until then there is nothing to tell. */
   attach(director: Pick<Director, 'measure'>): void
 }

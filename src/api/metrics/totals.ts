@@ -22,7 +22,7 @@ export type Totals = {
   service(key: string, name: string, counters: Counters): Counts
   server(key: string, service: string, server: string, counters: Counters, failures: number): Counts
   /** The engine, heeded: what it counts is taken before and after it is removed, added or zeroed. */
-  heed(engine: Engine): Engine
+  readonly heed: (engine: Engine) => Engine
 }
 
 /** `key`: the service of the engine in which it was counted last. */

@@ -20,7 +20,9 @@ export type NotifierOptions = {
   readonly life: string
   /** So many events will not reach a sink. */
   readonly onLost: (to: string, lost: number, reason: string) => void
+  /** Called after each try, and when an event is given up. */
   readonly onTried?: (cluster: string, kind: NotifySink['kind'], result: DeliveryResult) => void
+  /** Left out, the real ways. */
   readonly deliver?: Deliver
 }
 
