@@ -84,7 +84,7 @@ const fallback = `-a ${www} -r 127.0.0.1:81 -m -w 1`
 /** Two well servers and a dead one; `api` keeps what is down. */
 const config = ({ weight = 2, more = '', broken = '' } = {}): string => `${broken}
 checkinterval=1
-negotiatetimeout=2
+negotiatetimeout=10
 virtual=10.0.0.1:80
     real=${place(1)} masq 1
     real=${place(2)} masq ${weight}
