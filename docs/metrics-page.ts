@@ -59,9 +59,6 @@ function table(rows: readonly Row[]): string[] {
 const processLabels: Readonly<Record<string, readonly string[]>> = {
   nodejs_version_info: ['version', 'major', 'minor', 'patch'],
   nodejs_gc_duration_seconds: ['kind'],
-  nodejs_active_resources: ['type'],
-  nodejs_active_handles: ['type'],
-  nodejs_active_requests: ['type'],
   nodejs_heap_space_size_total_bytes: ['space'],
   nodejs_heap_space_size_used_bytes: ['space'],
   nodejs_heap_space_size_available_bytes: ['space'],

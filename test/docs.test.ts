@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { metricsPage } from '../docs/metrics-page.ts'
 import { specPage } from '../docs/spec-page.ts'
 import { commandTable } from '../src/cli/command-table.ts'
 import { jsonSchema } from '../src/cluster/spec/json-schema.ts'
@@ -19,6 +20,10 @@ function markdownBelow(directory: string): string[] {
 describe('the documentation', () => {
   test('docs/spec.md is made from the schema as it is now', () => {
     expect(read('docs/spec.md')).toBe(specPage())
+  })
+
+  test('docs/metrics.md is made from the families as they are now', async () => {
+    expect(read('docs/metrics.md')).toBe(await metricsPage())
   })
 
   test('every key of the schema is on its page', () => {

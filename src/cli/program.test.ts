@@ -106,6 +106,35 @@ describe.skipIf(!isBuilt)('baton', () => {
     expect(code).toBe(exitCodes.failed)
   })
 
+  test('a trace is told again, also with other numbers; one that is none is refused line by line', () => {
+    const state = { kind: 'healthy', sinceMs: 0, results: 4, against: 0, connectsLeft: 0, isReturning: false }
+    const all: object[] = [
+      { trace: 1, at: '2026-01-01T00:00:00.000Z', atMs: 0 },
+      { n: 1, key: 'a tcp', began: true, config: { rise: 1, fall: 2 }, state: { ...state, changedMs: [], heldFor: 0 } },
+      ...[1, 2].map((s) => ({ n: 1, event: { kind: 'failed', check: 'probe', atMs: s * 1000, detail: 'no' } })),
+    ]
+    const text = all.map((line) => `${JSON.stringify(line)}\n`).join('')
+    const good = file('good.trace', text)
+    expect(baton('replay', good)).toEqual({
+      code: exitCodes.ok,
+      stdout:
+        '2026-01-01T00:00:02.000Z a tcp: healthy → unhealthy after 5 results: no\n' +
+        'good.trace: 1 server, 2 results, 1 change\n',
+      stderr: '',
+    })
+    expect(baton('replay', good, '--fall', '3').stdout).toBe(
+      'good.trace: 1 server, 2 results, 0 changes with fall 3; 1 as it was\n',
+    )
+    expect(JSON.parse(baton('replay', good, '--json').stdout)).toMatchObject({ changesAsRun: 1, results: 2 })
+    const bad = file('bad.trace', `${text}nothing\n{"n":9,"ended":true}\n`)
+    expect(baton('replay', bad)).toEqual({
+      code: exitCodes.failed,
+      stdout: '',
+      stderr: 'bad.trace:5: this is no JSON\nbad.trace:6: no line before says which server 9 is\n',
+    })
+    expect(baton('replay', good, '--rise', '0').code).toBe(exitCodes.usage)
+  })
+
   test('every mistake in a file is said at once, each beginning with its place', () => {
     const name = file('wrong.yaml', 'name: t\nguests:\n  web: { count: 2, imag: tiny, memory: lots }\n')
     for (const command of ['check', 'plan', 'up', 'down']) {

@@ -3,6 +3,9 @@ import { openDescriptors, raw, silentServer } from '../../test/build/servers.ts'
 import { buildCheck } from '../../test/build/services.ts'
 import type { ProbeReport, ProbeResult } from './check.ts'
 import { openChecker } from './checker.ts'
+import type { Connector } from './connector.ts'
+import { epollConnector } from './connector-epoll.ts'
+import { netConnector } from './connector-net.ts'
 import { type FakeTiming, fakeTiming } from './fake-timing.ts'
 import type { CheckResult, CheckTarget, HealthChange, HealthDoubt } from './target.ts'
 import { deadline, machineTiming } from './timing.ts'
@@ -350,6 +353,90 @@ describe('checker, of many servers', () => {
     const own = world.probed.filter(({ port }) => port === 1).map(({ atMs }) => atMs)
     expect(own).toEqual([0, 1000, 2000, 3000])
     expect(world.troubles).toEqual([])
+  })
+})
+
+describe('checker, of a director that is held up', () => {
+  test('a deadline that it slept through is given again, once', async () => {
+    const timing = fakeTiming()
+    const skew = { ms: 0 }
+    const results: CheckResult[] = []
+    await using checker = openChecker({
+      timing: { ...timing, now: () => timing.now() + skew.ms },
+      onChange: () => {},
+      onResult: (result) => results.push(result),
+      open:
+        () =>
+        async ({ port }, { signal }) => {
+          await timing.sleep(port * 100, signal)
+          return { healthy: !signal.aborted, detail: '', tookMs: 0 }
+        },
+    })
+    // The second does not answer in its time, however often it is given.
+    const once = { timeoutMs: 500, everyMs: 60_000 }
+    checker.watch([target(7, once), target(30, once)])
+    await timing.advance(100)
+    skew.ms = 2000
+    await timing.advance(700)
+    expect(results.map(({ healthy }) => healthy)).toEqual([true])
+    await timing.advance(600)
+    expect(results.map(({ healthy }) => healthy)).toEqual([true, false])
+  })
+
+  test('a deadline that always rings late ends the check all the same', async () => {
+    const timing = fakeTiming()
+    const results: CheckResult[] = []
+    await using checker = openChecker({
+      timing: { ...timing, now: () => timing.now() * 10 },
+      onChange: () => {},
+      onResult: (result) => results.push(result),
+      open: () => () => new Promise(() => {}),
+    })
+    checker.watch([target(1, { timeoutMs: 500, everyMs: 600_000 })])
+    await timing.advance(1100)
+    expect(results).toMatchObject([{ healthy: false, detail: 'no result within 500 ms' }])
+  })
+
+  test('a connector is asked once more before it is given up', async () => {
+    const timing = fakeTiming()
+    const results: CheckResult[] = []
+    const connector: Connector = {
+      kind: 'net',
+      connect: (_target, listener) => ({
+        settle: () => listener.onConnectEnd({ healthy: true, detail: 'connected' }),
+        cancel: () => {},
+      }),
+      [Symbol.dispose]: () => {},
+    }
+    await using checker = openChecker({
+      timing,
+      connector,
+      onChange: () => {},
+      onResult: (result) => results.push(result),
+    })
+    checker.watch([target(1)])
+    await timing.advance(600)
+    expect(results).toMatchObject([{ healthy: true }])
+  })
+
+  test.each([
+    { name: 'epoll', open: epollConnector },
+    { name: 'net', open: (): Connector => netConnector },
+  ])('what came while it slept is read before it says that nothing did: $name', async ({ open }) => {
+    await using server = await raw(() => {})
+    const results: CheckResult[] = []
+    using connector = open()
+    await using checker = openChecker({
+      timing: machineTiming,
+      connector,
+      onChange: () => {},
+      onResult: (result) => results.push(result),
+    })
+    const endpoint = { address: '127.0.0.1', port: server.port }
+    checker.watch([{ check: buildCheck({ everyMs: 60_000, timeoutMs: 50 }), endpoint }])
+    const begun = performance.now()
+    while (performance.now() - begun < 150);
+    await expect.poll(() => results.map(({ detail }) => detail)).toEqual(['connected'])
   })
 })
 

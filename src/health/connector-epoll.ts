@@ -132,6 +132,13 @@ class EpollConnector implements Connector {
   }
 
   #look(): void {
+    this.settle()
+    if (this.#open.size === 0) return
+    this.#timer = setTimeout(() => this.#look(), this.#pauseMs)
+    this.#pauseMs = Math.min(this.#pauseMs * 2, looksMs.last)
+  }
+
+  settle(): void {
     const { bytes, address } = this.#events
     for (let count = eventsPerLook; count === eventsPerLook; ) {
       count = this.#open.size === 0 ? 0 : this.#calls.epollWait(this.#epoll, address, eventsPerLook, 0)
@@ -141,9 +148,6 @@ class EpollConnector implements Connector {
         attempt?.end(hasFailed ? this.#errorOf(attempt.fd) : 0)
       }
     }
-    if (this.#open.size === 0) return
-    this.#timer = setTimeout(() => this.#look(), this.#pauseMs)
-    this.#pauseMs = Math.min(this.#pauseMs * 2, looksMs.last)
   }
 
   #errorOf(fd: number): number {
@@ -170,6 +174,10 @@ class Attempt implements ConnectAttempt {
     if (this.#isOver) return
     this.cancel()
     this.#listener.onConnectEnd(errno === 0 ? connected : failedBy(formatEndpoint(this.#target), errnoName(errno)))
+  }
+
+  settle(): void {
+    if (!this.#isOver) this.#connector.settle()
   }
 
   cancel(): void {

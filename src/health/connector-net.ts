@@ -22,6 +22,8 @@ export const netConnector: Connector = {
       listener.onConnectEnd(failed(formatEndpoint(target), error))
     })
     return {
+      // Node looks by itself, in every turn of its loop.
+      settle() {},
       cancel() {
         isOver = true
         socket.destroy()

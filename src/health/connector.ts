@@ -8,6 +8,8 @@ export interface ConnectListener {
 }
 
 export interface ConnectAttempt {
+  /** Its listener hears of what is decided by now: a process that was held up has not looked for a while. */
+  settle(): void
   /** Closes what is open; nothing is heard of it any more. */
   cancel(): void
 }

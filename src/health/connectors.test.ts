@@ -108,6 +108,16 @@ describe('the best connector', () => {
     expect((await connect()).healthy).toBe(true)
   })
 
+  test('an epoll connector that is asked to says at once what it has not looked for yet', async () => {
+    await using server = await raw(() => {})
+    using connector = epollConnector()
+    const heard: Verdict[] = []
+    const attempt = connector.connect(at(server.port), { onConnectEnd: (verdict) => heard.push(verdict) })
+    const begun = performance.now()
+    while (heard.length === 0 && performance.now() - begun < 1000) attempt.settle()
+    expect(heard).toMatchObject([{ healthy: true }])
+  })
+
   test('an epoll connector that ends closes what is open', async () => {
     await using server = await raw(() => {})
     const before = openDescriptors()

@@ -115,7 +115,8 @@ export class Runner extends Due implements AttemptOwner {
 
   onBegin(attempt: Attempt): Maker {
     attempt.check = attempt instanceof ByHand ? 'probe' : nextCheck(this.#state)
-    this.#world.lateness.begun(attempt.begunMs - attempt.dueMs, this.target.check.everyMs)
+    // The first has no interval to keep, and when many servers become known at once, all of theirs are due at once.
+    if (!this.#isFirst) this.#world.lateness.begun(attempt.begunMs - attempt.dueMs, this.target.check.everyMs)
     return this.#means[attempt.check]
   }
 

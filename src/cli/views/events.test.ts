@@ -47,6 +47,8 @@ const lines: readonly [DirectorEvent, string][] = [
     { kind: 'engine.failed', service: 'tcp 10.0.0.9:80', reason: 'the port is taken' },
     'engine.failed tcp 10.0.0.9:80 the port is taken',
   ],
+  [{ kind: 'checks.hindered', reason: 'too busy' }, 'checks.hindered too busy'],
+  [{ kind: 'checks.unhindered' }, 'checks.unhindered'],
   [{ kind: 'engine.recovered', service: undefined, failures: 1 }, 'engine.recovered after 1 failure'],
   [{ kind: 'cluster.put', cluster: 'shop', services: 2 }, 'cluster.put shop 2 services'],
   [{ kind: 'cluster.removed', cluster: 'shop', services: 2 }, 'cluster.removed shop 2 services'],
