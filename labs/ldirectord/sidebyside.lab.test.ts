@@ -20,6 +20,7 @@ if (!isRoot()) console.warn('skipped: a network of its own needs root')
 
 /** A machine that is busy with other things takes its time. */
 const patienceMs = 120_000
+const longMs = 300_000
 
 let world: World
 beforeAll(async () => {
@@ -60,16 +61,24 @@ describe.skipIf(!isRoot())('a configuration', () => {
     expect(original.calls.some(({ code }) => code !== 0)).toBe(true)
   })
 
-  test.concurrent.each(same)('$name is the same table', async ({ name }) => {
-    await compare(name, {})
-  })
+  test.concurrent.each(same)(
+    '$name is the same table',
+    async ({ name }) => {
+      await compare(name, {})
+    },
+    longMs,
+  )
 
-  test.concurrent('with differs the tables are the same but for what is listed', async () => {
-    await compare('differs', {
-      less: differences.flatMap(({ less = [] }) => less),
-      more: differences.flatMap(({ more = [] }) => more),
-    })
-  })
+  test.concurrent(
+    'with differs the tables are the same but for what is listed',
+    async () => {
+      await compare('differs', {
+        less: differences.flatMap(({ less = [] }) => less),
+        more: differences.flatMap(({ more = [] }) => more),
+      })
+    },
+    longMs,
+  )
 
   test.concurrent('with differs-http6 ldirectord ends, and Baton serves', async () => {
     await using original = await startOriginal(world, read('differs-http6'))
@@ -107,10 +116,10 @@ async function compare(name: string, { less = [], more = [] }: Omit<Difference, 
   expect([...(await theirs()).filter((line) => !less.includes(line)), ...more].sort()).toEqual(expected)
 }
 
-/** All servers were checked twice at least. */
+/** All servers were checked: it begins anew. */
 async function settled(original: Awaited<ReturnType<typeof startOriginal>>): Promise<void> {
-  await until(async () => !original.isRunning() || original.passes() > 2, patienceMs)
-  expect(original.passes()).toBeGreaterThan(2)
+  await until(async () => !original.isRunning() || original.passes() > 1, patienceMs)
+  expect(original.passes()).toBeGreaterThan(1)
   if (!original.isRunning()) throw new Error((await original.ended).said.slice(-20).join('\n'))
 }
 
