@@ -55,7 +55,10 @@ export async function openWorld(): Promise<World> {
   })
   await new Promise<void>((resolve, reject) => {
     holder.stdout.once('data', () => resolve())
-    holder.once('exit', (code) => reject(new Error(`the network was not made: ${code}`)))
+    holder.once('exit', (code) => {
+      rmSync(directory, { recursive: true, force: true })
+      reject(new Error(`the network was not made: ${code}`))
+    })
   })
   const children = new Set<ChildProcess>()
   const start: World['start'] = (command, options) => {
