@@ -139,7 +139,9 @@ function mapInfo(fd: number): MapInfo {
     putAddress(target, 8, info.bytes)
   })
   if (result < 0) throw new InfraError('failed', `ask for a map: ${errnoName(-result)}`, { subject: 'eBPF' })
-  const [keyBytes = 0, valueBytes = 0, maxEntries = 0, flags = 0] = [8, 12, 16, 20].map((at) => info.bytes.readUInt32LE(at))
+  const [keyBytes = 0, valueBytes = 0, maxEntries = 0, flags = 0] = [8, 12, 16, 20].map((at) =>
+    info.bytes.readUInt32LE(at),
+  )
   return { keyBytes, valueBytes, maxEntries, isMappable: (flags & BPF_F_MMAPABLE) !== 0 }
 }
 

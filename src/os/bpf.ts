@@ -83,10 +83,14 @@ export function loadObject(bytes: Uint8Array, options: ObjectOptions): BpfObject
   const again = tryLoad(bytes, options, log)
   if (typeof again !== 'number') return again
   const end = log.indexOf(0)
-  throw new InfraError('unsupported', `this kernel refuses the program: ${verifierReason(log.toString('utf8', 0, end), errno)}`, {
-    subject: 'eBPF',
-    hint: 'it needs Linux 5.17 or newer with BPF, BTF and the network classifier built in',
-  })
+  throw new InfraError(
+    'unsupported',
+    `this kernel refuses the program: ${verifierReason(log.toString('utf8', 0, end), errno)}`,
+    {
+      subject: 'eBPF',
+      hint: 'it needs Linux 5.17 or newer with BPF, BTF and the network classifier built in',
+    },
+  )
 }
 
 /** The object, or an errno. */

@@ -11,12 +11,20 @@ export function verifierReason(log: string, errno: string): string {
 }
 
 function isNoise(line: string): boolean {
-  return /^(?:\d+: |; |from \d+ to |processed |R\d+[_ =]|-- |func#|max_states|verification time|stack depth)/u.test(line)
+  return /^(?:\d+: |; |from \d+ to |processed |R\d+[_ =]|-- |func#|max_states|verification time|stack depth)/u.test(
+    line,
+  )
 }
 
 const meanings: readonly { readonly pattern: RegExp; readonly meaning: string }[] = [
-  { pattern: /unknown func|invalid func|program of this type cannot use helper/u, meaning: 'the kernel is too old for a function that it calls' },
+  {
+    pattern: /unknown func|invalid func|program of this type cannot use helper/u,
+    meaning: 'the kernel is too old for a function that it calls',
+  },
   { pattern: /too large|too complex|jumps is too/u, meaning: 'the kernel finds it too long to check' },
-  { pattern: /invalid access|out of bounds|outside of the|unbounded/u, meaning: 'the kernel cannot see that its memory accesses are safe' },
+  {
+    pattern: /invalid access|out of bounds|outside of the|unbounded/u,
+    meaning: 'the kernel cannot see that its memory accesses are safe',
+  },
   { pattern: /BTF/u, meaning: 'the kernel does not take its type information' },
 ]
