@@ -9,14 +9,21 @@
 #define TOLD_TRANSPORT 20
 #define ANSWER_HOPS 64
 
-struct answer {
-	__u8 ipv4_type;
-	__u8 ipv4_code;
-	__u8 ipv6_type;
-	__u8 ipv6_code;
-	/* Of the way on, where that is what it does not fit into. */
-	__u32 mtu;
-};
+/* Beside the verdicts of tc: the sender is to be told. */
+enum problem { PROBLEM_NOBODY = 100, PROBLEM_TOO_BIG, PROBLEM_HOPS };
+
+static __always_inline void name_problem(struct icmp *icmp, __u8 family, int problem)
+{
+	if (problem == PROBLEM_TOO_BIG) {
+		icmp->type = family == FAMILY_IPV6 ? ICMP6_TOO_BIG : ICMP_UNREACHABLE;
+		icmp->code = family == FAMILY_IPV6 ? 0 : ICMP_CODE_TOO_BIG;
+	} else if (problem == PROBLEM_HOPS) {
+		icmp->type = family == FAMILY_IPV6 ? ICMP6_TIME_EXCEEDED : ICMP_TIME_EXCEEDED;
+	} else {
+		icmp->type = family == FAMILY_IPV6 ? ICMP6_UNREACHABLE : ICMP_UNREACHABLE;
+		icmp->code = family == FAMILY_IPV6 ? ICMP6_CODE_PORT : ICMP_CODE_PORT;
+	}
+}
 
 static __always_inline __u16 folded(__u32 sum)
 {
@@ -38,7 +45,7 @@ static __always_inline int turn_around(struct __sk_buff *skb)
 	return bpf_skb_store_bytes(skb, 0, &ethernet, sizeof(ethernet), 0);
 }
 
-static __always_inline int answer_ipv4(struct __sk_buff *skb, const struct packet *packet, const struct answer *answer)
+static __always_inline int answer_ipv4(struct __sk_buff *skb, const struct packet *packet, int problem)
 {
 	struct {
 		struct iphdr ip;
@@ -61,14 +68,13 @@ static __always_inline int answer_ipv4(struct __sk_buff *skb, const struct packe
 	head.ip.saddr = packet->key.destination[0];
 	head.ip.daddr = packet->key.source[0];
 	head.ip.check = ipv4_checksum(&head.ip);
-	head.icmp.type = answer->ipv4_type;
-	head.icmp.code = answer->ipv4_code;
-	head.icmp.mtu = bpf_htonl(answer->mtu);
+	name_problem(&head.icmp, FAMILY_IPV4, problem);
+	head.icmp.mtu = bpf_htonl(packet->mtu);
 	head.icmp.checksum = folded(bpf_csum_diff(0, 0, (__u32 *)&head.icmp, sizeof(head.icmp) + sizeof(head.told), 0));
 	return bpf_skb_store_bytes(skb, NETWORK, &head, sizeof(head), BPF_F_INVALIDATE_HASH);
 }
 
-static __always_inline int answer_ipv6(struct __sk_buff *skb, const struct packet *packet, const struct answer *answer)
+static __always_inline int answer_ipv6(struct __sk_buff *skb, const struct packet *packet, int problem)
 {
 	struct {
 		struct ipv6hdr ip;
@@ -93,9 +99,8 @@ static __always_inline int answer_ipv6(struct __sk_buff *skb, const struct packe
 	head.ip.hop_limit = ANSWER_HOPS;
 	__builtin_memcpy(&head.ip.saddr, packet->key.destination, 16);
 	__builtin_memcpy(&head.ip.daddr, packet->key.source, 16);
-	head.icmp.type = answer->ipv6_type;
-	head.icmp.code = answer->ipv6_code;
-	head.icmp.mtu = bpf_htonl(answer->mtu);
+	name_problem(&head.icmp, FAMILY_IPV6, problem);
+	head.icmp.mtu = bpf_htonl(packet->mtu);
 	sum = bpf_csum_diff(0, 0, (__u32 *)&pseudo, sizeof(pseudo), 0);
 	sum = bpf_csum_diff(0, 0, (__u32 *)&head.ip.saddr, 32, sum);
 	sum = bpf_csum_diff(0, 0, (__u32 *)&head.icmp, payload, sum);
@@ -104,13 +109,17 @@ static __always_inline int answer_ipv6(struct __sk_buff *skb, const struct packe
 }
 
 /* Where it cannot be told, it is dropped. */
-static __always_inline int tell_sender(struct __sk_buff *skb, const struct packet *packet, const struct answer *answer)
+__noinline int tell_sender(struct __sk_buff *skb, const struct packet *packet, int problem)
 {
-	if (packet->is_icmp || packet->is_tail)
+	int failed;
+
+	if (!packet || packet->is_icmp || packet->is_tail)
 		return TC_ACT_SHOT;
-	if (packet->key.family == FAMILY_IPV6 ? answer_ipv6(skb, packet, answer) < 0 : answer_ipv4(skb, packet, answer) < 0)
-		return TC_ACT_SHOT;
-	if (turn_around(skb) < 0)
+	if (packet->key.family == FAMILY_IPV6)
+		failed = answer_ipv6(skb, packet, problem);
+	else
+		failed = answer_ipv4(skb, packet, problem);
+	if (failed || turn_around(skb) < 0)
 		return TC_ACT_SHOT;
 	return bpf_redirect(skb->ifindex, 0);
 }

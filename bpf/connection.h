@@ -98,7 +98,7 @@ static __always_inline int follow(struct flow *flow, const struct packet *packet
 }
 
 /* Ends a connection, once, whoever else tries. */
-static __noinline int end_connection(const struct flow_key *key)
+__noinline int end_connection(const struct flow_key *key)
 {
 	struct totals *sums = current_totals();
 	struct flow *flow, *reply;
@@ -199,12 +199,13 @@ static __always_inline int is_over(const struct flow *flow, const struct packet 
 
 enum begun { BEGUN, BEGUN_NOT_OURS, BEGUN_NOBODY, BEGUN_DROP };
 
-/* A new connection, counted on its server; on success `slot` is its server's. */
-static __always_inline int begin(const struct packet *packet, const struct settings *now, struct totals *sums, __u64 at,
-				 __u32 *chosen)
+/* A new connection, counted on its server; `chosen` becomes the server's slot. */
+__noinline int begin(const struct packet *packet, __u64 at, __u32 *chosen)
 {
-	const struct flow_key *key = &packet->key;
-	struct service *service = find_service(key);
+	struct settings *now = current_settings();
+	struct totals *sums = current_totals();
+	const struct flow_key *key;
+	struct service *service;
 	struct flow flow = { .kind = FLOW_CONNECTION };
 	struct server *server;
 	__u8 state = 0;
@@ -212,6 +213,10 @@ static __always_inline int begin(const struct packet *packet, const struct setti
 	__u32 slot;
 	int failed;
 
+	if (!packet || !chosen || !now || !sums)
+		return BEGUN_DROP;
+	key = &packet->key;
+	service = find_service(key);
 	if (!service)
 		return BEGUN_NOT_OURS;
 	if (sums->connections >= now->most_connections) {

@@ -10,46 +10,24 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-static __always_inline int too_big(struct __sk_buff *skb, const struct packet *packet, __u32 mtu)
+/* On to its real server: a verdict, or a problem. */
+__noinline int forward(struct __sk_buff *skb, struct packet *packet, const struct flow *standing)
 {
-	struct answer answer = {
-		.ipv4_type = ICMP_UNREACHABLE,
-		.ipv4_code = ICMP_CODE_TOO_BIG,
-		.ipv6_type = ICMP6_TOO_BIG,
-		.mtu = mtu,
-	};
-
-	return tell_sender(skb, packet, &answer);
-}
-
-static __always_inline int hops_used_up(struct __sk_buff *skb, const struct packet *packet)
-{
-	struct answer answer = { .ipv4_type = ICMP_TIME_EXCEEDED, .ipv6_type = ICMP6_TIME_EXCEEDED };
-
-	return tell_sender(skb, packet, &answer);
-}
-
-static __always_inline int nobody(struct __sk_buff *skb, const struct packet *packet)
-{
-	struct answer answer = {
-		.ipv4_type = ICMP_UNREACHABLE,
-		.ipv4_code = ICMP_CODE_PORT,
-		.ipv6_type = ICMP6_UNREACHABLE,
-		.ipv6_code = ICMP6_CODE_PORT,
-	};
-
-	return tell_sender(skb, packet, &answer);
-}
-
-/* On to its real server. */
-static __always_inline int forward(struct __sk_buff *skb, const struct packet *packet, const struct flow *flow,
-				   const struct server *server)
-{
-	const struct flow_key *key = &packet->key;
-	__u32 bytes = wire_bytes(skb, packet);
-	__u32 overhead = 0;
+	struct flow copy, *flow = &copy;
+	const struct flow_key *key;
+	struct server *server;
 	struct route route = {};
+	__u32 bytes, overhead = 0;
 
+	if (!packet || !standing)
+		return TC_ACT_SHOT;
+	/* Its memory may be another's before we are done. */
+	copy = *standing;
+	server = server_at(flow->server);
+	if (!server)
+		return TC_ACT_SHOT;
+	key = &packet->key;
+	bytes = wire_bytes(skb, packet);
 	if (flow->forwarding == FORWARD_LOCAL)
 		return TC_ACT_UNSPEC;
 	if (flow->forwarding == FORWARD_TUNNEL) {
@@ -60,8 +38,10 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 		find_route(skb, packet, key->family, key->source, server->address, bytes, server->interface, &route);
 	}
 	if (route.way == WAY_TOO_BIG) {
-		if (key->family == FAMILY_IPV6 || !packet->may_fragment)
-			return too_big(skb, packet, route.mtu - overhead);
+		if (key->family == FAMILY_IPV6 || !packet->may_fragment) {
+			packet->mtu = route.mtu - overhead;
+			return PROBLEM_TOO_BIG;
+		}
 		/* The stack takes it to pieces, where it forwards at all. */
 		route.way = WAY_STACK;
 	}
@@ -69,7 +49,7 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 		return TC_ACT_UNSPEC;
 	if (route.way != WAY_HERE) {
 		if (packet->hops <= 1)
-			return hops_used_up(skb, packet);
+			return PROBLEM_HOPS;
 		if (flow->forwarding != FORWARD_TUNNEL && take_hop(skb, packet) < 0)
 			return TC_ACT_SHOT;
 	}
@@ -102,14 +82,20 @@ static __always_inline int rewrite_reply(struct __sk_buff *skb, const struct pac
  * What a real server sends back, or an ICMP error about what was sent to it: as if from the service. `is_leaving`: on its
  * way out already, from a server on the director itself.
  */
-static __always_inline int reply(struct __sk_buff *skb, const struct packet *packet, const struct flow_key *connection,
-				 const struct settings *now, struct totals *sums, __u64 at, int is_leaving)
+__noinline int reply(struct __sk_buff *skb, struct packet *packet, const struct flow *found, __u64 at, int is_leaving)
 {
-	struct flow *flow = bpf_map_lookup_elem(&flows, connection);
+	struct flow_key copy, *connection = &copy;
+	struct settings *now = current_settings();
+	struct totals *sums = current_totals();
 	struct route route = {};
 	struct server *server;
+	struct flow *flow;
 	__u32 slot;
 
+	if (!packet || !found || !now || !sums)
+		return TC_ACT_SHOT;
+	copy = found->other;
+	flow = bpf_map_lookup_elem(&flows, connection);
 	if (!flow || flow->kind != FLOW_CONNECTION)
 		return TC_ACT_UNSPEC;
 	slot = flow->server;
@@ -124,19 +110,26 @@ static __always_inline int reply(struct __sk_buff *skb, const struct packet *pac
 	find_route(skb, packet, packet->key.family, connection->destination, connection->source, wire_bytes(skb, packet), 0,
 		   &route);
 	if (route.way == WAY_TOO_BIG) {
-		if (packet->key.family == FAMILY_IPV6 || !packet->may_fragment)
-			return too_big(skb, packet, route.mtu);
+		if (packet->key.family == FAMILY_IPV6 || !packet->may_fragment) {
+			packet->mtu = route.mtu;
+			return PROBLEM_TOO_BIG;
+		}
 		route.way = WAY_STACK;
 	}
 	if (route.way != WAY_HERE) {
 		if (packet->hops <= 1)
-			return hops_used_up(skb, packet);
+			return PROBLEM_HOPS;
 		if (take_hop(skb, packet) < 0)
 			return TC_ACT_SHOT;
 	}
 	if (rewrite_reply(skb, packet, connection) < 0)
 		return TC_ACT_SHOT;
 	return send(skb, &route, packet->key.family, 0);
+}
+
+static __always_inline int settle(struct __sk_buff *skb, const struct packet *packet, int verdict)
+{
+	return verdict >= PROBLEM_NOBODY ? tell_sender(skb, packet, verdict) : verdict;
 }
 
 SEC("tc")
@@ -154,11 +147,8 @@ int director_in(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	at = bpf_ktime_get_coarse_ns();
 	flow = bpf_map_lookup_elem(&flows, &packet.key);
-	if (flow && flow->kind == FLOW_REPLY) {
-		struct flow_key connection = flow->other;
-
-		return reply(skb, &packet, &connection, now, sums, at, 0);
-	}
+	if (flow && flow->kind == FLOW_REPLY)
+		return settle(skb, &packet, reply(skb, &packet, flow, at, 0));
 	if (flow) {
 		slot = flow->server;
 		server = server_at(slot);
@@ -179,13 +169,13 @@ int director_in(struct __sk_buff *skb)
 	if (!flow) {
 		if (!may_begin(&packet, now))
 			return TC_ACT_UNSPEC;
-		switch (begin(&packet, now, sums, at, &slot)) {
+		switch (begin(&packet, at, &slot)) {
 		case BEGUN:
 			break;
 		case BEGUN_NOT_OURS:
 			return TC_ACT_UNSPEC;
 		case BEGUN_NOBODY:
-			return nobody(skb, &packet);
+			return tell_sender(skb, &packet, PROBLEM_NOBODY);
 		default:
 			return TC_ACT_SHOT;
 		}
@@ -195,30 +185,24 @@ int director_in(struct __sk_buff *skb)
 			return TC_ACT_SHOT;
 	}
 	count_packet(server, slot, &packet, 1);
-	return forward(skb, &packet, flow, server);
+	return settle(skb, &packet, forward(skb, &packet, flow));
 }
 
 /* Replies of servers on the director itself leave as if from the service. What is forwarded has been seen already. */
 SEC("tc")
 int director_out(struct __sk_buff *skb)
 {
-	struct settings *now;
-	struct totals *sums;
 	struct packet packet = {};
-	struct flow_key connection;
 	struct flow *flow;
 
 	if (skb->ingress_ifindex != 0)
 		return TC_ACT_UNSPEC;
-	now = current_settings();
-	sums = current_totals();
-	if (!now || !sums || parse(skb, &packet) < 0)
+	if (parse(skb, &packet) < 0)
 		return TC_ACT_UNSPEC;
 	flow = bpf_map_lookup_elem(&flows, &packet.key);
 	if (!flow || flow->kind != FLOW_REPLY)
 		return TC_ACT_UNSPEC;
-	connection = flow->other;
-	return reply(skb, &packet, &connection, now, sums, bpf_ktime_get_coarse_ns(), 1);
+	return reply(skb, &packet, flow, bpf_ktime_get_coarse_ns(), 1);
 }
 
 struct reaper {

@@ -55,7 +55,9 @@ struct packet {
 	__u8 is_tail;
 	__u8 may_fragment;
 	__u8 is_icmp;
-	__u8 outer_protocol;
+	__u8 unused;
+	/* Of the way on, where that is what it does not fit into. */
+	__u32 mtu;
 };
 
 #define NETWORK ((__u32)sizeof(struct ethhdr))
@@ -196,7 +198,6 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *pack
 	packet->bytes = bpf_ntohs(ip.tot_len);
 	packet->hops = ip.ttl;
 	packet->service_type = ip.tos;
-	packet->outer_protocol = ip.protocol;
 	fragment = bpf_ntohs(ip.frag_off);
 	packet->may_fragment = !(fragment & IPV4_DONT_FRAGMENT);
 	if (ip.protocol == IPPROTO_ICMP)
@@ -225,7 +226,6 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *pack
 	packet->bytes = sizeof(ip) + bpf_ntohs(ip.payload_len);
 	packet->hops = ip.hop_limit;
 	packet->service_type = ip.priority << 4 | ip.flow_lbl[0] >> 4;
-	packet->outer_protocol = ip.nexthdr;
 	if (ip.nexthdr == IPPROTO_ICMPV6)
 		return parse_icmp(skb, packet);
 	if (ip.nexthdr == NEXT_FRAGMENT) {
@@ -242,8 +242,10 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *pack
 	return parse_ports(skb, packet->transport, key, packet);
 }
 
-static __always_inline int parse(struct __sk_buff *skb, struct packet *packet)
+__noinline int parse(struct __sk_buff *skb, struct packet *packet)
 {
+	if (!packet)
+		return -1;
 	if (skb->protocol == bpf_htons(ETH_P_IP))
 		return parse_ipv4(skb, packet);
 	if (skb->protocol == bpf_htons(ETH_P_IPV6))

@@ -315,8 +315,8 @@ static __always_inline __u32 pick_hashed(const struct service *service, const st
 	return hashed.slot;
 }
 
-/* A slot, or NO_SERVER. */
-static __noinline __u32 pick(const struct service *service, const struct flow_key *key)
+/* A slot, or NO_SERVER. Global, as all that has many ways through it: the verifier looks at it once, by itself. */
+__noinline __u32 pick(const struct service *service, const struct flow_key *key)
 {
 	struct scan scan = { .slot = NO_SERVER };
 
