@@ -157,7 +157,7 @@ int director_in(struct __sk_buff *skb)
 		if (at >= flow->expires || is_over(flow, &packet, server, now)) {
 			end_connection(&packet.key);
 			flow = 0;
-		} else if (server->use != SERVER_INSTALLED) {
+		} else if (server->use != SERVER_INSTALLED && !packet.is_icmp) {
 			if (!now->expire_nodest_conn)
 				return TC_ACT_SHOT;
 			end_connection(&packet.key);

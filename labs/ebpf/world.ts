@@ -56,3 +56,17 @@ export async function enterNewNamespace(): Promise<AsyncDisposable & { readonly 
     },
   }
 }
+
+/** Routes and neighbours that stand still, so that packets leave in the same way each time: servers N of the link, clients beyond. */
+export async function settleNeighbours(name: string, servers: readonly number[]): Promise<void> {
+  const ip = (...parts: string[]): Promise<unknown> => execute('ip', ['-n', name, ...parts])
+  for (const server of [...servers, 254])
+    for (const address of [`10.50.0.${server}`, `fd50::${server.toString(16)}`])
+      await ip('neighbour', 'replace', address, 'lladdr', serverMac(server), 'dev', 'lan', 'nud', 'permanent')
+  await ip('route', 'add', '198.51.100.0/24', 'via', '10.50.0.254')
+  await ip('-6', 'route', 'add', '2001:db8::/64', 'via', 'fd50::fe')
+}
+
+export function serverMac(server: number): string {
+  return `02:00:00:00:01:${server.toString(16).padStart(2, '0')}`
+}
