@@ -4,12 +4,13 @@ import { testRun } from '../../src/os/bpf.ts'
 import { listInterfaces } from '../../src/os/interfaces.ts'
 import { enterNewNamespace, openBpfWorld, settleNeighbours } from './world.ts'
 
-export const verdicts: Readonly<Record<number, string>> = { [-1]: 'pass', 2: 'drop', 7: 'send' }
+export const verdicts: Readonly<Record<number, string>> = { [-1]: 'pass', 0: 'stack', 2: 'drop', 7: 'send' }
 
 export type Outcome = { readonly verdict: string; readonly frame: Buffer }
 
 export type PacketWorld = AsyncDisposable & {
   readonly engine: EbpfEngine
+  readonly namespace: string
   /** As if it came in from the wire, or with `out` as if the machine itself sent it. `segment`: bytes of GSO. */
   run(frame: Uint8Array, options?: { readonly hook?: 'in' | 'out'; readonly segment?: number }): Outcome
 }
@@ -26,6 +27,7 @@ export async function openPacketWorld(servers: readonly number[] = [2, 3, 4, 5, 
   const lan = listInterfaces().find(({ name }) => name === 'lan')?.index ?? 0
   return {
     engine,
+    namespace: namespace.name,
     run(frame, { hook = 'in', segment = 0 } = {}) {
       const around = Buffer.alloc(context.bytes)
       around.writeUInt32LE(lan, context.interface)
