@@ -8,20 +8,20 @@ import { run } from './run.mjs'
 import { runScript, setup } from './setup.mjs'
 
 const source = 'bpf/director.bpf.c'
-export const object = join(root, 'bpf/director.bpf.o')
+const object = join(root, 'bpf/director.bpf.o')
 
 const warnings = ['-Wall', '-Wextra', '-Wno-unused-parameter', '-Werror']
 /** Where Debian has the headers that differ by architecture; bytecode is the same for all of them. */
 const headers = ['x86_64', 'aarch64'].map((name) => `-I/usr/include/${name}-linux-gnu`)
 
 /** The object's bytes, or what the compiler says. */
-export async function buildBpf(sourceFile = source) {
+async function buildBpf() {
   const folder = await mkdtemp(join(tmpdir(), 'baton-bpf-'))
   const file = join(folder, 'built.o')
   try {
     // v3: atomic operations that return a value. -g: the types that libbpf makes the maps by.
     const flags = ['-O2', '-g', '-target', 'bpf', '-mcpu=v3', '-fdebug-compilation-dir=.', ...warnings, ...headers]
-    const built = await run(['clang', ...flags, '-c', sourceFile, '-o', file])
+    const built = await run(['clang', ...flags, '-c', source, '-o', file])
     if (built.code !== 0) return { problem: built.output }
     // What a debugger would read; the types stay.
     const stripped = await run(['llvm-strip', '-g', file])

@@ -27,8 +27,8 @@ type Stage = {
   readonly service: Endpoint
   readonly server: Endpoint
   /** A packet from the client to the service, or its frame. */
-  request(over?: Partial<Packet>): Buffer
-  answer(over?: Partial<Packet>): Buffer
+  readonly request: (over?: Partial<Packet>) => Buffer
+  readonly answer: (over?: Partial<Packet>) => Buffer
 }
 
 /** A service of its own, with one server. */

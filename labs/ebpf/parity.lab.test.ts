@@ -148,7 +148,7 @@ async function packetOf(step: Step, model: FakeEngine): Promise<Packet | undefin
     if (to === undefined) return undefined
     const address = to.address.includes(':') ? `2001:db8::${step.client + 1}` : `198.51.100.${step.client + 1}`
     const flags = to.protocol === 'tcp' ? (flagSets[step.flags] ?? []) : []
-    return packet({ protocol: to.protocol as 'tcp' | 'udp', from: { address, port: 4000 + step.client }, to, flags })
+    return packet({ protocol: to.protocol, from: { address, port: 4000 + step.client }, to, flags })
   }
   if (step.kind !== 'reply' && step.kind !== 'error') return undefined
   const standing = (await listed(model)).filter(({ server: { port } }) => port > 8000)

@@ -5,11 +5,14 @@ import { type Director, openDirector } from '../director/director.ts'
 import { fileEditJournal } from '../director/edit-journal.ts'
 import type { DirectorEvent } from '../director/events.ts'
 import { fileIntentStore, type IntentStore } from '../director/intent.ts'
-import type { EngineName, EngineReport } from '../engines/engine.ts'
+import { servicesOf } from '../director/intent-changes.ts'
+import type { Intent } from '../director/schemas.ts'
+import type { Engine, EngineChange, EngineName, EngineReport } from '../engines/engine.ts'
 import { openEngine } from '../engines/open.ts'
 import { describeError, InfraError, isInfraError } from '../errors.ts'
 import { machineTiming } from '../health/timing.ts'
 import type { Host } from '../hosts/host.ts'
+import { serviceKey } from '../lvs/service.ts'
 import { directorFiles } from './files.ts'
 import { notifyManager } from './notify.ts'
 
@@ -17,6 +20,8 @@ export type DaemonOptions = {
   readonly host: Host
   /** `auto`: the one that ran here last, or else the best that works here. */
   readonly engine: EngineName | 'auto'
+  /** Of the ebpf engine; left out, all that routes lead through. */
+  readonly interfaces?: readonly string[]
   readonly log: Logger
   /** Ends the daemon in order. */
   readonly signal: AbortSignal
@@ -29,6 +34,7 @@ export type DaemonOptions = {
 }
 
 const filesMs = 10_000
+const leftoversMs = 30_000
 
 /**
  * Resolves after an orderly end, when nothing is left that nobody wants. @throws InfraError `busy` when a director runs
@@ -55,15 +61,26 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   }
 }
 
-async function serve({ host, engine, log, signal, supervised, onReady, onEnd }: DaemonOptions): Promise<void> {
+async function serve({
+  host,
+  engine,
+  interfaces,
+  log,
+  signal,
+  supervised,
+  onReady,
+  onEnd,
+}: DaemonOptions): Promise<void> {
   const { socket, byHand } = directorFiles(host)
-  const { store, kept } = await loadedStore(host)
+  const { store, intent } = await loadedStore(host)
   const end = endOf(signal)
   const restarts = supervised?.restarts ?? 0
   const troubles = new Map<string, string>()
-  const opened = await openEngine(engine === 'auto' ? (kept ?? 'auto') : engine, {
+  const opened = await openEngine(engine === 'auto' ? (intent.engine ?? 'auto') : engine, {
     onReport: (report) => takeReport(report, troubles, log),
+    ...(interfaces === undefined ? {} : { interfaces }),
   })
+  if (restarts === 0) await removeLeftovers(opened, intent)
   await using director = await openDirector({
     engine: opened,
     intent: store,
@@ -85,6 +102,20 @@ async function serve({ host, engine, log, signal, supervised, onReady, onEnd }: 
   log.info({ component: 'director', asked: await end.reached }, 'director ends')
   await tellManager(host, log, 'STOPPING=1')
   await onEnd?.(director)
+}
+
+/**
+ * Who starts a director anew finds nothing but what clusters want: also where the engine has outlived the director before
+ * it, with what was made by hand there.
+ */
+async function removeLeftovers(engine: Engine, intent: Intent): Promise<void> {
+  const options = { signal: AbortSignal.timeout(leftoversMs) }
+  const wanted = new Set(servicesOf(intent).map(({ service }) => serviceKey(service.id)))
+  const standing = await engine.read(options)
+  const changes = standing.flatMap(({ service: { id } }): EngineChange[] =>
+    wanted.has(serviceKey(id)) ? [] : [{ kind: 'service.remove', id }],
+  )
+  if (changes.length > 0) await engine.apply(changes, options)
 }
 
 async function tellManager(host: Host, log: Logger, ...states: readonly string[]): Promise<void> {
@@ -134,12 +165,10 @@ function endOf(signal: AbortSignal): End {
 }
 
 /** The store, read already: the engine is chosen before there is a director. */
-async function loadedStore(
-  host: Host,
-): Promise<{ readonly store: IntentStore; readonly kept: EngineName | undefined }> {
+async function loadedStore(host: Host): Promise<{ readonly store: IntentStore; readonly intent: Intent }> {
   const store = fileIntentStore(host)
   const loaded = await store.load({ signal: AbortSignal.timeout(filesMs) })
-  return { store: { ...store, load: () => Promise.resolve(loaded) }, kept: loaded.intent.engine }
+  return { store: { ...store, load: () => Promise.resolve(loaded) }, intent: loaded.intent }
 }
 
 async function soleDirector(host: Host, path: string, signal: AbortSignal): Promise<AsyncDisposable> {

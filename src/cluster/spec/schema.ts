@@ -94,7 +94,7 @@ const directors = map({
     .describe('The hosts that run a director; the first host when left out.'),
   timeouts: timeouts.optional().describe('How long the engine remembers what is idle, as ipvsadm --set.'),
   sysctls: sysctls.optional().describe("Settings of the engine, with the kernel's names and numbers."),
-  engine: choice('engine', ['auto', 'userspace', 'fake'], ['ebpf', 'ipvs'])
+  engine: choice('engine', ['auto', 'userspace', 'ebpf', 'fake'], ['ipvs'])
     .prefault('auto')
     .describe('What moves the connections; auto takes the best that the host can run.'),
   vrrp: later('VRRP between directors is', 'run one director'),

@@ -46,7 +46,7 @@ export async function readTotals(maps: Maps, slots: number): Promise<Totals> {
 export function readTotal(maps: Maps, slot: number): Counters {
   const sums = new Float64Array(fields)
   const values = maps.counters.lookup(indexKey(slot))
-  for (let cpu = 0; values !== undefined && cpu < maps.cpus; cpu++) addCounts(values, cpu * statisticsBytes, sums, 0)
+  if (values !== undefined) for (let cpu = 0; cpu < maps.cpus; cpu++) addCounts(values, cpu * statisticsBytes, sums, 0)
   return new Totals(sums).of(0)
 }
 

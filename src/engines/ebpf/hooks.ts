@@ -1,5 +1,5 @@
 /** Where packets meet the program: interfaces, each kept by one director alone. */
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { InfraError } from '../../errors.ts'
 import {
@@ -32,7 +32,7 @@ export class Hooks {
   readonly #program: Program
   readonly #options: HookOptions
   readonly #locks = new Map<number, number>()
-  #namespace: string
+  readonly #namespace: string
 
   constructor(program: Program, namespace: string, options: HookOptions) {
     this.#program = program
@@ -53,6 +53,7 @@ export class Hooks {
     for (const [index, lock] of this.#locks) {
       if (standing.has(index)) continue
       for (const hook of hooks) rmSync(this.#linkFile(index, hook), { force: true })
+      rmSync(this.#lockFile(index), { force: true })
       closeSync(lock)
       this.#locks.delete(index)
     }
@@ -66,6 +67,7 @@ export class Hooks {
         if (link === undefined) detachFilter(index, hook)
         else this.#drop(link, index, hook)
       }
+      rmSync(this.#lockFile(index), { force: true })
       closeSync(lock)
     }
     this.#locks.clear()
@@ -102,6 +104,10 @@ export class Hooks {
     })
   }
 
+  #lockFile(index: number): string {
+    return join(this.#options.lockDirectory, `ebpf-${this.#namespace}-${index}.lock`)
+  }
+
   #take(own: Interface): void {
     const lock = this.#lock(own)
     try {
@@ -114,9 +120,10 @@ export class Hooks {
   }
 
   #lock({ name, index }: Interface): number {
-    const file = join(this.#options.lockDirectory, `ebpf-${this.#namespace}-${index}.lock`)
+    const file = this.#lockFile(index)
     const lock = openSync(file, 'a', 0o600)
-    if (tryLockExclusive(lock)) return lock
+    // Not one that its last holder has taken away meanwhile.
+    if (tryLockExclusive(lock) && statSync(file, { throwIfNoEntry: false })?.ino === fstatSync(lock).ino) return lock
     closeSync(lock)
     throw new InfraError('busy', `interface ${name} belongs to another director`, {
       subject: name,
