@@ -1,6 +1,7 @@
 /** The program tried out on packets made by hand: nothing is sent. */
-import { type EbpfEngine, ebpfEngine } from '../../src/engines/ebpf/ebpf.ts'
+import { type EbpfEngine, type EbpfOptions, ebpfEngine } from '../../src/engines/ebpf/ebpf.ts'
 import { testRun } from '../../src/os/bpf.ts'
+import { attribute, bpfCall } from '../../src/os/bpf-call.ts'
 import { listInterfaces } from '../../src/os/interfaces.ts'
 import { enterNewNamespace, openBpfWorld, settleNeighbours } from './world.ts'
 
@@ -11,6 +12,8 @@ export type Outcome = { readonly verdict: string; readonly frame: Buffer }
 export type PacketWorld = AsyncDisposable & {
   readonly engine: EbpfEngine
   readonly namespace: string
+  /** Another director in the same place, after `engine.release()`; or beside it. */
+  again(over?: EbpfOptions): Promise<EbpfEngine>
   /** As if it came in from the wire, or with `out` as if the machine itself sent it. `segment`: bytes of GSO. */
   run(frame: Uint8Array, options?: { readonly hook?: 'in' | 'out'; readonly segment?: number }): Outcome
 }
@@ -18,15 +21,21 @@ export type PacketWorld = AsyncDisposable & {
 /** struct __sk_buff, as far as a test may set it. */
 const context = { bytes: 192, ingressInterface: 36, interface: 40, gsoSize: 176 } as const
 
-export async function openPacketWorld(servers: readonly number[] = [2, 3, 4, 5, 6, 7, 8, 9]): Promise<PacketWorld> {
+export async function openPacketWorld(options: EbpfOptions = {}): Promise<PacketWorld> {
   const world = await openBpfWorld()
   const namespace = await enterNewNamespace()
-  await settleNeighbours(namespace.name, servers)
+  await settleNeighbours(namespace.name, [2, 3, 4, 5, 6, 7, 8, 9])
   const sizes = { connections: 8192, services: 256, servers: 8192, slots: 262_144 }
-  const engine = await ebpfEngine({ ...world, sizes })
+  let engine = await ebpfEngine({ ...world, sizes, ...options })
   const lan = listInterfaces().find(({ name }) => name === 'lan')?.index ?? 0
   return {
-    engine,
+    get engine() {
+      return engine
+    },
+    again: async (over = {}) => {
+      engine = await ebpfEngine({ ...world, sizes, ...options, ...over })
+      return engine
+    },
     namespace: namespace.name,
     run(frame, { hook = 'in', segment = 0 } = {}) {
       const around = Buffer.alloc(context.bytes)
@@ -41,4 +50,17 @@ export async function openPacketWorld(servers: readonly number[] = [2, 3, 4, 5, 
       await world[Symbol.asyncDispose]()
     },
   }
+}
+
+const progQuery = 16
+const tcxIngress = 46
+
+/** How many programs the interface of that name has by tcx. */
+export function attachedPrograms(name: string): number {
+  const index = listInterfaces().find((own) => own.name === name)?.index ?? 0
+  const result = bpfCall(progQuery, (target) => {
+    target.writeUInt32LE(index, 0)
+    target.writeUInt32LE(tcxIngress, 4)
+  })
+  return result < 0 ? result : attribute.readUInt32LE(24)
 }

@@ -77,11 +77,11 @@ export async function ebpfEngine(options: EbpfOptions = {}): Promise<EbpfEngine>
     lockDirectory: options.lockDirectory ?? '/run/baton-ebpf',
   })
   try {
-    const engine = new RunningEngine(program, hooks, options)
+    // Before anything is written: what stands may be another director's.
     hooks.follow()
     hooks.dropUnwanted()
     removeOtherVersions(program.directory)
-    return engine
+    return new RunningEngine(program, hooks, options)
   } catch (error) {
     hooks.release()
     program[Symbol.dispose]()
