@@ -29,6 +29,7 @@ const debian = {
     { name: 'dnsmasq-base', programs: ['dnsmasq'], for: 'a resolver that is not ours, and the peer in benchmarks' },
     { name: 'dnsperf', programs: ['dnsperf'], for: 'questions in benchmarks' },
     { name: 'systemd', programs: ['systemd-analyze'], for: 'checking the unit of the director' },
+    { name: 'nftables', programs: ['nft'], for: 'a peer in benchmarks' },
     { name: 'haproxy', programs: ['haproxy'], for: 'the peer in benchmarks' },
     { name: 'wrk', programs: ['wrk'], for: 'load in benchmarks' },
     { name: 'iperf3', programs: ['iperf3'], for: 'bulk transfer in benchmarks' },

@@ -227,6 +227,8 @@ describe('the life of an eBPF engine', () => {
     await engine.apply([addService(aService(web, { scheduler: 'wlc' })), ...many], within())
     for (let client = 0; client < 4096; client++) world.run(request(web as never, client))
     expect((await counts(engine, web)).every(([active]) => active === 1)).toBe(true)
+    const onceMore = [addServer(web, aServer(9000, { address: '10.50.0.2' }))]
+    expect(await errorOf(engine.apply(onceMore, within()))).toMatchObject({ code: 'no-space' })
     for (const scheduler of ['rr', 'wrr', 'sed', 'mh', 'sh'] as const) {
       await engine.apply([{ kind: 'service.update', service: aService(web, { scheduler }) }], within())
       expect(picked(world, web as never, 5000)).toBe('2')

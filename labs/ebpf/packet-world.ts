@@ -12,6 +12,8 @@ export type Outcome = { readonly verdict: string; readonly frame: Buffer }
 export type PacketWorld = AsyncDisposable & {
   readonly engine: EbpfEngine
   readonly namespace: string
+  /** Nanoseconds that the program took. */
+  cost(frame: Uint8Array, repeat?: number): number
   /** Another director in the same place, after `engine.release()`; or beside it. */
   again(over?: EbpfOptions): Promise<EbpfEngine>
   /** As if it came in from the wire, or with `out` as if the machine itself sent it. `segment`: bytes of GSO. */
@@ -37,6 +39,11 @@ export async function openPacketWorld(options: EbpfOptions = {}): Promise<Packet
       return engine
     },
     namespace: namespace.name,
+    cost(frame, repeat) {
+      const around = Buffer.alloc(context.bytes)
+      around.writeUInt32LE(lan, context.interface)
+      return testRun(engine.program.in, frame, around, repeat).nanoseconds
+    },
     run(frame, { hook = 'in', segment = 0 } = {}) {
       const around = Buffer.alloc(context.bytes)
       around.writeUInt32LE(lan, context.interface)

@@ -54,6 +54,8 @@ export const directions = { DIRECTION_IN: 0, DIRECTION_OUT: 1, DIRECTION_INPUT_O
 export const events = { EVENT_RST: 0, EVENT_SYN: 1, EVENT_FIN: 2, EVENT_ACK: 3, EVENT_NONE: 4 } as const
 export const statesPerRow = 16
 export const noServer = 0xffff_ffff
+/** Of one service: what a list is looked through for (MOST_SERVERS). */
+export const mostServers = 4096
 /** Keys that `reap` looks at in one run. */
 export const reapMost = 256
 

@@ -54,8 +54,4 @@ export class Regions {
       else this.#free.push(region)
     }
   }
-
-  get freeEntries(): number {
-    return this.#free.reduce((sum, { length }) => sum + length, 0)
-  }
 }

@@ -12,7 +12,7 @@ import { addressWords } from '../records.ts'
 import { clearTotal, type Kept, plus, readTotal } from './counts.ts'
 import { Draft, type ServerRecord, type ServiceRecord } from './draft.ts'
 import { type AddressServiceId, decodeService, encodeService, encodeServiceKey } from './encode.ts'
-import { noServer } from './layout.ts'
+import { mostServers, noServer } from './layout.ts'
 import type { Maps } from './maps.ts'
 import { type Region, Regions } from './regions.ts'
 import { ServerSlots } from './servers.ts'
@@ -98,6 +98,11 @@ export class EbpfTable {
     const slots = draft.newServers().length
     if (slots > this.servers.room)
       throw new InfraError('no-space', 'the engine holds no more real servers', { subject: 'engine' })
+    for (const { id, servers } of draft.published())
+      if (servers.length > mostServers)
+        throw new InfraError('no-space', `a service has at most ${mostServers} real servers here`, {
+          subject: serviceKey(id),
+        })
     if (draft.addedServices() > this.#maps.services.info.maxEntries - this.services.size)
       throw new InfraError('no-space', 'the engine holds no more services', { subject: 'engine' })
     try {
