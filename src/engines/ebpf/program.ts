@@ -18,7 +18,7 @@ export type Sizes = {
   readonly slots: number
 }
 
-export const defaultSizes: Sizes = { connections: 1_000_000, services: 16_384, servers: 65_536, slots: 2_097_152 }
+export const defaultSizes: Sizes = { connections: 1_000_000, services: 16_384, servers: 65_536, slots: 1_048_576 }
 
 export type Program = Disposable & {
   readonly maps: Maps
