@@ -46,6 +46,7 @@ async function openLab(mode: Mode): Promise<Lab> {
     ipvsadm,
     async [Symbol.asyncDispose]() {
       for (const pid of baton.processes()) process.kill(pid, 'SIGKILL')
+      await topology.removeLocks()
       await topology[Symbol.asyncDispose]()
       await baton[Symbol.asyncDispose]()
       await world[Symbol.asyncDispose]()

@@ -1,7 +1,7 @@
 /** The topology of Linux's own IPVS self-test (tools/testing/selftests/net/netfilter/ipvs.sh), with IPv6 beside IPv4. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { attachTcx, loadObject } from '../../src/os/bpf.ts'
@@ -18,10 +18,13 @@ export const addresses = {
 } as const
 
 export type Topology = AsyncDisposable & {
+  /** Of a director that was killed. */
+  removeLocks(): Promise<void>
   run(place: Place, ...command: readonly string[]): Promise<string>
   start(place: Place, environment: NodeJS.ProcessEnv, ...command: readonly string[]): ChildProcess
 }
 
+const lockDirectory = '/run/baton-ebpf'
 let made = 0
 
 export async function openTopology(mode: Mode): Promise<Topology> {
@@ -42,6 +45,11 @@ export async function openTopology(mode: Mode): Promise<Topology> {
       child.once('exit', () => children.delete(child))
       child.stdout?.resume()
       return child
+    },
+    async removeLocks() {
+      const { ino } = await stat(`/run/netns/${name('director')}`)
+      for (const file of await readdir(lockDirectory))
+        if (file.startsWith(`ebpf-${ino}-`)) await rm(join(lockDirectory, file), { force: true })
     },
     async [Symbol.asyncDispose]() {
       for (const child of children) child.kill('SIGKILL')
