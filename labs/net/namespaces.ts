@@ -18,9 +18,9 @@ export function isRoot(): boolean {
   return process.getuid?.() === 0
 }
 
-/** Makes `count` namespaces; those in the middle forward. @throws Error without root. */
-export async function openChain(count: number): Promise<Chain> {
-  const names = Array.from({ length: count }, (_, index) => `baton-${process.pid}-${index}`)
+/** Makes `count` namespaces; those in the middle forward. `tag`: of several chains of one process. @throws Error without root. */
+export async function openChain(count: number, tag = ''): Promise<Chain> {
+  const names = Array.from({ length: count }, (_, index) => `baton-${process.pid}-${tag}${index}`)
   const high = 64 + (process.pid % 128)
   const address = (link: number, end: 1 | 2): string => `10.${high}.${link}.${end}`
   const children = new Set<ChildProcess>()

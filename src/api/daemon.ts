@@ -5,12 +5,15 @@ import { type Director, openDirector } from '../director/director.ts'
 import { fileEditJournal } from '../director/edit-journal.ts'
 import type { DirectorEvent } from '../director/events.ts'
 import { fileIntentStore, type IntentStore } from '../director/intent.ts'
-import type { EngineName, EngineReport } from '../engines/engine.ts'
+import { servicesOf } from '../director/intent-changes.ts'
+import type { Intent } from '../director/schemas.ts'
+import type { Engine, EngineChange, EngineName, EngineReport } from '../engines/engine.ts'
 import { openEngine } from '../engines/open.ts'
 import { describeError, InfraError, isInfraError } from '../errors.ts'
 import { machineTiming } from '../health/timing.ts'
 import type { TraceFile } from '../health/trace-file.ts'
 import type { Host } from '../hosts/host.ts'
+import { serviceKey } from '../lvs/service.ts'
 import { directorFiles } from './files.ts'
 import { openMetrics } from './metrics/metrics.ts'
 import { notifyManager } from './notify.ts'
@@ -19,6 +22,8 @@ export type DaemonOptions = {
   readonly host: Host
   /** `auto`: the one that ran here last, or else the best that works here. */
   readonly engine: EngineName | 'auto'
+  /** Of the ebpf engine; left out, all that routes lead through. */
+  readonly interfaces?: readonly string[]
   readonly log: Logger
   /** Ends the daemon in order. */
   readonly signal: AbortSignal
@@ -33,6 +38,7 @@ export type DaemonOptions = {
 }
 
 const filesMs = 10_000
+const leftoversMs = 30_000
 
 /**
  * Resolves after an orderly end, when nothing is left that nobody wants. @throws InfraError `busy` when a director runs
@@ -60,9 +66,9 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
 }
 
 async function serve(options: DaemonOptions): Promise<void> {
-  const { host, engine, log, signal, supervised, onReady, onEnd } = options
+  const { host, engine, interfaces, log, signal, supervised, onReady, onEnd } = options
   const { socket, byHand } = directorFiles(host)
-  const { store, kept } = await loadedStore(host)
+  const { store, intent } = await loadedStore(host)
   const end = endOf(signal)
   const restarts = supervised?.restarts ?? 0
   const troubles = new Map<string, string>()
@@ -72,12 +78,14 @@ async function serve(options: DaemonOptions): Promise<void> {
     restarts,
     onTrouble: (at, reason) => logMetrics(log, at, reason),
   })
-  const opened = await openEngine(engine === 'auto' ? (kept ?? 'auto') : engine, {
+  const opened = await openEngine(engine === 'auto' ? (intent.engine ?? 'auto') : engine, {
     onReport(report) {
       metrics.report(report.kind)
       takeReport(report, troubles, log)
     },
+    ...(interfaces === undefined ? {} : { interfaces }),
   })
+  if (restarts === 0) await removeLeftovers(opened, intent)
   await using trace = options.checkTrace === undefined ? undefined : await openTrace(options.checkTrace, log)
   await using director = await openDirector({
     ...metrics.hooks,
@@ -115,6 +123,20 @@ async function openTrace(path: string, log: Logger): Promise<TraceFile> {
     now: () => ({ at: new Date(), atMs: machineTiming.now() }),
     onTrouble: (reason) => log.warn({ component: 'director', file: path, reason }, 'the trace of checks has ended'),
   })
+}
+
+/**
+ * Who starts a director anew finds nothing but what clusters want: also where the engine has outlived the director before
+ * it, with what was made by hand there.
+ */
+async function removeLeftovers(engine: Engine, intent: Intent): Promise<void> {
+  const options = { signal: AbortSignal.timeout(leftoversMs) }
+  const wanted = new Set(servicesOf(intent).map(({ service }) => serviceKey(service.id)))
+  const standing = await engine.read(options)
+  const changes = standing.flatMap(({ service: { id } }): EngineChange[] =>
+    wanted.has(serviceKey(id)) ? [] : [{ kind: 'service.remove', id }],
+  )
+  if (changes.length > 0) await engine.apply(changes, options)
 }
 
 async function tellManager(host: Host, log: Logger, ...states: readonly string[]): Promise<void> {
@@ -170,12 +192,10 @@ function endOf(signal: AbortSignal): End {
 }
 
 /** The store, read already: the engine is chosen before there is a director. */
-async function loadedStore(
-  host: Host,
-): Promise<{ readonly store: IntentStore; readonly kept: EngineName | undefined }> {
+async function loadedStore(host: Host): Promise<{ readonly store: IntentStore; readonly intent: Intent }> {
   const store = fileIntentStore(host)
   const loaded = await store.load({ signal: AbortSignal.timeout(filesMs) })
-  return { store: { ...store, load: () => Promise.resolve(loaded) }, kept: loaded.intent.engine }
+  return { store: { ...store, load: () => Promise.resolve(loaded) }, intent: loaded.intent }
 }
 
 async function soleDirector(host: Host, path: string, signal: AbortSignal): Promise<AsyncDisposable> {

@@ -149,7 +149,7 @@ describe('edits by hand', () => {
       ok: false,
       errno: 'EOPNOTSUPP',
       message: 'the userspace engine has no firewall-mark services',
-      hint: 'the ebpf and ipvs engines can',
+      hint: 'the ipvs engine can',
     })
     expect(world.applied.count).toBe(before)
   })

@@ -85,7 +85,7 @@ export function engineStateContract(name: string, open: () => Promise<EngineUnde
         onePacket: capabilities.onePacket,
       })
       const thresholds = capabilities.thresholds ? { upperThreshold: 9, lowerThreshold: 3 } : {}
-      const canTunnel = capabilities.forwarding.includes('tunnel')
+      const canTunnel = capabilities.forwarding.includes('tunnel') && capabilities.tunnels.includes('gue')
       const gue = { forwarding: 'tunnel', tunnel: { type: 'gue', port: 6080, checksum: 'remcsum' } } as const
       const server = aServer(81, { ...thresholds, ...(canTunnel ? gue : {}) })
       await world.engine.apply([addService(rich), addServer(id, server)], within())
@@ -101,6 +101,18 @@ export function engineStateContract(name: string, open: () => Promise<EngineUnde
       const [after] = await world.engine.read(within())
       expect(after?.service).toEqual(plain)
       expect(after?.servers[0]?.server).toEqual(plainServer)
+    })
+
+    test('a tunnel of a kind that it does not have is refused by name', async () => {
+      await using world = await open()
+      const { capabilities } = world.engine
+      const id = await world.freeService()
+      const tunnel = { type: 'gre', checksum: 'nocsum' } as const
+      if (capabilities.tunnels.includes('gre') || !capabilities.forwarding.includes('tunnel')) return
+      const server = aServer(81, { forwarding: 'tunnel', tunnel })
+      const error = await errorOf(world.engine.apply([addService(aService(id)), addServer(id, server)], within()))
+      expect(error).toMatchObject({ code: 'unsupported' })
+      expect(error.message).toContain('gre')
     })
 
     test('a synchronisation daemon runs once in each role, or is refused', async () => {

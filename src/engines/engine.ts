@@ -3,7 +3,16 @@ import { InfraError } from '../errors.ts'
 import type { Application } from '../lvs/application.ts'
 import type { ConnectionState } from '../lvs/connection-state.ts'
 import type { SyncDaemon, SyncRole } from '../lvs/edit.ts'
-import type { Endpoint, Forwarding, Protocol, RealServer, SchedulerName, Service, ServiceId } from '../lvs/service.ts'
+import type {
+  Endpoint,
+  Forwarding,
+  Protocol,
+  RealServer,
+  SchedulerName,
+  Service,
+  ServiceId,
+  Tunnel,
+} from '../lvs/service.ts'
 import type { Settings, SettingsChange, SysctlName } from '../lvs/settings.ts'
 
 export type EngineName = 'userspace' | 'ebpf' | 'ipvs' | 'fake'
@@ -13,6 +22,10 @@ export type EngineCapabilities = {
   readonly protocols: readonly Protocol[]
   readonly schedulers: readonly SchedulerName[]
   readonly forwarding: readonly Forwarding[]
+  /** How it wraps packets for servers of forwarding `tunnel`. */
+  readonly tunnels: readonly Tunnel['type'][]
+  /** Whether real servers may be of another family than their service: all of them, or those of tunnels. */
+  readonly mixedFamilies: 'all' | 'tunnel'
   readonly fwmark: boolean
   readonly persistence: boolean
   /** Services on all ports of their address. */

@@ -2,12 +2,17 @@
 import { InfraError } from '../errors.ts'
 import type { ApplicationReport } from './application/calls.ts'
 import { composedEngine } from './composed.ts'
+import { ebpfCapabilities } from './ebpf/capabilities.ts'
 import type { Engine, EngineCapabilities, EngineName, EngineReport } from './engine.ts'
 import { fakeCapabilities, fakeEngine } from './fake/fake.ts'
 import { composedCapabilities } from './shares.ts'
 import { userspaceCapabilities, userspaceEngine } from './userspace/userspace.ts'
 
-export type OpenEngineOptions = { readonly onReport?: (report: EngineReport) => void }
+export type OpenEngineOptions = {
+  readonly onReport?: (report: EngineReport) => void
+  /** Of the ebpf engine. */
+  readonly interfaces?: readonly string[]
+}
 
 /**
  * Opens an engine; `auto` takes the best that works here, which today is `userspace`.
@@ -15,10 +20,22 @@ export type OpenEngineOptions = { readonly onReport?: (report: EngineReport) => 
  */
 export async function openEngine(name: EngineName | 'auto', options: OpenEngineOptions = {}): Promise<Engine> {
   if (name === 'auto' || name === 'userspace') return withParts(await userspaceEngine(), options)
+  if (name === 'ebpf') return withParts(await openEbpf(options), options)
   if (name === 'fake') return fakeEngine({ nowMs: () => performance.now() })
   throw new InfraError('unsupported', `this build has no ${name} engine`, {
     subject: name,
-    hint: 'say engine: userspace, or engine: auto',
+    hint: 'say engine: userspace, ebpf or auto',
+  })
+}
+
+/** BATON_BPF_DIR: the BPF file system, where that is not at its usual place. */
+async function openEbpf({ interfaces, onReport }: OpenEngineOptions): Promise<Engine> {
+  const { ebpfEngine } = await import('./ebpf/ebpf.ts')
+  const bpfFileSystem = process.env['BATON_BPF_DIR']
+  return await ebpfEngine({
+    ...(interfaces === undefined ? {} : { interfaces }),
+    ...(bpfFileSystem === undefined ? {} : { bpfFileSystem }),
+    ...(onReport === undefined ? {} : { onReport }),
   })
 }
 
@@ -49,6 +66,7 @@ export function capabilitiesOf(
 ): { readonly name: EngineName; readonly capabilities: EngineCapabilities } | undefined {
   if (name === 'auto' || name === 'userspace')
     return { name: 'userspace', capabilities: composedCapabilities(userspaceCapabilities) }
+  if (name === 'ebpf') return { name, capabilities: composedCapabilities(ebpfCapabilities) }
   if (name === 'fake') return { name, capabilities: fakeCapabilities }
   return undefined
 }

@@ -1,5 +1,6 @@
 /** What an engine cannot do, said before anything is changed. Pure. */
 import { InfraError } from '../errors.ts'
+import { isMixedFamily } from '../lvs/edit-rules.ts'
 import { type Service, serviceKey } from '../lvs/service.ts'
 import { defaultSysctls, isSysctlValue, type SysctlName } from '../lvs/settings.ts'
 import type { EngineCapabilities, EngineChange, EngineName } from './engine.ts'
@@ -13,6 +14,7 @@ type ServerChange = Extract<EngineChange, { readonly kind: 'server.add' | 'serve
 type SettingsEngineChange = Extract<EngineChange, { readonly kind: 'settings' }>
 
 const packetEngines = 'the ebpf and ipvs engines can'
+const kernelEngine = 'the ipvs engine can'
 
 /** The changes an engine cannot make, each with its reason; empty when it can make all of them. */
 export function refusals(name: EngineName, can: EngineCapabilities, changes: readonly EngineChange[]): EngineRefusal[] {
@@ -46,10 +48,10 @@ function serviceReasons(name: EngineName, can: EngineCapabilities, { service }: 
     if (refused) reasons.push(hint === undefined ? { reason } : { reason, hint })
   }
   const isTcp = id.kind === 'address' && id.protocol === 'tcp'
-  refuse(id.kind === 'fwmark' && !can.fwmark, `the ${name} engine has no firewall-mark services`, packetEngines)
+  refuse(id.kind === 'fwmark' && !can.fwmark, `the ${name} engine has no firewall-mark services`, kernelEngine)
   if (id.kind === 'address') {
-    refuse(!can.protocols.includes(id.protocol), `the ${name} engine does not carry ${id.protocol}`, packetEngines)
-    refuse(id.port === 0 && !can.anyPort, `the ${name} engine needs a port, not 0`, packetEngines)
+    refuse(!can.protocols.includes(id.protocol), `the ${name} engine does not carry ${id.protocol}`, kernelEngine)
+    refuse(id.port === 0 && !can.anyPort, `the ${name} engine needs a port, not 0`, kernelEngine)
   }
   refuse(id.kind === 'dns' && !can.dns, `the ${name} engine has no DNS-based services`)
   refuse(
@@ -63,10 +65,14 @@ function serviceReasons(name: EngineName, can: EngineCapabilities, { service }: 
     refuse(!can.applications.includes(kind), `the ${name} engine does not read ${kind}`)
   }
   if (service.persistence !== undefined) {
-    refuse(!can.persistence, `the ${name} engine has no persistence`, packetEngines)
+    refuse(!can.persistence, `the ${name} engine has no persistence`, 'the userspace and ipvs engines can')
     refuse(id.kind === 'dns', 'a DNS-based service has no persistence: its clients keep the answer')
   }
-  refuse(service.onePacket && !can.onePacket, `the ${name} engine has no one-packet scheduling`, packetEngines)
+  refuse(
+    service.onePacket && !can.onePacket,
+    `the ${name} engine has no one-packet scheduling`,
+    'the userspace and ipvs engines can',
+  )
   if (service.proxyProtocol !== undefined) {
     refuse(!can.proxyProtocol, `the ${name} engine cannot speak the PROXY protocol`, 'the userspace engine can')
     refuse(
@@ -96,6 +102,14 @@ function serverReasons(
     reasons.push({ reason: `what is read cannot be forwarded by ${forwarding}`, hint: 'say forwarding: masq' })
   else if (id.kind !== 'dns' && !can.forwarding.includes(forwarding))
     reasons.push({ reason: `the ${name} engine cannot forward by ${forwarding}`, hint: packetEngines })
+  const { type } = server.tunnel ?? { type: 'ipip' }
+  if (forwarding === 'tunnel' && can.forwarding.includes('tunnel') && !can.tunnels.includes(type))
+    reasons.push({ reason: `the ${name} engine has no ${type} tunnels`, hint: `it has ${can.tunnels.join(' ')}` })
+  if (can.mixedFamilies === 'tunnel' && forwarding !== 'tunnel' && isMixedFamily(id, server))
+    reasons.push({
+      reason: `the ${name} engine cannot forward to another address family by ${forwarding}`,
+      hint: 'say forwarding: tunnel',
+    })
   if (server.upperThreshold > 0 || server.lowerThreshold > 0) {
     if (id.kind === 'dns')
       reasons.push({ reason: 'a DNS-based service sees no connections: it cannot keep to thresholds' })

@@ -18,6 +18,7 @@ import { errorLines, streamOutput } from '../output.ts'
 
 export type DirectorCommandOptions = {
   readonly engine: EngineName | 'auto'
+  readonly interface?: readonly string[]
   readonly supervise?: true
   readonly config?: string
   readonly ipvsadmRules?: string
@@ -32,8 +33,12 @@ export function register(program: Command): void {
     .description('the daemon that checks and balances; `baton up` starts it by itself')
     .addOption(
       new Option('--engine <name>', 'what moves the connections')
-        .choices(['auto', 'userspace', 'fake'])
+        .choices(['auto', 'userspace', 'ebpf', 'fake'])
         .default('auto'),
+    )
+    .option(
+      '--interface <name...>',
+      'with the ebpf engine: where it takes packets; all that routes lead through when left out',
     )
     .option('--supervise', 'start the daemon again whenever it crashes')
     .option(
@@ -57,6 +62,8 @@ export function register(program: Command): void {
       'keep each result of each check, for `baton replay`; at 64 MiB, and at each start, what is there becomes FILE.1',
     )
     .action(async (options: DirectorCommandOptions) => {
+      if (options.interface !== undefined && options.engine !== 'ebpf')
+        program.error('error: --interface goes with --engine ebpf')
       if (options.ipvsadmRules === undefined && (options.ipvsadmDefault !== undefined || options.saveOnStop === true))
         program.error('error: --ipvsadm-default and --save-on-stop go with --ipvsadm-rules FILE')
       process.exitCode = await runDirectorCommand(options)
@@ -113,6 +120,7 @@ async function runDirector(options: DirectorCommandOptions, log: Logger): Promis
     await runDaemon({
       host,
       engine,
+      ...(options.interface === undefined ? {} : { interfaces: options.interface }),
       log,
       signal,
       supervised,

@@ -59,6 +59,8 @@ const director: DirectorStatus = {
     protocols: ['tcp'],
     schedulers: ['rr'],
     forwarding: ['masq'],
+    tunnels: [],
+    mixedFamilies: 'all',
     fwmark: false,
     persistence: false,
     onePacket: false,

@@ -259,6 +259,8 @@ describe('what the chosen engine cannot do', () => {
     protocols: ['tcp'],
     schedulers: ['rr', 'wlc'],
     forwarding: ['masq'],
+    tunnels: [],
+    mixedFamilies: 'all',
     fwmark: false,
     persistence: false,
     onePacket: false,

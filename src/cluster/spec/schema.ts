@@ -102,7 +102,7 @@ const directors = map({
     ),
   notify,
   metrics,
-  engine: choice('engine', ['auto', 'userspace', 'fake'], ['ebpf', 'ipvs'])
+  engine: choice('engine', ['auto', 'userspace', 'ebpf', 'fake'], ['ipvs'])
     .prefault('auto')
     .describe('What moves the connections; auto takes the best that the host can run.'),
   vrrp: later('VRRP between directors is', 'run one director'),

@@ -39,6 +39,8 @@ const applicationCapabilities: EngineCapabilities = {
   protocols: ['tcp'],
   schedulers: schedulerNames,
   forwarding: ['masq', 'local'],
+  tunnels: [],
+  mixedFamilies: 'all',
   fwmark: false,
   persistence: true,
   onePacket: false,

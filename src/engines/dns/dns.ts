@@ -37,6 +37,8 @@ const dnsCapabilities: EngineCapabilities = {
   schedulers: schedulerNames,
   // How a client gets there is its own affair.
   forwarding: ['masq', 'tunnel', 'direct', 'local'],
+  tunnels: ['ipip', 'gre', 'gue'],
+  mixedFamilies: 'all',
   fwmark: false,
   persistence: false,
   anyPort: false,

@@ -13,6 +13,8 @@ export const fakeCapabilities: EngineCapabilities = {
   // As Debian builds its kernel.
   schedulers: schedulerNames.filter((name) => name !== 'twos'),
   forwarding: ['masq', 'tunnel', 'direct', 'local'],
+  tunnels: ['ipip', 'gre', 'gue'],
+  mixedFamilies: 'all',
   fwmark: true,
   persistence: true,
   onePacket: true,

@@ -52,6 +52,8 @@ export const userspaceCapabilities: EngineCapabilities = {
   protocols: ['tcp', 'udp'],
   schedulers: schedulerNames,
   forwarding: ['masq', 'local'],
+  tunnels: [],
+  mixedFamilies: 'all',
   fwmark: false,
   persistence: true,
   onePacket: true,

@@ -2,11 +2,19 @@
 import { fold, hash32 } from './fold.ts'
 import type { Candidate, Scheduler } from './scheduler.ts'
 
+const bits = 8
+
+/** For each of 256 slots the place of its server in the list: the list again and again, as the kernel fills it. */
+export function destinationTable(servers: readonly unknown[]): Int32Array {
+  const table = new Int32Array(1 << bits)
+  for (let slot = 0; slot < table.length && servers.length > 0; slot++) table[slot] = slot % servers.length
+  return table
+}
+
 export function destinationHashing<S extends Candidate>(servers: readonly S[]): Scheduler<S> {
   return {
     pick({ destination }) {
-      // The kernel fills a table of 256 slots with the list again and again.
-      const server = servers[hash32(fold(destination), 8) % servers.length]
+      const server = servers[hash32(fold(destination), bits) % servers.length]
       return server !== undefined && server.weight > 0 && !server.overloaded ? server : undefined
     },
     added() {},

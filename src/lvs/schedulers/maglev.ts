@@ -7,6 +7,9 @@ import { greatestCommonDivisor } from './weights.ts'
 const offsetKey = 2_654_435_761
 const skipKey = 2_654_446_892
 
+/** What the table is made from. */
+export type MaglevServer = Pick<Candidate, 'address' | 'port' | 'lastWeight'>
+
 /** A prime for each size that the kernel can be built with (CONFIG_IP_VS_MH_TAB_INDEX). */
 const primes = { 12: 4093, 17: 131_071 } as const
 
@@ -19,7 +22,7 @@ export function maglevSlot(value: number, size: number): number {
  * For each slot the place of its server in the list; empty when no server has a weight. The size is the kernel's default,
  * 4093, where the list fits in, or else its largest; servers beyond that have no slots. `words`: of the service's addresses.
  */
-export function maglevTable(servers: readonly Candidate[], words: number): Int32Array {
+export function maglevTable(servers: readonly MaglevServer[], words: number): Int32Array {
   const index = servers.length <= primes[12] ? 12 : 17
   const size = primes[index]
   const count = Math.min(servers.length, size)
@@ -52,7 +55,7 @@ export function maglevTable(servers: readonly Candidate[], words: number): Int32
 }
 
 /** How many slots each server takes in its turn: its weight by the greatest common divisor, cut to `bits` bits. */
-function shares(servers: readonly Candidate[], count: number, bits: number): Int32Array | undefined {
+function shares(servers: readonly MaglevServer[], count: number, bits: number): Int32Array | undefined {
   let divisor = 0
   let highest = 0
   for (let at = 0; at < count; at++) {

@@ -8,35 +8,38 @@ import type { Candidate, Flow, Scheduler, SchedulerOptions } from './scheduler.t
 const bits = 8
 const slots = 1 << bits
 
+/** For each of 256 slots the place of its server in the list. */
+export function sourceTable(servers: readonly Pick<Candidate, 'weight'>[]): Int32Array {
+  const table = new Int32Array(slots)
+  let at = 0
+  let filled = 0
+  for (let slot = 0; slot < slots && servers.length > 0; slot++) {
+    table[slot] = at
+    filled += 1
+    // A drained server keeps a slot, as in the kernel: its clients are refused, not moved.
+    if (filled < (servers[at]?.weight ?? 0)) continue
+    at = (at + 1) % servers.length
+    filled = 0
+  }
+  return table
+}
+
 export function sourceHashing<S extends Candidate>(
   servers: readonly S[],
   { flags }: Pick<SchedulerOptions, 'flags'>,
 ): Scheduler<S> {
   const usesPort = flags.includes('sh-port')
   const fallsBack = flags.includes('sh-fallback')
-  /** Places in the list. */
-  const table = new Int32Array(slots)
+  let table: Int32Array = new Int32Array(slots)
   let isCurrent = false
 
-  const fill = (): void => {
-    let at = 0
-    let filled = 0
-    for (let slot = 0; slot < slots && servers.length > 0; slot++) {
-      table[slot] = at
-      filled += 1
-      // A drained server keeps a slot, as in the kernel: its clients are refused, not moved.
-      if (filled < (servers[at]?.weight ?? 0)) continue
-      at = (at + 1) % servers.length
-      filled = 0
-    }
-    isCurrent = true
-  }
   const usable = (slot: number): S | undefined => {
     const server = servers[table[slot] ?? 0]
     return server !== undefined && server.weight > 0 && !server.overloaded ? server : undefined
   }
   const pick = ({ source, sourcePort }: Flow): S | undefined => {
-    if (!isCurrent) fill()
+    if (!isCurrent) table = sourceTable(servers)
+    isCurrent = true
     const key = (fold(source) + (usesPort ? sourcePort : 0)) | 0
     const home = hash32(key, bits)
     const server = usable(home)

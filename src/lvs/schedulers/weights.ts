@@ -2,7 +2,7 @@
 import type { Candidate } from './scheduler.ts'
 
 export class Weights {
-  readonly #servers: readonly Candidate[]
+  readonly #servers: readonly Pick<Candidate, 'weight'>[]
   /** As the list: what each server's weight was when last told. */
   readonly #weights: number[]
   /** How many servers have each weight above 0. */
@@ -11,7 +11,7 @@ export class Weights {
   divisor = 0
   highest = 0
 
-  constructor(servers: readonly Candidate[]) {
+  constructor(servers: readonly Pick<Candidate, 'weight'>[]) {
     this.#servers = servers
     this.#weights = servers.map(({ weight }) => weight)
     for (const weight of this.#weights) this.#enter(weight)

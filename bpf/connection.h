@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Connections: begun, followed through their states, ended; and what servers count of them. All changes to a connection's
+ * word are compare-and-exchange, and who made one counts it: so the counts are exact whichever processors take part.
+ */
+#ifndef BATON_CONNECTION_H
+#define BATON_CONNECTION_H
+
+#include "schedule.h"
+
+#define WORD_ATTEMPTS 8
+/* Data connections that an FTP server begins are never scheduled. */
+#define FTP_DATA_PORT 20
+
+/* Closed when its connections reach the upper threshold, open again below the lower one, or three quarters of the upper. */
+static __always_inline void mind_thresholds(struct server *server)
+{
+	__u32 upper = server->upper;
+	__u32 connections, reopens_below;
+
+	if (upper == 0)
+		return;
+	connections = *(volatile __u32 *)&server->active + *(volatile __u32 *)&server->inactive;
+	reopens_below = server->lower > 0 ? server->lower : upper - upper / 4;
+	if (connections >= upper)
+		server->overloaded = 1;
+	else if (connections < reopens_below)
+		server->overloaded = 0;
+}
+
+static __always_inline void count_states(struct server *server, struct totals *sums, __u64 before, __u64 after)
+{
+	if (!(before & WORD_ACTIVE) && (after & WORD_ACTIVE)) {
+		__sync_fetch_and_add(&server->active, 1);
+		__sync_fetch_and_add(&server->inactive, -1);
+	} else if ((before & WORD_ACTIVE) && !(after & WORD_ACTIVE)) {
+		__sync_fetch_and_add(&server->inactive, 1);
+		__sync_fetch_and_add(&server->active, -1);
+	}
+	if ((before ^ after) & WORD_HALF_OPEN)
+		__sync_fetch_and_add(&sums->half_open, after & WORD_HALF_OPEN ? 1LL : -1LL);
+}
+
+static __always_inline __u64 word_in_state(const struct settings *now, __u64 word, __u8 state)
+{
+	word &= ~(WORD_STATE | WORD_ACTIVE | WORD_HALF_OPEN);
+	if (now->active_states >> (state & 15) & 1)
+		word |= WORD_ACTIVE;
+	if (now->half_open_states >> (state & 15) & 1)
+		word |= WORD_HALF_OPEN;
+	return word | state;
+}
+
+static __always_inline __u8 next_state(const struct settings *now, __u64 word, __u8 event, int direction)
+{
+	__u32 at;
+
+	if (direction == DIRECTION_IN && word & WORD_INPUT_ONLY)
+		direction = DIRECTION_INPUT_ONLY;
+	at = (direction * EVENTS + event) * STATES + (word & 15);
+	return at < sizeof(now->next_states) ? now->next_states[at] : 0;
+}
+
+static __always_inline __u64 timeout_of(const struct settings *now, struct totals *sums, __u64 word, __u8 protocol)
+{
+	if (protocol != IPPROTO_TCP)
+		return now->udp_timeout;
+	if (word & WORD_HALF_OPEN && sums->half_open > now->most_half_open / 2)
+		return now->hurried_timeout;
+	return now->tcp_timeouts[word & (STATES - 1)];
+}
+
+/* The packet's effect on the connection's state, and on how long it stands. False when it has ended meanwhile. */
+static __always_inline int follow(struct flow *flow, const struct packet *packet, int direction, struct server *server,
+				  const struct settings *now, struct totals *sums, __u64 at)
+{
+	__u64 before = *(volatile __u64 *)&flow->word, after = before;
+
+	for (int attempt = 0; attempt < WORD_ATTEMPTS; attempt++) {
+		__u64 seen;
+
+		if (before & WORD_DEAD)
+			return 0;
+		after = direction == DIRECTION_OUT ? before & ~WORD_INPUT_ONLY : before;
+		if (packet->key.protocol == IPPROTO_TCP && !packet->is_tail)
+			after = word_in_state(now, after, next_state(now, after, packet->tcp_event, direction));
+		if (after == before)
+			break;
+		seen = __sync_val_compare_and_swap(&flow->word, before, after);
+		if (seen == before) {
+			count_states(server, sums, before, after);
+			break;
+		}
+		before = seen;
+	}
+	flow->expires = at + timeout_of(now, sums, after, packet->key.protocol);
+	return 1;
+}
+
+/* Ends a connection, once, whoever else tries. */
+__noinline int end_connection(const struct flow_key *key)
+{
+	struct totals *sums = current_totals();
+	struct flow *flow, *reply;
+	struct server *server;
+	struct flow_key other;
+	__u64 before;
+	int is_ours = 0;
+
+	if (!key || !sums)
+		return 0;
+	flow = bpf_map_lookup_elem(&flows, key);
+	if (!flow || flow->kind != FLOW_CONNECTION)
+		return 0;
+	server = server_at(flow->server);
+	other = flow->other;
+	before = *(volatile __u64 *)&flow->word;
+	for (int attempt = 0; attempt < WORD_ATTEMPTS; attempt++) {
+		__u64 seen;
+
+		if (before & WORD_DEAD)
+			return 0;
+		seen = __sync_val_compare_and_swap(&flow->word, before, before | WORD_DEAD);
+		if (seen == before) {
+			is_ours = 1;
+			break;
+		}
+		before = seen;
+	}
+	if (!is_ours)
+		return 0;
+	if (flow->forwarding == FORWARD_MASQ) {
+		reply = bpf_map_lookup_elem(&flows, &other);
+		if (reply && reply->kind == FLOW_REPLY && reply->other.destination_port == key->destination_port &&
+		    reply->other.destination[0] == key->destination[0] && reply->other.destination[3] == key->destination[3])
+			bpf_map_delete_elem(&flows, &other);
+	}
+	bpf_map_delete_elem(&flows, key);
+	if (server) {
+		__sync_fetch_and_add(before & WORD_ACTIVE ? &server->active : &server->inactive, -1);
+		mind_thresholds(server);
+	}
+	if (before & WORD_HALF_OPEN)
+		__sync_fetch_and_add(&sums->half_open, -1);
+	__sync_fetch_and_add(&sums->connections, -1);
+	return 1;
+}
+
+static __always_inline void count_connection(__u32 slot)
+{
+	struct statistics *own = bpf_map_lookup_elem(&counters, &slot);
+
+	if (own)
+		own->connections++;
+}
+
+/* Nothing is counted for a server that has been deleted. */
+static __always_inline void count_packet(const struct server *server, __u32 slot, const struct packet *packet, int is_in)
+{
+	struct statistics *own;
+
+	if (server->use != SERVER_INSTALLED)
+		return;
+	own = bpf_map_lookup_elem(&counters, &slot);
+	if (!own)
+		return;
+	if (is_in) {
+		own->packets_in++;
+		own->bytes_in += packet->bytes;
+	} else {
+		own->packets_out++;
+		own->bytes_out += packet->bytes;
+	}
+}
+
+static __always_inline int may_begin(const struct packet *packet, const struct settings *now)
+{
+	if (packet->is_icmp || packet->is_tail || packet->key.source_port == bpf_htons(FTP_DATA_PORT))
+		return 0;
+	if (packet->key.protocol != IPPROTO_TCP)
+		return 1;
+	return !(packet->tcp_flags & TCP_RST) && (packet->tcp_flags & TCP_SYN || now->sloppy_tcp);
+}
+
+/* Whether the entry in the way of a packet that begins a connection is to give way. */
+static __always_inline int is_over(const struct flow *flow, const struct packet *packet, const struct server *server,
+				   const struct settings *now)
+{
+	__u8 state = flow->word & 15;
+
+	if (packet->is_icmp || packet->is_tail || packet->key.protocol != IPPROTO_TCP || packet->tcp_event != EVENT_SYN)
+		return 0;
+	if (now->expire_nodest_conn && server->weight == 0)
+		return 1;
+	if (now->reuse_states >> state & 1)
+		return 1;
+	return flow->word & WORD_INPUT_ONLY && now->reuse_input_only_states >> state & 1;
+}
+
+enum begun { BEGUN, BEGUN_NOT_OURS, BEGUN_NOBODY, BEGUN_DROP };
+
+/* A new connection, counted on its server; `chosen` becomes the server's slot. */
+__noinline int begin(const struct packet *packet, __u64 at, __u32 *chosen)
+{
+	struct settings *now = current_settings();
+	struct totals *sums = current_totals();
+	const struct flow_key *key;
+	struct service *service;
+	struct flow flow = { .kind = FLOW_CONNECTION };
+	struct server *server;
+	__u8 state = 0;
+	__u64 word;
+	__u32 slot;
+	int failed;
+
+	if (!packet || !chosen || !now || !sums)
+		return BEGUN_DROP;
+	key = &packet->key;
+	service = find_service(key);
+	if (!service)
+		return BEGUN_NOT_OURS;
+	if (sums->connections >= now->most_connections) {
+		__sync_fetch_and_add(&sums->refused_full, 1);
+		return BEGUN_DROP;
+	}
+	if (key->protocol == IPPROTO_TCP && sums->half_open >= now->most_half_open) {
+		__sync_fetch_and_add(&sums->refused_half_open, 1);
+		return BEGUN_DROP;
+	}
+	slot = pick(service, key);
+	server = server_at(slot);
+	if (slot == NO_SERVER || !server)
+		return BEGUN_NOBODY;
+	word = (__u64)bpf_get_prandom_u32() << 32;
+	if (server->forwarding != FORWARD_MASQ)
+		word |= WORD_INPUT_ONLY;
+	if (key->protocol == IPPROTO_TCP)
+		state = next_state(now, word, packet->tcp_event, DIRECTION_IN);
+	word = key->protocol == IPPROTO_TCP ? word_in_state(now, word, state) : word;
+	flow.word = word;
+	flow.server = slot;
+	flow.forwarding = server->forwarding;
+	flow.expires = at + timeout_of(now, sums, word, key->protocol);
+	__builtin_memcpy(flow.other.source, server->address, 16);
+	__builtin_memcpy(flow.other.destination, key->source, 16);
+	flow.other.source_port = server->port ? server->port : key->destination_port;
+	flow.other.destination_port = key->source_port;
+	flow.other.protocol = key->protocol;
+	flow.other.family = server->family;
+	/* Counted first: whoever schedules meanwhile sees it. */
+	__sync_fetch_and_add(word & WORD_ACTIVE ? &server->active : &server->inactive, 1);
+	__sync_fetch_and_add(&sums->connections, 1);
+	if (word & WORD_HALF_OPEN)
+		__sync_fetch_and_add(&sums->half_open, 1);
+	failed = bpf_map_update_elem(&flows, key, &flow, BPF_NOEXIST);
+	if (failed) {
+		__sync_fetch_and_add(word & WORD_ACTIVE ? &server->active : &server->inactive, -1);
+		__sync_fetch_and_add(&sums->connections, -1);
+		if (word & WORD_HALF_OPEN)
+			__sync_fetch_and_add(&sums->half_open, -1);
+		mind_thresholds(server);
+		/* Another processor was first with the same packet sent again; or the table is full. */
+		return BEGUN_DROP;
+	}
+	mind_thresholds(server);
+	count_connection(slot);
+	if (flow.forwarding == FORWARD_MASQ) {
+		struct flow_key reply_key = flow.other;
+
+		flow.kind = FLOW_REPLY;
+		flow.other = *key;
+		if (bpf_map_update_elem(&flows, &reply_key, &flow, BPF_ANY)) {
+			end_connection(key);
+			return BEGUN_DROP;
+		}
+	}
+	*chosen = slot;
+	return BEGUN;
+}
+
+#endif

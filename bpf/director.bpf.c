@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The director's packet path: connections that stand, replies of real servers, new connections; the order is that of
+ * ip_vs_core.c. What is not ours goes on as if nobody had looked.
+ */
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+#include "connection.h"
+#include "send.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* On to its real server: a verdict, or a problem. */
+__noinline int forward(struct __sk_buff *skb, struct packet *packet, const struct flow *standing)
+{
+	struct flow copy, *flow = &copy;
+	const struct flow_key *key;
+	struct server *server;
+	struct route route = {};
+	__u32 bytes, overhead = 0;
+
+	if (!packet || !standing)
+		return TC_ACT_SHOT;
+	/* Its memory may be another's before we are done. */
+	copy = *standing;
+	server = server_at(flow->server);
+	if (!server)
+		return TC_ACT_SHOT;
+	key = &packet->key;
+	bytes = wire_bytes(skb, packet);
+	if (flow->forwarding == FORWARD_LOCAL)
+		return TC_ACT_UNSPEC;
+	if (flow->forwarding == FORWARD_TUNNEL) {
+		overhead = tunnel_bytes(server);
+		find_route(skb, packet, server->family, server->source, server->address, bytes + overhead, server->interface,
+			   &route);
+	} else {
+		find_route(skb, packet, key->family, key->source, server->address, bytes, server->interface, &route);
+	}
+	if (route.way == WAY_TOO_BIG) {
+		if (key->family == FAMILY_IPV6 || !packet->may_fragment) {
+			packet->mtu = route.mtu - overhead;
+			return PROBLEM_TOO_BIG;
+		}
+		/* The stack takes it to pieces, where it forwards at all. */
+		route.way = WAY_STACK;
+	}
+	if (route.way == WAY_HERE && flow->forwarding == FORWARD_DIRECT)
+		return TC_ACT_UNSPEC;
+	if (route.way != WAY_HERE) {
+		if (packet->hops <= 1)
+			return PROBLEM_HOPS;
+		if (flow->forwarding != FORWARD_TUNNEL && take_hop(skb, packet) < 0)
+			return TC_ACT_SHOT;
+	}
+	switch (flow->forwarding) {
+	case FORWARD_TUNNEL:
+		if (encapsulate(skb, packet, server) < 0)
+			return TC_ACT_SHOT;
+		return send(skb, &route, server->family, 0);
+	case FORWARD_DIRECT:
+		/* The stack would keep it: its address is the director's own. */
+		if (route.way == WAY_STACK)
+			return TC_ACT_SHOT;
+		return send(skb, &route, key->family, server->address);
+	default:
+		if (packet->is_icmp ? rewrite_error(skb, packet, SIDE_DESTINATION, flow->other.source, flow->other.source_port) < 0
+				    : rewrite_end(skb, packet, SIDE_DESTINATION, flow->other.source, flow->other.source_port) < 0)
+			return TC_ACT_SHOT;
+		return send(skb, &route, key->family, 0);
+	}
+}
+
+static __always_inline int rewrite_reply(struct __sk_buff *skb, const struct packet *packet, const struct flow_key *connection)
+{
+	if (packet->is_icmp)
+		return rewrite_error(skb, packet, SIDE_SOURCE, connection->destination, connection->destination_port);
+	return rewrite_end(skb, packet, SIDE_SOURCE, connection->destination, connection->destination_port);
+}
+
+/*
+ * What a real server sends back, or an ICMP error about what was sent to it: as if from the service. `is_leaving`: on its
+ * way out already, from a server on the director itself.
+ */
+__noinline int reply(struct __sk_buff *skb, struct packet *packet, const struct flow *found, __u64 at, int is_leaving)
+{
+	struct flow_key copy, *connection = &copy;
+	struct settings *now = current_settings();
+	struct totals *sums = current_totals();
+	struct route route = {};
+	struct server *server;
+	struct flow *flow;
+	__u32 slot;
+
+	if (!packet || !found || !now || !sums)
+		return TC_ACT_SHOT;
+	copy = found->other;
+	flow = bpf_map_lookup_elem(&flows, connection);
+	if (!flow || flow->kind != FLOW_CONNECTION)
+		return TC_ACT_UNSPEC;
+	slot = flow->server;
+	server = server_at(slot);
+	if (!server || at >= flow->expires)
+		return TC_ACT_UNSPEC;
+	if (!packet->is_icmp && !follow(flow, packet, DIRECTION_OUT, server, now, sums, at))
+		return TC_ACT_UNSPEC;
+	count_packet(server, slot, packet, 0);
+	if (is_leaving)
+		return rewrite_reply(skb, packet, connection) < 0 ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+	find_route(skb, packet, packet->key.family, connection->destination, connection->source, wire_bytes(skb, packet), 0,
+		   &route);
+	if (route.way == WAY_TOO_BIG) {
+		if (packet->key.family == FAMILY_IPV6 || !packet->may_fragment) {
+			packet->mtu = route.mtu;
+			return PROBLEM_TOO_BIG;
+		}
+		route.way = WAY_STACK;
+	}
+	if (route.way != WAY_HERE) {
+		if (packet->hops <= 1)
+			return PROBLEM_HOPS;
+		if (take_hop(skb, packet) < 0)
+			return TC_ACT_SHOT;
+	}
+	if (rewrite_reply(skb, packet, connection) < 0)
+		return TC_ACT_SHOT;
+	return send(skb, &route, packet->key.family, 0);
+}
+
+static __always_inline int settle(struct __sk_buff *skb, const struct packet *packet, int verdict)
+{
+	return verdict >= PROBLEM_NOBODY ? tell_sender(skb, packet, verdict) : verdict;
+}
+
+SEC("tc")
+int director_in(struct __sk_buff *skb)
+{
+	struct settings *now = current_settings();
+	struct totals *sums = current_totals();
+	struct packet packet = {};
+	struct server *server = 0;
+	struct flow *flow;
+	__u32 slot = NO_SERVER;
+	__u64 at;
+
+	if (!now || !sums || parse(skb, &packet) < 0)
+		return TC_ACT_UNSPEC;
+	at = bpf_ktime_get_coarse_ns();
+	flow = bpf_map_lookup_elem(&flows, &packet.key);
+	if (flow && flow->kind == FLOW_REPLY)
+		return settle(skb, &packet, reply(skb, &packet, flow, at, 0));
+	if (flow) {
+		slot = flow->server;
+		server = server_at(slot);
+		if (!server)
+			return TC_ACT_SHOT;
+		if (at >= flow->expires || is_over(flow, &packet, server, now)) {
+			end_connection(&packet.key);
+			flow = 0;
+		} else if (server->use != SERVER_INSTALLED && !packet.is_icmp) {
+			if (!now->expire_nodest_conn)
+				return TC_ACT_SHOT;
+			end_connection(&packet.key);
+			flow = 0;
+		} else if (!packet.is_icmp && !follow(flow, &packet, DIRECTION_IN, server, now, sums, at)) {
+			flow = 0;
+		}
+	}
+	if (!flow) {
+		if (!may_begin(&packet, now))
+			return TC_ACT_UNSPEC;
+		switch (begin(&packet, at, &slot)) {
+		case BEGUN:
+			break;
+		case BEGUN_NOT_OURS:
+			return TC_ACT_UNSPEC;
+		case BEGUN_NOBODY:
+			return tell_sender(skb, &packet, PROBLEM_NOBODY);
+		default:
+			return TC_ACT_SHOT;
+		}
+		flow = bpf_map_lookup_elem(&flows, &packet.key);
+		server = server_at(slot);
+		if (!flow || !server)
+			return TC_ACT_SHOT;
+	}
+	count_packet(server, slot, &packet, 1);
+	return settle(skb, &packet, forward(skb, &packet, flow));
+}
+
+/* Replies of servers on the director itself leave as if from the service. What is forwarded has been seen already. */
+SEC("tc")
+int director_out(struct __sk_buff *skb)
+{
+	struct packet packet = {};
+	struct flow *flow;
+
+	if (skb->ingress_ifindex != 0)
+		return TC_ACT_UNSPEC;
+	if (parse(skb, &packet) < 0)
+		return TC_ACT_UNSPEC;
+	flow = bpf_map_lookup_elem(&flows, &packet.key);
+	if (!flow || flow->kind != FLOW_REPLY)
+		return TC_ACT_UNSPEC;
+	return reply(skb, &packet, flow, bpf_ktime_get_coarse_ns(), 1);
+}
+
+struct reaper {
+	__u64 at;
+	__u32 ended;
+	__u32 ends_orphans;
+};
+
+static long reap_one(__u32 index, struct reaper *reaper)
+{
+	struct flow_key *asked = bpf_map_lookup_elem(&reaping, &index);
+	struct flow_key key;
+	struct server *server;
+	struct flow *flow;
+
+	if (!asked)
+		return 1;
+	key = *asked;
+	flow = bpf_map_lookup_elem(&flows, &key);
+	if (!flow || flow->kind != FLOW_CONNECTION)
+		return 0;
+	server = server_at(flow->server);
+	if (reaper->at >= flow->expires || (reaper->ends_orphans && server && server->use != SERVER_INSTALLED))
+		reaper->ended += end_connection(&key);
+	return 0;
+}
+
+/* Run by the director on keys that it has put into `reaping`, as many as the mark says: ends those that are over. */
+SEC("tc")
+int reap(struct __sk_buff *skb)
+{
+	struct settings *now = current_settings();
+	struct reaper reaper = { .at = bpf_ktime_get_coarse_ns() };
+
+	if (!now)
+		return 0;
+	reaper.ends_orphans = now->expire_nodest_conn;
+	bpf_loop(skb->mark > REAP_MOST ? REAP_MOST : skb->mark, reap_one, &reaper, 0);
+	return reaper.ended;
+}

@@ -1,0 +1,73 @@
+/** The program tried out on packets made by hand: nothing is sent. */
+import { type EbpfEngine, type EbpfOptions, ebpfEngine } from '../../src/engines/ebpf/ebpf.ts'
+import { testRun } from '../../src/os/bpf.ts'
+import { attribute, bpfCall } from '../../src/os/bpf-call.ts'
+import { listInterfaces } from '../../src/os/interfaces.ts'
+import { enterNewNamespace, openBpfWorld, settleNeighbours } from './world.ts'
+
+export const verdicts: Readonly<Record<number, string>> = { [-1]: 'pass', 0: 'stack', 2: 'drop', 7: 'send' }
+
+export type Outcome = { readonly verdict: string; readonly frame: Buffer }
+
+export type PacketWorld = AsyncDisposable & {
+  readonly engine: EbpfEngine
+  readonly namespace: string
+  /** Nanoseconds that the program took. */
+  cost(frame: Uint8Array, repeat?: number): number
+  /** Another director in the same place, after `engine.release()`; or beside it. */
+  again(over?: EbpfOptions): Promise<EbpfEngine>
+  /** As if it came in from the wire, or with `out` as if the machine itself sent it. `segment`: bytes of GSO. */
+  run(frame: Uint8Array, options?: { readonly hook?: 'in' | 'out'; readonly segment?: number }): Outcome
+}
+
+/** struct __sk_buff, as far as a test may set it. */
+const context = { bytes: 192, ingressInterface: 36, interface: 40, gsoSize: 176 } as const
+
+export async function openPacketWorld(options: EbpfOptions = {}): Promise<PacketWorld> {
+  const world = await openBpfWorld()
+  const namespace = await enterNewNamespace()
+  await settleNeighbours(namespace.name, [2, 3, 4, 5, 6, 7, 8, 9])
+  const sizes = { connections: 8192, services: 256, servers: 8192, slots: 262_144 }
+  let engine = await ebpfEngine({ ...world, sizes, ...options })
+  const lan = listInterfaces().find(({ name }) => name === 'lan')?.index ?? 0
+  return {
+    get engine() {
+      return engine
+    },
+    again: async (over = {}) => {
+      engine = await ebpfEngine({ ...world, sizes, ...options, ...over })
+      return engine
+    },
+    namespace: namespace.name,
+    cost(frame, repeat) {
+      const around = Buffer.alloc(context.bytes)
+      around.writeUInt32LE(lan, context.interface)
+      return testRun(engine.program.in, frame, around, repeat).nanoseconds
+    },
+    run(frame, { hook = 'in', segment = 0 } = {}) {
+      const around = Buffer.alloc(context.bytes)
+      around.writeUInt32LE(lan, context.interface)
+      around.writeUInt32LE(segment, context.gsoSize)
+      const { verdict, packet } = testRun(engine.program[hook], frame, around)
+      return { verdict: verdicts[verdict] ?? String(verdict), frame: Buffer.from(packet) }
+    },
+    async [Symbol.asyncDispose]() {
+      await engine[Symbol.asyncDispose]()
+      await namespace[Symbol.asyncDispose]()
+      await world[Symbol.asyncDispose]()
+    },
+  }
+}
+
+const progQuery = 16
+const tcxIngress = 46
+
+/** How many programs the interface of that name has by tcx. */
+export function attachedPrograms(name: string): number {
+  const index = listInterfaces().find((own) => own.name === name)?.index ?? 0
+  const result = bpfCall(progQuery, (target) => {
+    target.writeUInt32LE(index, 0)
+    target.writeUInt32LE(tcxIngress, 4)
+  })
+  return result < 0 ? result : attribute.readUInt32LE(24)
+}

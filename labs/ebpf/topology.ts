@@ -1,0 +1,135 @@
+/** The topology of Linux's own IPVS self-test (tools/testing/selftests/net/netfilter/ipvs.sh), with IPv6 beside IPv4. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { attachTcx, loadObject } from '../../src/os/bpf.ts'
+import { listInterfaces } from '../../src/os/interfaces.ts'
+import { enterNetworkNamespace } from '../../src/os/network-namespace.ts'
+import { execute } from './world.ts'
+
+export type Mode = 'direct' | 'masq' | 'tunnel'
+export type Place = 'client' | 'director' | 'server'
+
+export const addresses = {
+  ipv4: { vip: '207.175.44.110', server: '172.16.0.2', gateway: '10.0.0.1', back: '172.16.0.1' },
+  ipv6: { vip: 'fdaa::110', server: 'fd16::2', gateway: 'fd00::1', back: 'fd16::1' },
+} as const
+
+export type Topology = AsyncDisposable & {
+  /** Of a director that was killed. */
+  removeLocks(): Promise<void>
+  run(place: Place, ...command: readonly string[]): Promise<string>
+  start(place: Place, environment: NodeJS.ProcessEnv, ...command: readonly string[]): ChildProcess
+}
+
+const lockDirectory = '/run/baton-ebpf'
+let made = 0
+
+export async function openTopology(mode: Mode): Promise<Topology> {
+  const tag = `baton-ipvs-${process.pid}-${made++}`
+  const name = (place: Place): string => `${tag}-${place}`
+  const children = new Set<ChildProcess>()
+  const run: Topology['run'] = async (place, ...command) =>
+    (await execute('ip', ['netns', 'exec', name(place), ...command], { timeout: 20_000 })).stdout
+  const topology: Topology = {
+    run,
+    start(place, environment, ...command) {
+      // Its mount namespace stays ours, so that it sees the same pins.
+      const child = spawn('nsenter', [`--net=/run/netns/${name(place)}`, ...command], {
+        env: environment,
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      children.add(child)
+      child.once('exit', () => children.delete(child))
+      child.stdout?.resume()
+      return child
+    },
+    async removeLocks() {
+      const { ino } = await stat(`/run/netns/${name('director')}`)
+      for (const file of await readdir(lockDirectory))
+        if (file.startsWith(`ebpf-${ino}-`)) await rm(join(lockDirectory, file), { force: true })
+    },
+    async [Symbol.asyncDispose]() {
+      for (const child of children) child.kill('SIGKILL')
+      for (const place of ['client', 'director', 'server'] as const)
+        await execute('ip', ['netns', 'delete', name(place)]).catch(() => undefined)
+    },
+  }
+  try {
+    await script(run, name)
+    await servers(run, mode)
+    if (mode === 'tunnel') await unwrapTunnels(name('server'))
+    return topology
+  } catch (error) {
+    await topology[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+type Run = Topology['run']
+
+async function script(run: Run, name: (place: Place) => string): Promise<void> {
+  for (const place of ['client', 'director', 'server'] as const) {
+    await execute('ip', ['netns', 'add', name(place)])
+    await run(place, 'ip', 'link', 'set', 'lo', 'up')
+    await run(place, 'sysctl', '-qw', 'net.ipv6.conf.all.accept_dad=0', 'net.ipv6.conf.default.accept_dad=0')
+  }
+  const pair = (a: Place, one: string, b: Place, other: string): Promise<string> =>
+    run(a, 'ip', 'link', 'add', one, 'type', 'veth', 'peer', 'name', other, 'netns', name(b))
+  await pair('client', 'veth01', 'director', 'veth10')
+  await pair('client', 'veth02', 'server', 'veth20')
+  await pair('director', 'veth12', 'server', 'veth21')
+  await run('client', 'ip', 'link', 'add', 'br0', 'type', 'bridge')
+  for (const port of ['veth01', 'veth02']) await run('client', 'ip', 'link', 'set', port, 'master', 'br0', 'up')
+  const address = async (place: Place, device: string, ...all: string[]): Promise<void> => {
+    await run(place, 'ip', 'link', 'set', device, 'up')
+    for (const one of all)
+      await run(place, 'ip', 'address', 'add', one, 'dev', device, ...(one.includes(':') ? ['nodad'] : []))
+  }
+  await address('client', 'br0', '10.0.0.2/24', 'fd00::2/64')
+  await address('director', 'veth10', '10.0.0.1/24', 'fd00::1/64')
+  await address('director', 'veth12', '172.16.0.1/24', 'fd16::1/64')
+  await address('server', 'veth21', '172.16.0.2/24', 'fd16::2/64')
+  await address('server', 'veth20', '10.0.0.3/24', 'fd00::3/64')
+  const { ipv4, ipv6 } = addresses
+  await address('director', 'lo', `${ipv4.vip}/32`, `${ipv6.vip}/128`)
+  for (const { vip, gateway } of [ipv4, ipv6])
+    await run('client', 'ip', 'route', 'add', vip, 'via', gateway, 'dev', 'br0')
+}
+
+async function servers(run: Run, mode: Mode): Promise<void> {
+  const { ipv4, ipv6 } = addresses
+  const forwards = mode === 'tunnel' ? 0 : 1
+  await run('director', 'sysctl', '-qw', `net.ipv4.ip_forward=${forwards}`, `net.ipv6.conf.all.forwarding=${forwards}`)
+  if (mode === 'masq') {
+    await run('server', 'ip', 'link', 'delete', 'veth20')
+    for (const { back } of [ipv4, ipv6]) await run('server', 'ip', 'route', 'add', 'default', 'via', back)
+    return
+  }
+  const quiet = ['all.arp_ignore=1', 'all.arp_announce=2', 'all.rp_filter=0', 'veth21.rp_filter=0']
+  await run('server', 'sysctl', '-qw', ...quiet.map((setting) => `net.ipv4.conf.${setting}`))
+  await run('server', 'ip', 'address', 'add', `${ipv4.vip}/32`, 'dev', 'lo')
+  await run('server', 'ip', 'address', 'add', `${ipv6.vip}/128`, 'dev', 'lo', 'nodad')
+}
+
+/** In place of the kernel's tunl0, which not every kernel has. */
+async function unwrapTunnels(namespace: string): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'baton-unwrap-'))
+  const built = join(folder, 'unwrap.o')
+  const headers = ['x86_64', 'aarch64'].map((machine) => `-I/usr/include/${machine}-linux-gnu`)
+  const source = join(import.meta.dirname, 'unwrap.bpf.c')
+  await execute('clang', ['-O2', '-g', '-target', 'bpf', ...headers, '-c', source, '-o', built])
+  using object = loadObject(await readFile(built), { maxEntries: {}, reuse: {} })
+  await rm(folder, { recursive: true })
+  const home = openSync('/proc/self/ns/net', 'r')
+  try {
+    enterNetworkNamespace(`/run/netns/${namespace}`)
+    const device = listInterfaces().find(({ name }) => name === 'veth21')?.index ?? 0
+    if (attachTcx(object.program('unwrap'), device, 'in') === undefined) throw new Error('this kernel has no tcx')
+  } finally {
+    enterNetworkNamespace(`/proc/self/fd/${home}`)
+    closeSync(home)
+  }
+}

@@ -1,0 +1,23 @@
+/** What the eBPF engine can carry today; all else it refuses before anything is changed. */
+import type { EngineCapabilities } from '../engine.ts'
+
+export const ebpfCapabilities: EngineCapabilities = {
+  protocols: ['tcp', 'udp'],
+  schedulers: ['rr', 'wrr', 'lc', 'wlc', 'dh', 'sh', 'sed', 'nq', 'fo', 'ovf', 'mh'],
+  forwarding: ['masq', 'tunnel', 'direct', 'local'],
+  tunnels: ['ipip'],
+  // Packets are seen before a firewall marks them.
+  fwmark: false,
+  persistence: false,
+  // Without persistence other ports than the service's lead nowhere.
+  anyPort: false,
+  onePacket: false,
+  thresholds: true,
+  proxyProtocol: false,
+  idleTimeout: false,
+  mixedFamilies: 'tunnel',
+  applications: [],
+  dns: false,
+  syncDaemon: false,
+  sysctls: ['conn_reuse_mode', 'expire_nodest_conn', 'sloppy_tcp'],
+}

@@ -1,0 +1,25 @@
+import { enterNewNamespace, openBpfWorld } from '../../../labs/ebpf/world.ts'
+import { type EngineUnderTest, engineContract } from '../engine.contract.ts'
+import { engineStateContract } from '../engine-state.contract.ts'
+import { ebpfEngine } from './ebpf.ts'
+
+const sizes = { connections: 4096, services: 256, servers: 1024, slots: 65_536 }
+
+async function open(): Promise<EngineUnderTest> {
+  const world = await openBpfWorld()
+  const namespace = await enterNewNamespace()
+  const engine = await ebpfEngine({ ...world, sizes })
+  let port = 8000
+  return {
+    engine,
+    freeService: async (protocol = 'tcp') => ({ kind: 'address', protocol, address: '10.50.0.1', port: port++ }),
+    async [Symbol.asyncDispose]() {
+      await engine[Symbol.asyncDispose]()
+      await namespace[Symbol.asyncDispose]()
+      await world[Symbol.asyncDispose]()
+    },
+  }
+}
+
+engineContract('ebpf', open)
+engineStateContract('ebpf', open)

@@ -1,0 +1,210 @@
+/**
+ * The eBPF engine: packets are balanced in the kernel by a program of Baton's own; this side installs its tables, ends
+ * what is over, and counts. All that packets need is pinned: no end of this process stops them.
+ */
+import { setImmediate } from 'node:timers/promises'
+import { describeError } from '../../errors.ts'
+import { type ServiceId, serviceKey } from '../../lvs/service.ts'
+import { defaultSettings, type Settings, withSettings } from '../../lvs/settings.ts'
+import { networkNamespaceId } from '../../os/network-namespace.ts'
+import {
+  type CallOptions,
+  type Connection,
+  type Engine,
+  type EngineChange,
+  type EngineInfo,
+  type EngineReport,
+  isTableChange,
+  type ReadOptions,
+  type ServiceSnapshot,
+  throwIfCancelled,
+} from '../engine.ts'
+import { throwIfRefused } from '../refusals.ts'
+import { ebpfCapabilities } from './capabilities.ts'
+import { decodeConnection } from './encode.ts'
+import { type HookOptions, Hooks } from './hooks.ts'
+import { flowKinds, layouts } from './layout.ts'
+import { indexKey } from './maps.ts'
+import {
+  defaultSizes,
+  openProgram,
+  type Program,
+  removeOtherVersions,
+  removePins,
+  type Sizes,
+  throwIfUnprivileged,
+} from './program.ts'
+import { decodeSettings, encodeSettings } from './settings.ts'
+import { Statistics } from './statistics.ts'
+import { Sweep } from './sweep.ts'
+import { EbpfTable } from './table.ts'
+import { Ways } from './ways.ts'
+
+export type EbpfOptions = Partial<HookOptions> & {
+  /** Where the BPF file system is, or is to be mounted. */
+  readonly bpfFileSystem?: string
+  /** Of maps that are made anew; those that stand keep theirs. */
+  readonly sizes?: Partial<Sizes>
+  /** Half-open connections at most; left out: an eighth of all. */
+  readonly halfOpen?: number
+  readonly onReport?: (report: EngineReport) => void
+}
+
+export type EbpfEngine = Engine & {
+  readonly program: Program
+  /** Ends this side only: the program goes on with what it has. */
+  release(): void
+}
+
+const tickMs = 250
+/** New interfaces are looked for each so many ticks. */
+const ticksPerLook = 8
+const pageFlows = 1024
+const halfOpenShare = 8
+
+/**
+ * Takes up what a director before this one has left here, or begins with an empty table.
+ * @throws InfraError `permission`, `missing-tool` or `unsupported` where eBPF cannot be used, `busy` when another
+ * director has one of the interfaces. Nothing is left behind then.
+ */
+export async function ebpfEngine(options: EbpfOptions = {}): Promise<EbpfEngine> {
+  throwIfUnprivileged()
+  const sizes = { ...defaultSizes, ...options.sizes }
+  const program = await openProgram(options.bpfFileSystem ?? '/sys/fs/bpf', sizes)
+  const hooks = new Hooks(program, networkNamespaceId(), {
+    interfaces: options.interfaces,
+    attach: options.attach ?? 'tcx',
+    lockDirectory: options.lockDirectory ?? '/run/baton-ebpf',
+  })
+  try {
+    // Before anything is written: what stands may be another director's.
+    hooks.follow()
+    hooks.dropUnwanted()
+    removeOtherVersions(program.directory)
+    return new RunningEngine(program, hooks, options)
+  } catch (error) {
+    hooks.release()
+    program[Symbol.dispose]()
+    throw error
+  }
+}
+
+class RunningEngine implements EbpfEngine {
+  readonly name = 'ebpf'
+  readonly capabilities = ebpfCapabilities
+  readonly program: Program
+  readonly #hooks: Hooks
+  readonly #table: EbpfTable
+  readonly #statistics: Statistics
+  readonly #sweep: Sweep
+  readonly #ways: Ways
+  readonly #timer: NodeJS.Timeout
+  readonly #halfOpen: number
+  readonly #onReport: (report: EngineReport) => void
+  #settings: Settings
+  #ticks = 0
+  #isTroubled = false
+
+  constructor(program: Program, hooks: Hooks, options: EbpfOptions) {
+    const { maps, sizes } = program
+    this.program = program
+    this.#hooks = hooks
+    this.#halfOpen = options.halfOpen ?? Math.max(Math.floor(sizes.connections / halfOpenShare), 1)
+    this.#onReport = options.onReport ?? (() => {})
+    const standing = maps.settings.lookup(indexKey(0))
+    this.#settings = (standing && decodeSettings(standing)) ?? defaultSettings
+    this.#writeSettings()
+    this.#statistics = new Statistics(program)
+    this.#table = new EbpfTable(maps, this.#statistics.kept)
+    this.#sweep = new Sweep(maps, program.reap)
+    this.#ways = new Ways(this.#table)
+    this.#timer = setInterval(() => this.#tick(), tickMs).unref()
+  }
+
+  async apply(changes: readonly EngineChange[], options: CallOptions): Promise<void> {
+    throwIfCancelled(options, 'apply')
+    throwIfRefused(this.name, ebpfCapabilities, changes)
+    const table = changes.filter(isTableChange)
+    if (table.length > 0) this.#table.apply(table)
+    this.#ways.look(table)
+    for (const change of changes)
+      if (change.kind === 'settings') this.#settings = withSettings(this.#settings, change.settings)
+    if (table.length < changes.length) this.#writeSettings()
+  }
+
+  async read(options: ReadOptions): Promise<readonly ServiceSnapshot[]> {
+    throwIfCancelled(options, 'read')
+    return await this.#statistics.snapshots(this.#table, options.only)
+  }
+
+  async info(options: CallOptions): Promise<EngineInfo> {
+    throwIfCancelled(options, 'info')
+    return { settings: this.#settings, daemons: [], tableSize: this.program.sizes.connections }
+  }
+
+  async zero(id: ServiceId | undefined, options: CallOptions): Promise<void> {
+    throwIfCancelled(options, 'zero')
+    const one = id && this.#table.services.get(serviceKey(id))
+    const records = id === undefined ? [...this.#table.services.values()] : one === undefined ? [] : [one]
+    await this.#statistics.zero(this.#table, records)
+  }
+
+  async *connections(options: CallOptions): AsyncIterable<Connection> {
+    const { flows } = this.program.maps
+    const { keyBytes, valueBytes } = flows.info
+    const { expires, kind } = layouts.flow.at
+    let from: Uint8Array | undefined
+    do {
+      throwIfCancelled(options, 'connections')
+      const page = flows.page(from, pageFlows)
+      const nowNs = process.hrtime.bigint()
+      for (let index = 0; index < page.count; index++) {
+        const flow = page.values.subarray(index * valueBytes, (index + 1) * valueBytes)
+        if (flow[kind] !== flowKinds.FLOW_CONNECTION || flow.readBigUInt64LE(expires) <= nowNs) continue
+        yield decodeConnection(page.keys.subarray(index * keyBytes, (index + 1) * keyBytes), flow, nowNs)
+      }
+      from = page.next
+      await setImmediate()
+    } while (from !== undefined)
+  }
+
+  release(): void {
+    clearInterval(this.#timer)
+    this.#hooks.release()
+    this.program[Symbol.dispose]()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer)
+    this.#hooks.detach()
+    removePins(this.program.directory)
+    this.program[Symbol.dispose]()
+  }
+
+  #writeSettings(): void {
+    const limits = { connections: this.program.sizes.connections, halfOpen: this.#halfOpen }
+    this.program.maps.settings.update(indexKey(0), encodeSettings(this.#settings, limits))
+  }
+
+  #tick(): void {
+    this.#ticks += 1
+    try {
+      const endsOrphans = this.#settings.sysctls.expire_nodest_conn !== 0
+      const leaving = endsOrphans ? this.#table.leavingSlots() : undefined
+      this.#sweep.run((server) => leaving?.has(server) === true)
+      this.#table.tick()
+      this.#ways.refresh()
+      this.#statistics.tick(this.#table, performance.now())
+      if (this.#ticks % ticksPerLook === 0) this.#hooks.follow()
+      if (this.#isTroubled) this.#report('well', 'all is well again')
+      this.#isTroubled = false
+    } catch (error) {
+      if (!this.#isTroubled) this.#report('trouble', describeError(error))
+      this.#isTroubled = true
+    }
+  }
+
+  #report(kind: EngineReport['kind'], message: string): void {
+    this.#onReport({ kind, subject: 'ebpf engine', message })
+  }
+}

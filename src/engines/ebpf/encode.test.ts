@@ -1,0 +1,83 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { addressText } from '../../lvs/address.ts'
+import type { RealServer, Service } from '../../lvs/service.ts'
+import { defaultSettings } from '../../lvs/settings.ts'
+import { ebpfCapabilities } from './capabilities.ts'
+import { type AddressServiceId, decodeService, encodeService, encodeServiceKey, putServer, serverAt } from './encode.ts'
+import { layouts, statesPerRow } from './layout.ts'
+import { decodeSettings, encodeSettings } from './settings.ts'
+
+const address = fc.oneof(
+  fc.bigInt({ min: 0n, max: 2n ** 32n - 1n }).map((number) => addressText(number, 'ipv4')),
+  fc.bigInt({ min: 0n, max: 2n ** 128n - 1n }).map((number) => addressText(number, 'ipv6')),
+)
+const port = fc.nat(65_535)
+const uint32 = fc.integer({ min: 0, max: 0x7fff_ffff })
+
+describe('services and servers as the program sees them', () => {
+  test('a service is read back as it was written', () => {
+    const id = fc.record<AddressServiceId>({
+      kind: fc.constant('address'),
+      protocol: fc.constantFrom('tcp', 'udp'),
+      address,
+      port,
+    })
+    const flags = fc.constantFrom([], ['flag-1', 'flag-3'], ['sh-fallback'], ['sh-fallback', 'sh-port'], ['mh-port'])
+    const value = fc.record({
+      slot: uint32, generation: uint32, members: uint32, count: uint32, table: uint32, tableSize: uint32,
+      last: fc.integer({ min: -1, max: 4095 }), bar: uint32, highest: uint32, step: uint32, order: uint32,
+    }) // biome-ignore format: a list to read at a glance
+    const scheduler = fc.constantFrom('none' as const, ...ebpfCapabilities.schedulers)
+    fc.assert(
+      fc.property(id, scheduler, flags, fc.boolean(), value, (id, scheduler, schedulerFlags, hasEngine, value) => {
+        const service: Service = {
+          id,
+          scheduler,
+          schedulerFlags,
+          onePacket: false,
+          ...(hasEngine ? { idlePersistenceEngine: 'sip' } : {}),
+        }
+        expect(decodeService(encodeServiceKey(id), encodeService(service, value))).toEqual({ id, service, value })
+      }),
+    )
+  })
+
+  test('a server is read back as it was written, and its counts are left alone', () => {
+    const server = fc.record<RealServer>({
+      address,
+      port,
+      forwarding: fc.constantFrom('masq', 'tunnel', 'direct', 'local'),
+      weight: uint32,
+      upperThreshold: uint32,
+      lowerThreshold: uint32,
+    })
+    fc.assert(
+      fc.property(server, uint32, (server, lastWeight) => {
+        const bytes = Buffer.alloc(2 * layouts.server.bytes)
+        const start = layouts.server.bytes
+        const { active, inactive, overloaded } = layouts.server.at
+        for (const at of [active, inactive, overloaded]) bytes.writeUInt32LE(7, start + at)
+        putServer(bytes, start, server, lastWeight)
+        expect(serverAt(bytes, start)).toEqual({ server, lastWeight })
+        for (const at of [active, inactive, overloaded]) expect(bytes.readUInt32LE(start + at)).toBe(7)
+      }),
+    )
+  })
+
+  test('settings are read back; a program that was never told has none', () => {
+    const settings = {
+      timeouts: { tcp: 600, tcpFin: 33, udp: 44 },
+      sysctls: { ...defaultSettings.sysctls, conn_reuse_mode: 3, expire_nodest_conn: 1, sloppy_tcp: -1 },
+    }
+    expect(decodeSettings(encodeSettings(settings, { connections: 10, halfOpen: 5 }))).toEqual(settings)
+    expect(decodeSettings(Buffer.alloc(layouts.settings.bytes))).toBeUndefined()
+  })
+
+  test('the table of states is the one of src/lvs: a SYN opens, an answer establishes, a reset closes', () => {
+    const bytes = encodeSettings(defaultSettings, { connections: 10, halfOpen: 5 })
+    const next = (direction: number, event: number, state: number): number | undefined =>
+      bytes[layouts.settings.at.next_states + (direction * 5 + event) * statesPerRow + state]
+    expect([next(0, 1, 0), next(0, 3, 3), next(1, 2, 1), next(0, 0, 1), next(0, 4, 1)]).toEqual([3, 1, 4, 6, 6])
+  })
+})

@@ -1,0 +1,65 @@
+/**
+ * What the director and its program share: bpf/layout.h from this side, in bytes. A test compares both by the object's
+ * type information. Little-endian, but for addresses and ports, which are in network order.
+ */
+
+export const layouts = {
+  flow_key: {
+    bytes: 40,
+    at: { source: 0, destination: 16, source_port: 32, destination_port: 34, protocol: 36, family: 37 },
+  },
+  flow: { bytes: 64, at: { word: 0, expires: 8, server: 16, kind: 20, forwarding: 21, other: 24 } },
+  service_key: { bytes: 20, at: { address: 0, port: 16, protocol: 18, family: 19 } },
+  service: {
+    bytes: 48,
+    at: {
+      slot: 0, generation: 4, members: 8, count: 12, table: 16, table_size: 20,
+      last: 24, bar: 28, highest: 32, step: 36, rule: 40, flags: 41, kept: 42, order: 44,
+    }, // biome-ignore format: a list to read at a glance
+  },
+  server: {
+    bytes: 128,
+    at: {
+      address: 0, port: 16, family: 18, forwarding: 19, use: 20, tunnel: 21, tunnel_port: 22, weight: 24, last_weight: 28,
+      upper: 32, lower: 36, active: 40, inactive: 44, overloaded: 48, service: 52, interface: 56, source: 60,
+    }, // biome-ignore format: a list to read at a glance
+  },
+  statistics: { bytes: 40, at: { connections: 0, packets_in: 8, packets_out: 16, bytes_in: 24, bytes_out: 32 } },
+  settings: {
+    bytes: 416,
+    at: {
+      tcp_timeouts: 0, udp_timeout: 128, hurried_timeout: 136, most_connections: 144, most_half_open: 148,
+      active_states: 152, half_open_states: 154, reuse_states: 156, reuse_input_only_states: 158,
+      conn_reuse_mode: 160, expire_nodest_conn: 164, sloppy_tcp: 168, next_states: 176,
+    }, // biome-ignore format: a list to read at a glance
+  },
+  totals: { bytes: 32, at: { connections: 0, half_open: 8, refused_full: 16, refused_half_open: 24 } },
+} as const
+
+/** Raised when the maps of an older director cannot be gone on with. */
+export const layoutVersion = 1
+
+export const families = { ipv4: 4, ipv6: 6 } as const
+export const protocols = { tcp: 6, udp: 17 } as const
+export const flowKinds = { FLOW_CONNECTION: 1, FLOW_REPLY: 2 } as const
+export const rules = {
+  RULE_NONE: 0, RULE_RR: 1, RULE_WRR: 2, RULE_LC: 3, RULE_WLC: 4, RULE_SED: 5, RULE_NQ: 6, RULE_FO: 7, RULE_OVF: 8,
+  RULE_SH: 9, RULE_MH: 10, RULE_DH: 11,
+} as const // biome-ignore format: a list to read at a glance
+export const serviceFlags = { fallback: 1, port: 2 } as const
+export const forwardings = { FORWARD_MASQ: 0, FORWARD_LOCAL: 1, FORWARD_TUNNEL: 2, FORWARD_DIRECT: 3 } as const
+export const uses = { SERVER_FREE: 0, SERVER_INSTALLED: 1, SERVER_LEAVING: 2 } as const
+/** Of the program's table of states: direction, event, state. */
+export const directions = { DIRECTION_IN: 0, DIRECTION_OUT: 1, DIRECTION_INPUT_ONLY: 2 } as const
+export const events = { EVENT_RST: 0, EVENT_SYN: 1, EVENT_FIN: 2, EVENT_ACK: 3, EVENT_NONE: 4 } as const
+export const statesPerRow = 16
+export const noServer = 0xffff_ffff
+/** Of one service: what a list is looked through for (MOST_SERVERS). */
+export const mostServers = 4096
+/** Keys that `reap` looks at in one run. */
+export const reapMost = 256
+
+export const mapNames = [
+  'flows', 'services', 'turns', 'servers', 'slots', 'counters', 'kept', 'settings', 'totals', 'fragments', 'reaping',
+] as const // biome-ignore format: a list to read at a glance
+export type MapName = (typeof mapNames)[number]

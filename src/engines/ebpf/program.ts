@@ -1,0 +1,126 @@
+/** The program and its maps in the kernel: loaded, pinned, and taken up again by the next director. */
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { InfraError } from '../../errors.ts'
+import { type BpfObject, closeFd, loadObject, pin, pinnedFd } from '../../os/bpf.ts'
+import { ensureBpfFileSystem } from '../../os/bpf-file-system.ts'
+import { networkNamespaceId } from '../../os/network-namespace.ts'
+import { layoutVersion, type MapName, mapNames } from './layout.ts'
+import { type Maps, openMaps } from './maps.ts'
+
+export type Sizes = {
+  /** Connections at most; each has two entries where its packets are rewritten. */
+  readonly connections: number
+  readonly services: number
+  readonly servers: number
+  /** Entries of all lists and hash tables together. */
+  readonly slots: number
+}
+
+export const defaultSizes: Sizes = { connections: 1_000_000, services: 16_384, servers: 65_536, slots: 1_048_576 }
+
+export type Program = Disposable & {
+  readonly maps: Maps
+  readonly in: number
+  readonly out: number
+  readonly reap: number
+  /** Where this namespace's director pins what it has. */
+  readonly directory: string
+  readonly sizes: Sizes
+}
+
+/** Beside the sources as in a checkout, and beside the built program. */
+const objectFile = import.meta.url.endsWith('.ts')
+  ? new URL('../../../bpf/director.bpf.o', import.meta.url)
+  : new URL('../bpf/director.bpf.o', import.meta.url)
+
+export function pinDirectory(root: string): string {
+  return join(root, 'baton', networkNamespaceId())
+}
+
+/** Loads the program onto the maps that a director before this one has left, or onto new ones. @throws InfraError */
+export async function openProgram(root: string, wanted: Sizes): Promise<Program> {
+  const bytes = await readFile(objectFile)
+  ensureBpfFileSystem(root)
+  const directory = pinDirectory(root)
+  const folder = join(directory, `v${layoutVersion}`)
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const standing = pinnedMaps(folder)
+  const object = loadObject(bytes, { maxEntries: entries(wanted), reuse: standing })
+  const fdOf = (name: MapName): number => object.map(name)
+  try {
+    for (const name of mapNames) if (standing[name] === undefined) pin(fdOf(name), join(folder, name))
+    const maps = openMaps(fdOf)
+    const sizes = {
+      connections: maps.flows.info.maxEntries / 2,
+      services: maps.turns.entries,
+      servers: maps.servers.entries,
+      slots: maps.slots.entries,
+    }
+    return programOf(object, maps, directory, sizes)
+  } catch (error) {
+    object[Symbol.dispose]()
+    throw error
+  } finally {
+    for (const fd of Object.values(standing)) closeFd(fd)
+  }
+}
+
+function programOf(object: BpfObject, maps: Maps, directory: string, sizes: Sizes): Program {
+  return {
+    maps,
+    in: object.program('director_in'),
+    out: object.program('director_out'),
+    reap: object.program('reap'),
+    directory,
+    sizes,
+    [Symbol.dispose]: () => object[Symbol.dispose](),
+  }
+}
+
+/** All or none: a director that died while it pinned them has left nothing that counts. */
+function pinnedMaps(folder: string): Readonly<Record<string, number>> {
+  const found: Record<string, number> = {}
+  for (const name of mapNames) {
+    const fd = pinnedFd(join(folder, name))
+    if (fd !== undefined) found[name] = fd
+  }
+  if (Object.keys(found).length === mapNames.length) return found
+  for (const fd of Object.values(found)) closeFd(fd)
+  for (const name of mapNames) rmSync(join(folder, name), { force: true })
+  return {}
+}
+
+function entries({ connections, services, servers, slots }: Sizes): Readonly<Record<string, number>> {
+  return {
+    flows: 2 * connections,
+    services,
+    turns: services,
+    servers,
+    slots,
+    counters: servers,
+    kept: 2 * services + servers,
+  }
+}
+
+/** Takes away all pins of this namespace; what nothing else holds goes with them. */
+export function removePins(directory: string): void {
+  rmSync(directory, { recursive: true, force: true })
+}
+
+/** What directors of other versions have pinned: their maps cannot be gone on with. */
+export function removeOtherVersions(directory: string): void {
+  for (const name of readdirSync(directory))
+    if (/^v\d+$/u.test(name) && name !== `v${layoutVersion}`)
+      rmSync(join(directory, name), { recursive: true, force: true })
+}
+
+/** @throws InfraError `permission` at once, rather than half-way. */
+export function throwIfUnprivileged(): void {
+  if (process.getuid?.() === 0) return
+  throw new InfraError('permission', 'the ebpf engine needs root', {
+    subject: 'ebpf',
+    hint: 'run the director as root, or say engine: userspace',
+  })
+}

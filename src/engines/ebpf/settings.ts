@@ -1,0 +1,85 @@
+/** Timeouts, sysctls and limits as the program reads them: what the rules of src/lvs say becomes tables. */
+import { isActiveState, stateTimeoutSeconds, type TcpState, tcpStates } from '../../lvs/connection-state.ts'
+import { isReuse } from '../../lvs/new-connection.ts'
+import type { TcpFlags } from '../../lvs/packet.ts'
+import { defaultSettings, type Settings } from '../../lvs/settings.ts'
+import { type Direction, nextTcpState } from '../../lvs/tcp-states.ts'
+import { directions, events, layouts, statesPerRow } from './layout.ts'
+
+export type Limits = {
+  readonly connections: number
+  /** Of these, those whose client has not been heard of after its first packet. */
+  readonly halfOpen: number
+}
+
+const nanoseconds = 1_000_000_000n
+/** How long a half-open connection stands while more than half of their share is taken. */
+const hurriedSeconds = 3n
+
+const halfOpenStates: readonly TcpState[] = ['SYN_SENT', 'SYN_RECV', 'SYNACK']
+const directionNames: readonly (readonly [Direction, number])[] = [
+  ['in', directions.DIRECTION_IN],
+  ['out', directions.DIRECTION_OUT],
+  ['in-only', directions.DIRECTION_INPUT_ONLY],
+]
+const eventFlags: readonly (readonly [TcpFlags, number])[] = [
+  [{ rst: true }, events.EVENT_RST],
+  [{ syn: true }, events.EVENT_SYN],
+  [{ fin: true }, events.EVENT_FIN],
+  [{ ack: true }, events.EVENT_ACK],
+  [{}, events.EVENT_NONE],
+]
+
+export function encodeSettings({ timeouts, sysctls }: Settings, limits: Limits): Buffer {
+  const { bytes, at } = layouts.settings
+  const target = Buffer.alloc(bytes)
+  const states = (holds: (state: TcpState) => boolean): number =>
+    tcpStates.reduce((bits, state, code) => (holds(state) ? bits | (1 << code) : bits), 0)
+  const reuse = (isInputOnly: boolean) => (state: TcpState) =>
+    isReuse(sysctls.conn_reuse_mode, { protocol: 'tcp', state, isControlled: false, isInputOnly })
+  for (const [code, state] of tcpStates.entries()) {
+    const seconds = stateTimeoutSeconds('tcp', state, timeouts)
+    target.writeBigUInt64LE(BigInt(seconds) * nanoseconds, at.tcp_timeouts + 8 * code)
+  }
+  target.writeBigUInt64LE(BigInt(timeouts.udp) * nanoseconds, at.udp_timeout)
+  target.writeBigUInt64LE(hurriedSeconds * nanoseconds, at.hurried_timeout)
+  target.writeUInt32LE(limits.connections, at.most_connections)
+  target.writeUInt32LE(limits.halfOpen, at.most_half_open)
+  target.writeUInt16LE(
+    states((state) => isActiveState('tcp', state)),
+    at.active_states,
+  )
+  target.writeUInt16LE(
+    states((state) => halfOpenStates.includes(state)),
+    at.half_open_states,
+  )
+  target.writeUInt16LE(states(reuse(false)), at.reuse_states)
+  target.writeUInt16LE(states(reuse(true)), at.reuse_input_only_states)
+  target.writeInt32LE(sysctls.conn_reuse_mode, at.conn_reuse_mode)
+  target.writeInt32LE(sysctls.expire_nodest_conn, at.expire_nodest_conn)
+  target.writeInt32LE(sysctls.sloppy_tcp, at.sloppy_tcp)
+  const rowOf = (direction: number, event: number): number =>
+    at.next_states + (direction * eventFlags.length + event) * statesPerRow
+  for (const [direction, directionNumber] of directionNames)
+    for (const [flags, event] of eventFlags)
+      for (const [code, state] of tcpStates.entries())
+        target[rowOf(directionNumber, event) + code] = tcpStates.indexOf(nextTcpState(state, flags, direction, false))
+  return target
+}
+
+/** What stands in the program; undefined when it was never told. */
+export function decodeSettings(bytes: Buffer): Settings | undefined {
+  const { at } = layouts.settings
+  const seconds = (offset: number): number => Number(bytes.readBigUInt64LE(offset) / nanoseconds)
+  const ofState = (state: TcpState): number => seconds(at.tcp_timeouts + 8 * tcpStates.indexOf(state))
+  if (ofState('ESTABLISHED') === 0) return undefined
+  return {
+    timeouts: { tcp: ofState('ESTABLISHED'), tcpFin: ofState('FIN_WAIT'), udp: seconds(at.udp_timeout) },
+    sysctls: {
+      ...defaultSettings.sysctls,
+      conn_reuse_mode: bytes.readInt32LE(at.conn_reuse_mode),
+      expire_nodest_conn: bytes.readInt32LE(at.expire_nodest_conn),
+      sloppy_tcp: bytes.readInt32LE(at.sloppy_tcp),
+    },
+  }
+}
