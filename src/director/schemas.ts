@@ -28,6 +28,7 @@ const check = z.strictObject({
   rise: z.int().min(1),
   fall: z.int().min(1),
   connects: z.int().min(1).exactOptional(),
+  connectTimeoutMs: milliseconds.exactOptional(),
   warmUpMs: milliseconds.exactOptional(),
   damping: z.strictObject({ changes: z.int().min(1), withinMs: milliseconds, holdMs: milliseconds }).exactOptional(),
 })

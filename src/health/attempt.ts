@@ -23,10 +23,9 @@ export type Maker = Connector | Probe
 
 export interface AttemptOwner {
   readonly endpoint: Endpoint
-  readonly timeoutMs: number
   readonly isCommand: boolean
-  /** It begins; which kind of check it is is decided now. */
-  onBegin(attempt: Attempt): Maker
+  /** It begins; which kind of check it is, and so how long it may take, is decided now. */
+  onBegin(attempt: Attempt): { readonly maker: Maker; readonly timeoutMs: number }
   onEnd(attempt: Attempt, result: ProbeResult): void
 }
 
@@ -42,6 +41,7 @@ export class Attempt extends Due implements Waiter, ConnectListener {
   #connection: ConnectAttempt | undefined
   #stop: AbortController | undefined
   #hasPlace = false
+  #timeoutMs = 0
   #deadlineMs = 0
   #isExtended = false
 
@@ -67,15 +67,15 @@ export class Attempt extends Due implements Waiter, ConnectListener {
   onPlace(): void {
     this.#hasPlace = true
     const { timing, schedule } = this.#world
-    const { endpoint, timeoutMs } = this.#owner
     this.begunMs = timing.now()
-    const maker = this.#owner.onBegin(this)
+    const { maker, timeoutMs } = this.#owner.onBegin(this)
+    this.#timeoutMs = timeoutMs
     this.#deadlineMs = this.begunMs + timeoutMs
     schedule.add(this, this.#deadlineMs)
     if (typeof maker === 'function') {
       this.#stop = new AbortController()
       void this.#run(maker, this.#stop.signal)
-    } else this.#connection = maker.connect(endpoint, this)
+    } else this.#connection = maker.connect(this.#owner.endpoint, this)
   }
 
   onConnectEnd(verdict: Verdict): void {
@@ -88,7 +88,7 @@ export class Attempt extends Due implements Waiter, ConnectListener {
     const sleptMs = timing.now() - this.#deadlineMs
     if (sleptMs >= stallMs && !this.#isExtended) {
       this.#isExtended = true
-      this.#deadlineMs = timing.now() + Math.min(sleptMs, this.#owner.timeoutMs)
+      this.#deadlineMs = timing.now() + Math.min(sleptMs, this.#timeoutMs)
       return schedule.add(this, this.#deadlineMs)
     }
     // What came before the deadline and was not read yet is read within this turn.
@@ -101,17 +101,16 @@ export class Attempt extends Due implements Waiter, ConnectListener {
     if (this.#stop === undefined) {
       this.#connection?.cancel()
       const verdict = down(`no connection to ${formatEndpoint(this.#owner.endpoint)} in time`)
-      return this.#end({ ...verdict, tookMs: this.#owner.timeoutMs })
+      return this.#end({ ...verdict, tookMs: this.#timeoutMs })
     }
-    this.#stop.abort(new DOMException(`no end within ${this.#owner.timeoutMs} ms`, 'TimeoutError'))
+    this.#stop.abort(new DOMException(`no end within ${this.#timeoutMs} ms`, 'TimeoutError'))
     // The probe hears of it at the same time and has the first word: it knows how far it came.
     setImmediate(() => this.#end(this.#late()))
   }
 
   async #run(probe: Probe, signal: AbortSignal): Promise<void> {
     try {
-      const { endpoint, timeoutMs } = this.#owner
-      this.#end(await probe(endpoint, { signal, timeoutMs }))
+      this.#end(await probe(this.#owner.endpoint, { signal, timeoutMs: this.#timeoutMs }))
     } catch (error) {
       const detail = `the check could not run: ${describeError(error)}`
       // It may have thrown at once: nobody is to hear of it before all know that it has begun.
@@ -121,8 +120,7 @@ export class Attempt extends Due implements Waiter, ConnectListener {
   }
 
   #late(): ProbeResult {
-    const { timeoutMs } = this.#owner
-    return { healthy: false, detail: `no result within ${timeoutMs} ms`, tookMs: timeoutMs }
+    return { healthy: false, detail: `no result within ${this.#timeoutMs} ms`, tookMs: this.#timeoutMs }
   }
 
   #end(result: ProbeResult): void {

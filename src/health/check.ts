@@ -208,6 +208,8 @@ export type CheckSpec = {
   readonly fall: number
   /** After a probe that succeeded, so many checks only connect (TCP); one that fails is followed by a probe. None when left out. */
   readonly connects?: number
+  /** How long one of those may take; `timeoutMs` when left out. */
+  readonly connectTimeoutMs?: number
   /** A new server's first probe comes at a random moment within this time (keepalived's warmup); at once when left out. */
   readonly warmUpMs?: number
   readonly damping?: FlapDamping

@@ -87,6 +87,22 @@ describe('checker, of one server in its life', () => {
     expect(world.kinds()).toBe('simpletcp tcp tcp simpletcp tcp simpletcp tcp simpletcp simpletcp')
   })
 
+  test('a connect between probes has a time of its own', async () => {
+    const answers = { silent: false }
+    await using world = openWorld(() => (answers.silent ? new Promise(() => {}) : Promise.resolve(true)))
+    const combined = { probe: { kind: 'simpletcp' }, connects: 1, timeoutMs: 900, connectTimeoutMs: 300 } as const
+    world.checker.watch([target(1, combined)])
+    await world.timing.advance(500)
+    answers.silent = true
+    const running: number[] = []
+    // The connect begins after 1000 ms, the probe that follows it after 2000.
+    for (const ms of [750, 70, 1500, 100]) {
+      await world.timing.advance(ms)
+      running.push(world.running.now)
+    }
+    expect(running).toEqual([1, 0, 1, 0])
+  })
+
   test('a new server’s first check comes within its warm-up; one that was started anew is checked at once', async () => {
     await using world = openWorld()
     world.checker.watch([target(1, { warmUpMs: 3000 }), { ...target(2, { warmUpMs: 3000 }), start: 'anew' }])

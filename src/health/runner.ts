@@ -60,10 +60,6 @@ export class Runner extends Due implements AttemptOwner {
     return this.target.endpoint
   }
 
-  get timeoutMs(): number {
-    return this.target.check.timeoutMs
-  }
-
   get isMaintained(): boolean {
     return this.#state.kind === 'maintenance'
   }
@@ -113,11 +109,12 @@ export class Runner extends Due implements AttemptOwner {
     this.#check(this.#dueMs)
   }
 
-  onBegin(attempt: Attempt): Maker {
+  onBegin(attempt: Attempt): { readonly maker: Maker; readonly timeoutMs: number } {
+    const { everyMs, timeoutMs, connectTimeoutMs = timeoutMs } = this.target.check
     attempt.check = attempt instanceof ByHand ? 'probe' : nextCheck(this.#state)
     // The first has no interval to keep, and when many servers become known at once, all of theirs are due at once.
-    if (!this.#isFirst) this.#world.lateness.begun(attempt.begunMs - attempt.dueMs, this.target.check.everyMs)
-    return this.#means[attempt.check]
+    if (!this.#isFirst) this.#world.lateness.begun(attempt.begunMs - attempt.dueMs, everyMs)
+    return { maker: this.#means[attempt.check], timeoutMs: attempt.check === 'connect' ? connectTimeoutMs : timeoutMs }
   }
 
   onEnd(attempt: Attempt, result: ProbeResult): void {

@@ -24,6 +24,7 @@ function checkSpec(shape: 'tcp' | CheckShape, id: ServiceId): CheckSpec {
     rise,
     fall,
     ...given('connects', connects),
+    ...given('connectTimeoutMs', check['connect-timeout']),
     ...given('warmUpMs', check['warm-up']),
     ...given('damping', flapping && { changes: flapping.changes, withinMs: flapping.within, holdMs: flapping.hold }),
   }

@@ -18,7 +18,7 @@ export function checksText(checks: readonly CheckSpec[]): unknown {
 }
 
 function checkText(check: CheckSpec): Written {
-  const { probe, address, port, everyMs, timeoutMs, rise, fall, connects, warmUpMs, damping } = check
+  const { probe, address, port, everyMs, timeoutMs, rise, fall, connects, connectTimeoutMs, warmUpMs, damping } = check
   return {
     ...probeText(probe),
     address,
@@ -28,6 +28,7 @@ function checkText(check: CheckSpec): Written {
     rise: unless(defaultCheck.rise, rise),
     fall: unless(defaultCheck.fall, fall),
     connects,
+    'connect-timeout': connectTimeoutMs === undefined ? undefined : formatDuration(connectTimeoutMs),
     'warm-up': warmUpMs === undefined ? undefined : formatDuration(warmUpMs),
     flapping: damping && {
       changes: damping.changes,

@@ -183,6 +183,9 @@ export const check = map({
     .describe(
       'After a probe that succeeded, so many checks only open a TCP connection; one that fails is followed by a probe.',
     ),
+  'connect-timeout': duration('a duration such as 1s', checkTime)
+    .optional()
+    .describe("How long such a connection may take to open, with connects; the check's timeout when left out."),
   'warm-up': duration('a duration such as 10s', checkTime)
     .optional()
     .describe('The first probe of a new server comes at a random moment within this time; at once when left out.'),
@@ -199,7 +202,7 @@ export const serviceChecks = checks(['tcp'])
 export const serverChecks = checks(['tcp', 'none'])
 
 const probeTimes = ['address', 'port', 'every', 'timeout', 'rise', 'fall', 'warm-up', 'flapping']
-const connecting = [...probeTimes, 'connects']
+const connecting = [...probeTimes, 'connects', 'connect-timeout']
 const requestKeys = ['method', 'headers', 'send', 'status', 'body', 'redirects', 'tls']
 
 /** What says which kind of check it is, and the other keys that go with each. */

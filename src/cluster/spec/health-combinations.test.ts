@@ -36,11 +36,14 @@ describe('what a file says of health', () => {
 
   test('a check says where, how often it only connects, when it begins and what flapping is', () => {
     expect(
-      check('http: /, address: "fd00::7", port: 8, connects: 5, warm-up: 10s, flapping: { changes: 6, hold: 2m }'),
+      check(
+        'http: /, address: "fd00::7", port: 8, connects: 5, connect-timeout: 2s, warm-up: 10s, flapping: { changes: 6, hold: 2m }',
+      ),
     ).toMatchObject({
       address: 'fd00::7',
       port: 8,
       connects: 5,
+      connectTimeoutMs: 2000,
       warmUpMs: 10_000,
       damping: { changes: 6, withinMs: 60_000, holdMs: 120_000 },
     })
@@ -63,6 +66,7 @@ describe('what a file says of health', () => {
     ['check: { tcp: true, connects: 5 }', 'connects does not go with tcp'],
     ['check: { ping: true, connects: 5 }', 'connects does not go with ping'],
     ['check: { dns: { name: a }, connects: 5 }', 'connects opens TCP connections, but dns goes over udp'],
+    ['check: { http: /, connect-timeout: 2s }', 'connect-timeout goes with connects only'],
     ['check: { tcp: true, address: web }', 'address: expected an IP address, found web'],
     ['check: { tcp: true, flapping: { changes: 1 } }', 'changes: expected a whole number from 2 to 1000, found 1'],
     ['check: { tcp: true, warm-up: 5 }', 'warm-up: expected a duration such as 10s, found 5 without a unit'],

@@ -58,8 +58,13 @@ function checks(check: SourceNode): boolean {
 
 /** A connection says nothing of a server that is asked over UDP. */
 function checkConnects(check: SourceNode, report: Report): void {
-  const connects = check.kind === 'map' ? check.entries.get('connects') : undefined
-  if (connects === undefined) return
+  if (check.kind !== 'map') return
+  const [connects, timeout] = [check.entries.get('connects'), check.entries.get('connect-timeout')]
+  if (connects === undefined) {
+    if (timeout !== undefined)
+      report(problem(timeout.key, 'connect-timeout goes with connects only', 'add connects: 5, or remove it'))
+    return
+  }
   for (const kind of ['dns', 'sip']) {
     const asked = child(check, kind)
     if (asked !== undefined && textOf(child(asked, 'transport')) !== 'tcp')

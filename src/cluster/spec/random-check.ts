@@ -172,14 +172,14 @@ export function randomCheck(id: ServiceId): fc.Arbitrary<CheckSpec> {
         timeoutMs: time,
         rise: count,
         fall: count,
-        connects: count,
+        connects: fc.record({ connects: count, connectTimeoutMs: time }, { requiredKeys: ['connects'] }),
         warmUpMs: time,
         damping: fc.record({ changes: fc.integer({ min: 2, max: 1000 }), withinMs: time, holdMs: time }),
       },
       { requiredKeys: ['probe', 'everyMs', 'timeoutMs', 'rise', 'fall'] },
     )
     .map(({ connects, ...check }) =>
-      connects === undefined || !canConnect(check.probe) ? check : { ...check, connects },
+      connects === undefined || !canConnect(check.probe) ? check : { ...check, ...connects },
     )
 }
 

@@ -69,7 +69,9 @@ function checkOf(real: Real, { kind, connects = 0 }: CheckType, input: Input): C
       if (virtual.service === 'none') return connecting(real, input)
       const check = negotiating(real, input)
       const isOverUdp = virtual.protocol === 'udp' || check?.probe.kind === 'radius'
-      return check && (connects === 0 || isOverUdp ? check : { ...check, connects })
+      if (check === undefined || connects === 0 || isOverUdp) return check
+      const { timeoutMs } = timesOf(input, 'check')
+      return { ...check, connects, ...(timeoutMs === check.timeoutMs ? {} : { connectTimeoutMs: timeoutMs }) }
     }
     case 'negotiate':
       return negotiating(real, input)

@@ -318,7 +318,10 @@ describe('an ldirectord.cf as a spec', () => {
   })
 
   test.each([
-    { block: ['checktype=3'], check: { probe: { kind: 'http' }, connects: 3 } },
+    {
+      block: ['checktype=3', 'checktimeout=2', 'negotiatetimeout=9'],
+      check: { probe: { kind: 'http' }, timeoutMs: 9000, connects: 3, connectTimeoutMs: 2000 },
+    },
     { block: ['checktype=0'], check: { probe: { kind: 'http' } } },
     // Over UDP a connection says nothing, and ldirectord's always succeeds.
     { block: ['checktype=3', 'service=dns', 'request="a"', 'protocol=udp'], check: { probe: { kind: 'dns' } } },

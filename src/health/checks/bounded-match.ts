@@ -3,6 +3,8 @@ import { createContext, Script } from 'node:vm'
 
 /** Backtracking beyond this is no match: other checks and connections wait meanwhile. */
 const matchMs = 50
+/** Time goes on while a busy machine runs others: what was slow once is given more, unless that was in vain before. */
+const onceMoreMs = 250
 
 export type Match = 'yes' | 'no' | 'too slow'
 
@@ -11,9 +13,10 @@ export function boundedMatch(pattern: string): (text: string) => Match {
   const holder = { expression: new RegExp(pattern), text: '' }
   const context = createContext(holder)
   const script = new Script('expression.test(text)')
-  const attempt = (): Match => {
+  let wasInVain = false
+  const attempt = (timeout: number): Match => {
     try {
-      return script.runInContext(context, { timeout: matchMs }) === true ? 'yes' : 'no'
+      return script.runInContext(context, { timeout }) === true ? 'yes' : 'no'
     } catch {
       // Out of time, of stack or of what a pattern may grow to: in no case is it known whether it matches.
       return 'too slow'
@@ -21,8 +24,9 @@ export function boundedMatch(pattern: string): (text: string) => Match {
   }
   return (text) => {
     holder.text = text
-    const first = attempt()
-    // Time goes on while a busy machine runs others: only what is slow twice is slow.
-    return first === 'too slow' ? attempt() : first
+    const first = attempt(matchMs)
+    const match = first === 'too slow' ? attempt(wasInVain ? matchMs : onceMoreMs) : first
+    wasInVain = match === 'too slow'
+    return match
   }
 }
