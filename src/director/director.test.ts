@@ -1,6 +1,8 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { guestServer, named, openDirectorWorld as openWorld, put, weights, within } from '../../test/build/director.ts'
 import { buildCheck, buildServer, buildWanted } from '../../test/build/services.ts'
+import { fakeEngine } from '../engines/fake/fake.ts'
 import type { WantedService } from './control.ts'
 
 describe('director and health', () => {
@@ -326,5 +328,23 @@ describe('drains', () => {
     expect(world.saved().drains).toEqual([{ guest: 'later' }, { endpoint: { address: '127.0.0.1', port: 1001 } }])
     await world.director.removeCluster('other', within())
     expect(world.saved().drains).toEqual([])
+  })
+})
+
+describe('changes', () => {
+  test('a cluster that is put goes on, and is told of, when nobody waits for it any more', async () => {
+    const engine = fakeEngine()
+    const read: typeof engine.read = async (options) => {
+      await turn()
+      return engine.read(options)
+    }
+    await using world = await openWorld(undefined, { engine: { ...engine, read } })
+    const patience = new AbortController()
+    const asked = world.director.putCluster({ cluster: 'shop', services: [buildWanted()] }, { signal: patience.signal })
+    while (world.saves.length === 0) await Promise.resolve()
+    patience.abort()
+    await expect(asked).rejects.toMatchObject({ code: 'cancelled' })
+    await world.timing.advance(0)
+    expect(world.events.map(({ kind }) => kind)).toContain('cluster.put')
   })
 })

@@ -95,14 +95,13 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
         throwIfUnacceptable(engine, wanted, intent.clusters, keeper.byHand.services)
         return withCluster(intent, wanted)
       }
-      try {
-        await keeper.change(callOptions, next, { cluster })
-      } catch (error) {
-        // Who was only not waited for any longer is not refused: his change goes on.
-        if (!callOptions.signal.aborted) conclude({ kind: 'cluster.refused', cluster, reason: describeError(error) })
-        throw error
-      }
-      conclude({ kind: 'cluster.put', cluster, services: wanted.services.length })
+      const onEnd = (failure: unknown): void =>
+        conclude(
+          failure === undefined
+            ? { kind: 'cluster.put', cluster, services: wanted.services.length }
+            : { kind: 'cluster.refused', cluster, reason: describeError(failure) },
+        )
+      await keeper.change(callOptions, next, { cluster, onEnd })
     },
     async removeCluster(cluster, callOptions) {
       const had = servicesOf({ clusters: keeper.intent().clusters.filter((one) => one.cluster === cluster) }).length

@@ -85,6 +85,8 @@ type About = {
   readonly cluster?: string
   /** A guest that was started again: its sick servers begin anew. */
   readonly started?: string
+  /** Called at the change's own end, with why it failed: also when its caller has not waited for it. */
+  readonly onEnd?: (failure: unknown) => void
 }
 
 export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
@@ -168,6 +170,17 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     intent = { ...intent, leaving: [] }
     await limited((signal) => store.save(intent, { signal }))
   }
+  const make = async (next: (intent: Intent) => Intent, about: About): Promise<void> => {
+    const before = intent
+    const after = { ...next(before), engine: engine.name }
+    await commit(after, about.started)
+    const troubles = troublesOf(rounds.problems(), [before, after], about)
+    if (troubles.length > 0) {
+      await commit({ ...withClusters(after, before.clusters), drains: before.drains })
+      throw asOneError(troubles, about.cluster ?? engine.name)
+    }
+    await forgetLeft()
+  }
   const requests = turns()
   const queue = <T>(call: CallOptions, body: () => Promise<T>): Promise<T> => {
     const mine = requests.take(() => {
@@ -199,15 +212,13 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     intent: () => intent,
     change: (call, next, about = {}) =>
       queue(call, async () => {
-        const before = intent
-        const after = { ...next(before), engine: engine.name }
-        await commit(after, about.started)
-        const troubles = troublesOf(rounds.problems(), [before, after], about)
-        if (troubles.length > 0) {
-          await commit({ ...withClusters(after, before.clusters), drains: before.drains })
-          throw asOneError(troubles, about.cluster ?? engine.name)
+        try {
+          await make(next, about)
+        } catch (error) {
+          about.onEnd?.(error)
+          throw error
         }
-        await forgetLeft()
+        about.onEnd?.(undefined)
       }),
     async [Symbol.asyncDispose]() {
       closing.abort()

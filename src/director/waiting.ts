@@ -17,9 +17,10 @@ export function throwIfAborted({ signal }: CallOptions): void {
 export async function unlessAborted<T>(options: CallOptions, mine: Promise<T>): Promise<T> {
   const { signal } = options
   let onAbort = (): void => {}
-  const aborted = new Promise<void>((resolve) => {
-    onAbort = resolve
-    if (signal.aborted) resolve()
+  const aborted = new Promise<undefined>((resolve) => {
+    // Not resolve itself: it would take the event for an answer.
+    onAbort = () => resolve(undefined)
+    if (signal.aborted) onAbort()
     else signal.addEventListener('abort', onAbort, { once: true })
   })
   try {
