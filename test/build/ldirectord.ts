@@ -1,6 +1,11 @@
 /** Plans of an ldirectord's work, and what a director says of its service, for tests. */
 
-import type { FollowedServer, FollowedService, MailSettings, WorkPlan } from '../../src/compat/ldirectord/work/plan.ts'
+import type {
+  FollowedServer,
+  FollowedService,
+  MailSettings,
+  WorkPlan,
+} from '../../src/compat/ldirectord/duties/plan.ts'
 import type { DirectorStatus, ServerStatus } from '../../src/director/control.ts'
 
 export const service = 'tcp-10-0-0-1-80'

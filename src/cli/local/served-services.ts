@@ -3,7 +3,7 @@ import { statSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { wantedServices } from '../../cluster/plan/wanted.ts'
 import type { Diagnostic } from '../../cluster/spec/diagnostic.ts'
-import type { WorkPlan } from '../../compat/ldirectord/work/plan.ts'
+import type { WorkPlan } from '../../compat/ldirectord/duties/plan.ts'
 import type { ClusterServices } from '../../director/control.ts'
 import type { EngineName } from '../../engines/engine.ts'
 import { capabilitiesOf } from '../../engines/open.ts'
@@ -65,7 +65,7 @@ export async function readServed(file: string, engine: WantedEngine = 'auto'): P
 async function readForeign(file: string, text: string, wanted: WantedEngine) {
   const [{ readLdirectord }, { workPlan }] = await Promise.all([
     import('../../compat/ldirectord/file.ts'),
-    import('../../compat/ldirectord/work/plan.ts'),
+    import('../../compat/ldirectord/duties/plan.ts'),
   ])
   const engine = capabilitiesOf(wanted)
   const options = { company: 'director', ...(engine === undefined ? {} : { engine }) } as const

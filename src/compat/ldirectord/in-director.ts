@@ -2,12 +2,12 @@
 import type { DirectorControl } from '../../director/control.ts'
 import { InfraError } from '../../errors.ts'
 import { localHost } from '../../hosts/local/local.ts'
-import { type Commands, changeOthers, runOthers } from './work/commands.ts'
-import { openCompany } from './work/company.ts'
-import { logTarget } from './work/log-line.ts'
-import { type MovableLog, openMovableLog } from './work/log-sink.ts'
-import { openMailer } from './work/mailer.ts'
-import type { WorkPlan } from './work/plan.ts'
+import { type Commands, changeOthers, runOthers } from './duties/commands.ts'
+import { openCompany } from './duties/company.ts'
+import { logTarget } from './duties/log-line.ts'
+import { type MovableLog, openMovableLog } from './duties/log-sink.ts'
+import { openMailer } from './duties/mailer.ts'
+import type { WorkPlan } from './duties/plan.ts'
 
 type Foreign = { readonly plan: WorkPlan; readonly text: string }
 

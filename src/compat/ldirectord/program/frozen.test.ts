@@ -4,7 +4,7 @@ import type { TableView } from '../../../director/control.ts'
 import { parseLdirectord } from '../../../formats/ldirectord/parse.ts'
 import type { RealServer } from '../../../lvs/service.ts'
 import { convertLdirectord } from '../convert.ts'
-import { workPlan } from '../work/plan.ts'
+import { workPlan } from '../duties/plan.ts'
 import { frozenServices } from './frozen.ts'
 import type { Served } from './read.ts'
 

@@ -7,8 +7,8 @@ import type { ClusterServices } from '../../../director/control.ts'
 import { describeError } from '../../../errors.ts'
 import type { Finding, LdirectordFile } from '../../../formats/ldirectord/model.ts'
 import { convertLdirectord } from '../convert.ts'
+import { type WorkPlan, workPlan } from '../duties/plan.ts'
 import { parseWithNames } from '../file.ts'
-import { type WorkPlan, workPlan } from '../work/plan.ts'
 
 export type ReadFile = {
   readonly text: string

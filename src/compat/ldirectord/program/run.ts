@@ -1,7 +1,7 @@
 /** One call of ldirectord, from its words to its exit code. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Finding } from '../../../formats/ldirectord/model.ts'
-import { type LogSink, openLogSink } from '../work/log-sink.ts'
+import { type LogSink, openLogSink } from '../duties/log-sink.ts'
 import { type CommandName, readArguments } from './arguments.ts'
 import { type DaemonMode, daemonTarget } from './daemon.ts'
 import { type Action, decide } from './decide.ts'
