@@ -1,5 +1,5 @@
 /** What single results of checks are to those who ask for them, and to the log. Pure. */
-import type { CheckResult, HealthDoubt } from '../health/checker.ts'
+import type { CheckResult, HealthDoubt } from '../health/target.ts'
 import { realServerKey } from '../lvs/service.ts'
 import type { Watcher } from './checks.ts'
 import type { DirectorEvent } from './events.ts'

@@ -15,8 +15,6 @@ import { Schedule } from './schedule.ts'
 import type { CheckerEvents, CheckTarget, CheckView } from './target.ts'
 import type { Timing } from './timing.ts'
 
-export type { CheckResult, CheckTarget, CheckView, HealthChange, HealthDoubt } from './target.ts'
-
 export interface Checker extends AsyncDisposable {
   /** The targets to probe from now on. One that stays goes on undisturbed; equal ones are probed once. */
   watch(targets: readonly CheckTarget[]): void

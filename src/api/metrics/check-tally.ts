@@ -2,7 +2,7 @@
 import type { ProbeWatcher } from '../../director/checks.ts'
 import type { WantedService } from '../../director/control.ts'
 import type { ProbeKind } from '../../health/check.ts'
-import type { CheckResult } from '../../health/checker.ts'
+import type { CheckResult } from '../../health/target.ts'
 
 /** Upper bounds in seconds; what took longer is in the last one. */
 export const durationBounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const

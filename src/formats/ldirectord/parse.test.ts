@@ -240,6 +240,12 @@ describe('ldirectord.cf', () => {
     expect(virtuals).toEqual([])
   })
 
+  test('junk before the address of a real server is passed over, and said', () => {
+    const file = parse('virtual=10.0.0.1:80', '    real=@10.9.0.7:80 gate')
+    expect(said(file)).toEqual(['warning 2: what stands before 10.9.0.7 is passed over, as by ldirectord: @'])
+    expect(file.virtuals[0]?.reals).toMatchObject([{ address: '10.9.0.7', port: 80 }])
+  })
+
   test('errors come in the order in which ldirectord would come to them', () => {
     const file = parse('virtual=nobody:80', '    real=x', '    fallback=nowhere', '    ops=1')
     expect(file.findings.map(({ line }) => line)).toEqual([4, 3, 1, 2])

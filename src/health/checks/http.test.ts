@@ -78,6 +78,13 @@ describe('check http', () => {
       healthy: true,
       detail: 'body matches',
     },
+    {
+      name: 'without a host the server’s address and port are asked for',
+      spec: http({ body: '^127\\.0\\.0\\.1:[1-9][0-9]+$' }),
+      serve: (request, response) => void response.end(request.headers.host),
+      healthy: true,
+      detail: 'body matches',
+    },
   ])('$name', async ({ spec, serve, healthy, detail }) => {
     await using server = await listen(createHttpServer(serve))
     expect(await probe(spec, server.port)).toMatchObject({ healthy, detail: expect.stringContaining(detail) as string })
