@@ -2,15 +2,13 @@
 import type { Front } from '../../src/compat/ipvsadm/front.ts'
 import { nameBook } from '../../src/compat/ipvsadm/names.ts'
 import { runIpvsadm } from '../../src/compat/ipvsadm/run.ts'
-import { type Director, openDirector } from '../../src/director/director.ts'
-import { memoryEditJournal } from '../../src/director/edit-journal.ts'
-import { emptyIntent, memoryIntentStore } from '../../src/director/intent.ts'
+import type { Director } from '../../src/director/director.ts'
 import { type FakeEngine, fakeEngine } from '../../src/engines/fake/fake.ts'
 import { isInfraError } from '../../src/errors.ts'
-import { fakeTiming } from '../../src/health/fake-timing.ts'
 import { isInNetwork, parseCidr } from '../../src/lvs/address.ts'
 import type { Packet, Verdict } from '../../src/lvs/packet.ts'
 import type { Endpoint } from '../../src/lvs/service.ts'
+import { openStillDirector } from '../../test/build/still-director.ts'
 import { enginePacket } from './packets.ts'
 import type { Outcome, Script, Step } from './script.ts'
 import { vipNetworks } from './world.ts'
@@ -25,16 +23,7 @@ export async function runOnBaton(
   { services, signal }: Surroundings,
 ): Promise<Outcome[]> {
   const engine = fakeEngine({ addresses: ownAddresses })
-  await using director = await openDirector({
-    engine,
-    intent: memoryIntentStore(emptyIntent),
-    journal: memoryEditJournal(),
-    timing: fakeTiming(),
-    now: () => new Date(0),
-    onEvent: () => {},
-    onStop: () => {},
-    openProbe: () => () => Promise.reject(new Error('nothing is probed here')),
-  })
+  await using director = await openStillDirector(engine)
   const names = nameBook({
     hosts: () => '127.0.0.1 localhost\n::1 localhost\n',
     services: () => services,

@@ -3,11 +3,8 @@ import { createServer, type Socket } from 'node:net'
 import type { Front } from '../../src/compat/ipvsadm/front.ts'
 import { nameBook } from '../../src/compat/ipvsadm/names.ts'
 import { runIpvsadm } from '../../src/compat/ipvsadm/run.ts'
-import { openDirector } from '../../src/director/director.ts'
-import { memoryEditJournal } from '../../src/director/edit-journal.ts'
-import { emptyIntent, memoryIntentStore } from '../../src/director/intent.ts'
 import { fakeEngine } from '../../src/engines/fake/fake.ts'
-import { fakeTiming } from '../../src/health/fake-timing.ts'
+import { openStillDirector } from '../../test/build/still-director.ts'
 import { readToEnd } from '../net/loopback.ts'
 
 /** A call that changes something, such as `-a -t 10.0.0.1:80 -r 10.9.0.1:80 -m -w 1`. */
@@ -21,16 +18,7 @@ export type RecordedTable = AsyncDisposable & {
 
 /** Behind a socket at `path`, for `ipvsadm.pl`. */
 export async function openRecordedTable(path: string): Promise<RecordedTable> {
-  const director = await openDirector({
-    engine: fakeEngine(),
-    intent: memoryIntentStore(emptyIntent),
-    journal: memoryEditJournal(),
-    timing: fakeTiming(),
-    now: () => new Date(0),
-    onEvent: () => {},
-    onStop: () => {},
-    openProbe: () => () => Promise.reject(new Error('nothing is probed here')),
-  })
+  const director = await openStillDirector(fakeEngine())
   const calls: Call[] = []
   const answer = async (socket: Socket): Promise<void> => {
     const words = (await readToEnd(socket)).split('\0')
