@@ -10,10 +10,10 @@ import {
   SOCK_CLOEXEC,
   SOCK_DGRAM,
   SOCK_NONBLOCK,
+  SOCK_RAW,
   type SocketCalls,
 } from './sockets.ts'
 
-const SOCK_RAW = 3
 const IPPROTO_ICMP = 1
 const IPPROTO_ICMPV6 = 58
 const headerBytes = 8

@@ -1,18 +1,14 @@
 /** Which way the kernel would send a packet: rtnetlink(7), RTM_GETROUTE. */
-
-import { InfraError } from '../errors.ts'
 import { addressNumber, addressText } from '../lvs/address.ts'
 import { type Family, familyOf } from '../lvs/service.ts'
-import { errnoName } from './libc.ts'
-import { AF_INET, AF_INET6, loadSocketCalls, pinned, SOCK_CLOEXEC, type SocketCalls } from './sockets.ts'
+import { decodeAttributes, encodeAttributes, readU32 } from '../wire/netlink.ts'
+import { NetlinkError, NetlinkSocket } from './netlink.ts'
+import { AF_INET, AF_INET6 } from './sockets.ts'
 
-const AF_NETLINK = 16
-const SOCK_RAW = 3
 const RTM_NEWROUTE = 24
 const RTM_GETROUTE = 26
-const NLM_F_REQUEST = 1
 const attributes = { destination: 1, interface: 4, preferredSource: 7 } as const
-const headerBytes = 16
+/** struct rtmsg: family and the length of the destination in bits, then what is left at zero. */
 const routeBytes = 12
 
 export type Way = {
@@ -21,59 +17,46 @@ export type Way = {
   readonly source: string | undefined
 }
 
-let calls: SocketCalls | undefined
-
 /** Undefined when there is no way. Does not wait. @throws InfraError */
 export function wayTo(address: string): Way | undefined {
-  calls ??= loadSocketCalls()
-  const fd = calls.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0)
-  if (fd < 0) throw new InfraError('failed', `ask for a route: ${errnoName()}`, { subject: address })
+  const family = familyOf(address)
+  using socket = new NetlinkSocket('route')
   try {
-    const family = familyOf(address)
-    const request = routeRequest(address, family)
-    if (calls.send(fd, request.address, request.bytes.length, 0) < 0)
-      throw new InfraError('failed', `ask for a route: ${errnoName()}`, { subject: address })
-    // The answer is there when the question has been taken.
-    const answer = pinned(4096)
-    const length = calls.recv(fd, answer.address, answer.bytes.length, 0)
-    return length < 0 ? undefined : decodeWay(answer.bytes.subarray(0, length), family)
-  } finally {
-    calls.close(fd)
+    const answers = socket.request({
+      type: RTM_GETROUTE,
+      payload: encodeQuestion(address, family),
+      verb: `ask for the way to ${address}`,
+    })
+    const route = answers.find(({ type }) => type === RTM_NEWROUTE)
+    return route && decodeWay(route.payload, family)
+  } catch (error) {
+    if (error instanceof NetlinkError && unreachable.includes(error.errno)) return undefined
+    throw error
   }
 }
 
-/** nlmsghdr, rtmsg, and the address as the only attribute. */
-function routeRequest(address: string, family: Family) {
-  const addressBytes = family === 'ipv6' ? 16 : 4
-  const request = pinned(headerBytes + routeBytes + 4 + addressBytes)
-  const { bytes } = request
-  bytes.writeUInt32LE(bytes.length, 0)
-  bytes.writeUInt16LE(RTM_GETROUTE, 4)
-  bytes.writeUInt16LE(NLM_F_REQUEST, 6)
-  bytes[headerBytes] = family === 'ipv6' ? AF_INET6 : AF_INET
-  bytes[headerBytes + 1] = 8 * addressBytes
-  bytes.writeUInt16LE(4 + addressBytes, headerBytes + routeBytes)
-  bytes.writeUInt16LE(attributes.destination, headerBytes + routeBytes + 2)
+/** How the kernel says that there is no way: no route, or one of type unreachable, prohibit or blackhole; no such family. */
+const unreachable = ['ENETUNREACH', 'EHOSTUNREACH', 'EACCES', 'EINVAL', 'EAFNOSUPPORT', 'EOPNOTSUPP']
+
+function encodeQuestion(address: string, family: Family): Uint8Array {
+  const length = family === 'ipv6' ? 16 : 4
+  const header = new Uint8Array(routeBytes)
+  header[0] = family === 'ipv6' ? AF_INET6 : AF_INET
+  header[1] = 8 * length
+  const destination = new Uint8Array(length)
   let rest = addressNumber(address) ?? 0n
-  for (let at = bytes.length - 1; at >= headerBytes + routeBytes + 4; at--, rest >>= 8n) bytes[at] = Number(rest & 255n)
-  return request
+  for (let at = length - 1; at >= 0; at--, rest >>= 8n) destination[at] = Number(rest & 255n)
+  return Uint8Array.from([...header, ...encodeAttributes([[attributes.destination, destination]])])
 }
 
-function decodeWay(bytes: Buffer, family: Family): Way | undefined {
-  if (bytes.length < headerBytes + routeBytes || bytes.readUInt16LE(4) !== RTM_NEWROUTE) return undefined
-  let index: number | undefined
-  let source: string | undefined
-  for (let at = headerBytes + routeBytes; at + 4 <= bytes.length; ) {
-    const [length, type] = [bytes.readUInt16LE(at), bytes.readUInt16LE(at + 2)]
-    if (length < 4) break
-    const value = bytes.subarray(at + 4, at + length)
-    if (type === attributes.interface) index = value.readUInt32LE(0)
-    if (type === attributes.preferredSource)
-      source = addressText(
-        value.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n),
-        family,
-      )
-    at += Math.ceil(length / 4) * 4
-  }
-  return index === undefined ? undefined : { interface: index, source }
+function decodeWay(payload: Uint8Array, family: Family): Way | undefined {
+  const found = decodeAttributes(payload, routeBytes)
+  const index = found.get(attributes.interface)
+  const source = found.get(attributes.preferredSource)
+  if (index === undefined) return undefined
+  return { interface: readU32(index), source: source && addressText(numberOf(source), family) }
+}
+
+function numberOf(bytes: Uint8Array): bigint {
+  return bytes.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n)
 }
