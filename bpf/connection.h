@@ -98,17 +98,18 @@ static __always_inline int follow(struct flow *flow, const struct packet *packet
 }
 
 /* Ends a connection, once, whoever else tries. */
-__noinline int end_connection(const struct flow_key *key)
+__noinline int end_connection(const struct flow_key *asked)
 {
 	struct totals *sums = current_totals();
+	struct flow_key copy, other, *key = &copy;
 	struct flow *flow, *reply;
 	struct server *server;
-	struct flow_key other;
 	__u64 before;
 	int is_ours = 0;
 
-	if (!key || !sums)
+	if (!asked || !sums)
 		return 0;
+	copy = *asked;
 	flow = bpf_map_lookup_elem(&flows, key);
 	if (!flow || flow->kind != FLOW_CONNECTION)
 		return 0;
@@ -204,7 +205,7 @@ __noinline int begin(const struct packet *packet, __u64 at, __u32 *chosen)
 {
 	struct settings *now = current_settings();
 	struct totals *sums = current_totals();
-	const struct flow_key *key;
+	struct flow_key copy, *key = &copy;
 	struct service *service;
 	struct flow flow = { .kind = FLOW_CONNECTION };
 	struct server *server;
@@ -215,7 +216,7 @@ __noinline int begin(const struct packet *packet, __u64 at, __u32 *chosen)
 
 	if (!packet || !chosen || !now || !sums)
 		return BEGUN_DROP;
-	key = &packet->key;
+	copy = packet->key;
 	service = find_service(key);
 	if (!service)
 		return BEGUN_NOT_OURS;

@@ -205,13 +205,8 @@ int director_out(struct __sk_buff *skb)
 	return reply(skb, &packet, flow, bpf_ktime_get_coarse_ns(), 1);
 }
 
-struct reaper {
-	__u64 at;
-	__u32 ended;
-	__u32 ends_orphans;
-};
-
-static long reap_one(__u32 index, struct reaper *reaper)
+/* Whether it was ended. */
+__noinline int reap_one(__u32 index, __u64 at, int ends_orphans)
 {
 	struct flow_key *asked = bpf_map_lookup_elem(&reaping, &index);
 	struct flow_key key;
@@ -219,15 +214,15 @@ static long reap_one(__u32 index, struct reaper *reaper)
 	struct flow *flow;
 
 	if (!asked)
-		return 1;
+		return 0;
 	key = *asked;
 	flow = bpf_map_lookup_elem(&flows, &key);
 	if (!flow || flow->kind != FLOW_CONNECTION)
 		return 0;
 	server = server_at(flow->server);
-	if (reaper->at >= flow->expires || (reaper->ends_orphans && server && server->use != SERVER_INSTALLED))
-		reaper->ended += end_connection(&key);
-	return 0;
+	if (at < flow->expires && !(ends_orphans && server && server->use != SERVER_INSTALLED))
+		return 0;
+	return end_connection(&key);
 }
 
 /* Run by the director on keys that it has put into `reaping`, as many as the mark says: ends those that are over. */
@@ -235,11 +230,12 @@ SEC("tc")
 int reap(struct __sk_buff *skb)
 {
 	struct settings *now = current_settings();
-	struct reaper reaper = { .at = bpf_ktime_get_coarse_ns() };
+	__u64 at = bpf_ktime_get_coarse_ns();
+	int ended = 0;
 
 	if (!now)
 		return 0;
-	reaper.ends_orphans = now->expire_nodest_conn;
-	bpf_loop(skb->mark > REAP_MOST ? REAP_MOST : skb->mark, reap_one, &reaper, 0);
-	return reaper.ended;
+	for (__u64 index = 0; index < REAP_MOST && index < skb->mark; index++)
+		ended += reap_one(index, at, now->expire_nodest_conn);
+	return ended;
 }

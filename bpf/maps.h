@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The maps. Their sizes are the director's to choose; those that it writes in place are mapped into its memory. */
+/*
+ * The maps. Their sizes are the director's to choose; those that it writes in place are mapped into its memory. Keys that are
+ * looked up are on the stack: before Linux 6.2 the verifier takes no memory that a global function was handed.
+ */
 #ifndef BATON_MAPS_H
 #define BATON_MAPS_H
 
