@@ -98,6 +98,8 @@ struct service {
 };
 
 enum forwarding { FORWARD_MASQ, FORWARD_LOCAL, FORWARD_TUNNEL, FORWARD_DIRECT };
+/* TUNNEL_PLAIN: IPIP, without having been told. */
+enum tunnel { TUNNEL_PLAIN, TUNNEL_IPIP, TUNNEL_GUE, TUNNEL_GRE };
 enum server_use { SERVER_FREE, SERVER_INSTALLED, SERVER_LEAVING };
 
 struct server {
@@ -107,6 +109,7 @@ struct server {
 	__u8 forwarding;
 	__u8 use;
 	__u8 tunnel;
+	/* Of GUE, in network order. */
 	__u16 tunnel_port;
 	__u32 weight;
 	__u32 last_weight;

@@ -1,7 +1,9 @@
 /** Frames bent into shapes that a well-behaved sender seldom makes, and whether all checksums of a frame are right. */
 
+import { guePort } from '../ipvs/packets.ts'
+
 const ethernetBytes = 14
-const [ipip, tcp, udp, ipv6, icmp, icmpv6] = [4, 6, 17, 41, 1, 58]
+const [ipip, tcp, udp, ipv6, gre, icmp, icmpv6] = [4, 6, 17, 41, 47, 1, 58]
 
 /** Another TTL or hop limit. */
 export function withHops(frame: Uint8Array, hops: number): Buffer {
@@ -69,6 +71,9 @@ function wrongIn(packet: Buffer, place: string): string[] {
 
 function wrongContent(protocol: number, addresses: Buffer, content: Buffer, place: string): string[] {
   if (protocol === ipip || protocol === ipv6) return wrongIn(content, `${place}wrapped `)
+  if (protocol === gre) return wrongIn(content.subarray(4), `${place}wrapped `)
+  if (protocol === udp && content.readUInt16BE(2) === guePort)
+    return [...wrongLength(content, place), ...wrongIn(content.subarray(12), `${place}wrapped `)]
   if (protocol === icmp) return sum(content) === 0xffff ? [] : [`${place}ICMP`]
   if (protocol === udp && content.readUInt16BE(6) === 0) return []
   if (protocol !== tcp && protocol !== udp && protocol !== icmpv6) return [`${place}protocol ${protocol}`]
@@ -76,6 +81,10 @@ function wrongContent(protocol: number, addresses: Buffer, content: Buffer, plac
   pseudo.writeUInt32BE(content.length, 0)
   pseudo.writeUInt32BE(protocol, 4)
   return sum(Buffer.concat([addresses, pseudo, content])) === 0xffff ? [] : [`${place}protocol ${protocol}`]
+}
+
+function wrongLength(content: Buffer, place: string): string[] {
+  return content.readUInt16BE(4) === content.length ? [] : [`${place}UDP length`]
 }
 
 /** RFC 1071, without the last complement. */

@@ -1,7 +1,7 @@
 /** Packets as data: what comes in, the verdict, what goes out; run by the kernel itself (BPF_PROG_TEST_RUN), nothing is sent. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { addServer, addService, aServer, aService, within } from '../../src/engines/engine.contract.ts'
-import type { Endpoint, Forwarding, ServiceId } from '../../src/lvs/service.ts'
+import type { Endpoint, Forwarding, ServiceId, Tunnel } from '../../src/lvs/service.ts'
 import { decodeFrame, encodeFrame, type Packet, type TcpFlag } from '../ipvs/packets.ts'
 import { fragments, hopsOf, withHops, withOptions, withoutChecksum, wrongChecksums } from './frames.ts'
 import { openPacketWorld, type PacketWorld } from './packet-world.ts'
@@ -36,13 +36,14 @@ async function stage(
   family: 'ipv4' | 'ipv6',
   protocol: Protocol,
   forwarding: Forwarding,
-  serverFamily = family,
+  over: { readonly family?: 'ipv4' | 'ipv6'; readonly tunnel?: Tunnel } = {},
 ): Promise<Stage> {
   const { vip, client: address } = places[family]
   const id: ServiceId & Endpoint = { kind: 'address', protocol, address: vip, port: port++ }
-  const server = { address: places[serverFamily].server(2), port: forwarding === 'masq' ? 8080 : id.port }
+  const server = { address: places[over.family ?? family].server(2), port: forwarding === 'masq' ? 8080 : id.port }
+  const tunnel = over.tunnel === undefined ? {} : { tunnel: over.tunnel }
   await world.engine.apply(
-    [addService(aService(id)), addServer(id, aServer(server.port, { address: server.address, forwarding }))],
+    [addService(aService(id)), addServer(id, aServer(server.port, { address: server.address, forwarding, ...tunnel }))],
     within(),
   )
   const client = { address, port: 40_000 }
@@ -63,6 +64,11 @@ function seen(frame: Uint8Array) {
 }
 
 const families = ['ipv4', 'ipv6'] as const
+const gue = { type: 'gue', port: 6080, checksum: 'nocsum' } as const
+const tunnels: readonly Tunnel[] = [{ type: 'ipip' }, { type: 'gre', checksum: 'nocsum' }, gue]
+const tunnelled = families.flatMap((inner) =>
+  families.flatMap((outer) => tunnels.map((tunnel) => ({ inner, outer, tunnel }))),
+)
 const both = families.flatMap((family) => (['tcp', 'udp'] as const).map((protocol) => ({ family, protocol })))
 
 describe('packets', () => {
@@ -104,22 +110,40 @@ describe('packets', () => {
     expect(snapshots[0]?.servers[0]?.counters).toMatchObject({ connections: 1, packetsIn: 1 })
   })
 
-  test.each(families.flatMap((inner) => families.map((outer) => ({ inner, outer }))))(
-    'tunnel, $inner in $outer: wrapped as it is, from the address of the way out',
-    async ({ inner, outer }) => {
-      const { request } = await stage(inner, 'tcp', 'tunnel', outer)
-      const sent = world.run(request())
+  test.each(tunnelled)(
+    'tunnel, $inner in $outer by $tunnel.type: wrapped as it is, from the address of the way out',
+    async ({ inner, outer, tunnel }) => {
+      const { request } = await stage(inner, 'tcp', 'tunnel', { family: outer, tunnel })
+      const sent = world.run(request({ mark: 9 }))
       expect(sent.verdict).toBe('send')
       const at = places[outer]
-      expect(seen(sent.frame)).toMatchObject({ outer: { to: at.server(2), tunnel: 'ipip' }, toMac: serverMac(2) })
-      const header = outer === 'ipv6' ? 40 : 20
-      expect(sent.frame.subarray(14 + header)).toEqual(request().subarray(14))
+      expect(seen(sent.frame)).toMatchObject({ outer: { to: at.server(2), tunnel: tunnel.type }, toMac: serverMac(2) })
       expect(hopsOf(sent.frame)).toBe(64)
-      const source =
-        outer === 'ipv6' ? sent.frame.subarray(22, 38).toString('hex') : [...sent.frame.subarray(26, 30)].join('.')
-      expect(source).toBe(outer === 'ipv6' ? 'fd500000000000000000000000000001' : at.vip)
+      const wrapped = request({ mark: 9 }).subarray(14)
+      expect(sent.frame.subarray(sent.frame.length - wrapped.length)).toEqual(wrapped)
+      const isIpv6 = outer === 'ipv6'
+      const source = isIpv6 ? sent.frame.subarray(22, 38).toString('hex') : [...sent.frame.subarray(26, 30)].join('.')
+      expect(source).toBe(isIpv6 ? 'fd500000000000000000000000000001' : at.vip)
+      // DF and type of service are the inner packet's; IPv6 has no DF, and must not be cut on the way.
+      const serviceType = isIpv6 ? (sent.frame.readUInt16BE(14) >> 4) & 255 : sent.frame[15]
+      expect(serviceType).toBe(16)
+      if (!isIpv6) expect(sent.frame.readUInt16BE(20)).toBe(0x4000)
+      expect(wrapping(sent.frame, isIpv6 ? 54 : 34, wrapped.length)).toEqual(
+        between(tunnel, inner, flowPort(sent.frame), wrapped.length),
+      )
     },
   )
+
+  test('GUE: all packets of a connection come from one port, those of many from many', async () => {
+    const { request } = await stage('ipv4', 'tcp', 'tunnel', { tunnel: gue })
+    const portOf = (port: number, flags: TcpFlag[] = ['syn']): number =>
+      flowPort(world.run(request({ flags, from: { address: '198.51.100.7', port } })).frame)
+    const first = Array.from({ length: 64 }, (_, client) => portOf(2000 + client))
+    const second = Array.from({ length: 64 }, (_, client) => portOf(2000 + client, ['ack']))
+    expect(second).toEqual(first)
+    expect(new Set(first).size).toBeGreaterThan(48)
+    expect(first.every((port) => port >= 32_768 && port < 60_999)).toBe(true)
+  })
 
   test.each(families)('%s: the last hop is told of, with nothing sent on', async (family) => {
     const { request, client } = await stage(family, 'tcp', 'masq')
@@ -236,6 +260,7 @@ describe('packets', () => {
     const id: ServiceId = { kind: 'address', protocol: 'tcp', address: '10.50.0.1', port: port++ }
     const server = aServer(id.port, { address: '10.50.0.3', forwarding: 'tunnel' })
     await world.engine.apply([addService(aService(id)), addServer(id, server)], within())
+    const overhead = { ipip: 20, gre: 24, gue: 32 } as const
     const request = (bytes: number, flags: TcpFlag[], client = 41_000): Buffer =>
       Buffer.from(
         encodeFrame({
@@ -244,9 +269,15 @@ describe('packets', () => {
         }), // biome-ignore format: one packet
       )
     expect(world.run(request(0, ['syn'])).verdict).toBe('send')
-    const large = world.run(request(1200, ['ack']))
-    expect([...large.frame.subarray(34, 36)]).toEqual([3, 4])
-    expect(large.frame.readUInt16BE(40)).toBe(980)
+    for (const tunnel of tunnels) {
+      await world.engine.apply([addServer(id, { ...server, tunnel })], within())
+      const mtu = 1000 - overhead[tunnel.type]
+      const large = world.run(request(mtu - 40 + 1, ['ack']))
+      expect([...large.frame.subarray(34, 36)]).toEqual([3, 4])
+      expect(large.frame.readUInt16BE(40)).toBe(mtu)
+      const fitting = world.run(request(mtu - 40, ['ack']))
+      expect([fitting.verdict, fitting.frame.length]).toEqual(['send', 1014])
+    }
     await world.engine.apply([{ kind: 'service.remove', id }], within())
     await world.engine.apply([addService(aService(id)), addServer(id, { ...server, forwarding: 'masq' })], within())
     const again = (): Buffer => request(1200, ['syn'], 41_001)
@@ -299,6 +330,22 @@ describe('packets', () => {
     for (const frame of others) expect(world.run(frame)).toEqual({ verdict: 'pass', frame })
   })
 })
+
+/** What stands between the outer header and what is wrapped: RFC 2784 §2.1; RFC 768 and draft-ietf-intarea-gue-09 §3. */
+function between(tunnel: Tunnel, inner: 'ipv4' | 'ipv6', port: number, bytes: number): Buffer {
+  const isIpv6 = inner === 'ipv6'
+  if (tunnel.type === 'ipip') return Buffer.alloc(0)
+  if (tunnel.type === 'gre') return Buffer.from([0, 0, ...(isIpv6 ? [0x86, 0xdd] : [8, 0])])
+  const header = Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 0, isIpv6 ? 41 : 4, 0, 0])
+  header.writeUInt16BE(port, 0)
+  header.writeUInt16BE(tunnel.port, 2)
+  header.writeUInt16BE(12 + bytes, 4)
+  return header
+}
+
+const wrapping = (frame: Buffer, from: number, wrapped: number): Buffer => frame.subarray(from, frame.length - wrapped)
+/** Of the outer UDP header. */
+const flowPort = (frame: Buffer): number => frame.readUInt16BE(frame[14] === 0x45 ? 34 : 54)
 
 /** Of the packet that an ICMP error tells of. */
 function innerEnds(frame: Buffer): { from: Endpoint; to: Endpoint } {

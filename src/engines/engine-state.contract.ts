@@ -86,7 +86,8 @@ export function engineStateContract(name: string, open: () => Promise<EngineUnde
       })
       const thresholds = capabilities.thresholds ? { upperThreshold: 9, lowerThreshold: 3 } : {}
       const canTunnel = capabilities.forwarding.includes('tunnel') && capabilities.tunnels.includes('gue')
-      const gue = { forwarding: 'tunnel', tunnel: { type: 'gue', port: 6080, checksum: 'remcsum' } } as const
+      const checksum = capabilities.tunnelChecksums ? 'remcsum' : 'nocsum'
+      const gue = { forwarding: 'tunnel', tunnel: { type: 'gue', port: 6080, checksum } } as const
       const server = aServer(81, { ...thresholds, ...(canTunnel ? gue : {}) })
       await world.engine.apply([addService(rich), addServer(id, server)], within())
       const [before] = await world.engine.read(within())
@@ -113,6 +114,24 @@ export function engineStateContract(name: string, open: () => Promise<EngineUnde
       const error = await errorOf(world.engine.apply([addService(aService(id)), addServer(id, server)], within()))
       expect(error).toMatchObject({ code: 'unsupported' })
       expect(error.message).toContain('gre')
+    })
+
+    test('checksums in tunnels are refused where it has none', async () => {
+      await using world = await open()
+      const { capabilities } = world.engine
+      if (capabilities.tunnelChecksums || !capabilities.forwarding.includes('tunnel')) return
+      const id = await world.freeService()
+      const kinds = [
+        { type: 'gre', checksum: 'csum' },
+        { type: 'gue', port: 6080, checksum: 'remcsum' },
+      ] as const
+      for (const tunnel of kinds) {
+        const server = aServer(81, { forwarding: 'tunnel', tunnel })
+        const error = await errorOf(world.engine.apply([addService(aService(id)), addServer(id, server)], within()))
+        expect(error).toMatchObject({ code: 'unsupported' })
+        expect(error.message).toContain(tunnel.type)
+      }
+      expect(await world.engine.read(within())).toEqual([])
     })
 
     test('a synchronisation daemon runs once in each role, or is refused', async () => {

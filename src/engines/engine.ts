@@ -24,6 +24,8 @@ export type EngineCapabilities = {
   readonly forwarding: readonly Forwarding[]
   /** How it wraps packets for servers of forwarding `tunnel`. */
   readonly tunnels: readonly Tunnel['type'][]
+  /** Whether what wraps them can bear checksums (ipvsadm --tun-csum, --tun-remcsum). */
+  readonly tunnelChecksums: boolean
   /** Whether real servers may be of another family than their service: all of them, or those of tunnels. */
   readonly mixedFamilies: 'all' | 'tunnel'
   readonly fwmark: boolean

@@ -1,7 +1,7 @@
 /** What an engine cannot do, said before anything is changed. Pure. */
 import { InfraError } from '../errors.ts'
 import { isMixedFamily } from '../lvs/edit-rules.ts'
-import { type Service, serviceKey } from '../lvs/service.ts'
+import { type Service, serviceKey, type Tunnel } from '../lvs/service.ts'
 import { defaultSysctls, isSysctlValue, type SysctlName } from '../lvs/settings.ts'
 import type { EngineCapabilities, EngineChange, EngineName } from './engine.ts'
 
@@ -102,9 +102,8 @@ function serverReasons(
     reasons.push({ reason: `what is read cannot be forwarded by ${forwarding}`, hint: 'say forwarding: masq' })
   else if (id.kind !== 'dns' && !can.forwarding.includes(forwarding))
     reasons.push({ reason: `the ${name} engine cannot forward by ${forwarding}`, hint: packetEngines })
-  const { type } = server.tunnel ?? { type: 'ipip' }
-  if (forwarding === 'tunnel' && can.forwarding.includes('tunnel') && !can.tunnels.includes(type))
-    reasons.push({ reason: `the ${name} engine has no ${type} tunnels`, hint: `it has ${can.tunnels.join(' ')}` })
+  if (forwarding === 'tunnel' && can.forwarding.includes('tunnel'))
+    reasons.push(...tunnelReasons(name, can, server.tunnel ?? { type: 'ipip' }))
   if (can.mixedFamilies === 'tunnel' && forwarding !== 'tunnel' && isMixedFamily(id, server))
     reasons.push({
       reason: `the ${name} engine cannot forward to another address family by ${forwarding}`,
@@ -117,6 +116,19 @@ function serverReasons(
       reasons.push({ reason: `the ${name} engine has no connection thresholds`, hint: packetEngines })
   }
   return reasons
+}
+
+function tunnelReasons(name: EngineName, can: EngineCapabilities, tunnel: Tunnel): Reason[] {
+  const { type } = tunnel
+  if (!can.tunnels.includes(type))
+    return [{ reason: `the ${name} engine has no ${type} tunnels`, hint: `it has ${can.tunnels.join(' ')}` }]
+  if (type === 'ipip' || tunnel.checksum === 'nocsum' || can.tunnelChecksums) return []
+  return [
+    {
+      reason: `the ${name} engine has no checksums in ${type} tunnels, as ${tunnel.checksum} asks`,
+      hint: 'say nocsum: what is inside keeps its own checksum',
+    },
+  ]
 }
 
 function settingsReasons(name: EngineName, can: EngineCapabilities, { settings }: SettingsEngineChange): Reason[] {

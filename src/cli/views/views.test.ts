@@ -60,6 +60,7 @@ const director: DirectorStatus = {
     schedulers: ['rr'],
     forwarding: ['masq'],
     tunnels: [],
+    tunnelChecksums: false,
     mixedFamilies: 'all',
     fwmark: false,
     persistence: false,

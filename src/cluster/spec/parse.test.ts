@@ -260,6 +260,7 @@ describe('what the chosen engine cannot do', () => {
     schedulers: ['rr', 'wlc'],
     forwarding: ['masq'],
     tunnels: [],
+    tunnelChecksums: false,
     mixedFamilies: 'all',
     fwmark: false,
     persistence: false,

@@ -40,6 +40,7 @@ const applicationCapabilities: EngineCapabilities = {
   schedulers: schedulerNames,
   forwarding: ['masq', 'local'],
   tunnels: [],
+  tunnelChecksums: false,
   mixedFamilies: 'all',
   fwmark: false,
   persistence: true,

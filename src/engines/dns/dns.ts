@@ -38,6 +38,7 @@ const dnsCapabilities: EngineCapabilities = {
   // How a client gets there is its own affair.
   forwarding: ['masq', 'tunnel', 'direct', 'local'],
   tunnels: ['ipip', 'gre', 'gue'],
+  tunnelChecksums: true,
   mixedFamilies: 'all',
   fwmark: false,
   persistence: false,

@@ -5,7 +5,9 @@ export const ebpfCapabilities: EngineCapabilities = {
   protocols: ['tcp', 'udp'],
   schedulers: ['rr', 'wrr', 'lc', 'wlc', 'dh', 'sh', 'sed', 'nq', 'fo', 'ovf', 'mh'],
   forwarding: ['masq', 'tunnel', 'direct', 'local'],
-  tunnels: ['ipip'],
+  tunnels: ['ipip', 'gre', 'gue'],
+  // Offload cuts large packets afterwards: the pieces would need checksums of their own.
+  tunnelChecksums: false,
   // Packets are seen before a firewall marks them.
   fwmark: false,
   persistence: false,

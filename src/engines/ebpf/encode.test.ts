@@ -52,8 +52,17 @@ describe('services and servers as the program sees them', () => {
       upperThreshold: uint32,
       lowerThreshold: uint32,
     })
+    const checksum = fc.constant('nocsum' as const)
+    const tunnel = fc.option(
+      fc.oneof(
+        fc.record({ type: fc.constant('ipip' as const) }),
+        fc.record({ type: fc.constant('gre' as const), checksum }),
+        fc.record({ type: fc.constant('gue' as const), port: fc.integer({ min: 1, max: 65_535 }), checksum }),
+      ),
+    )
     fc.assert(
-      fc.property(server, uint32, (server, lastWeight) => {
+      fc.property(server, tunnel, uint32, (plain, tunnel, lastWeight) => {
+        const server: RealServer = tunnel === null ? plain : { ...plain, tunnel }
         const bytes = Buffer.alloc(2 * layouts.server.bytes)
         const start = layouts.server.bytes
         const { active, inactive, overloaded } = layouts.server.at

@@ -10,9 +10,10 @@ import {
   type SchedulerName,
   type Service,
   type ServiceId,
+  type Tunnel,
 } from '../../lvs/service.ts'
 import type { Connection } from '../engine.ts'
-import { families, forwardings, layouts, protocols, rules, serviceFlags } from './layout.ts'
+import { families, forwardings, layouts, protocols, rules, serviceFlags, tunnels } from './layout.ts'
 
 export type AddressServiceId = Extract<ServiceId, { readonly kind: 'address' }>
 
@@ -155,7 +156,8 @@ export function putServer(bytes: Buffer, start: number, server: RealServer, last
   bytes.writeUInt16BE(server.port, start + at.port)
   bytes[start + at.family] = families[familyOf(server.address)]
   bytes[start + at.forwarding] = forwardingNumbers[server.forwarding]
-  bytes[start + at.tunnel] = server.tunnel === undefined ? 0 : 1
+  bytes[start + at.tunnel] = tunnelNumber(server.tunnel)
+  bytes.writeUInt16BE(server.tunnel?.type === 'gue' ? server.tunnel.port : 0, start + at.tunnel_port)
   bytes.writeUInt32LE(server.weight, start + at.weight)
   bytes.writeUInt32LE(lastWeight, start + at.last_weight)
   bytes.writeUInt32LE(server.upperThreshold, start + at.upper)
@@ -171,9 +173,37 @@ export function serverAt(bytes: Buffer, start: number): { readonly server: RealS
     weight: bytes.readUInt32LE(start + at.weight),
     upperThreshold: bytes.readUInt32LE(start + at.upper),
     lowerThreshold: bytes.readUInt32LE(start + at.lower),
-    ...(bytes[start + at.tunnel] === 0 ? {} : { tunnel: { type: 'ipip' } }),
+    ...tunnelAt(bytes, start),
   }
   return { server, lastWeight: bytes.readUInt32LE(start + at.last_weight) }
+}
+
+function tunnelNumber(tunnel: Tunnel | undefined): number {
+  switch (tunnel?.type) {
+    case undefined:
+      return tunnels.TUNNEL_PLAIN
+    case 'ipip':
+      return tunnels.TUNNEL_IPIP
+    case 'gue':
+      return tunnels.TUNNEL_GUE
+    case 'gre':
+      return tunnels.TUNNEL_GRE
+  }
+}
+
+function tunnelAt(bytes: Buffer, start: number): { readonly tunnel?: Tunnel } {
+  const { at } = layouts.server
+  const checksum = 'nocsum'
+  switch (bytes[start + at.tunnel]) {
+    case tunnels.TUNNEL_IPIP:
+      return { tunnel: { type: 'ipip' } }
+    case tunnels.TUNNEL_GUE:
+      return { tunnel: { type: 'gue', port: bytes.readUInt16BE(start + at.tunnel_port), checksum } }
+    case tunnels.TUNNEL_GRE:
+      return { tunnel: { type: 'gre', checksum } }
+    default:
+      return {}
+  }
 }
 
 /** A connection of the table; `nowNs` is CLOCK_MONOTONIC. */

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { decodeBtf, elfSection } from '../../wire/btf.ts'
-import { directions, events, flowKinds, forwardings, layouts, rules, uses } from './layout.ts'
+import { directions, events, flowKinds, forwardings, layouts, rules, tunnels, uses } from './layout.ts'
 
 const object = await readFile(new URL('../../../bpf/director.bpf.o', import.meta.url))
 const structs = decodeBtf(elfSection(object, '.BTF') ?? new Uint8Array())
@@ -32,7 +32,7 @@ describe('what the director and its program share', () => {
   })
 
   test('values have the same numbers on both sides', () => {
-    const ours = { ...directions, ...events, ...flowKinds, ...forwardings, ...rules, ...uses }
+    const ours = { ...directions, ...events, ...flowKinds, ...forwardings, ...rules, ...tunnels, ...uses }
     const theirs = enumerated(header)
     expect(Object.fromEntries(Object.keys(ours).map((name) => [name, theirs[name]]))).toEqual(ours)
   })

@@ -48,6 +48,7 @@ export const rules = {
 } as const // biome-ignore format: a list to read at a glance
 export const serviceFlags = { fallback: 1, port: 2 } as const
 export const forwardings = { FORWARD_MASQ: 0, FORWARD_LOCAL: 1, FORWARD_TUNNEL: 2, FORWARD_DIRECT: 3 } as const
+export const tunnels = { TUNNEL_PLAIN: 0, TUNNEL_IPIP: 1, TUNNEL_GUE: 2, TUNNEL_GRE: 3 } as const
 export const uses = { SERVER_FREE: 0, SERVER_INSTALLED: 1, SERVER_LEAVING: 2 } as const
 /** Of the program's table of states: direction, event, state. */
 export const directions = { DIRECTION_IN: 0, DIRECTION_OUT: 1, DIRECTION_INPUT_ONLY: 2 } as const

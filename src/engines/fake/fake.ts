@@ -14,6 +14,7 @@ export const fakeCapabilities: EngineCapabilities = {
   schedulers: schedulerNames.filter((name) => name !== 'twos'),
   forwarding: ['masq', 'tunnel', 'direct', 'local'],
   tunnels: ['ipip', 'gre', 'gue'],
+  tunnelChecksums: true,
   mixedFamilies: 'all',
   fwmark: true,
   persistence: true,

@@ -53,6 +53,7 @@ export const userspaceCapabilities: EngineCapabilities = {
   schedulers: schedulerNames,
   forwarding: ['masq', 'local'],
   tunnels: [],
+  tunnelChecksums: false,
   mixedFamilies: 'all',
   fwmark: false,
   persistence: true,
