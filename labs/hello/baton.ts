@@ -26,7 +26,8 @@ export type Baton = AsyncDisposable & {
   processes(): number[]
 }
 
-export function openBaton(): Baton {
+/** `within`: a program and arguments that run the rest of a command in another place, as nsenter(1) does. */
+export function openBaton(within: readonly string[] = []): Baton {
   const directory = mkdtempSync(join(tmpdir(), 'bt-'))
   const environment = {
     ...process.env,
@@ -37,7 +38,8 @@ export function openBaton(): Baton {
   }
   const start: Baton['start'] = (args, onLine) =>
     new Promise((resolve, reject) => {
-      const child = spawn(process.execPath, [program, ...args], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
+      const [command = '', ...words] = [...within, process.execPath, program, ...args]
+      const child = spawn(command, words, { env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
       let stdout = ''
       let stderr = ''
       let rest = ''

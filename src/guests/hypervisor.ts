@@ -21,8 +21,16 @@ export type GuestDisk = {
 export type GuestNetwork =
   /** No privilege needed. Guest ports are reached through ports on the host's loopback that the hypervisor picks. */
   | { readonly kind: 'user'; readonly forwards: readonly { readonly protocol: 'tcp' | 'udp'; readonly port: number }[] }
-  /** A network card on a bridge. `address` (CIDR) and `gateway` when fixed; DHCP otherwise. */
-  | { readonly kind: 'bridge'; readonly bridge: string; readonly address?: string; readonly gateway?: string }
+  /** A network card on a bridge. */
+  | {
+      readonly kind: 'bridge'
+      readonly bridge: string
+      /** The bridge is made with the first guest, with this address (CIDR) of the host, and goes with the last; undefined: it is there. */
+      readonly bridgeAddress?: string
+      /** CIDR, when fixed; DHCP otherwise. */
+      readonly address?: string
+      readonly gateway?: string
+    }
 
 /** Whose a guest is. Guests without a mark were made by hand and are never touched by `up` or `down`. */
 export type GuestMark = { readonly cluster: string; readonly pool: string }

@@ -57,12 +57,16 @@ function interfaceNames(): string[] {
   return lines('/proc/self/net/dev').flatMap((line) => /^\s*([^\s:]+):/u.exec(line)?.[1] ?? [])
 }
 
-/** Names of those that a route of this namespace leads through. */
+/** fe80::/10 and ff00::/8, as /proc/net/ipv6_route writes them: every interface has these, also a port of a bridge. */
+const ofEveryLink = /^(fe[89ab]|ff)/u
+
+/** Names of those that a route of this namespace leads through, beyond what IPv6 has on every link. */
 export function interfacesWithRoutes(): ReadonlySet<string> {
   const ipv4 = lines('/proc/self/net/route').slice(1)
+  const ipv6 = lines('/proc/self/net/ipv6_route').filter((line) => !ofEveryLink.test(line))
   const names = [
     ...ipv4.map((line) => line.split(/\s+/u)[0] ?? ''),
-    ...lines('/proc/self/net/ipv6_route').map((line) => line.trim().split(/\s+/u).at(-1) ?? ''),
+    ...ipv6.map((line) => line.trim().split(/\s+/u).at(-1) ?? ''),
   ]
   return new Set(names.filter((name) => name !== ''))
 }

@@ -4,7 +4,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { type Endpoint, familyOf, formatEndpoint, type Protocol } from '../../lvs/service.ts'
 
-export type NotFree = { readonly message: string; readonly hint: string }
+/** `isElsewhere`: the machine has no such address. */
+export type NotFree = { readonly message: string; readonly hint: string; readonly isElsewhere?: true }
 
 /** undefined when it is free, or cannot be tried. */
 export async function whyNotFree(id: Endpoint & { readonly protocol: Protocol }): Promise<NotFree | undefined> {
@@ -40,7 +41,11 @@ function explain(where: string, code: string | undefined): NotFree {
     case 'EADDRINUSE':
       return { message: `${where} is taken: another program listens there`, hint: 'end it, or choose another port' }
     case 'EADDRNOTAVAIL':
-      return { message: `${where} is not an address of this machine`, hint: '`ip address` shows which it has' }
+      return {
+        message: `${where} is not an address of this machine`,
+        hint: '`ip address` shows which it has',
+        isElsewhere: true,
+      }
     case 'EACCES':
       return { message: `${where} needs root: ports below 1024 are reserved`, hint: 'choose a port from 1024 up' }
     default:

@@ -5,6 +5,7 @@ import type { Diagnostic } from '../../cluster/spec/diagnostic.ts'
 import { checkAgainstHost } from '../../cluster/spec/facts.ts'
 import type { ClusterSpec } from '../../cluster/spec/model.ts'
 import type { ParsedSpec, PlaceLookup } from '../../cluster/spec/parse.ts'
+import { throwIfUnprivileged } from '../../engines/ebpf/program.ts'
 import { isInfraError } from '../../errors.ts'
 import type { HypervisorInfo } from '../../guests/hypervisor.ts'
 import { openHypervisor } from '../../guests/open.ts'
@@ -25,7 +26,18 @@ export async function checkMachine(
   const facts = await localHost().facts(options)
   const capacity = Object.fromEntries(Object.keys(spec.hosts).map((name) => [name, facts]))
   const found = await Promise.all([checkHypervisors(places, spec, options), checkAddresses(places, spec, options)])
-  return [...checkAgainstHost(spec, places, capacity), ...found.flat()]
+  return [...checkAgainstHost(spec, places, capacity), ...checkEngine(places, spec), ...found.flat()]
+}
+
+function checkEngine(places: PlaceLookup, { directors }: ClusterSpec): Diagnostic[] {
+  if (directors.engine !== 'ebpf') return []
+  try {
+    throwIfUnprivileged()
+    return []
+  } catch (error) {
+    if (!isInfraError(error, 'permission')) throw error
+    return [problemAt(places, ['directors', 'engine'], error.message, error.hint)]
+  }
 }
 
 async function checkHypervisors(places: PlaceLookup, spec: ClusterSpec, options: CallOptions): Promise<Diagnostic[]> {
@@ -65,14 +77,16 @@ async function hypervisorInfo(
   }
 }
 
-/** An address that our director serves already is ours; the fake engine listens nowhere. */
+/** An address that our director serves already is ours, one of a bridge that Baton makes will be; the fake engine listens nowhere. */
 async function checkAddresses(places: PlaceLookup, spec: ClusterSpec, options: CallOptions): Promise<Diagnostic[]> {
   if (spec.directors.engine === 'fake') return []
   const ours = await servedAddresses(options)
+  const ofBridges = Object.values(spec.hosts).map(({ bridgeAddress }) => bridgeAddress?.split('/')[0])
   const found = await Promise.all(
     Object.values(spec.services).map(async ({ name, service: { id } }): Promise<Diagnostic[]> => {
       if (id.kind !== 'address' || ours.has(`${id.protocol} ${formatEndpoint(id)}`)) return []
       const reason = await whyNotFree(id)
+      if (reason?.isElsewhere === true && ofBridges.includes(id.address)) return []
       return reason === undefined ? [] : [problemAt(places, ['services', name, 'address'], reason.message, reason.hint)]
     }),
   )

@@ -70,5 +70,6 @@ function networkText(network: GuestNetwork): string {
     network.bridge,
     network.address ?? 'dhcp',
     ...(network.gateway === undefined ? [] : [`via ${network.gateway}`]),
+    ...(network.bridgeAddress === undefined ? [] : [`at the host's ${network.bridgeAddress}`]),
   ].join(' ')
 }

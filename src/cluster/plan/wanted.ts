@@ -70,6 +70,7 @@ function networkOf({ network }: GuestPoolSpec, index: number, forwards: Forwards
   return {
     kind: 'bridge',
     bridge: network.bridge,
+    ...(network.bridgeAddress === undefined ? {} : { bridgeAddress: network.bridgeAddress }),
     ...(address === undefined ? {} : { address }),
     ...(network.gateway === undefined ? {} : { gateway: network.gateway }),
   }

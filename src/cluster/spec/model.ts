@@ -13,6 +13,8 @@ export type HostSpec = {
   readonly ssh?: string
   readonly hypervisor: HypervisorName
   readonly bridge?: string
+  /** Baton makes the bridge, with this address (CIDR); undefined: it is there. */
+  readonly bridgeAddress?: string
   readonly storage?:
     | { readonly kind: 'lvm'; readonly volumeGroup: string }
     | { readonly kind: 'dir'; readonly path: string }
@@ -23,6 +25,8 @@ export type NetworkSpec =
   | {
       readonly kind: 'bridge'
       readonly bridge: string
+      /** The host's, when the bridge is its own. */
+      readonly bridgeAddress?: string
       readonly addresses: readonly string[]
       readonly gateway?: string
     }

@@ -52,12 +52,13 @@ function mapValues<A, B>(from: Readonly<Record<string, A>>, change: (name: strin
   return Object.fromEntries(Object.entries(from).map(([name, value]) => [name, change(name, value)]))
 }
 
-function hostSpec(name: string, { hypervisor, bridge, storage }: HostShape): HostSpec {
+function hostSpec(name: string, { hypervisor, bridge, storage, ...others }: HostShape): HostSpec {
   const directory = storage?.dir
   return {
     name,
     hypervisor,
     ...given('bridge', bridge),
+    ...given('bridgeAddress', others['bridge-address']),
     ...(directory === undefined ? {} : { storage: { kind: 'dir', path: directory } }),
   }
 }
@@ -100,10 +101,14 @@ function networkSpec(network: PoolShape['network'], host: HostSpec | undefined):
   if (network === 'user') return { kind: 'user' }
   const { bridge, address, addresses, gateway } =
     network === 'dhcp' ? ({} as Exclude<PoolShape['network'], string>) : network
+  const fixed = addresses ?? (address === undefined ? [] : [address])
+  const name = bridge ?? host?.bridge ?? ''
+  const bridgeAddress = name === host?.bridge ? host.bridgeAddress : undefined
   return {
     kind: 'bridge',
-    bridge: bridge ?? host?.bridge ?? '',
-    addresses: addresses ?? (address === undefined ? [] : [address]),
-    ...given('gateway', gateway),
+    bridge: name,
+    ...given('bridgeAddress', bridgeAddress),
+    addresses: fixed,
+    ...given('gateway', gateway ?? (fixed.length === 0 ? undefined : bridgeAddress?.split('/')[0])),
   }
 }

@@ -198,6 +198,21 @@ describe('a good file', () => {
     expect(parsed.spec?.guests['w']?.network).toEqual(network)
   })
 
+  test.each([
+    ['dhcp', { addresses: [] }],
+    ['{ address: 10.99.0.5/24 }', { addresses: ['10.99.0.5/24'], gateway: '10.99.0.1' }],
+    ['{ address: 10.99.0.5/24, gateway: 10.99.0.9 }', { addresses: ['10.99.0.5/24'], gateway: '10.99.0.9' }],
+  ])('on a bridge that Baton makes, network: %s is understood', (written, network) => {
+    const hosts = 'hosts: { h: { bridge: br0, bridge-address: 10.99.0.1/24 } }'
+    const { spec } = parse(`name: a\n${hosts}\nguests: { w: { image: tiny, network: ${written} } }`)
+    expect(spec?.guests['w']?.network).toEqual({
+      kind: 'bridge',
+      bridge: 'br0',
+      bridgeAddress: '10.99.0.1/24',
+      ...network,
+    })
+  })
+
   test('anchors, aliases and merge keys give values; what a map says itself goes first', () => {
     const { spec } = parse(
       'name: a\nguests:\n  x: &x { image: tiny, memory: 1G, vcpus: 2 }\n  y: { <<: *x, vcpus: 4 }\n  z: *x\n',

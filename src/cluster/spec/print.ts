@@ -61,9 +61,10 @@ function isBare({ hypervisor, bridge, storage, ssh }: HostSpec): boolean {
   )
 }
 
-function hostText({ ssh, hypervisor, bridge, storage }: HostSpec): Written {
+function hostText({ ssh, hypervisor, bridge, bridgeAddress, storage }: HostSpec): Written {
   const place = storage?.kind === 'dir' ? { dir: storage.path } : storage && { lvm: storage.volumeGroup }
-  return { ssh, hypervisor: unless(defaultHost.shape.hypervisor, hypervisor), bridge, storage: place }
+  const machine = { ssh, hypervisor: unless(defaultHost.shape.hypervisor, hypervisor) }
+  return { ...machine, bridge, 'bridge-address': bridgeAddress, storage: place }
 }
 
 function imageText(image: ImageSpec): Written {

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import type { NotifySink } from '../../director/control.ts'
 import { eventKinds } from '../../director/events.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
+import { given } from './given.ts'
 import type { ClusterSpec, GuestPoolSpec, HostSpec } from './model.ts'
 import { randomServices, randomSettings } from './random-service.ts'
 
@@ -30,15 +31,20 @@ const localPath = fc
   .map((parts) => `/${parts.filter((part) => part !== '' && part !== '.' && part !== '..').join('/')}`)
 
 const host = (name: string): fc.Arbitrary<HostSpec> =>
-  fc.record(
-    {
-      name: fc.constant(name),
-      hypervisor: fc.constant('fake' as const),
-      bridge: fc.constantFrom('br0', 'xenbr0', '1'),
-      storage: fc.record({ kind: fc.constant('dir' as const), path: localPath }),
-    },
-    { requiredKeys: ['name', 'hypervisor'] },
-  )
+  fc
+    .record(
+      {
+        name: fc.constant(name),
+        hypervisor: fc.constant('fake' as const),
+        bridge: fc.constantFrom('br0', 'xenbr0', '1'),
+        bridgeAddress: fc.constant('10.99.0.1/24'),
+        storage: fc.record({ kind: fc.constant('dir' as const), path: localPath }),
+      },
+      { requiredKeys: ['name', 'hypervisor'] },
+    )
+    .map(({ bridgeAddress, ...rest }) =>
+      rest.bridge === undefined ? rest : { ...rest, ...given('bridgeAddress', bridgeAddress) },
+    )
 
 const hosts: fc.Arbitrary<Record<string, HostSpec>> = fc
   .uniqueArray(name, { minLength: 1, maxLength: 4 })

@@ -38,6 +38,11 @@ function checkHosts(root: SourceMap, report: Report): void {
   )
   for (const [name, { key }] of local.slice(1))
     report(problem(key, `${name} is the same machine as ${local[0]?.[0]}: expected one host without ssh`))
+  for (const [, { value }] of members(child(root, 'hosts'))) {
+    const made = child(value, 'bridge-address')
+    if (made !== undefined && child(value, 'bridge') === undefined)
+      report(problem(made.place, 'bridge-address needs the name of the bridge', 'add bridge: br-baton'))
+  }
 }
 
 function checkPools(root: SourceMap, report: Report): void {
@@ -96,6 +101,7 @@ function fixedAddresses(pool: SourceNode): { key: Place; nodes: readonly SourceN
 
 function checkFixedAddresses(root: SourceMap, report: Report): void {
   const taken = new Map<string, Place>()
+  const ofHosts = members(child(root, 'hosts')).map(([, { value }]) => textOf(child(value, 'bridge-address')))
   for (const [name, { value }] of members(child(root, 'guests'))) {
     const fixed = fixedAddresses(value)
     if (fixed === undefined) continue
@@ -108,6 +114,8 @@ function checkFixedAddresses(root: SourceMap, report: Report): void {
       const cidr = parseCidr(textOf(node) ?? '')
       if (cidr === undefined) continue
       takeOnce(taken, cidr.address, node.place, (line) => `${cidr.address} is taken: first in ${line}`, report)
+      if (ofHosts.some((own) => parseCidr(own ?? '')?.address === cidr.address))
+        report(problem(node.place, `${cidr.address} is the host's own address on the bridge`))
     }
     checkGateway(child(child(value, 'network'), 'gateway'), fixed.nodes, report)
   }

@@ -21,6 +21,11 @@ const host = map({
   bridge: text('the name of a network bridge', /^[^\s/]{1,15}$/)
     .optional()
     .describe('The bridge for guests with network: dhcp or an address.'),
+  'bridge-address': cidr('an address with its prefix length such as 10.0.0.1/24')
+    .optional()
+    .describe(
+      "Baton makes the bridge, with this address of the host's own, and takes it away with its last guest; left out, the bridge is there. It is the router of guests with fixed addresses that name none.",
+    ),
   storage: storage.optional().describe('Where the guests keep their disks.'),
 })
 

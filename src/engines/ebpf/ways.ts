@@ -1,17 +1,19 @@
 /**
- * The way to each server of direct routing and of tunnels: the outer source of tunnels, and where to send packets when
- * the machine does not forward (Linux's IPVS needs no ip_forward for these). Packets ask the kernel's routes themselves
- * otherwise, so that being a few seconds late matters to nobody else.
+ * The way to each server that is not the director itself: the outer source of tunnels, and where to send packets when
+ * the interface that they came in by does not forward (Linux's IPVS needs no ip_forward towards servers). Packets ask the
+ * kernel's routes themselves otherwise, so that being a few seconds late matters to nobody else.
  */
 
-import { serviceKey } from '../../lvs/service.ts'
+import { realServerKey, serviceKey } from '../../lvs/service.ts'
 import { wayTo } from '../../os/route.ts'
-import { changedService, type TableChange } from '../engine.ts'
+import type { TableChange } from '../engine.ts'
 import type { ServerRecord } from './draft.ts'
 import type { EbpfTable } from './table.ts'
 
 /** Asked about in one tick. */
 const serversPerTick = 32
+/** The interface `lo` of every network namespace. */
+const loopback = 1
 
 export class Ways {
   readonly #table: EbpfTable
@@ -22,10 +24,16 @@ export class Ways {
     this.#waiting = this.#all()
   }
 
-  /** At once, for servers of services that were changed. */
+  /** At once, for servers that were changed. */
   look(changes: readonly TableChange[]): void {
-    for (const key of new Set(changes.map((change) => serviceKey(changedService(change)))))
-      for (const server of this.#table.services.get(key)?.servers ?? []) this.#ask(server)
+    const changed = new Map<string, Set<string>>()
+    for (const change of changes) {
+      if (change.kind !== 'server.add' && change.kind !== 'server.update') continue
+      const keys = changed.get(serviceKey(change.id)) ?? new Set()
+      changed.set(serviceKey(change.id), keys.add(realServerKey(change.server)))
+    }
+    for (const [service, keys] of changed)
+      for (const server of this.#table.services.get(service)?.servers ?? []) if (keys.has(server.key)) this.#ask(server)
   }
 
   /** Some of all, in turn. */
@@ -39,10 +47,12 @@ export class Ways {
   }
 
   #ask({ slot, server: { address, forwarding } }: ServerRecord): void {
-    if (forwarding !== 'tunnel' && forwarding !== 'direct') return
+    if (forwarding === 'local') return
     // Another's meanwhile, of a server that has gone since it was listed.
     if (this.#table.servers.read(slot).server.address !== address) return
     const way = wayTo(address)
-    this.#table.servers.setWay(slot, way?.interface ?? 0, way?.source)
+    // The stack itself finds what is here.
+    const out = way === undefined || way.interface === loopback ? 0 : way.interface
+    this.#table.servers.setWay(slot, out, way?.source)
   }
 }

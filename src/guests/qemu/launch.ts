@@ -7,13 +7,14 @@ import type { CallOptions, GuestDefinition, GuestReach } from '../hypervisor.ts'
 import { ensureDisk } from '../storage/dir.ts'
 import { type Acceleration, findAcceleration } from './acceleration.ts'
 import { qemuArguments, tapName } from './arguments.ts'
+import { joinBridge } from './bridge.ts'
 import { makeConsole, trimConsoleLog } from './console.ts'
 import { readJson, type Started } from './observe.ts'
 import { checkPaths, type GuestPaths } from './paths.ts'
 import { endProcess, findProcess } from './process.ts'
 import { runQemu } from './program.ts'
 import { withQmp } from './qmp.ts'
-import { addTap, removeTap } from './tap.ts'
+import { removeTap } from './tap.ts'
 import { parseForwards, refusedForward } from './user-network.ts'
 
 /**
@@ -39,7 +40,7 @@ export async function launchGuest(
     await makeConsole(host, paths, { signal })
     const started: Started = { definition: guest, bootId: (await host.facts({ signal })).bootId }
     await host.writeFile(paths.started, JSON.stringify(started), { signal })
-    if (guest.network.kind === 'bridge') await addTap(host, tapName(paths), guest.network.bridge, { signal })
+    if (guest.network.kind === 'bridge') await joinBridge(host, paths, guest.network, { signal })
     await execute(host, guest, paths, acceleration, options)
     if (restore) await untilRestored(host, guest.name, paths, { signal })
     await notePorts(host, guest, paths, { signal })

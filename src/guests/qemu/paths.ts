@@ -41,6 +41,8 @@ export function guestPaths(directories: Directories, name: string) {
     consoleInput: `${runtime}/console.in`,
     consoleOutput: `${runtime}/console.out`,
     lock: `${running}/.${name}.lock`,
+    /** Of whoever makes a bridge or takes one away. */
+    bridgesLock: `${running}/.bridges.lock`,
   } as const
 }
 

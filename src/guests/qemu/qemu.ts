@@ -7,6 +7,7 @@ import { ensureDisk } from '../storage/dir.ts'
 import { watchGuests } from '../watch.ts'
 import { findAcceleration } from './acceleration.ts'
 import { tapName } from './arguments.ts'
+import { leaveBridge } from './bridge.ts'
 import { openConsole, readConsoleLog } from './console.ts'
 import { launchGuest, notePorts } from './launch.ts'
 import { saveMemory } from './memory.ts'
@@ -159,7 +160,9 @@ async function undefineGuest(host: Host, name: string, options: CallOptions): Pr
   await withLock(host, name, options, async (paths) => {
     await endProcess(host, name, paths, options)
     await clearRun(host, paths, options)
-    await forget(host, await readDefinition(host, paths, options), paths, options)
+    const definition = await readDefinition(host, paths, options)
+    await forget(host, definition, paths, options)
+    if (definition !== undefined) await leaveBridge(host, definition, paths, options)
   })
 }
 
