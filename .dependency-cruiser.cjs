@@ -5,7 +5,7 @@ const layers = [
   ['cluster/apply', 'cluster/observe'],
   ['api'],
   ['director'],
-  ['health', 'guests', 'engines'],
+  ['health', 'guests', 'engines', 'vrrp'],
   ['hosts'],
   ['os'],
 ]

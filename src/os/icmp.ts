@@ -1,5 +1,6 @@
 /** ICMP echo: datagram sockets, which need no privilege where the kernel allows them (icmp(7)), else raw ones. */
 import { randomInt } from 'node:crypto'
+import { internetChecksum } from '../wire/checksum.ts'
 import { errnoName } from './libc.ts'
 import { addressWords, sockaddrBytes, writeSockaddr } from './socket-address.ts'
 import {
@@ -76,7 +77,7 @@ function echoSocket(calls: SocketCalls, fd: number, kind: EchoSocket['kind'], is
       packet.bytes.writeUInt16BE(sequence, 6)
       packet.bytes.set(payload, headerBytes)
       // ICMPv6's covers the addresses, so the kernel makes it (RFC 3542 §3.1); a datagram socket's it makes, too.
-      if (!isIpv6) packet.bytes.writeUInt16BE(checksum(packet.bytes), 2)
+      if (!isIpv6) packet.bytes.writeUInt16BE(internetChecksum(packet.bytes), 2)
       if (calls.send(fd, packet.address, packet.bytes.length, 0) < 0) throw new Error(errnoName())
     },
     receive(sequence, payload) {
@@ -104,12 +105,4 @@ function echoSocket(calls: SocketCalls, fd: number, kind: EchoSocket['kind'], is
       isOpen = false
     },
   }
-}
-
-/** RFC 1071. */
-function checksum(bytes: Buffer): number {
-  let sum = 0
-  for (let at = 0; at < bytes.length; at += 2) sum += ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16)
-  return ~sum & 0xffff
 }
