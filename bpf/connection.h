@@ -74,7 +74,7 @@ static __always_inline __u64 timeout_of(const struct settings *now, struct total
 static __always_inline int follow(struct flow *flow, const struct packet *packet, int direction, struct server *server,
 				  const struct settings *now, struct totals *sums, __u64 at)
 {
-	__u64 before = *(volatile __u64 *)&flow->word, after = before;
+	__u64 before = *(volatile __u64 *)&flow->word, after = before, expires;
 
 	for (int attempt = 0; attempt < WORD_ATTEMPTS; attempt++) {
 		__u64 seen;
@@ -93,7 +93,10 @@ static __always_inline int follow(struct flow *flow, const struct packet *packet
 		}
 		before = seen;
 	}
-	flow->expires = at + timeout_of(now, sums, after, packet->key.protocol);
+	expires = at + timeout_of(now, sums, after, packet->key.protocol);
+	/* The clock is coarse: most packets of a busy connection need not write, which other processors would wait for. */
+	if (flow->expires != expires)
+		flow->expires = expires;
 	return 1;
 }
 

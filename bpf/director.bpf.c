@@ -10,86 +10,95 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* On to its real server: a verdict, or a problem. */
-__noinline int forward(struct __sk_buff *skb, struct packet *packet, const struct flow *standing)
+/* Whether a packet fits its way; what does not is the stack's to take to pieces, or the sender is to be told. */
+static __always_inline int fits(struct packet *packet, struct route *route, __u32 overhead)
 {
-	struct flow copy, *flow = &copy;
+	if (route->way != WAY_TOO_BIG)
+		return 1;
+	if (packet->key.family == FAMILY_IPV6 || !packet->may_fragment) {
+		packet->mtu = route->mtu - overhead;
+		return 0;
+	}
+	route->way = WAY_STACK;
+	return 1;
+}
+
+/* On to its real server: a verdict, or a problem. */
+__noinline int forward(struct __sk_buff *skb, struct packet *packet, struct flow *standing, __u64 at)
+{
+	struct flow_key other;
 	const struct flow_key *key;
 	struct server *server;
 	struct route route = {};
+	struct head head;
 	__u32 bytes, overhead = 0;
+	__u8 forwarding;
 
 	if (!packet || !standing)
 		return TC_ACT_SHOT;
 	/* Its memory may be another's before we are done. */
-	copy = *standing;
-	server = server_at(flow->server);
+	forwarding = standing->forwarding;
+	other = standing->other;
+	server = server_at(standing->server);
 	if (!server)
 		return TC_ACT_SHOT;
 	key = &packet->key;
 	bytes = wire_bytes(skb, packet);
-	if (flow->forwarding == FORWARD_LOCAL)
+	if (forwarding == FORWARD_LOCAL)
 		return TC_ACT_UNSPEC;
-	if (flow->forwarding == FORWARD_TUNNEL) {
+	if (forwarding == FORWARD_TUNNEL) {
 		overhead = tunnel_bytes(server);
-		find_route(skb, packet, server->family, server->source, server->address, bytes + overhead, server->interface,
-			   &route);
+		find_route(skb, packet, standing, at, server->family, server->source, server->address, bytes + overhead,
+			   server->interface, &route);
 	} else {
-		find_route(skb, packet, key->family, key->source, server->address, bytes, server->interface, &route);
+		find_route(skb, packet, standing, at, key->family, key->source, server->address, bytes, server->interface,
+			   &route);
 	}
-	if (route.way == WAY_TOO_BIG) {
-		if (key->family == FAMILY_IPV6 || !packet->may_fragment) {
-			packet->mtu = route.mtu - overhead;
-			return PROBLEM_TOO_BIG;
-		}
-		/* The stack takes it to pieces, where it forwards at all. */
-		route.way = WAY_STACK;
-	}
-	if (route.way == WAY_HERE && flow->forwarding == FORWARD_DIRECT)
+	if (!fits(packet, &route, overhead))
+		return PROBLEM_TOO_BIG;
+	if (route.way == WAY_HERE && forwarding == FORWARD_DIRECT)
 		return TC_ACT_UNSPEC;
-	if (route.way != WAY_HERE) {
-		if (packet->hops <= 1)
-			return PROBLEM_HOPS;
-		if (flow->forwarding != FORWARD_TUNNEL && take_hop(skb, packet) < 0)
+	if (route.way != WAY_HERE && packet->hops <= 1)
+		return PROBLEM_HOPS;
+	if (forwarding == FORWARD_TUNNEL) {
+		if (encapsulate(skb, packet, server) < 0 || put_ethernet(skb, &route) < 0)
 			return TC_ACT_SHOT;
+		return send(&route);
 	}
-	switch (flow->forwarding) {
-	case FORWARD_TUNNEL:
-		if (encapsulate(skb, packet, server) < 0)
+	/* The stack would keep it: its address is the director's own. */
+	if (route.way == WAY_STACK && forwarding == FORWARD_DIRECT)
+		return TC_ACT_SHOT;
+	if (take_head(skb, key->family, &head) < 0)
+		return TC_ACT_SHOT;
+	if (route.way != WAY_HERE)
+		take_hop(&head, key->family);
+	if (forwarding == FORWARD_DIRECT) {
+		if (put_head(skb, key->family, &head, &route) < 0)
 			return TC_ACT_SHOT;
-		return send(skb, &route, server->family, 0);
-	case FORWARD_DIRECT:
-		/* The stack would keep it: its address is the director's own. */
-		if (route.way == WAY_STACK)
-			return TC_ACT_SHOT;
-		return send(skb, &route, key->family, server->address);
-	default:
-		if (packet->is_icmp ? rewrite_error(skb, packet, SIDE_DESTINATION, flow->other.source, flow->other.source_port) < 0
-				    : rewrite_end(skb, packet, SIDE_DESTINATION, flow->other.source, flow->other.source_port) < 0)
-			return TC_ACT_SHOT;
-		return send(skb, &route, key->family, 0);
+		if (route.neighbour.nh_family == 0) {
+			route.neighbour.nh_family = address_family(key->family);
+			__builtin_memcpy(route.neighbour.ipv6_nh, server->address, 16);
+		}
+		return send(&route);
 	}
-}
-
-static __always_inline int rewrite_reply(struct __sk_buff *skb, const struct packet *packet, const struct flow_key *connection)
-{
-	if (packet->is_icmp)
-		return rewrite_error(skb, packet, SIDE_SOURCE, connection->destination, connection->destination_port);
-	return rewrite_end(skb, packet, SIDE_SOURCE, connection->destination, connection->destination_port);
+	if (rewrite_end(skb, packet, &head, &route, SIDE_DESTINATION, other.source, other.source_port) < 0)
+		return TC_ACT_SHOT;
+	return send(&route);
 }
 
 /*
  * What a real server sends back, or an ICMP error about what was sent to it: as if from the service. `is_leaving`: on its
  * way out already, from a server on the director itself.
  */
-__noinline int reply(struct __sk_buff *skb, struct packet *packet, const struct flow *found, __u64 at, int is_leaving)
+__noinline int reply(struct __sk_buff *skb, struct packet *packet, struct flow *found, __u64 at, int is_leaving)
 {
 	struct flow_key copy, *connection = &copy;
 	struct settings *now = current_settings();
 	struct totals *sums = current_totals();
-	struct route route = {};
+	struct route route = { .way = WAY_HERE };
 	struct server *server;
 	struct flow *flow;
+	struct head head;
 	__u32 slot;
 
 	if (!packet || !found || !now || !sums)
@@ -105,26 +114,22 @@ __noinline int reply(struct __sk_buff *skb, struct packet *packet, const struct 
 	if (!packet->is_icmp && !follow(flow, packet, DIRECTION_OUT, server, now, sums, at))
 		return TC_ACT_UNSPEC;
 	count_packet(server, slot, packet, 0);
-	if (is_leaving)
-		return rewrite_reply(skb, packet, connection) < 0 ? TC_ACT_SHOT : TC_ACT_UNSPEC;
-	find_route(skb, packet, packet->key.family, connection->destination, connection->source, wire_bytes(skb, packet), 0,
-		   &route);
-	if (route.way == WAY_TOO_BIG) {
-		if (packet->key.family == FAMILY_IPV6 || !packet->may_fragment) {
-			packet->mtu = route.mtu;
+	if (take_head(skb, packet->key.family, &head) < 0)
+		return TC_ACT_SHOT;
+	if (!is_leaving) {
+		find_route(skb, packet, found, at, packet->key.family, connection->destination, connection->source,
+			   wire_bytes(skb, packet), 0, &route);
+		if (!fits(packet, &route, 0))
 			return PROBLEM_TOO_BIG;
-		}
-		route.way = WAY_STACK;
 	}
 	if (route.way != WAY_HERE) {
 		if (packet->hops <= 1)
 			return PROBLEM_HOPS;
-		if (take_hop(skb, packet) < 0)
-			return TC_ACT_SHOT;
+		take_hop(&head, packet->key.family);
 	}
-	if (rewrite_reply(skb, packet, connection) < 0)
+	if (rewrite_end(skb, packet, &head, &route, SIDE_SOURCE, connection->destination, connection->destination_port) < 0)
 		return TC_ACT_SHOT;
-	return send(skb, &route, packet->key.family, 0);
+	return is_leaving ? TC_ACT_UNSPEC : send(&route);
 }
 
 static __always_inline int settle(struct __sk_buff *skb, const struct packet *packet, int verdict)
@@ -185,7 +190,7 @@ int director_in(struct __sk_buff *skb)
 			return TC_ACT_SHOT;
 	}
 	count_packet(server, slot, &packet, 1);
-	return settle(skb, &packet, forward(skb, &packet, flow));
+	return settle(skb, &packet, forward(skb, &packet, flow, at));
 }
 
 /* Replies of servers on the director itself leave as if from the service. What is forwarded has been seen already. */

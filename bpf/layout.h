@@ -36,6 +36,19 @@ enum flow_kind { FLOW_CONNECTION = 1, FLOW_REPLY = 2 };
 #define WORD_INPUT_ONLY (1ULL << 10)
 #define WORD_HALF_OPEN (1ULL << 11)
 
+/* The way on that the kernel gave for a flow's packets; bpf/route.h. */
+struct hop {
+	__u32 generation;
+	__u32 question;
+	__u32 interface;
+	__u8 to[6];
+	__u8 from[6];
+};
+
+/* Of a way that is being written. */
+#define NO_GENERATION 0xffffffffU
+
+/* 96 bytes at most: an entry with its key then takes 192 of the kernel's memory, and one byte more takes 256. */
 struct flow {
 	__u64 word;
 	/* CLOCK_MONOTONIC */
@@ -43,9 +56,18 @@ struct flow {
 	__u32 server;
 	__u8 kind;
 	__u8 forwarding;
-	__u16 unused;
+	/* Of the way that is kept in `hop`. */
+	__u16 mtu;
 	/* Of a connection: its server as source, its client as destination. Of a reply: the key of its connection. */
 	struct flow_key other;
+	struct hop hop;
+};
+
+/* What the director says of ways that are kept: those of this generation hold, up to a time (CLOCK_MONOTONIC). */
+struct vouched {
+	__u64 until;
+	__u32 generation;
+	__u32 unused;
 };
 
 struct service_key {

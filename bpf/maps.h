@@ -83,6 +83,14 @@ struct {
 	__type(value, struct totals);
 } totals SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct vouched);
+} vouched SEC(".maps");
+
 /* Ports of datagrams whose later fragments bear none. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -113,6 +121,13 @@ static __always_inline struct totals *current_totals(void)
 	__u32 only = 0;
 
 	return bpf_map_lookup_elem(&totals, &only);
+}
+
+static __always_inline struct vouched *current_vouched(void)
+{
+	__u32 only = 0;
+
+	return bpf_map_lookup_elem(&vouched, &only);
 }
 
 static __always_inline struct server *server_at(__u32 slot)

@@ -103,7 +103,7 @@ describe('the life of an eBPF engine', () => {
     world.engine.release()
     mkdirSync(join(directory, 'v0'))
     await world.again()
-    expect(readdirSync(directory).sort()).toEqual(['links', 'v1'])
+    expect(readdirSync(directory).sort()).toEqual(['links', 'v2'])
     await world.engine[Symbol.asyncDispose]()
     expect(existsSync(directory)).toBe(false)
     expect(attachedPrograms('lan')).toBe(0)

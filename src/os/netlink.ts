@@ -152,12 +152,17 @@ export type NetlinkNews =
   | { readonly kind: 'messages'; readonly messages: readonly NetlinkMessage[] }
   | { readonly kind: 'missed' }
 
+export type NetlinkFollower = Disposable & {
+  /** Takes what has come, at once and without waiting. @throws NetlinkError */
+  read(): void
+}
+
 /** Listens to groups of multicasts (RTNLGRP_…, by number) until it is disposed of. @throws InfraError */
 export function followNetlink(
   protocol: NetlinkProtocol,
   groups: readonly number[],
   onNews: (news: NetlinkNews) => void,
-): Disposable {
+): NetlinkFollower {
   const calls = loadSocketCalls()
   const fd = openSocket(calls, protocol)
   const buffer = pinned(receiveBytes)
@@ -189,6 +194,7 @@ export function followNetlink(
   }
   const watch = watchReadable(fd, read)
   return {
+    read,
     [Symbol.dispose]: () => {
       watch[Symbol.dispose]()
       calls.close(fd)

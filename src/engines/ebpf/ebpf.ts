@@ -38,6 +38,7 @@ import { decodeSettings, encodeSettings } from './settings.ts'
 import { Statistics } from './statistics.ts'
 import { Sweep } from './sweep.ts'
 import { EbpfTable } from './table.ts'
+import { Vouch } from './vouch.ts'
 import { Ways } from './ways.ts'
 
 export type EbpfOptions = Partial<HookOptions> & {
@@ -98,6 +99,7 @@ class RunningEngine implements EbpfEngine {
   readonly #statistics: Statistics
   readonly #sweep: Sweep
   readonly #ways: Ways
+  readonly #vouch: Vouch
   readonly #timer: NodeJS.Timeout
   readonly #halfOpen: number
   readonly #onReport: (report: EngineReport) => void
@@ -118,6 +120,7 @@ class RunningEngine implements EbpfEngine {
     this.#table = new EbpfTable(maps, this.#statistics.kept)
     this.#sweep = new Sweep(maps, program.reap)
     this.#ways = new Ways(this.#table)
+    this.#vouch = new Vouch(maps.vouched)
     this.#timer = setInterval(() => this.#tick(), tickMs).unref()
   }
 
@@ -170,12 +173,14 @@ class RunningEngine implements EbpfEngine {
 
   release(): void {
     clearInterval(this.#timer)
+    this.#vouch[Symbol.dispose]()
     this.#hooks.release()
     this.program[Symbol.dispose]()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer)
+    this.#vouch[Symbol.dispose]()
     this.#hooks.detach()
     removePins(this.program.directory)
     this.program[Symbol.dispose]()
@@ -189,6 +194,7 @@ class RunningEngine implements EbpfEngine {
   #tick(): void {
     this.#ticks += 1
     try {
+      this.#vouch.tick(performance.now())
       const endsOrphans = this.#settings.sysctls.expire_nodest_conn !== 0
       const leaving = endsOrphans ? this.#table.leavingSlots() : undefined
       this.#sweep.run((server) => leaving?.has(server) === true)

@@ -8,7 +8,9 @@ export const layouts = {
     bytes: 40,
     at: { source: 0, destination: 16, source_port: 32, destination_port: 34, protocol: 36, family: 37 },
   },
-  flow: { bytes: 64, at: { word: 0, expires: 8, server: 16, kind: 20, forwarding: 21, other: 24 } },
+  hop: { bytes: 24, at: { generation: 0, question: 4, interface: 8, to: 12, from: 18 } },
+  flow: { bytes: 88, at: { word: 0, expires: 8, server: 16, kind: 20, forwarding: 21, mtu: 22, other: 24, hop: 64 } },
+  vouched: { bytes: 16, at: { until: 0, generation: 8 } },
   service_key: { bytes: 20, at: { address: 0, port: 16, protocol: 18, family: 19 } },
   service: {
     bytes: 48,
@@ -37,7 +39,7 @@ export const layouts = {
 } as const
 
 /** Raised when the maps of an older director cannot be gone on with. */
-export const layoutVersion = 1
+export const layoutVersion = 2
 
 export const families = { ipv4: 4, ipv6: 6 } as const
 export const protocols = { tcp: 6, udp: 17 } as const
@@ -61,6 +63,7 @@ export const mostServers = 4096
 export const reapMost = 256
 
 export const mapNames = [
-  'flows', 'services', 'turns', 'servers', 'slots', 'counters', 'kept', 'settings', 'totals', 'fragments', 'reaping',
+  'flows', 'services', 'turns', 'servers', 'slots', 'counters', 'kept', 'settings', 'totals', 'vouched', 'fragments',
+  'reaping',
 ] as const // biome-ignore format: a list to read at a glance
 export type MapName = (typeof mapNames)[number]

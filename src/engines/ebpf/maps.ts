@@ -17,6 +17,7 @@ export type Maps = {
   readonly slots: SharedArray
   readonly kept: SharedArray
   readonly totals: SharedArray
+  readonly vouched: SharedArray
   readonly reaping: SharedArray
 }
 
@@ -37,6 +38,7 @@ export function openMaps(fdOf: (name: MapName) => number): Maps {
     slots: shared('slots'),
     kept: shared('kept'),
     totals: shared('totals'),
+    vouched: shared('vouched'),
     reaping: shared('reaping'),
   }
 }
