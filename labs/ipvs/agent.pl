@@ -8,6 +8,7 @@
 #   frame BYTES              an Ethernet frame comes in on "client" -> frame OUT,OUT...: what left there at once
 #   write FILE CONTENT       -> write, or write ERROR
 #   read FILE                -> read CONTENT
+#   netlink PROTOCOL BYTES   a question -> netlink ANSWERS: all messages of the answer
 #   sleep MS                 -> sleep OUT,OUT...
 #   until MS                 sleeps until so long after the world began -> until OUT,OUT...
 # It never sleeps otherwise: while it waits for a request it spins, so that virtual time, which jumps when the
@@ -19,12 +20,14 @@ use warnings;
 my ($WRONLY, $RDWR_NOW) = (1, 2 | 04000);
 my ($SYS_unshare, $SYS_clock_gettime) = (272, 228);
 my ($CLONE_NEWNET, $CLOCK_MONOTONIC) = (0x40000000, 1);
+my ($AF_NETLINK, $SOCK_RAW) = (16, 3);
+my ($NLMSG_ERROR, $NLMSG_DONE) = (2, 3);
 my ($TUNSETIFF, $IFF_TAP, $IFF_NO_PI) = (0x400454ca, 2, 0x1000);
 
 my ($port_name) = @ARGV;
 my $epoch = 0;
 my $tap;
-my %steps = (world => \&world, run => \&run, frame => \&frame, write => \&put, read => \&get, sleep => \&wait_for, until => \&wait_until);
+my %steps = (world => \&world, run => \&run, frame => \&frame, write => \&put, read => \&get, netlink => \&netlink, sleep => \&wait_for, until => \&wait_until);
 
 sysopen(my $port, $port_name, $RDWR_NOW) or die "open $port_name: $!";
 send_all("ready\n");
@@ -122,6 +125,23 @@ sub put {
 }
 
 sub get { return hex_of(slurp($_[0])) }
+
+sub netlink {
+  my ($protocol, $message) = @_;
+  socket(my $socket, $AF_NETLINK, $SOCK_RAW, $protocol) or die "open a netlink socket: $!";
+  bind($socket, pack('S S L L', $AF_NETLINK, 0, 0, 0)) or die "bind a netlink socket: $!";
+  send($socket, $message, 0) // die "send to netlink: $!";
+  my $answers = '';
+  while (1) {
+    defined recv($socket, my $part, 65536, 0) or die "receive from netlink: $!";
+    $answers .= $part;
+    for (my $at = 0; $at + 16 <= length $part;) {
+      my ($bytes, $type) = unpack("\@$at L S", $part);
+      if ($type == $NLMSG_ERROR || $type == $NLMSG_DONE) { settle(); return hex_of($answers) }
+      $at += ($bytes + 3) & ~3;
+    }
+  }
+}
 
 sub wait_for {
   select(undef, undef, undef, $_[0] / 1000);

@@ -8,6 +8,8 @@ export type GuestStep =
   | { readonly kind: 'frame'; readonly frame: Uint8Array }
   | { readonly kind: 'write'; readonly file: string; readonly content: string }
   | { readonly kind: 'read'; readonly file: string }
+  /** A question by netlink, which is answered at once. */
+  | { readonly kind: 'netlink'; readonly protocol: number; readonly message: Uint8Array }
   /** For so long, or until so long after the world began: milliseconds of virtual time. */
   | { readonly kind: 'sleep' | 'until'; readonly ms: number }
 
@@ -18,6 +20,8 @@ type Results = {
   readonly frame: { readonly frames: readonly Uint8Array[] }
   readonly write: { readonly error: string | undefined }
   readonly read: { readonly content: string }
+  /** All messages of the answer. */
+  readonly netlink: { readonly answer: Uint8Array }
   readonly sleep: { readonly frames: readonly Uint8Array[] }
   readonly until: { readonly frames: readonly Uint8Array[] }
 }
@@ -41,6 +45,8 @@ function wordsOf(step: GuestStep): string[] {
       return [hex(step.file), hex(step.content)]
     case 'read':
       return [hex(step.file)]
+    case 'netlink':
+      return [hex(String(step.protocol)), Buffer.from(step.message).toString('hex')]
     case 'sleep':
     case 'until':
       return [hex(String(step.ms))]
@@ -58,6 +64,7 @@ export function answerOf<Step extends GuestStep>(step: Step, line: string): Answ
     frame: () => ({ frames: framesOf(first) }),
     write: () => ({ error: first === '' ? undefined : text(first) }),
     read: () => ({ content: text(first) }),
+    netlink: () => ({ answer: Uint8Array.from(Buffer.from(first, 'hex')) }),
     sleep: () => ({ frames: framesOf(first) }),
     until: () => ({ frames: framesOf(first) }),
   }

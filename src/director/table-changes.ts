@@ -1,7 +1,7 @@
 /** From what an engine holds and should hold to the changes between. Pure. */
 import { difference, sameData } from '../difference.ts'
 import type { ServiceSnapshot, TableChange } from '../engines/engine.ts'
-import { type RealServer, realServerKey, type ServiceId, serviceKey } from '../lvs/service.ts'
+import { type RealServer, realServerKey, type ServiceId, serviceKey, type Tunnel } from '../lvs/service.ts'
 import type { TableEntry } from './table.ts'
 
 /**
@@ -38,13 +38,16 @@ function standsAsWanted(standing: ServiceSnapshot, wanted: ReadonlyMap<string, R
   })
 }
 
+/** What is meant when nothing is said; engines need not tell it apart. */
+const plainTunnel: Tunnel = { type: 'ipip' }
+
 function isSameServer(a: RealServer, b: RealServer): boolean {
   return (
     a.weight === b.weight &&
     a.forwarding === b.forwarding &&
     a.upperThreshold === b.upperThreshold &&
     a.lowerThreshold === b.lowerThreshold &&
-    sameData(a.tunnel, b.tunnel)
+    sameData(a.tunnel ?? plainTunnel, b.tunnel ?? plainTunnel)
   )
 }
 

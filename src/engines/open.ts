@@ -1,10 +1,12 @@
 /** Which engine stands behind a name. */
-import { InfraError } from '../errors.ts'
+import { assertNever } from '../errors.ts'
+import { localHost } from '../hosts/local/local.ts'
 import type { ApplicationReport } from './application/calls.ts'
 import { composedEngine } from './composed.ts'
 import { ebpfCapabilities } from './ebpf/capabilities.ts'
 import type { Engine, EngineCapabilities, EngineName, EngineReport } from './engine.ts'
 import { fakeCapabilities, fakeEngine } from './fake/fake.ts'
+import { ipvsCapabilities } from './ipvs/capabilities.ts'
 import { composedCapabilities } from './shares.ts'
 import { userspaceCapabilities, userspaceEngine } from './userspace/userspace.ts'
 
@@ -16,16 +18,14 @@ export type OpenEngineOptions = {
 
 /**
  * Opens an engine; `auto` takes the best that works here, which today is `userspace`.
- * @throws InfraError `unsupported` for an engine that this build does not have.
+ * @throws InfraError `unsupported` or `permission` where it cannot be used here.
  */
 export async function openEngine(name: EngineName | 'auto', options: OpenEngineOptions = {}): Promise<Engine> {
   if (name === 'auto' || name === 'userspace') return withParts(await userspaceEngine(), options)
   if (name === 'ebpf') return withParts(await openEbpf(options), options)
+  if (name === 'ipvs') return withParts(await openIpvs(), options)
   if (name === 'fake') return fakeEngine({ nowMs: () => performance.now() })
-  throw new InfraError('unsupported', `this build has no ${name} engine`, {
-    subject: name,
-    hint: 'say engine: userspace, ebpf or auto',
-  })
+  return assertNever(name)
 }
 
 /** BATON_BPF_DIR: the BPF file system, where that is not at its usual place. */
@@ -37,6 +37,11 @@ async function openEbpf({ interfaces, onReport }: OpenEngineOptions): Promise<En
     ...(bpfFileSystem === undefined ? {} : { bpfFileSystem }),
     ...(onReport === undefined ? {} : { onReport }),
   })
+}
+
+async function openIpvs(): Promise<Engine> {
+  const { ipvsEngine } = await import('./ipvs/ipvs.ts')
+  return await ipvsEngine(localHost())
 }
 
 /** Loaded when the first service needs them: most directors start without. */
@@ -67,6 +72,7 @@ export function capabilitiesOf(
   if (name === 'auto' || name === 'userspace')
     return { name: 'userspace', capabilities: composedCapabilities(userspaceCapabilities) }
   if (name === 'ebpf') return { name, capabilities: composedCapabilities(ebpfCapabilities) }
+  if (name === 'ipvs') return { name, capabilities: composedCapabilities(ipvsCapabilities) }
   if (name === 'fake') return { name, capabilities: fakeCapabilities }
   return undefined
 }

@@ -60,6 +60,23 @@ export function isInNetwork(address: string, network: Cidr): boolean {
   return ours !== undefined && theirs !== undefined && ours >> hostBits === theirs >> hostBits
 }
 
+/** In network order: 4 bytes, or 16. Of what is no address all are 0. */
+export function addressBytes(address: string): Uint8Array {
+  const bytes = new Uint8Array(addressBits(familyOf(address)) / 8)
+  let rest = addressNumber(address) ?? 0n
+  for (let at = bytes.length - 1; at >= 0; at--, rest >>= 8n) bytes[at] = Number(rest & 255n)
+  return bytes
+}
+
+/** The canonical text of an address in network order; as many bytes are read as the family has. */
+export function addressFromBytes(bytes: Uint8Array, family: Family): string {
+  const own = bytes.subarray(0, addressBits(family) / 8)
+  return addressText(
+    own.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n),
+    family,
+  )
+}
+
 /** The address as a number of 32 or 128 bits, in network byte order. */
 export function addressNumber(address: string): bigint | undefined {
   const [parts, width] = address.includes(':') ? [parseIpv6(address), 16n] : [parseIpv4(address), 8n]

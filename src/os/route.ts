@@ -1,6 +1,7 @@
 /** Which way the kernel would send a packet: rtnetlink(7), RTM_GETROUTE. */
-import { addressNumber, addressText } from '../lvs/address.ts'
+import { addressBytes, addressFromBytes } from '../lvs/address.ts'
 import { type Family, familyOf } from '../lvs/service.ts'
+import { joined } from '../wire/joined.ts'
 import { decodeAttributes, encodeAttributes, readU32 } from '../wire/netlink.ts'
 import { NetlinkError, NetlinkSocket } from './netlink.ts'
 import { AF_INET, AF_INET6 } from './sockets.ts'
@@ -39,14 +40,11 @@ export function wayTo(address: string): Way | undefined {
 const unreachable = ['ENETUNREACH', 'EHOSTUNREACH', 'EACCES', 'EINVAL', 'EAFNOSUPPORT', 'EOPNOTSUPP']
 
 function encodeQuestion(address: string, family: Family): Uint8Array {
-  const length = family === 'ipv6' ? 16 : 4
+  const destination = addressBytes(address)
   const header = new Uint8Array(routeBytes)
   header[0] = family === 'ipv6' ? AF_INET6 : AF_INET
-  header[1] = 8 * length
-  const destination = new Uint8Array(length)
-  let rest = addressNumber(address) ?? 0n
-  for (let at = length - 1; at >= 0; at--, rest >>= 8n) destination[at] = Number(rest & 255n)
-  return Uint8Array.from([...header, ...encodeAttributes([[attributes.destination, destination]])])
+  header[1] = 8 * destination.length
+  return joined([header, encodeAttributes([[attributes.destination, destination]])])
 }
 
 function decodeWay(payload: Uint8Array, family: Family): Way | undefined {
@@ -54,9 +52,5 @@ function decodeWay(payload: Uint8Array, family: Family): Way | undefined {
   const index = found.get(attributes.interface)
   const source = found.get(attributes.preferredSource)
   if (index === undefined) return undefined
-  return { interface: readU32(index), source: source && addressText(numberOf(source), family) }
-}
-
-function numberOf(bytes: Uint8Array): bigint {
-  return bytes.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n)
+  return { interface: readU32(index), source: source && addressFromBytes(source, family) }
 }

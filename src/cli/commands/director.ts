@@ -33,7 +33,7 @@ export function register(program: Command): void {
     .description('the daemon that checks and balances; `baton up` starts it by itself')
     .addOption(
       new Option('--engine <name>', 'what moves the connections')
-        .choices(['auto', 'userspace', 'ebpf', 'fake'])
+        .choices(['auto', 'userspace', 'ebpf', 'ipvs', 'fake'])
         .default('auto'),
     )
     .option(

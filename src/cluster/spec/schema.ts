@@ -107,7 +107,7 @@ const directors = map({
     ),
   notify,
   metrics,
-  engine: choice('engine', ['auto', 'userspace', 'ebpf', 'fake'], ['ipvs'])
+  engine: choice('engine', ['auto', 'userspace', 'ebpf', 'ipvs', 'fake'])
     .prefault('auto')
     .describe('What moves the connections; auto takes the best that the host can run.'),
   vrrp: later('VRRP between directors is', 'run one director'),

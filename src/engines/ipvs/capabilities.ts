@@ -1,0 +1,24 @@
+/** What Linux's IPVS carries. */
+import { schedulerNames } from '../../lvs/service.ts'
+import { sysctlNames } from '../../lvs/settings.ts'
+import type { EngineCapabilities } from '../engine.ts'
+
+/** Schedulers are modules: those that this kernel has not are taken out when the engine is opened. */
+export const ipvsCapabilities: EngineCapabilities = {
+  protocols: ['tcp', 'udp', 'sctp'],
+  schedulers: schedulerNames,
+  forwarding: ['masq', 'tunnel', 'direct', 'local'],
+  tunnels: ['ipip', 'gre', 'gue'],
+  mixedFamilies: 'tunnel',
+  fwmark: true,
+  persistence: true,
+  anyPort: true,
+  onePacket: true,
+  thresholds: true,
+  proxyProtocol: false,
+  idleTimeout: false,
+  applications: [],
+  dns: false,
+  syncDaemon: true,
+  sysctls: sysctlNames,
+}

@@ -1,0 +1,99 @@
+/** What the engine needs of a machine whose kernel has IPVS; here of this machine itself. */
+import { createReadStream } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
+import { describeError, InfraError } from '../../errors.ts'
+import type { Host } from '../../hosts/host.ts'
+import { GenericFamily } from '../../os/generic-netlink.ts'
+import { ipvsFamily } from '../../wire/ipvs.ts'
+import type { Attribute } from '../../wire/netlink.ts'
+
+/** Failures of `ask` and `list` are NetlinkErrors: the kernel's refusals by errno. */
+export type IpvsKernel = Disposable & {
+  ask(command: number, attributes: readonly Attribute[], verb: string): Promise<readonly Uint8Array[]>
+  /** All that there are, in the kernel's order. */
+  list(command: number, attributes: readonly Attribute[], verb: string): Promise<readonly Uint8Array[]>
+  /** undefined when there is no such file. */
+  read(path: string): Promise<string | undefined>
+  write(path: string, content: string): Promise<void>
+  lines(path: string): AsyncIterable<string>
+  /** Whether the kernel has the module, loaded or not. */
+  hasModule(name: string): Promise<boolean>
+  loadModule(name: string): Promise<void>
+}
+
+/** Whether IPVS is there, could be loaded, is not to be had, or could not be asked about. */
+export type IpvsProbe =
+  | { readonly answer: 'yes' }
+  | { readonly answer: 'no'; readonly reason: string }
+  | { readonly answer: 'unknown'; readonly reason: string }
+
+const moduleMs = 20_000
+
+/** Loads nothing. */
+export async function probeIpvs(host: Host): Promise<IpvsProbe> {
+  try {
+    const family = GenericFamily.open(ipvsFamily)
+    family?.[Symbol.dispose]()
+    if (family !== undefined) return { answer: 'yes' }
+    if (await hasModule(host, 'ip_vs')) return { answer: 'yes' }
+    return { answer: 'no', reason: 'this kernel has no IPVS: neither built in nor as the module ip_vs' }
+  } catch (error) {
+    return { answer: 'unknown', reason: describeError(error) }
+  }
+}
+
+/** Loads the module where it is not. @throws InfraError `unsupported` where there is none, `permission`. */
+export async function openKernel(host: Host): Promise<IpvsKernel> {
+  const family = GenericFamily.open(ipvsFamily) ?? (await loadedFamily(host))
+  return {
+    ask: async (command, attributes, verb) => family.request(command, attributes, verb),
+    list: (command, attributes, verb) => family.dump(command, attributes, verb),
+    read: (path) => readFile(path, 'utf8').catch(absent),
+    write: (path, content) => writeFile(path, content),
+    lines: (path) => createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY }),
+    hasModule: (name) => hasModule(host, name),
+    loadModule: (name) => loadModule(host, name),
+    [Symbol.dispose]: () => family[Symbol.dispose](),
+  }
+}
+
+async function loadedFamily(host: Host): Promise<GenericFamily> {
+  await loadModule(host, 'ip_vs')
+  const family = GenericFamily.open(ipvsFamily)
+  if (family === undefined)
+    throw new InfraError('unsupported', 'the module ip_vs is loaded, but the kernel does not answer for it', {
+      subject: 'ip_vs',
+    })
+  return family
+}
+
+/** One that is built in counts, too. */
+async function hasModule(host: Host, name: string): Promise<boolean> {
+  if ((await host.list(`/sys/module/${name}`, { signal: AbortSignal.timeout(moduleMs) })) !== undefined) return true
+  const { code } = await modprobe(host, ['--dry-run', '--quiet', name])
+  return code === 0
+}
+
+async function loadModule(host: Host, name: string): Promise<void> {
+  const { code, stderr } = await modprobe(host, [name])
+  if (code === 0) return
+  const isDenied = /not permitted/u.test(stderr)
+  throw new InfraError(
+    isDenied ? 'permission' : 'unsupported',
+    `the module ${name} cannot be loaded: ${stderr.trim()}`,
+    {
+      subject: name,
+      hint: isDenied ? 'run as root' : 'say engine: ebpf or userspace, which need no module',
+    },
+  )
+}
+
+function modprobe(host: Host, parameters: readonly string[]) {
+  return host.run(['modprobe', ...parameters], { signal: AbortSignal.timeout(moduleMs) })
+}
+
+function absent(error: unknown): undefined {
+  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+  throw error
+}
