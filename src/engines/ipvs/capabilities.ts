@@ -9,6 +9,7 @@ export const ipvsCapabilities: EngineCapabilities = {
   schedulers: schedulerNames,
   forwarding: ['masq', 'tunnel', 'direct', 'local'],
   tunnels: ['ipip', 'gre', 'gue'],
+  tunnelChecksums: true,
   mixedFamilies: 'tunnel',
   fwmark: true,
   persistence: true,

@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
-import { describeError, InfraError } from '../../errors.ts'
+import { InfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
 import { GenericFamily } from '../../os/generic-netlink.ts'
 import { ipvsFamily } from '../../wire/ipvs.ts'
@@ -22,26 +22,7 @@ export type IpvsKernel = Disposable & {
   loadModule(name: string): Promise<void>
 }
 
-/** Whether IPVS is there, could be loaded, is not to be had, or could not be asked about. */
-export type IpvsProbe =
-  | { readonly answer: 'yes' }
-  | { readonly answer: 'no'; readonly reason: string }
-  | { readonly answer: 'unknown'; readonly reason: string }
-
 const moduleMs = 20_000
-
-/** Loads nothing. */
-export async function probeIpvs(host: Host): Promise<IpvsProbe> {
-  try {
-    const family = GenericFamily.open(ipvsFamily)
-    family?.[Symbol.dispose]()
-    if (family !== undefined) return { answer: 'yes' }
-    if (await hasModule(host, 'ip_vs')) return { answer: 'yes' }
-    return { answer: 'no', reason: 'this kernel has no IPVS: neither built in nor as the module ip_vs' }
-  } catch (error) {
-    return { answer: 'unknown', reason: describeError(error) }
-  }
-}
 
 /** Loads the module where it is not. @throws InfraError `unsupported` where there is none, `permission`. */
 export async function openKernel(host: Host): Promise<IpvsKernel> {
