@@ -121,7 +121,7 @@ __noinline int tell_sender(struct __sk_buff *skb, const struct packet *packet, i
 		failed = answer_ipv4(skb, packet, problem);
 	if (failed || turn_around(skb) < 0)
 		return TC_ACT_SHOT;
-	return bpf_redirect(skb->ifindex, 0);
+	return bpf_redirect(skb->ifindex, packet->origin == ORIGIN_LEAVING ? BPF_F_INGRESS : 0);
 }
 
 #endif

@@ -23,6 +23,17 @@ static __always_inline int fits(struct packet *packet, struct route *route, __u3
 	return 1;
 }
 
+/*
+ * The director's own packet, for a server that is not beyond an interface. What comes by lo has a route that leads up the
+ * stack already; so it is only to be let go on where its server is here, and not merely nowhere.
+ */
+static __always_inline int stay(const struct packet *packet, const struct server *server, const struct route *route)
+{
+	if (route->way != WAY_HERE || server->interface != LOOPBACK)
+		return TC_ACT_SHOT;
+	return packet->origin == ORIGIN_LOOPBACK ? TC_ACT_OK : send_here();
+}
+
 /* On to its real server: a verdict, or a problem. */
 __noinline int forward(struct __sk_buff *skb, struct packet *packet, struct flow *standing, __u64 at)
 {
@@ -56,10 +67,12 @@ __noinline int forward(struct __sk_buff *skb, struct packet *packet, struct flow
 	}
 	if (!fits(packet, &route, overhead))
 		return PROBLEM_TOO_BIG;
-	if (route.way == WAY_HERE && forwarding == FORWARD_DIRECT)
+	if (route.way == WAY_HERE && forwarding != FORWARD_MASQ)
 		return TC_ACT_UNSPEC;
 	if (route.way != WAY_HERE && packet->hops <= 1)
 		return PROBLEM_HOPS;
+	if (untag(skb) < 0)
+		return TC_ACT_SHOT;
 	if (forwarding == FORWARD_TUNNEL) {
 		if (encapsulate(skb, packet, server) < 0 || put_ethernet(skb, &route) < 0)
 			return TC_ACT_SHOT;
@@ -83,6 +96,8 @@ __noinline int forward(struct __sk_buff *skb, struct packet *packet, struct flow
 	}
 	if (rewrite_end(skb, packet, &head, &route, SIDE_DESTINATION, other.source, other.source_port) < 0)
 		return TC_ACT_SHOT;
+	if (packet->origin != ORIGIN_WIRE && route.way != WAY_OUT && route.way != WAY_NEIGHBOUR)
+		return stay(packet, server, &route);
 	return send(&route);
 }
 
@@ -114,7 +129,7 @@ __noinline int reply(struct __sk_buff *skb, struct packet *packet, struct flow *
 	if (!packet->is_icmp && !follow(flow, packet, DIRECTION_OUT, server, now, sums, at))
 		return TC_ACT_UNSPEC;
 	count_packet(server, slot, packet, 0);
-	if (take_head(skb, packet->key.family, &head) < 0)
+	if (untag(skb) < 0 || take_head(skb, packet->key.family, &head) < 0)
 		return TC_ACT_SHOT;
 	if (!is_leaving) {
 		find_route(skb, packet, found, at, packet->key.family, connection->destination, connection->source,
@@ -129,7 +144,12 @@ __noinline int reply(struct __sk_buff *skb, struct packet *packet, struct flow *
 	}
 	if (rewrite_end(skb, packet, &head, &route, SIDE_SOURCE, connection->destination, connection->destination_port) < 0)
 		return TC_ACT_SHOT;
-	return is_leaving ? TC_ACT_UNSPEC : send(&route);
+	if (is_leaving)
+		return TC_ACT_UNSPEC;
+	/* To a client on the director itself. */
+	if (route.way == WAY_HERE && packet->origin == ORIGIN_WIRE)
+		return send_here();
+	return send(&route);
 }
 
 static __always_inline int settle(struct __sk_buff *skb, const struct packet *packet, int verdict)
@@ -137,77 +157,94 @@ static __always_inline int settle(struct __sk_buff *skb, const struct packet *pa
 	return verdict >= PROBLEM_NOBODY ? tell_sender(skb, packet, verdict) : verdict;
 }
 
-SEC("tc")
-int director_in(struct __sk_buff *skb)
+/* Any packet but a reply that leaves: a verdict, or a problem. */
+static __always_inline int take(struct __sk_buff *skb, struct packet *packet, struct flow *flow, __u64 at)
 {
 	struct settings *now = current_settings();
 	struct totals *sums = current_totals();
-	struct packet packet = {};
 	struct server *server = 0;
-	struct flow *flow;
 	__u32 slot = NO_SERVER;
-	__u64 at;
 
-	if (!now || !sums || parse(skb, &packet) < 0)
+	if (!now || !sums)
 		return TC_ACT_UNSPEC;
-	at = bpf_ktime_get_coarse_ns();
-	flow = bpf_map_lookup_elem(&flows, &packet.key);
 	if (flow && flow->kind == FLOW_REPLY)
-		return settle(skb, &packet, reply(skb, &packet, flow, at, 0));
+		return reply(skb, packet, flow, at, 0);
 	if (flow) {
 		slot = flow->server;
 		server = server_at(slot);
 		if (!server)
 			return TC_ACT_SHOT;
-		if (at >= flow->expires || is_over(flow, &packet, server, now)) {
-			end_connection(&packet.key);
+		if (at >= flow->expires || is_over(flow, packet, server, now)) {
+			end_connection(&packet->key);
 			flow = 0;
-		} else if (server->use != SERVER_INSTALLED && !packet.is_icmp) {
+		} else if (server->use != SERVER_INSTALLED && !packet->is_icmp) {
 			if (!now->expire_nodest_conn)
 				return TC_ACT_SHOT;
-			end_connection(&packet.key);
+			end_connection(&packet->key);
 			flow = 0;
-		} else if (!packet.is_icmp && !follow(flow, &packet, DIRECTION_IN, server, now, sums, at)) {
+		} else if (!packet->is_icmp && !follow(flow, packet, DIRECTION_IN, server, now, sums, at)) {
 			flow = 0;
 		}
 	}
 	if (!flow) {
-		if (!may_begin(&packet, now))
+		if (!may_begin(packet, now) || (packet->origin != ORIGIN_WIRE && is_answer(&packet->key)))
 			return TC_ACT_UNSPEC;
-		switch (begin(&packet, at, &slot)) {
+		switch (begin(packet, at, &slot)) {
 		case BEGUN:
 			break;
 		case BEGUN_NOT_OURS:
 			return TC_ACT_UNSPEC;
 		case BEGUN_NOBODY:
-			return tell_sender(skb, &packet, PROBLEM_NOBODY);
+			return PROBLEM_NOBODY;
 		default:
 			return TC_ACT_SHOT;
 		}
-		flow = bpf_map_lookup_elem(&flows, &packet.key);
+		flow = bpf_map_lookup_elem(&flows, &packet->key);
 		server = server_at(slot);
 		if (!flow || !server)
 			return TC_ACT_SHOT;
 	}
-	count_packet(server, slot, &packet, 1);
-	return settle(skb, &packet, forward(skb, &packet, flow, at));
+	count_packet(server, slot, packet, 1);
+	return forward(skb, packet, flow, at);
 }
 
-/* Replies of servers on the director itself leave as if from the service. What is forwarded has been seen already. */
+SEC("tc")
+int director_in(struct __sk_buff *skb)
+{
+	struct packet packet = { .origin = skb->ifindex == LOOPBACK ? ORIGIN_LOOPBACK : ORIGIN_WIRE };
+	struct flow *flow;
+
+	if (!is_for_us(skb) || parse(skb, &packet) < 0)
+		return TC_ACT_UNSPEC;
+	flow = bpf_map_lookup_elem(&flows, &packet.key);
+	return settle(skb, &packet, take(skb, &packet, flow, bpf_ktime_get_coarse_ns()));
+}
+
+/* So that what is sent on by another interface is not taken for the director's own there. */
+#define LEFT 0xba70
+
+/*
+ * What the director itself sends: replies of its own servers leave as if from the service, and its programs reach
+ * services that are not at an address of its own. What is forwarded has been seen already.
+ */
 SEC("tc")
 int director_out(struct __sk_buff *skb)
 {
-	struct packet packet = {};
+	struct packet packet = { .origin = ORIGIN_LEAVING };
 	struct flow *flow;
+	int verdict;
+	__u64 at;
 
-	if (skb->ingress_ifindex != 0)
+	if (skb->ingress_ifindex != 0 || skb->tc_index == LEFT || skb->vlan_present || parse(skb, &packet) < 0)
 		return TC_ACT_UNSPEC;
-	if (parse(skb, &packet) < 0)
-		return TC_ACT_UNSPEC;
+	at = bpf_ktime_get_coarse_ns();
 	flow = bpf_map_lookup_elem(&flows, &packet.key);
-	if (!flow || flow->kind != FLOW_REPLY)
-		return TC_ACT_UNSPEC;
-	return reply(skb, &packet, flow, bpf_ktime_get_coarse_ns(), 1);
+	if (flow && flow->kind == FLOW_REPLY)
+		return reply(skb, &packet, flow, at, 1);
+	verdict = settle(skb, &packet, take(skb, &packet, flow, at));
+	if (verdict == TC_ACT_REDIRECT)
+		skb->tc_index = LEFT;
+	return verdict;
 }
 
 /* Whether it was ended. */

@@ -3,9 +3,8 @@
 #ifndef BATON_PARSE_H
 #define BATON_PARSE_H
 
-#include "maps.h"
+#include "origin.h"
 #include <linux/if_ether.h>
-#include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
@@ -55,7 +54,8 @@ struct packet {
 	__u8 is_tail;
 	__u8 may_fragment;
 	__u8 is_icmp;
-	__u8 unused;
+	/* enum origin */
+	__u8 origin;
 	/* Of the way on, where that is what it does not fit into. */
 	__u32 mtu;
 };

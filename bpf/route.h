@@ -59,7 +59,7 @@ static __always_inline void ask_kernel(struct __sk_buff *skb, const struct packe
 		.family = address_family(family),
 		.l4_protocol = packet->key.protocol,
 		.tot_len = bytes,
-		.ifindex = skb->ifindex,
+		.ifindex = packet->origin == ORIGIN_WIRE ? skb->ifindex : LOOPBACK,
 	};
 	long found;
 
@@ -72,6 +72,11 @@ static __always_inline void ask_kernel(struct __sk_buff *skb, const struct packe
 		fib.ipv4_dst = destination[0];
 	}
 	found = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
+	/* The director's own routes, as IPVS takes them, where this interface's packets are not forwarded. */
+	if (found == BPF_FIB_LKUP_RET_FWD_DISABLED && fib.ifindex != LOOPBACK) {
+		fib.ifindex = LOOPBACK;
+		found = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
+	}
 	route->is_fresh = 1;
 	/* The gateway, where there is one; it may be of another family. */
 	route->neighbour.nh_family = fib.family;
@@ -96,7 +101,7 @@ static __always_inline void ask_kernel(struct __sk_buff *skb, const struct packe
 		return;
 	case BPF_FIB_LKUP_RET_FWD_DISABLED:
 		/* Servers are reached all the same: the director knows the way. */
-		route->way = interface ? WAY_NEIGHBOUR : WAY_STACK;
+		route->way = interface == LOOPBACK ? WAY_HERE : interface ? WAY_NEIGHBOUR : WAY_STACK;
 		route->interface = interface;
 		route->neighbour.nh_family = 0;
 		return;

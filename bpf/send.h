@@ -18,6 +18,12 @@ static __always_inline int put_ethernet(struct __sk_buff *skb, const struct rout
 	return bpf_skb_store_bytes(skb, 0, &ethernet, 2 * ETH_ALEN, 0);
 }
 
+/* Up the stack of the director itself, by a route of its own: packets from its own addresses are refused elsewhere. */
+static __always_inline int send_here(void)
+{
+	return bpf_redirect_neigh(LOOPBACK, 0, 0, 0);
+}
+
 static __always_inline int send(struct route *route)
 {
 	if (route->way == WAY_OUT && !route->is_fresh)

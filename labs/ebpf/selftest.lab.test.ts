@@ -1,80 +1,14 @@
 /** Linux's own self-test of IPVS, on the eBPF engine: every method, both families, TCP and UDP, by the commands of the original. */
-import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { type Baton, openBaton } from '../hello/baton.ts'
 import { eventually } from '../net/loopback.ts'
-import { addresses, type Mode, openTopology, type Topology } from './topology.ts'
-import { execute, openBpfWorld } from './world.ts'
+import { echoed, type Lab, openLab, port, serve } from './lab.ts'
+import { addresses, type Mode } from './topology.ts'
+import { execute } from './world.ts'
 
-const program = new URL('../../bin/baton', import.meta.url).pathname
-const port = 8080
 const options: Readonly<Record<Mode, string>> = { direct: '-g', masq: '-m', tunnel: '-i' }
 
 beforeAll(() => execute(process.execPath, ['scripts/build.mjs']))
-
-type Lab = AsyncDisposable & {
-  readonly topology: Topology
-  readonly baton: Baton
-  ipvsadm(...words: string[]): Promise<string>
-}
-
-async function openLab(mode: Mode): Promise<Lab> {
-  const world = await openBpfWorld()
-  const topology = await openTopology(mode)
-  const baton = openBaton()
-  baton.environment['BATON_BPF_DIR'] = world.bpfFileSystem
-  topology.start(
-    'director',
-    baton.environment,
-    process.execPath,
-    program,
-    'director',
-    '--supervise',
-    '--engine',
-    'ebpf',
-  )
-  const ipvsadm = async (...words: string[]): Promise<string> => {
-    const { code, stdout, stderr } = await baton.run('ipvsadm', ...words)
-    expect([code, stderr], words.join(' ')).toEqual([0, ''])
-    return stdout
-  }
-  await eventually('the director serves', async () => (await baton.run('ipvsadm', '-L')).code === 0, 20_000)
-  return {
-    topology,
-    baton,
-    ipvsadm,
-    async [Symbol.asyncDispose]() {
-      for (const pid of baton.processes()) process.kill(pid, 'SIGKILL')
-      await topology.removeLocks()
-      await topology[Symbol.asyncDispose]()
-      await baton[Symbol.asyncDispose]()
-      await world[Symbol.asyncDispose]()
-    },
-  }
-}
-
-type Family = keyof typeof addresses
-type Protocol = 'TCP' | 'UDP'
-
-/** An echo, as the protocol goes. */
-function serve({ topology }: Lab, family: Family, protocol: Protocol, mode: Mode): void {
-  const { vip, server } = addresses[family]
-  const version = family === 'ipv6' ? 6 : 4
-  const at = mode === 'masq' ? server : vip
-  const bound = `bind=${family === 'ipv6' ? `[${at}]` : at},fork,reuseaddr`
-  const listen =
-    protocol === 'TCP' ? `TCP${version}-LISTEN:${port},${bound}` : `UDP${version}-RECVFROM:${port},${bound}`
-  topology.start('server', process.env, 'socat', listen, 'EXEC:cat')
-}
-
-async function echoed({ topology }: Lab, family: Family, protocol: Protocol): Promise<boolean> {
-  const { vip } = addresses[family]
-  const words = randomBytes(16).toString('hex')
-  const to = `${protocol}${family === 'ipv6' ? 6 : 4}:${family === 'ipv6' ? `[${vip}]` : vip}:${port}`
-  const heard = await topology.run('client', 'sh', '-c', `echo ${words} | timeout 2 socat -t 1 - ${to} || true`)
-  return heard.trim() === words
-}
 
 describe('the self-test of IPVS', () => {
   test.each<Mode>(['direct', 'masq', 'tunnel'])(

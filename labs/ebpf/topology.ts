@@ -27,7 +27,12 @@ export type Topology = AsyncDisposable & {
 const lockDirectory = '/run/baton-ebpf'
 let made = 0
 
-export async function openTopology(mode: Mode): Promise<Topology> {
+export type TopologyOptions = {
+  /** Whether the director forwards for others; left out: as the original has it, all but with tunnels. */
+  readonly forwards?: boolean
+}
+
+export async function openTopology(mode: Mode, over: TopologyOptions = {}): Promise<Topology> {
   const tag = `baton-ipvs-${process.pid}-${made++}`
   const name = (place: Place): string => `${tag}-${place}`
   const children = new Set<ChildProcess>()
@@ -59,7 +64,7 @@ export async function openTopology(mode: Mode): Promise<Topology> {
   }
   try {
     await script(run, name)
-    await servers(run, mode)
+    await servers(run, mode, over.forwards ?? mode !== 'tunnel')
     if (mode === 'tunnel') await unwrapTunnels(name('server'))
     return topology
   } catch (error) {
@@ -99,10 +104,10 @@ async function script(run: Run, name: (place: Place) => string): Promise<void> {
     await run('client', 'ip', 'route', 'add', vip, 'via', gateway, 'dev', 'br0')
 }
 
-async function servers(run: Run, mode: Mode): Promise<void> {
+async function servers(run: Run, mode: Mode, forwards: boolean): Promise<void> {
   const { ipv4, ipv6 } = addresses
-  const forwards = mode === 'tunnel' ? 0 : 1
-  await run('director', 'sysctl', '-qw', `net.ipv4.ip_forward=${forwards}`, `net.ipv6.conf.all.forwarding=${forwards}`)
+  const value = forwards ? 1 : 0
+  await run('director', 'sysctl', '-qw', `net.ipv4.ip_forward=${value}`, `net.ipv6.conf.all.forwarding=${value}`)
   if (mode === 'masq') {
     await run('server', 'ip', 'link', 'delete', 'veth20')
     for (const { back } of [ipv4, ipv6]) await run('server', 'ip', 'route', 'add', 'default', 'via', back)

@@ -1,56 +1,61 @@
-/** Network interfaces of this namespace, as netdevice(7) tells of them: sysfs may be another namespace's. */
+/** Network interfaces of this namespace, as rtnetlink(7) tells of them: sysfs may be another namespace's. */
 import { readFileSync } from 'node:fs'
-import { InfraError } from '../errors.ts'
-import { errnoName, libc } from './libc.ts'
-import { AF_INET, loadSocketCalls, pinned, SOCK_CLOEXEC, SOCK_DGRAM, type SocketCalls } from './sockets.ts'
+import { decodeAttributes, encodeAttributes, readText, readU16, readU32, text } from '../wire/netlink.ts'
+import { NetlinkError, NetlinkSocket } from './netlink.ts'
 
-const SIOCGIFFLAGS = 0x8913
-const SIOCGIFHWADDR = 0x8927
-const SIOCGIFINDEX = 0x8933
+const RTM_NEWLINK = 16
+const RTM_GETLINK = 18
 const IFF_UP = 1
 const ARPHRD_ETHER = 1
 const ARPHRD_LOOPBACK = 772
-/** struct ifreq: the name, then what was asked for. */
-const requestBytes = 40
-const nameBytes = 16
+/** struct ifinfomsg: 0 family  2 type  4 index  8 flags  12 change */
+const messageBytes = 16
+const attributes = { name: 3, linkInfo: 18 } as const
+/** Inside of `linkInfo`: what the interface it is a port of is. */
+const portKind = 4
 
 export type Interface = {
   readonly name: string
   readonly index: number
   readonly isUp: boolean
   readonly kind: 'ethernet' | 'loopback' | 'other'
+  /** Of what it is a port: "bridge", "bond", "team", "vrf"; undefined when of nothing. */
+  readonly portOf: string | undefined
 }
-
-let calls: SocketCalls | undefined
-type Control = (fd: number, request: number, argument: number) => number
-let control: Control | undefined
 
 /** @throws InfraError */
 export function listInterfaces(): Interface[] {
-  calls ??= loadSocketCalls()
-  control ??= libc().func('int ioctl(int, unsigned long, int64_t)') as Control
-  const fd = calls.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)
-  if (fd < 0) throw new InfraError('failed', `ask for interfaces: ${errnoName()}`, { subject: 'interfaces' })
+  using socket = new NetlinkSocket('route')
+  return interfaceNames().flatMap((name) => {
+    const found = ask(socket, name)
+    return found === undefined ? [] : [found]
+  })
+}
+
+/** Undefined of one that went away meanwhile. */
+function ask(socket: NetlinkSocket, name: string): Interface | undefined {
+  const payload = Buffer.concat([Buffer.alloc(messageBytes), encodeAttributes([[attributes.name, text(name)]])])
   try {
-    return interfaceNames().flatMap((name) => {
-      const [index, flags, hardware] = [SIOCGIFINDEX, SIOCGIFFLAGS, SIOCGIFHWADDR].map((request) =>
-        ask(fd, request, name),
-      )
-      // One that went away meanwhile.
-      if (index === undefined || flags === undefined || hardware === undefined) return []
-      const type = hardware.readUInt16LE(nameBytes)
-      const kind = type === ARPHRD_ETHER ? 'ethernet' : type === ARPHRD_LOOPBACK ? 'loopback' : 'other'
-      return [{ name, index: index.readInt32LE(nameBytes), isUp: (flags.readUInt16LE(nameBytes) & IFF_UP) !== 0, kind }]
-    })
-  } finally {
-    calls.close(fd)
+    const answers = socket.request({ type: RTM_GETLINK, payload, verb: `ask for interface ${name}` })
+    const answer = answers.find(({ type }) => type === RTM_NEWLINK)?.payload
+    return answer && decodeInterface(name, answer)
+  } catch (error) {
+    if (error instanceof NetlinkError && error.errno === 'ENODEV') return undefined
+    throw error
   }
 }
 
-function ask(fd: number, request: number, name: string): Buffer | undefined {
-  const memory = pinned(requestBytes)
-  memory.bytes.write(name)
-  return control !== undefined && control(fd, request, memory.address) === 0 ? memory.bytes : undefined
+function decodeInterface(name: string, bytes: Uint8Array): Interface {
+  const type = readU16(bytes.subarray(2))
+  const info = decodeAttributes(bytes, messageBytes).get(attributes.linkInfo)
+  const port = info && decodeAttributes(info).get(portKind)
+  return {
+    name,
+    index: readU32(bytes.subarray(4)),
+    isUp: (readU32(bytes.subarray(8)) & IFF_UP) !== 0,
+    kind: type === ARPHRD_ETHER ? 'ethernet' : type === ARPHRD_LOOPBACK ? 'loopback' : 'other',
+    portOf: port && readText(port),
+  }
 }
 
 function interfaceNames(): string[] {

@@ -25,6 +25,7 @@ import { decodeConnection } from './encode.ts'
 import { type HookOptions, Hooks } from './hooks.ts'
 import { flowKinds, layouts } from './layout.ts'
 import { indexKey } from './maps.ts'
+import { closeOwnRoutes, openOwnRoutes } from './own-routes.ts'
 import {
   defaultSizes,
   openProgram,
@@ -80,6 +81,7 @@ export async function ebpfEngine(options: EbpfOptions = {}): Promise<EbpfEngine>
   try {
     // Before anything is written: what stands may be another director's.
     hooks.follow()
+    openOwnRoutes()
     hooks.dropUnwanted()
     removeOtherVersions(program.directory)
     return new RunningEngine(program, hooks, options)
@@ -182,6 +184,7 @@ class RunningEngine implements EbpfEngine {
     clearInterval(this.#timer)
     this.#vouch[Symbol.dispose]()
     this.#hooks.detach()
+    closeOwnRoutes()
     removePins(this.program.directory)
     this.program[Symbol.dispose]()
   }

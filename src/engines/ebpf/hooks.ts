@@ -14,11 +14,12 @@ import {
   updateLink,
 } from '../../os/bpf.ts'
 import { tryLockExclusive } from '../../os/flock.ts'
-import { type Interface, interfacesWithRoutes, listInterfaces } from '../../os/interfaces.ts'
+import { type Interface, listInterfaces } from '../../os/interfaces.ts'
+import { hooksOf, meetingPlaces } from './meeting-places.ts'
 import type { Program } from './program.ts'
 
 export type HookOptions = {
-  /** Names; left out: all Ethernet interfaces that are up and that a route leads through. */
+  /** Names; left out: those that `meetingPlaces` chooses. */
   readonly interfaces: readonly string[] | undefined
   /** `tcx` where the kernel has it (6.6), else filters of clsact. */
   readonly attach: 'tcx' | 'clsact'
@@ -47,7 +48,7 @@ export class Hooks {
 
   /** Attaches to interfaces that are new, and forgets those that are gone. @throws InfraError `busy` for one that is another director's. */
   follow(): void {
-    const wanted = this.#wanted()
+    const wanted = meetingPlaces(listInterfaces(), this.#options.interfaces)
     const standing = new Set(listInterfaces().map(({ index }) => index))
     for (const own of wanted) if (!this.#locks.has(own.index)) this.#take(own)
     for (const [index, lock] of this.#locks) {
@@ -89,21 +90,6 @@ export class Hooks {
     }
   }
 
-  #wanted(): readonly Interface[] {
-    const all = listInterfaces()
-    const { interfaces } = this.#options
-    if (interfaces === undefined) {
-      const routed = interfacesWithRoutes()
-      return all.filter(({ name, kind, isUp }) => kind === 'ethernet' && isUp && routed.has(name))
-    }
-    return interfaces.map((name) => {
-      const found = all.find((own) => own.name === name)
-      if (found === undefined) throw new InfraError('not-found', `there is no interface ${name}`, { subject: name })
-      if (found.kind !== 'other') return found
-      throw new InfraError('unsupported', `${name} is no Ethernet interface`, { subject: name })
-    })
-  }
-
   #lockFile(index: number): string {
     return join(this.#options.lockDirectory, `ebpf-${this.#namespace}-${index}.lock`)
   }
@@ -111,7 +97,7 @@ export class Hooks {
   #take(own: Interface): void {
     const lock = this.#lock(own)
     try {
-      for (const hook of hooks) this.#attach(own.index, hook)
+      for (const hook of hooksOf(own)) this.#attach(own.index, hook)
     } catch (error) {
       closeSync(lock)
       throw error

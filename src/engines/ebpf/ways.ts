@@ -1,6 +1,6 @@
 /**
- * The way to each server that is not the director itself: the outer source of tunnels, and where to send packets when
- * the interface that they came in by does not forward (Linux's IPVS needs no ip_forward towards servers). Packets ask the
+ * The way to each server: the outer source of tunnels, whether it is on the director itself (then it is `lo`), and where to
+ * send packets when the interface that they came in by does not forward (Linux's IPVS needs no ip_forward towards servers). Packets ask the
  * kernel's routes themselves otherwise, so that being a few seconds late matters to nobody else.
  */
 
@@ -12,8 +12,6 @@ import type { EbpfTable } from './table.ts'
 
 /** Asked about in one tick. */
 const serversPerTick = 32
-/** The interface `lo` of every network namespace. */
-const loopback = 1
 
 export class Ways {
   readonly #table: EbpfTable
@@ -51,8 +49,6 @@ export class Ways {
     // Another's meanwhile, of a server that has gone since it was listed.
     if (this.#table.servers.read(slot).server.address !== address) return
     const way = wayTo(address)
-    // The stack itself finds what is here.
-    const out = way === undefined || way.interface === loopback ? 0 : way.interface
-    this.#table.servers.setWay(slot, out, way?.source)
+    this.#table.servers.setWay(slot, way?.interface ?? 0, way?.source)
   }
 }
