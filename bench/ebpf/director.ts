@@ -4,7 +4,8 @@ import type { EngineChange } from '../../src/engines/engine.ts'
 import type { Forwarding, ServiceId } from '../../src/lvs/service.ts'
 
 const [forwarding = 'masq', address = '', server = '', ...ports] = process.argv.slice(2)
-const engine = await ebpfEngine()
+const { BATON_BPF_DIR: bpfFileSystem } = process.env
+const engine = await ebpfEngine(bpfFileSystem === undefined ? {} : { bpfFileSystem })
 const changes = ports.map(Number).flatMap((port): EngineChange[] =>
   (['tcp', 'udp'] as const).flatMap((protocol): EngineChange[] => {
     const id: ServiceId = { kind: 'address', protocol, address, port }

@@ -16,6 +16,14 @@ export function withHops(frame: Uint8Array, hops: number): Buffer {
   return bent
 }
 
+/** IPv4 with another type of service. */
+export function withService(frame: Uint8Array, service: number): Buffer {
+  const bent = Buffer.from(frame)
+  bent[ethernetBytes + 1] = service
+  renewIpv4(bent)
+  return bent
+}
+
 /** Four bytes of IPv4 options that do nothing. */
 export function withOptions(frame: Uint8Array): Buffer {
   const [head, rest] = [frame.subarray(0, ethernetBytes + 20), frame.subarray(ethernetBytes + 20)]

@@ -20,6 +20,8 @@ export const addresses = {
 export type Topology = AsyncDisposable & {
   /** Of a director that was killed. */
   removeLocks(): Promise<void>
+  /** Of its namespace. */
+  name(place: Place): string
   run(place: Place, ...command: readonly string[]): Promise<string>
   start(place: Place, environment: NodeJS.ProcessEnv, ...command: readonly string[]): ChildProcess
 }
@@ -39,12 +41,13 @@ export async function openTopology(mode: Mode, over: TopologyOptions = {}): Prom
   const run: Topology['run'] = async (place, ...command) =>
     (await execute('ip', ['netns', 'exec', name(place), ...command], { timeout: 20_000 })).stdout
   const topology: Topology = {
+    name,
     run,
     start(place, environment, ...command) {
       // Its mount namespace stays ours, so that it sees the same pins.
       const child = spawn('nsenter', [`--net=/run/netns/${name(place)}`, ...command], {
         env: environment,
-        stdio: ['ignore', 'pipe', 'inherit'],
+        stdio: ['pipe', 'pipe', 'inherit'],
       })
       children.add(child)
       child.once('exit', () => children.delete(child))
