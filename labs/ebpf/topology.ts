@@ -68,7 +68,7 @@ export async function openTopology(mode: Mode, over: TopologyOptions = {}): Prom
   try {
     await script(run, name)
     await servers(run, mode, over.forwards ?? mode !== 'tunnel')
-    if (mode === 'tunnel') await unwrapTunnels(name('server'))
+    if (mode === 'tunnel') await unwrapTunnels(name('server'), 'veth21')
     return topology
   } catch (error) {
     await topology[Symbol.asyncDispose]()
@@ -122,8 +122,8 @@ async function servers(run: Run, mode: Mode, forwards: boolean): Promise<void> {
   await run('server', 'ip', 'address', 'add', `${ipv6.vip}/128`, 'dev', 'lo', 'nodad')
 }
 
-/** In place of the kernel's tunl0, which not every kernel has. */
-async function unwrapTunnels(namespace: string): Promise<void> {
+/** In place of the kernel's tunl0, which not every kernel has; for as long as this process lives. */
+export async function unwrapTunnels(namespace: string, device: string): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'baton-unwrap-'))
   const built = join(folder, 'unwrap.o')
   const headers = ['x86_64', 'aarch64'].map((machine) => `-I/usr/include/${machine}-linux-gnu`)
@@ -134,8 +134,8 @@ async function unwrapTunnels(namespace: string): Promise<void> {
   const home = openSync('/proc/self/ns/net', 'r')
   try {
     enterNetworkNamespace(`/run/netns/${namespace}`)
-    const device = listInterfaces().find(({ name }) => name === 'veth21')?.index ?? 0
-    if (attachTcx(object.program('unwrap'), device, 'in') === undefined) throw new Error('this kernel has no tcx')
+    const index = listInterfaces().find(({ name }) => name === device)?.index ?? 0
+    if (attachTcx(object.program('unwrap'), index, 'in') === undefined) throw new Error('this kernel has no tcx')
   } finally {
     enterNetworkNamespace(`/proc/self/fd/${home}`)
     closeSync(home)

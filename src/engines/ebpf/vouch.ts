@@ -39,13 +39,14 @@ export class Vouch implements Disposable {
 
   /** For another moment. */
   tick(nowMs: number): void {
+    // News of a link's end come before its routes are gone: what was asked for meanwhile is out of date.
+    const isDue = this.#hasHeard || nowMs - this.#raisedMs >= generationMs
+    this.#hasHeard = false
     // What waits to be heard comes before the word is given.
     this.#news.read()
-    // News of a link's end come before its routes are gone.
-    if (this.#hasHeard || nowMs - this.#raisedMs >= generationMs) {
+    if (isDue) {
       this.#raise()
       this.#raisedMs = nowMs
-      this.#hasHeard = false
     }
     Atomics.store(this.#until, 0, process.hrtime.bigint() + momentNs)
   }
