@@ -7,10 +7,13 @@
 #define BATON_CONNECTION_H
 
 #include "schedule.h"
+#include "template.h"
 
 #define WORD_ATTEMPTS 8
-/* Data connections that an FTP server begins are never scheduled. */
-#define FTP_DATA_PORT 20
+/* tcpStates in src/lvs/connection-state.ts. */
+#define STATE_ESTABLISHED 1
+/* Until its first packet has been looked at: of one that an ICMP error tells of. */
+#define FIRST_TIMEOUT (3 * SECOND)
 
 /* Closed when its connections reach the upper threshold, open again below the lower one, or three quarters of the upper. */
 static __always_inline void mind_thresholds(struct server *server)
@@ -70,6 +73,14 @@ static __always_inline __u64 timeout_of(const struct settings *now, struct total
 	return now->tcp_timeouts[word & (STATES - 1)];
 }
 
+/* Whether its template is assured by this change. */
+static __always_inline int becomes_assured(__u64 before, __u64 after, __u8 protocol)
+{
+	if (protocol != IPPROTO_TCP)
+		return (before ^ after) & WORD_ANSWERED ? 1 : 0;
+	return (after & WORD_STATE) == STATE_ESTABLISHED && (before & WORD_STATE) != STATE_ESTABLISHED;
+}
+
 /* The packet's effect on the connection's state, and on how long it stands. False when it has ended meanwhile. */
 static __always_inline int follow(struct flow *flow, const struct packet *packet, int direction, struct server *server,
 				  const struct settings *now, struct totals *sums, __u64 at)
@@ -82,6 +93,8 @@ static __always_inline int follow(struct flow *flow, const struct packet *packet
 		if (before & WORD_DEAD)
 			return 0;
 		after = direction == DIRECTION_OUT ? before & ~WORD_INPUT_ONLY : before;
+		if (direction == DIRECTION_OUT && packet->key.protocol != IPPROTO_TCP)
+			after |= WORD_ANSWERED;
 		if (packet->key.protocol == IPPROTO_TCP && !packet->is_tail)
 			after = word_in_state(now, after, next_state(now, after, packet->tcp_event, direction));
 		if (after == before)
@@ -89,6 +102,8 @@ static __always_inline int follow(struct flow *flow, const struct packet *packet
 		seen = __sync_val_compare_and_swap(&flow->word, before, after);
 		if (seen == before) {
 			count_states(server, sums, before, after);
+			if (flow->template && becomes_assured(before, after, packet->key.protocol))
+				assure_template(flow->template);
 			break;
 		}
 		before = seen;
@@ -107,7 +122,7 @@ __noinline int end_connection(const struct flow_key *asked)
 	struct flow_key copy, other, *key = &copy;
 	struct flow *flow, *reply;
 	struct server *server;
-	__u64 before;
+	__u64 before, template;
 	int is_ours = 0;
 
 	if (!asked || !sums)
@@ -118,6 +133,7 @@ __noinline int end_connection(const struct flow_key *asked)
 		return 0;
 	server = server_at(flow->server);
 	other = flow->other;
+	template = flow->template;
 	before = *(volatile __u64 *)&flow->word;
 	for (int attempt = 0; attempt < WORD_ATTEMPTS; attempt++) {
 		__u64 seen;
@@ -147,6 +163,8 @@ __noinline int end_connection(const struct flow_key *asked)
 	if (before & WORD_HALF_OPEN)
 		__sync_fetch_and_add(&sums->half_open, -1);
 	__sync_fetch_and_add(&sums->connections, -1);
+	if (template)
+		release_template(template);
 	return 1;
 }
 
@@ -179,8 +197,10 @@ static __always_inline void count_packet(const struct server *server, __u32 slot
 
 static __always_inline int may_begin(const struct packet *packet, const struct settings *now)
 {
-	if (packet->is_icmp || packet->is_tail || packet->key.source_port == bpf_htons(FTP_DATA_PORT))
+	if (packet->is_tail || packet->key.source_port == bpf_htons(FTP_DATA_PORT))
 		return 0;
+	if (packet->is_icmp)
+		return now->schedule_icmp != 0;
 	if (packet->key.protocol != IPPROTO_TCP)
 		return 1;
 	return !(packet->tcp_flags & TCP_RST) && (packet->tcp_flags & TCP_SYN || now->sloppy_tcp);
@@ -196,31 +216,143 @@ static __always_inline int is_over(const struct flow *flow, const struct packet 
 		return 0;
 	if (now->expire_nodest_conn && server->weight == 0)
 		return 1;
+	if (flow->template)
+		return 0;
 	if (now->reuse_states >> state & 1)
 		return 1;
 	return flow->word & WORD_INPUT_ONLY && now->reuse_input_only_states >> state & 1;
 }
 
-enum begun { BEGUN, BEGUN_NOT_OURS, BEGUN_NOBODY, BEGUN_DROP };
+enum begun { BEGUN, BEGUN_ONCE, BEGUN_NOT_OURS, BEGUN_NOBODY, BEGUN_DROP };
 
-/* A new connection, counted on its server; `chosen` becomes the server's slot. */
-__noinline int begin(const struct packet *packet, __u64 at, __u32 *chosen)
+/*
+ * The server of a new connection: by its client's template, or by the scheduler, and then remembered. `template` becomes
+ * the number of the one that it is under, held for it.
+ */
+static __always_inline __u32 choose(const struct service *service, const struct packet *packet, __u64 at, __u64 *template)
+{
+	struct flow_key name = {};
+	__u32 slot = NO_SERVER;
+
+	if (service->timeout == 0)
+		return service->flags & SERVICE_MARK || is_own_port(service, &packet->key) ? pick(service, &packet->key) : NO_SERVER;
+	name_template(service, &packet->key, packet->mark, &name);
+	*template = recall(&name, at, &slot);
+	if (*template)
+		return slot;
+	slot = pick(service, &packet->key);
+	if (slot != NO_SERVER)
+		*template = remember(&name, at, service->timeout, slot);
+	return slot;
+}
+
+/* Nobody takes it. Other ports of an address that has FTP are not ours. */
+static __always_inline int leave(const struct service *service, const struct packet *packet)
+{
+	if (!(service->flags & SERVICE_MARK) && service->port == bpf_htons(FTP_PORT) && !is_own_port(service, &packet->key))
+		return BEGUN_NOT_OURS;
+	return packet->is_icmp ? BEGUN_DROP : BEGUN_NOBODY;
+}
+
+/* The port at the server: with persistence also the packet's own where that is not the service's. */
+static __always_inline __u16 server_port(const struct service *service, const struct server *server, const struct flow_key *key)
+{
+	if (server->port == 0 || (service->timeout && !is_own_port(service, key)))
+		return key->destination_port;
+	return server->port;
+}
+
+/* Where a new connection is to go. */
+struct placed {
+	/* Number of the template that it is under, held for it; 0: of none. */
+	__u64 template;
+	__u32 server;
+	__u16 port;
+	__u16 unused;
+};
+
+/* What the connection is to be, by its first packet. */
+static __always_inline void describe(struct flow *flow, const struct packet *packet, const struct placed *placed,
+				     const struct server *server, const struct settings *now, struct totals *sums, __u64 at)
+{
+	const struct flow_key *key = &packet->key;
+	__u64 word = (__u64)bpf_get_prandom_u32() << 32;
+
+	if (server->forwarding != FORWARD_MASQ)
+		word |= WORD_INPUT_ONLY;
+	if (key->protocol == IPPROTO_TCP && !packet->is_icmp)
+		word = word_in_state(now, word, next_state(now, word, packet->tcp_event, DIRECTION_IN));
+	flow->kind = FLOW_CONNECTION;
+	flow->word = word;
+	flow->server = placed->server;
+	flow->template = placed->template;
+	flow->forwarding = server->forwarding;
+	flow->expires = at + (packet->is_icmp ? FIRST_TIMEOUT : timeout_of(now, sums, word, key->protocol));
+	__builtin_memcpy(flow->other.source, server->address, 16);
+	__builtin_memcpy(flow->other.destination, key->source, 16);
+	flow->other.source_port = placed->port;
+	flow->other.destination_port = key->source_port;
+	flow->other.protocol = key->protocol;
+	flow->other.family = server->family;
+}
+
+static __always_inline void count_begun(struct server *server, struct totals *sums, __u64 word, long change)
+{
+	__sync_fetch_and_add(word & WORD_ACTIVE ? &server->active : &server->inactive, change);
+	__sync_fetch_and_add(&sums->connections, change);
+	if (word & WORD_HALF_OPEN)
+		__sync_fetch_and_add(&sums->half_open, change);
+	mind_thresholds(server);
+}
+
+enum entered { ENTERED, ENTERED_NOT, ENTERED_HALF };
+
+/* Into the table, counted on its server, with the entry of its replies; or not, or without that one: then it is to end. */
+__noinline int enter(const struct packet *packet, const struct placed *placed, __u64 at)
 {
 	struct settings *now = current_settings();
 	struct totals *sums = current_totals();
-	struct flow_key copy, *key = &copy;
-	struct service *service;
-	struct flow flow = { .kind = FLOW_CONNECTION };
+	struct flow_key of_client, of_server;
+	struct flow entry = {};
 	struct server *server;
-	__u8 state = 0;
-	__u64 word;
-	__u32 slot;
-	int failed;
 
-	if (!packet || !chosen || !now || !sums)
+	if (!packet || !placed || !now || !sums)
+		return ENTERED_NOT;
+	server = server_at(placed->server);
+	if (!server)
+		return ENTERED_NOT;
+	of_client = packet->key;
+	describe(&entry, packet, placed, server, now, sums, at);
+	/* Counted first: whoever schedules meanwhile sees it. */
+	count_begun(server, sums, entry.word, 1);
+	if (bpf_map_update_elem(&flows, &of_client, &entry, BPF_NOEXIST)) {
+		/* Another processor was first with the same packet sent again; or the table is full. */
+		count_begun(server, sums, entry.word, -1);
+		return ENTERED_NOT;
+	}
+	if (entry.template && of_client.protocol == IPPROTO_TCP && (entry.word & WORD_STATE) == STATE_ESTABLISHED)
+		assure_template(entry.template);
+	if (entry.forwarding != FORWARD_MASQ)
+		return ENTERED;
+	of_server = entry.other;
+	entry.kind = FLOW_REPLY;
+	entry.other = of_client;
+	return bpf_map_update_elem(&flows, &of_server, &entry, BPF_ANY) ? ENTERED_HALF : ENTERED;
+}
+
+/* A new connection, counted on its server. With one-packet scheduling there is none: the packet goes where `placed` says. */
+__noinline int begin(const struct packet *packet, __u64 at, struct placed *placed)
+{
+	struct settings *now = current_settings();
+	struct totals *sums = current_totals();
+	const struct flow_key *key;
+	struct service *service;
+	struct server *server;
+
+	if (!packet || !placed || !now || !sums)
 		return BEGUN_DROP;
-	copy = packet->key;
-	service = find_service(key);
+	key = &packet->key;
+	service = find_service(packet, now->lookups);
 	if (!service)
 		return BEGUN_NOT_OURS;
 	if (sums->connections >= now->most_connections) {
@@ -231,55 +363,29 @@ __noinline int begin(const struct packet *packet, __u64 at, __u32 *chosen)
 		__sync_fetch_and_add(&sums->refused_half_open, 1);
 		return BEGUN_DROP;
 	}
-	slot = pick(service, key);
-	server = server_at(slot);
-	if (slot == NO_SERVER || !server)
-		return BEGUN_NOBODY;
-	word = (__u64)bpf_get_prandom_u32() << 32;
-	if (server->forwarding != FORWARD_MASQ)
-		word |= WORD_INPUT_ONLY;
-	if (key->protocol == IPPROTO_TCP)
-		state = next_state(now, word, packet->tcp_event, DIRECTION_IN);
-	word = key->protocol == IPPROTO_TCP ? word_in_state(now, word, state) : word;
-	flow.word = word;
-	flow.server = slot;
-	flow.forwarding = server->forwarding;
-	flow.expires = at + timeout_of(now, sums, word, key->protocol);
-	__builtin_memcpy(flow.other.source, server->address, 16);
-	__builtin_memcpy(flow.other.destination, key->source, 16);
-	flow.other.source_port = server->port ? server->port : key->destination_port;
-	flow.other.destination_port = key->source_port;
-	flow.other.protocol = key->protocol;
-	flow.other.family = server->family;
-	/* Counted first: whoever schedules meanwhile sees it. */
-	__sync_fetch_and_add(word & WORD_ACTIVE ? &server->active : &server->inactive, 1);
-	__sync_fetch_and_add(&sums->connections, 1);
-	if (word & WORD_HALF_OPEN)
-		__sync_fetch_and_add(&sums->half_open, 1);
-	failed = bpf_map_update_elem(&flows, key, &flow, BPF_NOEXIST);
-	if (failed) {
-		__sync_fetch_and_add(word & WORD_ACTIVE ? &server->active : &server->inactive, -1);
-		__sync_fetch_and_add(&sums->connections, -1);
-		if (word & WORD_HALF_OPEN)
-			__sync_fetch_and_add(&sums->half_open, -1);
-		mind_thresholds(server);
-		/* Another processor was first with the same packet sent again; or the table is full. */
+	placed->server = choose(service, packet, at, &placed->template);
+	server = server_at(placed->server);
+	if (placed->server == NO_SERVER || !server)
+		return leave(service, packet);
+	placed->port = server_port(service, server, key);
+	if (service->flags & SERVICE_ONE_PACKET && key->protocol == IPPROTO_UDP) {
+		if (placed->template)
+			release_template(placed->template);
+		count_connection(placed->server);
+		return BEGUN_ONCE;
+	}
+	switch (enter(packet, placed, at)) {
+	case ENTERED:
+		count_connection(placed->server);
+		return BEGUN;
+	case ENTERED_HALF:
+		end_connection(key);
+		return BEGUN_DROP;
+	default:
+		if (placed->template)
+			release_template(placed->template);
 		return BEGUN_DROP;
 	}
-	mind_thresholds(server);
-	count_connection(slot);
-	if (flow.forwarding == FORWARD_MASQ) {
-		struct flow_key reply_key = flow.other;
-
-		flow.kind = FLOW_REPLY;
-		flow.other = *key;
-		if (bpf_map_update_elem(&flows, &reply_key, &flow, BPF_ANY)) {
-			end_connection(key);
-			return BEGUN_DROP;
-		}
-	}
-	*chosen = slot;
-	return BEGUN;
 }
 
 #endif

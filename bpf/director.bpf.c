@@ -152,6 +152,27 @@ __noinline int reply(struct __sk_buff *skb, struct packet *packet, struct flow *
 	return send(&route);
 }
 
+/* Of one-packet scheduling: there is no entry, and the next packet goes elsewhere. */
+__noinline int forward_once(struct __sk_buff *skb, struct packet *packet, const struct placed *placed, __u64 at)
+{
+	struct settings *now = current_settings();
+	struct totals *sums = current_totals();
+	struct server *server;
+	struct flow *flow;
+	__u32 only = 0;
+
+	if (!packet || !placed || !now || !sums)
+		return TC_ACT_SHOT;
+	flow = bpf_map_lookup_elem(&once, &only);
+	server = server_at(placed->server);
+	if (!flow || !server)
+		return TC_ACT_SHOT;
+	describe(flow, packet, placed, server, now, sums, at);
+	flow->hop.generation = NO_GENERATION;
+	count_packet(server, placed->server, packet, 1);
+	return forward(skb, packet, flow, at);
+}
+
 static __always_inline int settle(struct __sk_buff *skb, const struct packet *packet, int verdict)
 {
 	return verdict >= PROBLEM_NOBODY ? tell_sender(skb, packet, verdict) : verdict;
@@ -162,6 +183,7 @@ static __always_inline int take(struct __sk_buff *skb, struct packet *packet, st
 {
 	struct settings *now = current_settings();
 	struct totals *sums = current_totals();
+	struct placed placed = {};
 	struct server *server = 0;
 	__u32 slot = NO_SERVER;
 
@@ -189,9 +211,12 @@ static __always_inline int take(struct __sk_buff *skb, struct packet *packet, st
 	if (!flow) {
 		if (!may_begin(packet, now) || (packet->origin != ORIGIN_WIRE && is_answer(&packet->key)))
 			return TC_ACT_UNSPEC;
-		switch (begin(packet, at, &slot)) {
+		packet->mark = skb->mark;
+		switch (begin(packet, at, &placed)) {
 		case BEGUN:
 			break;
+		case BEGUN_ONCE:
+			return forward_once(skb, packet, &placed, at);
 		case BEGUN_NOT_OURS:
 			return TC_ACT_UNSPEC;
 		case BEGUN_NOBODY:
@@ -199,6 +224,7 @@ static __always_inline int take(struct __sk_buff *skb, struct packet *packet, st
 		default:
 			return TC_ACT_SHOT;
 		}
+		slot = placed.server;
 		flow = bpf_map_lookup_elem(&flows, &packet->key);
 		server = server_at(slot);
 		if (!flow || !server)
@@ -254,6 +280,8 @@ __noinline int reap_one(__u32 index, __u64 at, int ends_orphans)
 	struct flow_key key;
 	struct server *server;
 	struct flow *flow;
+	__u64 number;
+	int is_orphan, ended;
 
 	if (!asked)
 		return 0;
@@ -262,22 +290,59 @@ __noinline int reap_one(__u32 index, __u64 at, int ends_orphans)
 	if (!flow || flow->kind != FLOW_CONNECTION)
 		return 0;
 	server = server_at(flow->server);
-	if (at < flow->expires && !(ends_orphans && server && server->use != SERVER_INSTALLED))
+	is_orphan = ends_orphans && server && server->use != SERVER_INSTALLED;
+	if (at < flow->expires && !is_orphan)
 		return 0;
-	return end_connection(&key);
+	number = flow->template;
+	ended = end_connection(&key);
+	if (is_orphan && number)
+		end_template(number);
+	return ended;
 }
 
-/* Run by the director on keys that it has put into `reaping`, as many as the mark says: ends those that are over. */
+/* Its time is up: it ends, or is put off while it has connections. Of a flood nothing is remembered that is of no use. */
+__noinline int reap_template(__u32 index, __u64 at)
+{
+	struct flow_key *asked = bpf_map_lookup_elem(&reaping, &index);
+	struct settings *now = current_settings();
+	struct totals *sums = current_totals();
+	struct template *template;
+	int is_useless;
+	__u64 number;
+
+	if (!asked || !now || !sums)
+		return 0;
+	number = (__u64)asked->source[1] << 32 | asked->source[0];
+	template = template_at(number);
+	if (!template)
+		return 0;
+	is_useless = sums->templates > now->most_templates / 2 && !(template->word & TEMPLATE_ASSURED);
+	if (at < template->expires && !is_useless)
+		return 0;
+	if (end_template(number))
+		return 1;
+	if (at >= template->expires) {
+		template->timeout = POSTPONED;
+		template->expires = at + POSTPONED;
+	}
+	return 0;
+}
+
+/*
+ * Run by the director on keys that it has put into `reaping`, as many as the mark says, or on numbers of templates: ends
+ * those that are over.
+ */
 SEC("tc")
 int reap(struct __sk_buff *skb)
 {
 	struct settings *now = current_settings();
 	__u64 at = bpf_ktime_get_coarse_ns();
-	int ended = 0;
+	__u32 count = skb->mark & ~REAP_TEMPLATES;
+	int are_templates = skb->mark & REAP_TEMPLATES, ended = 0;
 
 	if (!now)
 		return 0;
-	for (__u64 index = 0; index < REAP_MOST && index < skb->mark; index++)
-		ended += reap_one(index, at, now->expire_nodest_conn);
+	for (__u64 index = 0; index < REAP_MOST && index < count; index++)
+		ended += are_templates ? reap_template(index, at) : reap_one(index, at, now->expire_nodest_conn);
 	return ended;
 }

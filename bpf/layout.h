@@ -35,6 +35,8 @@ enum flow_kind { FLOW_CONNECTION = 1, FLOW_REPLY = 2 };
 #define WORD_DEAD (1ULL << 9)
 #define WORD_INPUT_ONLY (1ULL << 10)
 #define WORD_HALF_OPEN (1ULL << 11)
+/* UDP: it has been answered. */
+#define WORD_ANSWERED (1ULL << 12)
 
 /* The way on that the kernel gave for a flow's packets; bpf/route.h. */
 struct hop {
@@ -58,6 +60,8 @@ struct flow {
 	__u8 forwarding;
 	/* Of the way that is kept in `hop`. */
 	__u16 mtu;
+	/* Number of the template that it is under; 0: of none. */
+	__u64 template;
 	/* Of a connection: its server as source, its client as destination. Of a reply: the key of its connection. */
 	struct flow_key other;
 	struct hop hop;
@@ -70,6 +74,33 @@ struct vouched {
 	__u32 unused;
 };
 
+/*
+ * Persistence: a template remembers where a client's network was sent. It is found by its name, and lasts by its number:
+ * one whose server cannot be used any more loses its name, and stands until its time is up and its connections have ended.
+ *
+ * Its word: flags, how many connections are under it (32 bits), and the topmost bits of its number.
+ */
+#define TEMPLATE_ASSURED 1ULL
+#define TEMPLATE_NAMELESS 2ULL
+#define TEMPLATE_DEAD 4ULL
+#define TEMPLATE_ONE (1ULL << 8)
+#define TEMPLATE_COUNT 0xffffffff00ULL
+#define TEMPLATE_NUMBER 0xffffff0000000000ULL
+
+struct template {
+	__u64 word;
+	__u64 expires;
+	/* From each new connection on. */
+	__u64 timeout;
+	__u32 server;
+	/* As it is shown; 0 where connections under it differ in theirs. */
+	__u16 server_port;
+	__u16 unused;
+	/* From the client's network to the service. Of a firewall mark: protocol 0, and the mark as its address. */
+	struct flow_key name;
+};
+
+/* Of a firewall mark: protocol 0, and the mark as its address, as the machine has numbers. */
 struct service_key {
 	__u32 address[4];
 	__u16 port;
@@ -95,6 +126,9 @@ enum scheduler_rule {
 /* Hashing looks on when its server is not usable; the client's port is hashed, too. */
 #define SERVICE_FALLBACK 1
 #define SERVICE_PORT 2
+/* Each datagram is scheduled by itself. */
+#define SERVICE_ONE_PACKET 4
+#define SERVICE_MARK 8
 
 /* Replaced as a whole, so that a packet sees the old list or the new one. */
 struct service {
@@ -117,6 +151,11 @@ struct service {
 	/* The director's own: ipvsadm's scheduler flags as bits, and in which order services came. */
 	__u16 kept;
 	__u32 order;
+	/* Persistence: seconds, or 0; and what of a client's address counts. */
+	__u32 timeout;
+	__u32 mask[4];
+	__u16 port;
+	__u16 unused;
 };
 
 enum forwarding { FORWARD_MASQ, FORWARD_LOCAL, FORWARD_TUNNEL, FORWARD_DIRECT };
@@ -145,7 +184,9 @@ struct server {
 	/* Towards it, where forwarding is switched off: the way out, and for tunnels the outer source. */
 	__u32 interface;
 	__u32 source[4];
-	__u32 unused[13];
+	/* Templates that lead here. The program's own. */
+	__u32 persistent;
+	__u32 unused[12];
 };
 
 struct statistics {
@@ -159,6 +200,9 @@ struct statistics {
 enum direction { DIRECTION_IN, DIRECTION_OUT, DIRECTION_INPUT_ONLY, DIRECTIONS };
 enum tcp_event { EVENT_RST, EVENT_SYN, EVENT_FIN, EVENT_ACK, EVENT_NONE, EVENTS };
 #define STATES 16
+#define LOOKUP_MARK 1
+#define LOOKUP_FTP 2
+#define LOOKUP_ANY_PORT 4
 
 struct settings {
 	/* Nanoseconds by TCP state; UDP. */
@@ -175,10 +219,20 @@ struct settings {
 	/* Of connections whose replies do not pass. */
 	__u16 reuse_input_only_states;
 	/* The kernel's sysctls of these names. */
-	__u32 conn_reuse_mode;
 	__u32 expire_nodest_conn;
+	__u32 expire_quiescent_template;
 	__u32 sloppy_tcp;
+	__u32 schedule_icmp;
+	__u32 pmtu_disc;
+	__u32 cache_bypass;
+	/* drop_packet: of those that would be scheduled every so many is dropped; 0: none. */
+	__u32 drop_rate;
+	/* What services there are beside those of one address and port: whether it makes sense to look for one. */
+	__u32 lookups;
+	__u32 most_templates;
 	__u32 unused;
+	/* The director's own: all sysctls as they were set. */
+	__s32 sysctls[32];
 	/* The next state, by direction, event and state. */
 	__u8 next_states[DIRECTIONS * EVENTS * STATES];
 };
@@ -189,6 +243,7 @@ struct totals {
 	/* New connections that were turned away: the table was full; the share of half-open ones was. */
 	__u64 refused_full;
 	__u64 refused_half_open;
+	__u64 templates;
 };
 
 struct fragment_key {

@@ -21,6 +21,23 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, struct template);
+} templates SEC(".maps");
+
+/* Numbers of templates, by name. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1024);
+	__type(key, struct flow_key);
+	__type(value, __u64);
+} remembered SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);
 	__type(key, struct service_key);
 	__type(value, struct service);
@@ -99,8 +116,17 @@ struct {
 	__type(value, struct fragment);
 } fragments SEC(".maps");
 
+/* Of one-packet scheduling: what would be its entry, while a processor looks at its packet. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct flow);
+} once SEC(".maps");
+
 /* What the director asks `reap` to look at. */
 #define REAP_MOST 256
+#define REAP_TEMPLATES 0x10000
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);

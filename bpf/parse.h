@@ -58,6 +58,8 @@ struct packet {
 	__u8 origin;
 	/* Of the way on, where that is what it does not fit into. */
 	__u32 mtu;
+	/* A firewall's, of a packet that may begin a connection. */
+	__u32 mark;
 };
 
 #define NETWORK ((__u32)sizeof(struct ethhdr))

@@ -5,7 +5,6 @@
 
 #include "hash.h"
 #include "least.h"
-#include "lookup.h"
 #include "turns.h"
 
 /* A slot, or NO_SERVER. Global, as all that has many ways through it: the verifier looks at it once, by itself. */

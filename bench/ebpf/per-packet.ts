@@ -6,7 +6,7 @@ import type { SchedulerName, ServiceId } from '../../src/lvs/service.ts'
 
 const id = { kind: 'address', protocol: 'tcp', address: '10.50.0.1', port: 80 } as const satisfies ServiceId
 const options = { signal: AbortSignal.timeout(600_000) }
-const sizes = { connections: 500_000, services: 16, servers: 8192, slots: 524_288 }
+const sizes = { connections: 500_000, templates: 1024, services: 16, servers: 8192, slots: 524_288 }
 
 export async function perPacket(): Promise<void> {
   await using world = await openPacketWorld({ sizes, halfOpen: 500_000 })

@@ -1,5 +1,6 @@
 /** The program tried out on packets made by hand: nothing is sent. */
 import { type EbpfEngine, type EbpfOptions, ebpfEngine } from '../../src/engines/ebpf/ebpf.ts'
+import { layouts } from '../../src/engines/ebpf/layout.ts'
 import { testRun } from '../../src/os/bpf.ts'
 import { attribute, bpfCall } from '../../src/os/bpf-call.ts'
 import { listInterfaces } from '../../src/os/interfaces.ts'
@@ -17,17 +18,22 @@ export type PacketWorld = AsyncDisposable & {
   /** Another director in the same place, after `engine.release()`; or beside it. */
   again(over?: EbpfOptions): Promise<EbpfEngine>
   /** As if it came in from the wire, or with `out` as if the machine itself sent it. `segment`: bytes of GSO. */
-  run(frame: Uint8Array, options?: { readonly hook?: 'in' | 'out'; readonly segment?: number }): Outcome
+  run(
+    frame: Uint8Array,
+    options?: { readonly hook?: 'in' | 'out'; readonly segment?: number; readonly mark?: number },
+  ): Outcome
+  /** As if the time of all persistence templates were up. */
+  outlastTemplates(): void
 }
 
 /** struct __sk_buff, as far as a test may set it. */
-const context = { bytes: 192, ingressInterface: 36, interface: 40, gsoSize: 176 } as const
+const context = { bytes: 192, mark: 8, ingressInterface: 36, interface: 40, gsoSize: 176 } as const
 
 export async function openPacketWorld(options: EbpfOptions = {}): Promise<PacketWorld> {
   const world = await openBpfWorld()
   const namespace = await enterNewNamespace()
   await settleNeighbours(namespace.name, [2, 3, 4, 5, 6, 7, 8, 9])
-  const sizes = { connections: 8192, services: 256, servers: 8192, slots: 262_144 }
+  const sizes = { connections: 8192, templates: 4096, services: 256, servers: 8192, slots: 262_144 }
   let engine = await ebpfEngine({ ...world, sizes, ...options })
   const lan = listInterfaces().find(({ name }) => name === 'lan')?.index ?? 0
   return {
@@ -44,12 +50,23 @@ export async function openPacketWorld(options: EbpfOptions = {}): Promise<Packet
       around.writeUInt32LE(lan, context.interface)
       return testRun(engine.program.in, frame, around, repeat).nanoseconds
     },
-    run(frame, { hook = 'in', segment = 0 } = {}) {
+    run(frame, { hook = 'in', segment = 0, mark = 0 } = {}) {
       const around = Buffer.alloc(context.bytes)
       around.writeUInt32LE(lan, context.interface)
       around.writeUInt32LE(segment, context.gsoSize)
+      around.writeUInt32LE(mark, context.mark)
       const { verdict, packet } = testRun(engine.program[hook], frame, around)
       return { verdict: verdicts[verdict] ?? String(verdict), frame: Buffer.from(packet) }
+    },
+    outlastTemplates() {
+      const { templates } = engine.program.maps
+      const { keyBytes, valueBytes, maxEntries } = templates.info
+      const page = templates.page(undefined, maxEntries)
+      for (let index = 0; index < page.count; index++) {
+        const template = page.values.subarray(index * valueBytes, (index + 1) * valueBytes)
+        template.writeBigUInt64LE(0n, layouts.template.at.expires)
+        templates.update(page.keys.subarray(index * keyBytes, (index + 1) * keyBytes), template)
+      }
     },
     async [Symbol.asyncDispose]() {
       await engine[Symbol.asyncDispose]()

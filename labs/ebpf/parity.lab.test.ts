@@ -2,20 +2,38 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ebpfCapabilities } from '../../src/engines/ebpf/capabilities.ts'
+import { type PacketServiceId, packetFamily } from '../../src/engines/ebpf/encode.ts'
 import { addServer, addService, aServer, aService, within } from '../../src/engines/engine.contract.ts'
 import type { Connection, Engine, EngineChange } from '../../src/engines/engine.ts'
 import { type FakeEngine, fakeEngine } from '../../src/engines/fake/fake.ts'
 import type { Verdict } from '../../src/lvs/packet.ts'
-import { type Endpoint, type Forwarding, formatEndpoint, type ServiceId, serviceKey } from '../../src/lvs/service.ts'
+import {
+  type Endpoint,
+  type Forwarding,
+  formatEndpoint,
+  type Service,
+  type ServiceId,
+  serviceKey,
+} from '../../src/lvs/service.ts'
 import { decodeFrame, encodeFrame, enginePacket, type Packet, type TcpFlag } from '../ipvs/packets.ts'
 import { openPacketWorld, type PacketWorld } from './packet-world.ts'
 import { serverMac } from './world.ts'
 
-const services: readonly Extract<ServiceId, { kind: 'address' }>[] = [
+const services: readonly PacketServiceId[] = [
   { kind: 'address', protocol: 'tcp', address: '10.50.0.1', port: 80 },
   { kind: 'address', protocol: 'udp', address: '10.50.0.1', port: 53 },
   { kind: 'address', protocol: 'tcp', address: 'fd50::1', port: 80 },
+  { kind: 'address', protocol: 'tcp', address: '10.50.0.1', port: 21 },
+  { kind: 'address', protocol: 'tcp', address: '10.50.0.1', port: 0 },
+  { kind: 'address', protocol: 'udp', address: 'fd50::1', port: 0 },
+  { kind: 'fwmark', mark: 5, family: 'ipv4' },
+  { kind: 'fwmark', mark: 0x8000_0005, family: 'ipv6' },
 ]
+/** Where packets go, by protocol; some of them are for no service but by their mark, or their address alone. */
+const targets = (['tcp', 'udp'] as const).flatMap((protocol) =>
+  ['10.50.0.1', 'fd50::1'].flatMap((address) => [80, 53, 21, 20, 2000].map((port) => ({ protocol, address, port }))),
+)
+const marks = [0, 0, 5, 0x8000_0005, 6]
 /** Without a service of a family IPVS looks at none of its packets: these stay. */
 const sentinels: readonly ServiceId[] = [
   { kind: 'address', protocol: 'tcp', address: '10.50.0.1', port: 9 },
@@ -25,7 +43,14 @@ const numbers = [2, 3, 4, 5, 6, 7]
 const forwardingOf = (number: number): Forwarding => (number === 6 ? 'direct' : number === 7 ? 'tunnel' : 'masq')
 
 type Step =
-  | { readonly kind: 'service'; readonly service: number; readonly scheduler: number; readonly flags: number }
+  | {
+      readonly kind: 'service'
+      readonly service: number
+      readonly scheduler: number
+      readonly flags: number
+      readonly mask: number
+      readonly onePacket: boolean
+    }
   | { readonly kind: 'removeService'; readonly service: number }
   | {
       readonly kind: 'server'
@@ -36,8 +61,15 @@ type Step =
       readonly lower: number
     }
   | { readonly kind: 'removeServer'; readonly service: number; readonly server: number }
-  | { readonly kind: 'settings'; readonly reuse: number; readonly sloppy: number }
-  | { readonly kind: 'packet'; readonly service: number; readonly client: number; readonly flags: number }
+  | { readonly kind: 'settings'; readonly reuse: number; readonly sloppy: number; readonly bits: number }
+  | {
+      readonly kind: 'packet'
+      readonly target: number
+      readonly mark: number
+      readonly client: number
+      readonly flags: number
+    }
+  | { readonly kind: 'unknownError'; readonly target: number; readonly mark: number; readonly client: number }
   | { readonly kind: 'reply'; readonly nth: number; readonly flags: number }
   | { readonly kind: 'error'; readonly nth: number; readonly isReply: boolean }
 
@@ -58,7 +90,14 @@ const steps = fc.array(
   fc.oneof(
     {
       weight: 2,
-      arbitrary: fc.record({ kind: fc.constant('service' as const), service, scheduler: fc.nat(20), flags: fc.nat(3) }),
+      arbitrary: fc.record({
+        kind: fc.constant('service' as const),
+        service,
+        scheduler: fc.nat(20),
+        flags: fc.nat(3),
+        mask: fc.nat(5),
+        onePacket: fc.boolean(),
+      }),
     },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('removeService' as const), service }) },
     {
@@ -75,9 +114,32 @@ const steps = fc.array(
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('removeServer' as const), service, server }) },
     {
       weight: 1,
-      arbitrary: fc.record({ kind: fc.constant('settings' as const), reuse: fc.nat(3), sloppy: fc.nat(1) }),
+      arbitrary: fc.record({
+        kind: fc.constant('settings' as const),
+        reuse: fc.nat(3),
+        sloppy: fc.nat(1),
+        bits: fc.nat(3),
+      }),
     },
-    { weight: 20, arbitrary: fc.record({ kind: fc.constant('packet' as const), service, client: fc.nat(60), flags }) },
+    {
+      weight: 24,
+      arbitrary: fc.record({
+        kind: fc.constant('packet' as const),
+        target: fc.nat(targets.length - 1),
+        mark: fc.nat(marks.length - 1),
+        client: fc.nat(60),
+        flags,
+      }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        kind: fc.constant('unknownError' as const),
+        target: fc.nat(targets.length - 1),
+        mark: fc.nat(marks.length - 1),
+        client: fc.nat(60),
+      }),
+    },
     { weight: 10, arbitrary: fc.record({ kind: fc.constant('reply' as const), nth: fc.nat(200), flags }) },
     {
       weight: 2,
@@ -104,7 +166,16 @@ function changesOf(step: Step): EngineChange[] {
       const all = isHashed ? [`${scheduler}-fallback`, `${scheduler}-port`] : []
       return id === undefined
         ? []
-        : [addService(aService(id, { scheduler, schedulerFlags: all.slice(step.flags >> 1) }))]
+        : [
+            addService(
+              aService(id, {
+                scheduler,
+                schedulerFlags: all.slice(step.flags >> 1),
+                ...persistenceOf(id, step.mask),
+                onePacket: step.onePacket && (id.kind === 'fwmark' || id.protocol === 'udp'),
+              }),
+            ),
+          ]
     }
     case 'removeService':
       return id === undefined ? [] : [{ kind: 'service.remove', id }]
@@ -112,7 +183,7 @@ function changesOf(step: Step): EngineChange[] {
       const number = numbers[step.server] ?? 2
       if (id === undefined) return []
       const forwarding = forwardingOf(number)
-      const port = forwarding === 'masq' ? 8000 + number : id.port
+      const port = serverPort(id, number)
       const thresholds = { upperThreshold: step.upper, lowerThreshold: Math.min(step.lower, step.upper) }
       return [
         addServer(
@@ -124,18 +195,44 @@ function changesOf(step: Step): EngineChange[] {
     case 'removeServer': {
       const number = numbers[step.server] ?? 2
       if (id === undefined) return []
-      const port = forwardingOf(number) === 'masq' ? 8000 + number : id.port
-      return [{ kind: 'server.remove', id, server: { address: addressOf(id, number), port } }]
+      const server = { address: addressOf(id, number), port: serverPort(id, number) }
+      return [{ kind: 'server.remove', id, server }]
     }
     case 'settings':
-      return [{ kind: 'settings', settings: { sysctls: { conn_reuse_mode: step.reuse, sloppy_tcp: step.sloppy } } }]
+      return [
+        {
+          kind: 'settings',
+          settings: {
+            sysctls: {
+              conn_reuse_mode: step.reuse,
+              sloppy_tcp: step.sloppy,
+              expire_quiescent_template: step.bits & 1,
+              schedule_icmp: step.bits >> 1,
+            },
+          },
+        },
+      ]
     default:
       return []
   }
 }
 
-function addressOf({ address }: { address: string }, number: number): string {
-  return address.includes(':') ? `fd50::${number}` : `10.50.0.${number}`
+function addressOf(id: { readonly address: string } | PacketServiceId, number: number): string {
+  const isIpv6 = 'address' in id ? id.address.includes(':') : id.family === 'ipv6'
+  return isIpv6 ? `fd50::${number}` : `10.50.0.${number}`
+}
+
+function serverPort(id: PacketServiceId, number: number): number {
+  if (forwardingOf(number) !== 'masq') return id.kind === 'fwmark' ? 0 : id.port
+  // Some have none: it is the packet's then.
+  return number === 5 ? 0 : 8000 + number
+}
+
+function persistenceOf(id: PacketServiceId, mask: number): Partial<Service> {
+  const masks =
+    packetFamily(id) === 'ipv6' ? ['128', '64', '123'] : ['255.255.255.255', '255.255.255.0', '255.255.255.241']
+  const chosen = masks[mask]
+  return chosen === undefined ? {} : { persistence: { timeoutSeconds: 300, mask: chosen } }
 }
 
 function packet(over: Partial<Packet> & Pick<Packet, 'protocol' | 'from' | 'to'>): Packet {
@@ -143,15 +240,23 @@ function packet(over: Partial<Packet> & Pick<Packet, 'protocol' | 'from' | 'to'>
 }
 
 async function packetOf(step: Step, model: FakeEngine): Promise<Packet | undefined> {
-  if (step.kind === 'packet') {
-    const to = services[step.service]
+  if (step.kind === 'packet' || step.kind === 'unknownError') {
+    const to = targets[step.target]
     if (to === undefined) return undefined
+    const mark = marks[step.mark] ?? 0
     const address = to.address.includes(':') ? `2001:db8::${step.client + 1}` : `198.51.100.${step.client + 1}`
+    const from = { address, port: 4000 + step.client }
+    if (step.kind === 'unknownError') {
+      const about = packet({ protocol: to.protocol, from: to, to: from })
+      return packet({ protocol: 'icmp', from: { address, port: 0 }, to: { ...to, port: 0 }, about, mark })
+    }
     const flags = to.protocol === 'tcp' ? (flagSets[step.flags] ?? []) : []
-    return packet({ protocol: to.protocol, from: { address, port: 4000 + step.client }, to, flags })
+    return packet({ protocol: to.protocol, from, to, flags, mark })
   }
   if (step.kind !== 'reply' && step.kind !== 'error') return undefined
-  const standing = (await listed(model)).filter(({ server: { port } }) => port > 8000)
+  const standing = (await listed(model)).filter(
+    ({ server: { port, address }, client }) => port > 0 && client.port > 0 && !/[67]$/u.test(address),
+  )
   const connection = standing[step.nth % Math.max(standing.length, 1)]
   if (connection === undefined || connection.protocol === 'ip') return undefined
   const { protocol, client, service, server } = connection
@@ -164,6 +269,11 @@ async function packetOf(step: Step, model: FakeEngine): Promise<Packet | undefin
     : packet({ protocol, from: client, to: server })
   const to = step.isReply ? service.address : client.address
   return packet({ protocol: 'icmp', from: { address: router, port: 0 }, to: { address: to, port: 0 }, about })
+}
+
+/** On the wire nobody sees it. */
+function withoutMark(sent: Packet): Packet {
+  return { ...sent, mark: 0 }
 }
 
 async function listed(engine: Engine): Promise<Connection[]> {
@@ -211,7 +321,8 @@ async function tableOf(engine: Engine): Promise<string[]> {
   return (await engine.read(within())).flatMap(({ service, servers, counters }) => [
     `${serviceKey(service.id)} ${counters.connections}`,
     ...servers.map(
-      ({ server, active, inactive }) => `  ${text(server as Endpoint)} ${server.weight} ${active} ${inactive}`,
+      ({ server, active, inactive, persistent }) =>
+        `  ${text(server as Endpoint)} ${server.weight} ${active} ${inactive} ${persistent}`,
     ),
   ])
 }
@@ -245,11 +356,11 @@ describe('parity with IPVS in memory', () => {
           }
           const sent = await packetOf(step, model)
           if (sent !== undefined) {
-            const wanted = expected(model.receive(enginePacket(sent)), sent)
+            const wanted = expected(model.receive({ ...enginePacket(withoutMark(sent)), mark: sent.mark }), sent)
             model.advance(1)
-            expect(`${history.join('\n')}\n${seen(world.run(encodeFrame(sent)), sent)}`).toBe(
-              `${history.join('\n')}\n${wanted}`,
-            )
+            expect(
+              `${history.join('\n')}\n${seen(world.run(encodeFrame(withoutMark(sent)), { mark: sent.mark }), sent)}`,
+            ).toBe(`${history.join('\n')}\n${wanted}`)
           }
           expect((await tableOf(engine)).map(withoutTotals), history.join('\n')).toEqual(
             (await tableOf(model)).map(withoutTotals),
@@ -257,7 +368,9 @@ describe('parity with IPVS in memory', () => {
         }
         const [ours, theirs] = [await listed(engine), await listed(model)].map((connections) =>
           connections
-            .map(({ client, service, server, state }) => [client, service, server].map(text).join(' ') + state)
+            .map(({ protocol, client, service, server, state }) =>
+              [protocol, ...[client, service, server].map(text), state].join(' '),
+            )
             .sort(),
         )
         expect(ours).toEqual(theirs)
@@ -277,7 +390,16 @@ async function emptied(engine: PacketWorld['engine']): Promise<void> {
   const ids = [...services, ...sentinels]
   const gone = ids.map((id): EngineChange => ({ kind: 'service.remove', id }))
   await engine.apply([{ kind: 'settings', settings: { sysctls: { expire_nodest_conn: 1 } } }, ...gone], within())
-  while ((await listed(engine)).length > 0) await new Promise((resolve) => setTimeout(resolve, 20))
-  const defaults = { expire_nodest_conn: 0, conn_reuse_mode: 1, sloppy_tcp: 0 }
+  while ((await listed(engine)).length > 0) {
+    world.outlastTemplates()
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  const defaults = {
+    expire_nodest_conn: 0,
+    conn_reuse_mode: 1,
+    sloppy_tcp: 0,
+    expire_quiescent_template: 0,
+    schedule_icmp: 0,
+  }
   await engine.apply([{ kind: 'settings', settings: { sysctls: defaults } }], within())
 }

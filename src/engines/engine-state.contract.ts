@@ -80,7 +80,13 @@ export function engineStateContract(name: string, open: () => Promise<EngineUnde
         scheduler: 'sh',
         schedulerFlags: ['sh-fallback', 'sh-port'],
         ...(capabilities.persistence
-          ? { persistence: { timeoutSeconds: 77, mask: '255.255.0.0', engine: 'sip' } }
+          ? {
+              persistence: {
+                timeoutSeconds: 77,
+                mask: '255.255.0.0',
+                ...(capabilities.persistenceEngines.includes('sip') ? { engine: 'sip' as const } : {}),
+              },
+            }
           : {}),
         onePacket: capabilities.onePacket,
       })

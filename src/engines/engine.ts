@@ -6,6 +6,7 @@ import type { SyncDaemon, SyncRole } from '../lvs/edit.ts'
 import type {
   Endpoint,
   Forwarding,
+  Persistence,
   Protocol,
   RealServer,
   SchedulerName,
@@ -30,6 +31,8 @@ export type EngineCapabilities = {
   readonly mixedFamilies: 'all' | 'tunnel'
   readonly fwmark: boolean
   readonly persistence: boolean
+  /** What else than its address it can tell a client by. */
+  readonly persistenceEngines: readonly NonNullable<Persistence['engine']>[]
   /** Services on all ports of their address. */
   readonly anyPort: boolean
   readonly onePacket: boolean

@@ -66,6 +66,13 @@ function serviceReasons(name: EngineName, can: EngineCapabilities, { service }: 
   }
   if (service.persistence !== undefined) {
     refuse(!can.persistence, `the ${name} engine has no persistence`, 'the userspace and ipvs engines can')
+    const { engine } = service.persistence
+    if (engine !== undefined && can.persistence)
+      refuse(
+        !can.persistenceEngines.includes(engine),
+        `the ${name} engine tells clients by their addresses only, not by ${engine}`,
+        'the userspace and ipvs engines can',
+      )
     refuse(id.kind === 'dns', 'a DNS-based service has no persistence: its clients keep the answer')
   }
   refuse(

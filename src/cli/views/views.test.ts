@@ -64,6 +64,7 @@ const director: DirectorStatus = {
     mixedFamilies: 'all',
     fwmark: false,
     persistence: false,
+    persistenceEngines: [],
     onePacket: false,
     thresholds: false,
     proxyProtocol: true,

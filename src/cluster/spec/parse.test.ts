@@ -279,6 +279,7 @@ describe('what the chosen engine cannot do', () => {
     mixedFamilies: 'all',
     fwmark: false,
     persistence: false,
+    persistenceEngines: [],
     onePacket: false,
     thresholds: false,
     proxyProtocol: false,

@@ -44,6 +44,7 @@ const applicationCapabilities: EngineCapabilities = {
   mixedFamilies: 'all',
   fwmark: false,
   persistence: true,
+  persistenceEngines: ['sip'],
   onePacket: false,
   thresholds: true,
   proxyProtocol: true,

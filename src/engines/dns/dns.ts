@@ -42,6 +42,7 @@ const dnsCapabilities: EngineCapabilities = {
   mixedFamilies: 'all',
   fwmark: false,
   persistence: false,
+  persistenceEngines: [],
   anyPort: false,
   onePacket: false,
   thresholds: false,

@@ -8,12 +8,12 @@ export const ebpfCapabilities: EngineCapabilities = {
   tunnels: ['ipip', 'gre', 'gue'],
   // Offload cuts large packets afterwards: the pieces would need checksums of their own.
   tunnelChecksums: false,
-  // Packets are seen before a firewall marks them.
-  fwmark: false,
-  persistence: false,
-  // Without persistence other ports than the service's lead nowhere.
-  anyPort: false,
-  onePacket: false,
+  fwmark: true,
+  persistence: true,
+  // Its SIP messages are read by programs, not by packet filters.
+  persistenceEngines: [],
+  anyPort: true,
+  onePacket: true,
   thresholds: true,
   proxyProtocol: false,
   idleTimeout: false,
@@ -21,5 +21,5 @@ export const ebpfCapabilities: EngineCapabilities = {
   applications: [],
   dns: false,
   syncDaemon: false,
-  sysctls: ['conn_reuse_mode', 'expire_nodest_conn', 'sloppy_tcp'],
+  sysctls: ['conn_reuse_mode', 'expire_nodest_conn', 'expire_quiescent_template', 'schedule_icmp', 'sloppy_tcp'],
 }

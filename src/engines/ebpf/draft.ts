@@ -4,7 +4,7 @@ import type { AddressWords } from '../../lvs/schedulers/scheduler.ts'
 import { type RealServer, realServerKey, type Service, type ServiceId, serviceKey } from '../../lvs/service.ts'
 import type { TableChange } from '../engine.ts'
 import { addressWords } from '../records.ts'
-import type { AddressServiceId } from './encode.ts'
+import type { PacketServiceId } from './encode.ts'
 import type { Region } from './regions.ts'
 import { firstTurn, type Turn, TurnKeeper } from './turn.ts'
 
@@ -22,7 +22,7 @@ export type ServerRecord = {
 }
 
 export type ServiceRecord = {
-  readonly id: AddressServiceId
+  readonly id: PacketServiceId
   service: Service
   /** Below 0: it has none yet. */
   slot: number
@@ -94,7 +94,7 @@ export class Draft {
 
   #putService(service: Service): void {
     const { id } = service
-    if (id.kind !== 'address') return
+    if (id.kind !== 'address' && id.kind !== 'fwmark') return
     const key = serviceKey(id)
     const work = this.#find(key)
     if (work === undefined) {

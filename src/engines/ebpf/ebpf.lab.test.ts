@@ -3,7 +3,7 @@ import { type EngineUnderTest, engineContract } from '../engine.contract.ts'
 import { engineStateContract } from '../engine-state.contract.ts'
 import { ebpfEngine } from './ebpf.ts'
 
-const sizes = { connections: 4096, services: 256, servers: 1024, slots: 65_536 }
+const sizes = { connections: 4096, templates: 1024, services: 256, servers: 1024, slots: 65_536 }
 
 async function open(): Promise<EngineUnderTest> {
   const world = await openBpfWorld()

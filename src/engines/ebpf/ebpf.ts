@@ -2,7 +2,6 @@
  * The eBPF engine: packets are balanced in the kernel by a program of Baton's own; this side installs its tables, ends
  * what is over, and counts. All that packets need is pinned: no end of this process stops them.
  */
-import { setImmediate } from 'node:timers/promises'
 import { describeError } from '../../errors.ts'
 import { type ServiceId, serviceKey } from '../../lvs/service.ts'
 import { defaultSettings, type Settings, withSettings } from '../../lvs/settings.ts'
@@ -21,9 +20,8 @@ import {
 } from '../engine.ts'
 import { throwIfRefused } from '../refusals.ts'
 import { ebpfCapabilities } from './capabilities.ts'
-import { decodeConnection } from './encode.ts'
+import { listConnections } from './connections.ts'
 import { type HookOptions, Hooks } from './hooks.ts'
-import { flowKinds, layouts } from './layout.ts'
 import { indexKey } from './maps.ts'
 import { closeOwnRoutes, openOwnRoutes } from './own-routes.ts'
 import {
@@ -61,7 +59,6 @@ export type EbpfEngine = Engine & {
 const tickMs = 250
 /** New interfaces are looked for each so many ticks. */
 const ticksPerLook = 8
-const pageFlows = 1024
 const halfOpenShare = 8
 
 /**
@@ -106,6 +103,8 @@ class RunningEngine implements EbpfEngine {
   readonly #halfOpen: number
   readonly #onReport: (report: EngineReport) => void
   #settings: Settings
+  /** As the program was told of them. */
+  #lookups = 0
   #ticks = 0
   #isTroubled = false
 
@@ -117,9 +116,9 @@ class RunningEngine implements EbpfEngine {
     this.#onReport = options.onReport ?? (() => {})
     const standing = maps.settings.lookup(indexKey(0))
     this.#settings = (standing && decodeSettings(standing)) ?? defaultSettings
-    this.#writeSettings()
     this.#statistics = new Statistics(program)
     this.#table = new EbpfTable(maps, this.#statistics.kept)
+    this.#writeSettings()
     this.#sweep = new Sweep(maps, program.reap)
     this.#ways = new Ways(this.#table)
     this.#vouch = new Vouch(maps.vouched)
@@ -134,7 +133,7 @@ class RunningEngine implements EbpfEngine {
     this.#ways.look(table)
     for (const change of changes)
       if (change.kind === 'settings') this.#settings = withSettings(this.#settings, change.settings)
-    if (table.length < changes.length) this.#writeSettings()
+    if (table.length < changes.length || this.#table.lookups !== this.#lookups) this.#writeSettings()
   }
 
   async read(options: ReadOptions): Promise<readonly ServiceSnapshot[]> {
@@ -155,22 +154,11 @@ class RunningEngine implements EbpfEngine {
   }
 
   async *connections(options: CallOptions): AsyncIterable<Connection> {
-    const { flows } = this.program.maps
-    const { keyBytes, valueBytes } = flows.info
-    const { expires, kind } = layouts.flow.at
-    let from: Uint8Array | undefined
-    do {
+    throwIfCancelled(options, 'connections')
+    for await (const connection of listConnections(this.program.maps, this.#table.servers)) {
       throwIfCancelled(options, 'connections')
-      const page = flows.page(from, pageFlows)
-      const nowNs = process.hrtime.bigint()
-      for (let index = 0; index < page.count; index++) {
-        const flow = page.values.subarray(index * valueBytes, (index + 1) * valueBytes)
-        if (flow[kind] !== flowKinds.FLOW_CONNECTION || flow.readBigUInt64LE(expires) <= nowNs) continue
-        yield decodeConnection(page.keys.subarray(index * keyBytes, (index + 1) * keyBytes), flow, nowNs)
-      }
-      from = page.next
-      await setImmediate()
-    } while (from !== undefined)
+      yield connection
+    }
   }
 
   release(): void {
@@ -190,8 +178,11 @@ class RunningEngine implements EbpfEngine {
   }
 
   #writeSettings(): void {
-    const limits = { connections: this.program.sizes.connections, halfOpen: this.#halfOpen }
-    this.program.maps.settings.update(indexKey(0), encodeSettings(this.#settings, limits))
+    const { connections, templates } = this.program.sizes
+    const limits = { connections, templates, halfOpen: this.#halfOpen }
+    this.#lookups = this.#table.lookups
+    const settings = encodeSettings(this.#settings, limits, { lookups: this.#lookups })
+    this.program.maps.settings.update(indexKey(0), settings)
   }
 
   #tick(): void {
@@ -201,6 +192,7 @@ class RunningEngine implements EbpfEngine {
       const endsOrphans = this.#settings.sysctls.expire_nodest_conn !== 0
       const leaving = endsOrphans ? this.#table.leavingSlots() : undefined
       this.#sweep.run((server) => leaving?.has(server) === true)
+      this.#sweep.runTemplates()
       this.#table.tick()
       this.#ways.refresh()
       this.#statistics.tick(this.#table, performance.now())

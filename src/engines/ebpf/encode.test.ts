@@ -4,7 +4,7 @@ import { addressText } from '../../lvs/address.ts'
 import type { RealServer, Service } from '../../lvs/service.ts'
 import { defaultSettings } from '../../lvs/settings.ts'
 import { ebpfCapabilities } from './capabilities.ts'
-import { type AddressServiceId, decodeService, encodeService, encodeServiceKey, putServer, serverAt } from './encode.ts'
+import { decodeService, encodeService, encodeServiceKey, packetFamily, putServer, serverAt } from './encode.ts'
 import { layouts, statesPerRow } from './layout.ts'
 import { decodeSettings, encodeSettings } from './settings.ts'
 
@@ -15,13 +15,27 @@ const address = fc.oneof(
 const port = fc.nat(65_535)
 const uint32 = fc.integer({ min: 0, max: 0x7fff_ffff })
 
+const limits = { connections: 10, halfOpen: 5, templates: 3 }
+
 describe('services and servers as the program sees them', () => {
   test('a service is read back as it was written', () => {
-    const id = fc.record<AddressServiceId>({
-      kind: fc.constant('address'),
-      protocol: fc.constantFrom('tcp', 'udp'),
-      address,
-      port,
+    const id = fc.oneof(
+      fc.record({
+        kind: fc.constant('address' as const),
+        protocol: fc.constantFrom('tcp' as const, 'udp' as const),
+        address,
+        port,
+      }),
+      fc.record({
+        kind: fc.constant('fwmark' as const),
+        mark: fc.integer({ min: 1, max: 0xffff_ffff }),
+        family: fc.constantFrom('ipv4' as const, 'ipv6' as const),
+      }),
+    )
+    const persistence = fc.record({
+      timeoutSeconds: fc.integer({ min: 1, max: 2_678_400 }),
+      dotted: fc.bigInt({ min: 0n, max: 2n ** 32n - 1n }).map((number) => addressText(number, 'ipv4')),
+      prefix: fc.nat(128).map(String),
     })
     const flags = fc.constantFrom([], ['flag-1', 'flag-3'], ['sh-fallback'], ['sh-fallback', 'sh-port'], ['mh-port'])
     const value = fc.record({
@@ -29,17 +43,34 @@ describe('services and servers as the program sees them', () => {
       last: fc.integer({ min: -1, max: 4095 }), bar: uint32, highest: uint32, step: uint32, order: uint32,
     }) // biome-ignore format: a list to read at a glance
     const scheduler = fc.constantFrom('none' as const, ...ebpfCapabilities.schedulers)
+    const bits = fc.record({ hasEngine: fc.boolean(), onePacket: fc.boolean() })
     fc.assert(
-      fc.property(id, scheduler, flags, fc.boolean(), value, (id, scheduler, schedulerFlags, hasEngine, value) => {
-        const service: Service = {
-          id,
-          scheduler,
-          schedulerFlags,
-          onePacket: false,
-          ...(hasEngine ? { idlePersistenceEngine: 'sip' } : {}),
-        }
-        expect(decodeService(encodeServiceKey(id), encodeService(service, value))).toEqual({ id, service, value })
-      }),
+      fc.property(
+        id,
+        scheduler,
+        flags,
+        bits,
+        fc.option(persistence, { nil: undefined }),
+        value,
+        (id, scheduler, schedulerFlags, { hasEngine, onePacket }, kept, value) => {
+          const service: Service = {
+            id,
+            scheduler,
+            schedulerFlags,
+            onePacket,
+            ...(kept === undefined
+              ? {}
+              : {
+                  persistence: {
+                    timeoutSeconds: kept.timeoutSeconds,
+                    mask: packetFamily(id) === 'ipv6' ? kept.prefix : kept.dotted,
+                  },
+                }),
+            ...(hasEngine ? { idlePersistenceEngine: 'sip' } : {}),
+          }
+          expect(decodeService(encodeServiceKey(id), encodeService(service, value))).toEqual({ id, service, value })
+        },
+      ),
     )
   })
 
@@ -79,12 +110,12 @@ describe('services and servers as the program sees them', () => {
       timeouts: { tcp: 600, tcpFin: 33, udp: 44 },
       sysctls: { ...defaultSettings.sysctls, conn_reuse_mode: 3, expire_nodest_conn: 1, sloppy_tcp: -1 },
     }
-    expect(decodeSettings(encodeSettings(settings, { connections: 10, halfOpen: 5 }))).toEqual(settings)
+    expect(decodeSettings(encodeSettings(settings, limits, { lookups: 5 }))).toEqual(settings)
     expect(decodeSettings(Buffer.alloc(layouts.settings.bytes))).toBeUndefined()
   })
 
   test('the table of states is the one of src/lvs: a SYN opens, an answer establishes, a reset closes', () => {
-    const bytes = encodeSettings(defaultSettings, { connections: 10, halfOpen: 5 })
+    const bytes = encodeSettings(defaultSettings, limits, { lookups: 0 })
     const next = (direction: number, event: number, state: number): number | undefined =>
       bytes[layouts.settings.at.next_states + (direction * 5 + event) * statesPerRow + state]
     expect([next(0, 1, 0), next(0, 3, 3), next(1, 2, 1), next(0, 0, 1), next(0, 4, 1)]).toEqual([3, 1, 4, 6, 6])

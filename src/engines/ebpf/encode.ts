@@ -1,21 +1,20 @@
-/** Services, real servers and connections as the program's keys and values, and back. */
+/** Services and real servers as the program's keys and values, and back. */
 import { addressNumber, addressText } from '../../lvs/address.ts'
-import { tcpStates } from '../../lvs/connection-state.ts'
 import {
-  type Endpoint,
   type Family,
   type Forwarding,
   familyOf,
+  type Persistence,
   type RealServer,
   type SchedulerName,
   type Service,
   type ServiceId,
   type Tunnel,
 } from '../../lvs/service.ts'
-import type { Connection } from '../engine.ts'
 import { families, forwardings, layouts, protocols, rules, serviceFlags, tunnels } from './layout.ts'
 
-export type AddressServiceId = Extract<ServiceId, { readonly kind: 'address' }>
+/** Of services that packets can be for. */
+export type PacketServiceId = Extract<ServiceId, { readonly kind: 'address' | 'fwmark' }>
 
 const forwardingNumbers: Readonly<Record<Forwarding, number>> = {
   masq: forwardings.FORWARD_MASQ,
@@ -55,24 +54,36 @@ export function familyAt(bytes: Buffer, at: number): Family {
   return bytes[at] === families.ipv6 ? 'ipv6' : 'ipv4'
 }
 
-export function encodeServiceKey({ address, port, protocol }: AddressServiceId): Buffer {
+export function encodeServiceKey(id: PacketServiceId): Buffer {
   const { bytes, at } = layouts.service_key
   const key = Buffer.alloc(bytes)
-  putAddress(key, at.address, address)
-  key.writeUInt16BE(port, at.port)
-  key[at.protocol] = protocol === 'udp' ? protocols.udp : protocols.tcp
-  key[at.family] = families[familyOf(address)]
+  if (id.kind === 'fwmark') {
+    key.writeUInt32LE(id.mark, at.address)
+    key[at.family] = families[id.family]
+    return key
+  }
+  putAddress(key, at.address, id.address)
+  key.writeUInt16BE(id.port, at.port)
+  key[at.protocol] = id.protocol === 'udp' ? protocols.udp : protocols.tcp
+  key[at.family] = families[familyOf(id.address)]
   return key
 }
 
-export function decodeServiceKey(key: Buffer): AddressServiceId {
+export function decodeServiceKey(key: Buffer): PacketServiceId {
   const { at } = layouts.service_key
+  const family = familyAt(key, at.family)
+  if (key[at.protocol] === protocols.any) return { kind: 'fwmark', mark: key.readUInt32LE(at.address), family }
   return {
     kind: 'address',
     protocol: key[at.protocol] === protocols.udp ? 'udp' : 'tcp',
-    address: addressAt(key, at.address, familyAt(key, at.family)),
+    address: addressAt(key, at.address, family),
     port: key.readUInt16BE(at.port),
   }
+}
+
+/** The family of a service's packets. */
+export function packetFamily(id: PacketServiceId): Family {
+  return id.kind === 'fwmark' ? id.family : familyOf(id.address)
 }
 
 /** A service as the program sees it, and what the director keeps with it. */
@@ -92,7 +103,7 @@ export type ServiceValue = {
 
 export function encodeService(service: Service, value: ServiceValue): Buffer {
   const { bytes, at } = layouts.service
-  const { schedulerFlags, scheduler } = service
+  const { id, schedulerFlags, scheduler, persistence } = service
   const target = Buffer.alloc(bytes)
   target.writeUInt32LE(value.slot, at.slot)
   target.writeUInt32LE(value.generation, at.generation)
@@ -108,16 +119,23 @@ export function encodeService(service: Service, value: ServiceValue): Buffer {
   target[at.rule] = ruleOf(scheduler)
   target[at.flags] =
     (schedulerFlags.includes(`${scheduler}-fallback`) ? serviceFlags.fallback : 0) |
-    (schedulerFlags.includes(`${scheduler}-port`) ? serviceFlags.port : 0)
+    (schedulerFlags.includes(`${scheduler}-port`) ? serviceFlags.port : 0) |
+    (service.onePacket ? serviceFlags.onePacket : 0) |
+    (id.kind === 'fwmark' ? serviceFlags.mark : 0)
   const bits = keptFlags.reduce((sum, flag, bit) => (schedulerFlags.includes(flag) ? sum | (1 << bit) : sum), 0)
   target.writeUInt16LE(bits | (service.idlePersistenceEngine === undefined ? 0 : keptEngine), at.kept)
+  if (id.kind === 'address') target.writeUInt16BE(id.port, at.port)
+  if (persistence !== undefined) {
+    target.writeUInt32LE(persistence.timeoutSeconds, at.timeout)
+    putMask(target, at.mask, persistence)
+  }
   return target
 }
 
 export function decodeService(
   key: Buffer,
   bytes: Buffer,
-): { readonly id: AddressServiceId; readonly service: Service; readonly value: ServiceValue } {
+): { readonly id: PacketServiceId; readonly service: Service; readonly value: ServiceValue } {
   const { at } = layouts.service
   const id = decodeServiceKey(key)
   const kept = bytes.readUInt16LE(at.kept)
@@ -125,11 +143,15 @@ export function decodeService(
   const scheduler = (Object.keys(ruleNumbers) as (keyof typeof ruleNumbers)[]).find(
     (name) => ruleNumbers[name] === rule,
   )
+  const timeoutSeconds = bytes.readUInt32LE(at.timeout)
   const service: Service = {
     id,
     scheduler: scheduler ?? 'none',
     schedulerFlags: keptFlags.filter((_, bit) => (kept & (1 << bit)) !== 0),
-    onePacket: false,
+    onePacket: ((bytes[at.flags] ?? 0) & serviceFlags.onePacket) !== 0,
+    ...(timeoutSeconds === 0
+      ? {}
+      : { persistence: { timeoutSeconds, mask: maskAt(bytes, at.mask, packetFamily(id)) } }),
     ...((kept & keptEngine) === 0 ? {} : { idlePersistenceEngine: 'sip' }),
   }
   const word = (offset: number): number => bytes.readUInt32LE(offset)
@@ -147,6 +169,19 @@ export function decodeService(
     order: word(at.order),
   }
   return { id, service, value }
+}
+
+/** A dotted mask, or the prefix length of IPv6, as the bits that count. */
+function putMask(bytes: Buffer, at: number, { mask }: Persistence): void {
+  if (mask.includes('.')) return putAddress(bytes, at, mask)
+  for (let bit = 0; bit < Number(mask); bit++)
+    bytes[at + (bit >> 3)] = (bytes[at + (bit >> 3)] ?? 0) | (0x80 >> (bit & 7))
+}
+
+function maskAt(bytes: Buffer, at: number, family: Family): string {
+  if (family === 'ipv4') return addressAt(bytes, at, family)
+  const bits = addressNumber(addressAt(bytes, at, family)) ?? 0n
+  return String(bits.toString(2).replaceAll('0', '').length)
 }
 
 /** Only what the director says of a server: its counts are the program's. */
@@ -203,26 +238,5 @@ function tunnelAt(bytes: Buffer, start: number): { readonly tunnel?: Tunnel } {
       return { tunnel: { type: 'gre', checksum } }
     default:
       return {}
-  }
-}
-
-/** A connection of the table; `nowNs` is CLOCK_MONOTONIC. */
-export function decodeConnection(key: Buffer, flow: Buffer, nowNs: bigint): Connection {
-  const { at } = layouts.flow_key
-  const { word, expires, other } = layouts.flow.at
-  const end = (bytes: Buffer, address: number, port: number, family: Family): Endpoint => ({
-    address: addressAt(bytes, address, family),
-    port: bytes.readUInt16BE(port),
-  })
-  const family = familyAt(key, at.family)
-  const protocol = key[at.protocol] === protocols.udp ? 'udp' : 'tcp'
-  const left = flow.readBigUInt64LE(expires) - nowNs
-  return {
-    protocol,
-    client: end(key, at.source, at.source_port, family),
-    service: end(key, at.destination, at.destination_port, family),
-    server: end(flow, other + at.source, other + at.source_port, familyAt(flow, other + at.family)),
-    state: protocol === 'udp' ? 'UDP' : (tcpStates[flow[word] ?? 0] ?? 'NONE'),
-    expiresSeconds: left > 0n ? Number(left / 1_000_000_000n) : 0,
   }
 }

@@ -9,14 +9,19 @@ export const layouts = {
     at: { source: 0, destination: 16, source_port: 32, destination_port: 34, protocol: 36, family: 37 },
   },
   hop: { bytes: 24, at: { generation: 0, question: 4, interface: 8, to: 12, from: 18 } },
-  flow: { bytes: 88, at: { word: 0, expires: 8, server: 16, kind: 20, forwarding: 21, mtu: 22, other: 24, hop: 64 } },
+  flow: {
+    bytes: 96,
+    at: { word: 0, expires: 8, server: 16, kind: 20, forwarding: 21, mtu: 22, template: 24, other: 32, hop: 72 },
+  },
   vouched: { bytes: 16, at: { until: 0, generation: 8 } },
+  template: { bytes: 72, at: { word: 0, expires: 8, timeout: 16, server: 24, server_port: 28, name: 32 } },
   service_key: { bytes: 20, at: { address: 0, port: 16, protocol: 18, family: 19 } },
   service: {
-    bytes: 48,
+    bytes: 72,
     at: {
       slot: 0, generation: 4, members: 8, count: 12, table: 16, table_size: 20,
       last: 24, bar: 28, highest: 32, step: 36, rule: 40, flags: 41, kept: 42, order: 44,
+      timeout: 48, mask: 52, port: 68,
     }, // biome-ignore format: a list to read at a glance
   },
   server: {
@@ -24,31 +29,41 @@ export const layouts = {
     at: {
       address: 0, port: 16, family: 18, forwarding: 19, use: 20, tunnel: 21, tunnel_port: 22, weight: 24, last_weight: 28,
       upper: 32, lower: 36, active: 40, inactive: 44, overloaded: 48, service: 52, interface: 56, source: 60,
+      persistent: 76,
     }, // biome-ignore format: a list to read at a glance
   },
   statistics: { bytes: 40, at: { connections: 0, packets_in: 8, packets_out: 16, bytes_in: 24, bytes_out: 32 } },
   settings: {
-    bytes: 416,
+    bytes: 568,
     at: {
       tcp_timeouts: 0, udp_timeout: 128, hurried_timeout: 136, most_connections: 144, most_half_open: 148,
       active_states: 152, half_open_states: 154, reuse_states: 156, reuse_input_only_states: 158,
-      conn_reuse_mode: 160, expire_nodest_conn: 164, sloppy_tcp: 168, next_states: 176,
+      expire_nodest_conn: 160, expire_quiescent_template: 164, sloppy_tcp: 168, schedule_icmp: 172, pmtu_disc: 176,
+      cache_bypass: 180, drop_rate: 184, lookups: 188, most_templates: 192, sysctls: 200, next_states: 328,
     }, // biome-ignore format: a list to read at a glance
   },
-  totals: { bytes: 32, at: { connections: 0, half_open: 8, refused_full: 16, refused_half_open: 24 } },
+  totals: {
+    bytes: 40,
+    at: { connections: 0, half_open: 8, refused_full: 16, refused_half_open: 24, templates: 32 },
+  },
 } as const
 
 /** Raised when the maps of an older director cannot be gone on with. */
 export const layoutVersion = 2
 
 export const families = { ipv4: 4, ipv6: 6 } as const
-export const protocols = { tcp: 6, udp: 17 } as const
+/** `any`: of a firewall mark. */
+export const protocols = { any: 0, tcp: 6, udp: 17 } as const
 export const flowKinds = { FLOW_CONNECTION: 1, FLOW_REPLY: 2 } as const
 export const rules = {
   RULE_NONE: 0, RULE_RR: 1, RULE_WRR: 2, RULE_LC: 3, RULE_WLC: 4, RULE_SED: 5, RULE_NQ: 6, RULE_FO: 7, RULE_OVF: 8,
   RULE_SH: 9, RULE_MH: 10, RULE_DH: 11,
 } as const // biome-ignore format: a list to read at a glance
-export const serviceFlags = { fallback: 1, port: 2 } as const
+export const serviceFlags = { fallback: 1, port: 2, onePacket: 4, mark: 8 } as const
+/** Of a template's word. */
+export const templateFlags = { assured: 1, nameless: 2 } as const
+/** What services there are beside those of one address and port. */
+export const lookups = { mark: 1, ftp: 2, anyPort: 4 } as const
 export const forwardings = { FORWARD_MASQ: 0, FORWARD_LOCAL: 1, FORWARD_TUNNEL: 2, FORWARD_DIRECT: 3 } as const
 export const tunnels = { TUNNEL_PLAIN: 0, TUNNEL_IPIP: 1, TUNNEL_GUE: 2, TUNNEL_GRE: 3 } as const
 export const uses = { SERVER_FREE: 0, SERVER_INSTALLED: 1, SERVER_LEAVING: 2 } as const
@@ -61,9 +76,11 @@ export const noServer = 0xffff_ffff
 export const mostServers = 4096
 /** Keys that `reap` looks at in one run. */
 export const reapMost = 256
+/** They are numbers of templates. */
+export const reapTemplates = 0x1_0000
 
 export const mapNames = [
-  'flows', 'services', 'turns', 'servers', 'slots', 'counters', 'kept', 'settings', 'totals', 'vouched', 'fragments',
-  'reaping',
+  'flows', 'templates', 'remembered', 'services', 'turns', 'servers', 'slots', 'counters', 'kept', 'settings', 'totals',
+  'vouched', 'fragments', 'reaping',
 ] as const // biome-ignore format: a list to read at a glance
 export type MapName = (typeof mapNames)[number]

@@ -8,6 +8,7 @@ export type SharedArray = { readonly bytes: Buffer; readonly stride: number; rea
 
 export type Maps = {
   readonly flows: BpfMap
+  readonly templates: BpfMap
   readonly services: BpfMap
   readonly counters: BpfMap
   readonly settings: BpfMap
@@ -29,6 +30,7 @@ export function openMaps(fdOf: (name: MapName) => number): Maps {
   const cpus = possibleCpus()
   return {
     flows: new BpfMap('flows', fdOf('flows')),
+    templates: new BpfMap('templates', fdOf('templates')),
     services: new BpfMap('services', fdOf('services')),
     counters: new BpfMap('counters', fdOf('counters'), cpus),
     settings: new BpfMap('settings', fdOf('settings')),

@@ -12,13 +12,21 @@ import { type Maps, openMaps } from './maps.ts'
 export type Sizes = {
   /** Connections at most; each has two entries where its packets are rewritten. */
   readonly connections: number
+  /** Of persistence, at most; more clients are not remembered. */
+  readonly templates: number
   readonly services: number
   readonly servers: number
   /** Entries of all lists and hash tables together. */
   readonly slots: number
 }
 
-export const defaultSizes: Sizes = { connections: 1_000_000, services: 16_384, servers: 65_536, slots: 1_048_576 }
+export const defaultSizes: Sizes = {
+  connections: 1_000_000,
+  templates: 262_144,
+  services: 16_384,
+  servers: 65_536,
+  slots: 1_048_576,
+}
 
 export type Program = Disposable & {
   readonly maps: Maps
@@ -54,6 +62,7 @@ export async function openProgram(root: string, wanted: Sizes): Promise<Program>
     const maps = openMaps(fdOf)
     const sizes = {
       connections: maps.flows.info.maxEntries / 2,
+      templates: maps.templates.info.maxEntries,
       services: maps.turns.entries,
       servers: maps.servers.entries,
       slots: maps.slots.entries,
@@ -92,9 +101,11 @@ function pinnedMaps(folder: string): Readonly<Record<string, number>> {
   return {}
 }
 
-function entries({ connections, services, servers, slots }: Sizes): Readonly<Record<string, number>> {
+function entries({ connections, templates, services, servers, slots }: Sizes): Readonly<Record<string, number>> {
   return {
     flows: 2 * connections,
+    templates,
+    remembered: templates,
     services,
     turns: services,
     servers,

@@ -83,6 +83,11 @@ export class ServerSlots {
     return this.#bytes.readUInt32LE(this.#start(slot) + at.inactive)
   }
 
+  /** Persistence templates that lead to it. */
+  persistent(slot: number): number {
+    return this.#bytes.readUInt32LE(this.#start(slot) + at.persistent)
+  }
+
   connections(slot: number): number {
     return this.active(slot) + this.inactive(slot)
   }

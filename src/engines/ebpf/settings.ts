@@ -2,7 +2,7 @@
 import { isActiveState, stateTimeoutSeconds, type TcpState, tcpStates } from '../../lvs/connection-state.ts'
 import { isReuse } from '../../lvs/new-connection.ts'
 import type { TcpFlags } from '../../lvs/packet.ts'
-import { defaultSettings, type Settings } from '../../lvs/settings.ts'
+import { defaultSettings, type Settings, sysctlNames } from '../../lvs/settings.ts'
 import { type Direction, nextTcpState } from '../../lvs/tcp-states.ts'
 import { directions, events, layouts, statesPerRow } from './layout.ts'
 
@@ -10,6 +10,14 @@ export type Limits = {
   readonly connections: number
   /** Of these, those whose client has not been heard of after its first packet. */
   readonly halfOpen: number
+  /** Of persistence. */
+  readonly templates: number
+}
+
+/** What else the program is to know. */
+export type Surroundings = {
+  /** What kinds of services there are beside those of one address and port. */
+  readonly lookups: number
 }
 
 const nanoseconds = 1_000_000_000n
@@ -17,6 +25,9 @@ const nanoseconds = 1_000_000_000n
 const hurriedSeconds = 3n
 
 const halfOpenStates: readonly TcpState[] = ['SYN_SENT', 'SYN_RECV', 'SYNACK']
+/** As they are; what the others say goes into tables, or is done on this side. */
+const readByProgram = ['expire_nodest_conn', 'expire_quiescent_template', 'sloppy_tcp', 'schedule_icmp', 'pmtu_disc', 'cache_bypass'] as const // biome-ignore format: a list to read at a glance
+
 const directionNames: readonly (readonly [Direction, number])[] = [
   ['in', directions.DIRECTION_IN],
   ['out', directions.DIRECTION_OUT],
@@ -30,7 +41,7 @@ const eventFlags: readonly (readonly [TcpFlags, number])[] = [
   [{}, events.EVENT_NONE],
 ]
 
-export function encodeSettings({ timeouts, sysctls }: Settings, limits: Limits): Buffer {
+export function encodeSettings({ timeouts, sysctls }: Settings, limits: Limits, { lookups }: Surroundings): Buffer {
   const { bytes, at } = layouts.settings
   const target = Buffer.alloc(bytes)
   const states = (holds: (state: TcpState) => boolean): number =>
@@ -55,9 +66,10 @@ export function encodeSettings({ timeouts, sysctls }: Settings, limits: Limits):
   )
   target.writeUInt16LE(states(reuse(false)), at.reuse_states)
   target.writeUInt16LE(states(reuse(true)), at.reuse_input_only_states)
-  target.writeInt32LE(sysctls.conn_reuse_mode, at.conn_reuse_mode)
-  target.writeInt32LE(sysctls.expire_nodest_conn, at.expire_nodest_conn)
-  target.writeInt32LE(sysctls.sloppy_tcp, at.sloppy_tcp)
+  target.writeUInt32LE(limits.templates, at.most_templates)
+  target.writeUInt32LE(lookups, at.lookups)
+  for (const name of readByProgram) target.writeInt32LE(sysctls[name], at[name])
+  for (const [index, name] of sysctlNames.entries()) target.writeInt32LE(sysctls[name], at.sysctls + 4 * index)
   const rowOf = (direction: number, event: number): number =>
     at.next_states + (direction * eventFlags.length + event) * statesPerRow
   for (const [direction, directionNumber] of directionNames)
@@ -77,9 +89,7 @@ export function decodeSettings(bytes: Buffer): Settings | undefined {
     timeouts: { tcp: ofState('ESTABLISHED'), tcpFin: ofState('FIN_WAIT'), udp: seconds(at.udp_timeout) },
     sysctls: {
       ...defaultSettings.sysctls,
-      conn_reuse_mode: bytes.readInt32LE(at.conn_reuse_mode),
-      expire_nodest_conn: bytes.readInt32LE(at.expire_nodest_conn),
-      sloppy_tcp: bytes.readInt32LE(at.sloppy_tcp),
+      ...Object.fromEntries(sysctlNames.map((name, index) => [name, bytes.readInt32LE(at.sysctls + 4 * index)])),
     },
   }
 }

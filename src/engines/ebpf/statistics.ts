@@ -105,7 +105,7 @@ export class Statistics {
       server,
       active: table.servers.active(slot),
       inactive: table.servers.inactive(slot),
-      persistent: 0,
+      persistent: table.servers.persistent(slot),
       counters: minus(totalOf(slot), this.kept.serverBaseline(slot).get()),
       rates: this.#servers.get(slot)?.rates ?? noCounters,
     }

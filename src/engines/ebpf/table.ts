@@ -3,6 +3,7 @@
  * and then published service by service, each at once.
  */
 import { InfraError } from '../../errors.ts'
+import { ftpPort } from '../../lvs/persistence.ts'
 import { destinationTable } from '../../lvs/schedulers/dh.ts'
 import { maglevTable } from '../../lvs/schedulers/maglev.ts'
 import { sourceTable } from '../../lvs/schedulers/sh.ts'
@@ -11,8 +12,8 @@ import type { TableChange } from '../engine.ts'
 import { addressWords } from '../records.ts'
 import { clearTotal, type Kept, plus, readTotal } from './counts.ts'
 import { Draft, type ServerRecord, type ServiceRecord } from './draft.ts'
-import { type AddressServiceId, decodeService, encodeService, encodeServiceKey } from './encode.ts'
-import { mostServers, noServer } from './layout.ts'
+import { decodeService, encodeService, encodeServiceKey, type PacketServiceId, packetFamily } from './encode.ts'
+import { lookups, mostServers, noServer } from './layout.ts'
 import type { Maps } from './maps.ts'
 import { type Region, Regions } from './regions.ts'
 import { ServerSlots } from './servers.ts'
@@ -64,7 +65,8 @@ export class EbpfTable {
     this.#regions.settle()
     for (const [key, leaving] of this.#leaving) {
       const { record, serviceSlot } = leaving
-      leaving.idleTicks = this.servers.connections(record.slot) > 0 ? 0 : leaving.idleTicks + 1
+      const isUsed = this.servers.connections(record.slot) + this.servers.persistent(record.slot) > 0
+      leaving.idleTicks = isUsed ? 0 : leaving.idleTicks + 1
       if (leaving.idleTicks < idleTicksNeeded) continue
       this.#leaving.delete(key)
       const retired = this.#kept.retired(serviceSlot)
@@ -81,6 +83,17 @@ export class EbpfTable {
     const key = serviceKey(id)
     for (const { record, serviceKey: own, serviceSlot } of this.#leaving.values())
       if (own === key && serviceSlot === slot) yield record
+  }
+
+  /** What kinds of services there are beside those of one address and port, as the program's flags. */
+  get lookups(): number {
+    let flags = 0
+    for (const { id } of this.services.values()) {
+      if (id.kind === 'fwmark') flags |= lookups.mark
+      else if (id.port === 0) flags |= lookups.anyPort
+      else if (id.port === ftpPort && id.protocol === 'tcp') flags |= lookups.ftp
+    }
+    return flags
   }
 
   leavingSlots(): ReadonlySet<number> {
@@ -287,8 +300,8 @@ function recordOf(slot: number, servers: ServerSlots): ServerRecord {
   }
 }
 
-function wordsOf({ address }: AddressServiceId): number {
-  return address.includes(':') ? 4 : 1
+function wordsOf(id: PacketServiceId): number {
+  return packetFamily(id) === 'ipv6' ? 4 : 1
 }
 
 /** For each slot of the hash the place of its server in the list, or a negative number. */

@@ -18,6 +18,7 @@ export const fakeCapabilities: EngineCapabilities = {
   mixedFamilies: 'all',
   fwmark: true,
   persistence: true,
+  persistenceEngines: ['sip'],
   onePacket: true,
   thresholds: true,
   proxyProtocol: true,

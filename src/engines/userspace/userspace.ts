@@ -57,6 +57,7 @@ export const userspaceCapabilities: EngineCapabilities = {
   mixedFamilies: 'all',
   fwmark: false,
   persistence: true,
+  persistenceEngines: ['sip'],
   onePacket: true,
   thresholds: true,
   proxyProtocol: true,
