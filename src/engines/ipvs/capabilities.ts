@@ -13,6 +13,7 @@ export const ipvsCapabilities: EngineCapabilities = {
   mixedFamilies: 'tunnel',
   fwmark: true,
   persistence: true,
+  persistenceEngines: ['sip'],
   anyPort: true,
   onePacket: true,
   thresholds: true,
