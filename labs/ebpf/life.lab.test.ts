@@ -61,7 +61,7 @@ describe('the life of an eBPF engine', () => {
     expect([0, 1, 2, 3].map((client) => picked(world, web, client)).join('')).toBe('5425')
     await engine.zero(names, within())
     const before = [await engine.read(within()), await engine.info(within()), await listed(engine)]
-    engine.release()
+    await engine.release()
     const next = await world.again()
     expect([await next.read(within()), await next.info(within()), await listed(next)]).toEqual(before)
     expect([4, 5, 6].map((client) => picked(world, web, client)).join('')).toBe('425')
@@ -81,7 +81,7 @@ describe('the life of an eBPF engine', () => {
       within(),
     )
     expect(picked(world, web, 1)).toBe('drop')
-    world.engine.release()
+    await world.engine.release()
     const next = await world.again()
     await next.apply(servers(web, 2), within())
     expect(await counts(next, web)).toEqual([[1, 0]])
@@ -100,7 +100,7 @@ describe('the life of an eBPF engine', () => {
     await using world = await openPacketWorld()
     const { directory } = world.engine.program
     expect(attachedPrograms('lan')).toBe(1)
-    world.engine.release()
+    await world.engine.release()
     mkdirSync(join(directory, 'v0'))
     await world.again()
     expect(readdirSync(directory).sort()).toEqual(['links', 'v2'])
@@ -116,7 +116,7 @@ describe('the life of an eBPF engine', () => {
       (await execute('tc', ['-n', world.namespace, 'filter', 'show', 'dev', 'lan', 'ingress'])).stdout
     expect(await filters()).toContain('director_in')
     await world.engine.apply([addService(aService(web)), ...servers(web, 2)], within())
-    world.engine.release()
+    await world.engine.release()
     await world.again()
     expect((await filters()).match(/handle 0x1/gu)).toHaveLength(1)
     expect(picked(world, web, 1)).toBe('2')

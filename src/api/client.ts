@@ -57,7 +57,7 @@ export function directorClient(host: Host): DirectorControl {
       const { remoteEvents } = await import('./remote-events.ts')
       yield* remoteEvents((signal) => connectOrExplain(host, within(signal, answerMs)), query)
     },
-    stop: async ({ signal }) => void (await call(routes.stop, signal)),
+    stop: async ({ signal, keep }) => void (await call(routes.stop, signal, '', keep === undefined ? {} : { keep })),
   }
 }
 

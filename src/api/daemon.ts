@@ -25,14 +25,17 @@ export type DaemonOptions = {
   /** Of the ebpf engine; left out, all that routes lead through. */
   readonly interfaces?: readonly string[]
   readonly log: Logger
-  /** Ends the daemon in order. */
+  /** Ends the daemon in order. Its reason says by what: SIGTERM keeps traffic, where the engine can do that. */
   readonly signal: AbortSignal
   /** Present when a supervisor started it: its process id, and how often it had to. */
   readonly supervised: { readonly pid: number; readonly restarts: number } | undefined
   /** A file for all that is told of servers' health. */
   readonly checkTrace?: string
-  /** Called once it serves; what it returns is awaited, and ends the daemon when it fails. */
-  readonly onReady?: (director: Director) => Promise<void>
+  /**
+   * Called once it serves; what it returns is awaited, and ends the daemon when it fails. `goesOn`: what stood before is
+   * there, as one that crashed or kept its traffic has left it.
+   */
+  readonly onReady?: (director: Director, goesOn: boolean) => Promise<void>
   /** Called at an orderly end while all still stands. */
   readonly onEnd?: (director: Director) => Promise<void>
 }
@@ -51,13 +54,18 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   await using _lock = await soleDirector(host, files.lock, signal)
   await host.writeFile(files.pid, `${supervised?.pid ?? process.pid}\n`, { signal, mode: 0o600 })
   try {
-    // What was made by hand outlives a crash only: who starts a director anew finds its table empty.
-    if ((supervised?.restarts ?? 0) === 0) await host.remove(files.byHand, { signal })
-    await serve(options)
+    const kept = await host.readFile(files.kept, { signal })
+    // What was made by hand outlives a crash or its traffic: who starts a director anew finds its table empty.
+    const goesOn = (supervised?.restarts ?? 0) > 0 || kept !== undefined
+    if (!goesOn) await host.remove(files.byHand, { signal })
+    const keptBy = await serve(options, goesOn)
+    if (keptBy !== undefined)
+      await host.writeFile(files.kept, `${keptBy}\n`, { signal: AbortSignal.timeout(filesMs), mode: 0o600 })
     // With what a crash while it was written has left.
-    for (const path of [files.byHand, `${files.byHand}.new`, `${files.byHand}.loading`, files.startedForAnother])
+    const working = [`${files.byHand}.new`, `${files.byHand}.loading`, files.startedForAnother]
+    for (const path of keptBy === undefined ? [files.byHand, files.kept, ...working] : working)
       await host.remove(path, { signal: AbortSignal.timeout(filesMs) })
-    await removeUnwanted(host)
+    if (keptBy === undefined) await removeUnwanted(host)
   } finally {
     await host.remove(files.pid, { signal: AbortSignal.timeout(filesMs) })
     // Last, and while it is held: from here on another director may live here.
@@ -65,7 +73,8 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   }
 }
 
-async function serve(options: DaemonOptions): Promise<void> {
+/** Resolves at its end to the engine whose traffic goes on. */
+async function serve(options: DaemonOptions, goesOn: boolean): Promise<EngineName | undefined> {
   const { host, engine, interfaces, log, signal, supervised, onReady, onEnd } = options
   const { socket, byHand } = directorFiles(host)
   const { store, intent } = await loadedStore(host)
@@ -83,9 +92,11 @@ async function serve(options: DaemonOptions): Promise<void> {
       metrics.report(report.kind)
       takeReport(report, troubles, log)
     },
+    director: host.directories.runtime,
     ...(interfaces === undefined ? {} : { interfaces }),
   })
-  if (restarts === 0) await removeLeftovers(opened, intent)
+  if (!goesOn) await removeLeftovers(opened, intent)
+  let keeps = false
   await using trace = options.checkTrace === undefined ? undefined : await openTrace(options.checkTrace, log)
   await using director = await openDirector({
     ...metrics.hooks,
@@ -98,7 +109,8 @@ async function serve(options: DaemonOptions): Promise<void> {
       metrics.event(event)
       logEvent(log, event)
     },
-    onStop: () => end.now('a client'),
+    onStop: (keep) => end.now({ asked: 'a client', keep }),
+    keepsTraffic: () => keeps,
     onEngineLost: (error) => end.failed(error),
     engineTroubles: troubles,
     ...(trace === undefined ? {} : { onTrace: (record) => trace.write(record) }),
@@ -109,11 +121,14 @@ async function serve(options: DaemonOptions): Promise<void> {
   const { listenControl } = await import('./server.ts')
   await using _control = await listenControl(director, socket, metrics.scrape)
   log.info({ component: 'director', engine: opened.name, restarts, socket }, 'director serves')
-  await onReady?.(director)
+  await onReady?.(director, goesOn)
   await tellManager(host, log, 'READY=1', 'STATUS=serves')
-  log.info({ component: 'director', asked: await end.reached }, 'director ends')
+  const { asked, keep } = await end.reached
+  keeps = keep && opened.release !== undefined
+  log.info({ component: 'director', asked, keeps }, 'director ends')
   await tellManager(host, log, 'STOPPING=1')
   await onEnd?.(director)
+  return keeps ? opened.name : undefined
 }
 
 /** Loaded when it is asked for: the fewer modules, the sooner a director that crashed is back. */
@@ -159,27 +174,30 @@ function logMetrics(log: Logger, at: string, reason: string | undefined): void {
   else log.warn(entry, 'metrics cannot be served there; trying again')
 }
 
+type AskedEnd = { readonly asked: string; readonly keep: boolean }
+
 type End = {
-  /** Resolves to who asked. */
-  readonly reached: Promise<string>
-  now(asked: string): void
+  /** Resolves to who asked, and whether traffic is to go on. */
+  readonly reached: Promise<AskedEnd>
+  now(end: AskedEnd): void
   failed(error: unknown): void
 }
 
 function endOf(signal: AbortSignal): End {
   let now: End['now'] = () => {}
   let fail: (error: InfraError) => void = () => {}
-  const reached = new Promise<string>((resolve, reject) => {
+  const reached = new Promise<AskedEnd>((resolve, reject) => {
     now = resolve
     fail = reject
-    if (signal.aborted) resolve('a signal')
-    else signal.addEventListener('abort', () => resolve('a signal'), { once: true })
+    const bySignal = (): void => resolve({ asked: String(signal.reason), keep: signal.reason === 'SIGTERM' })
+    if (signal.aborted) bySignal()
+    else signal.addEventListener('abort', bySignal, { once: true })
   })
   // It may fail before anybody waits for it.
   reached.catch(() => undefined)
   return {
     reached,
-    now: (asked) => now(asked),
+    now: (end) => now(end),
     failed: (cause) =>
       fail(
         new InfraError('failed', `the engine is lost: ${describeError(cause)}`, {

@@ -14,6 +14,8 @@ export type DirectorFiles = {
   readonly startedForAnother: string
   /** What was made by hand: for a daemon that is started again after a crash. */
   readonly byHand: string
+  /** The engine whose traffic an orderly end has kept: the next daemon goes on with it, as after a crash. */
+  readonly kept: string
   /** The intent and the log. */
   readonly directory: string
   readonly log: string
@@ -27,6 +29,7 @@ export function directorFiles({ directories: { runtime, state } }: Pick<Host, 'd
     launch: `${runtime}/director.launch`,
     startedForAnother: `${runtime}/director.started`,
     byHand: `${runtime}/director.edits`,
+    kept: `${runtime}/director.kept`,
     directory: `${state}/director`,
     log: `${state}/director/director.log`,
   }

@@ -1,7 +1,7 @@
 /** Starting the supervised director of a host, and ending it without a trace. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { within } from '../deadline.ts'
-import type { DirectorControl, DirectorStatus } from '../director/control.ts'
+import type { DirectorControl, DirectorStatus, StopRequest } from '../director/control.ts'
 import type { EngineName } from '../engines/engine.ts'
 import { InfraError, isInfraError } from '../errors.ts'
 import type { Host } from '../hosts/host.ts'
@@ -44,7 +44,7 @@ export async function launchDirector(
           subject: host.name,
           hint: `use engine: ${standing.engine}, or take the other clusters down first`,
         })
-      await end(host, control, signal)
+      await end(host, control, signal, false)
     }
     await start(host, launch, control, signal)
     return control
@@ -87,27 +87,38 @@ async function ended(host: Host, logFile: string, signal: AbortSignal): Promise<
   })
 }
 
-/** Ends the director if one runs, and waits until it and its supervisor have gone, with whatever a launch that was killed left. */
-export async function stopDirector(host: Host, { signal }: CallOptions): Promise<void> {
+/**
+ * Ends the director if one runs, and waits until it and its supervisor have gone, with whatever a launch that was killed
+ * left. With `keep` its traffic goes on. Resolves to the one that ran. @throws InfraError `unsupported` where it cannot.
+ */
+export async function stopDirector(
+  host: Host,
+  { signal, keep = false }: CallOptions & StopRequest,
+): Promise<DirectorStatus | undefined> {
   const control = directorClient(host)
   const { launch: lock } = directorFiles(host)
   const standing = await runningStatus(control, signal)
-  if (standing === undefined && (await host.readFile(lock, { signal })) === undefined) return
+  if (standing === undefined && (await host.readFile(lock, { signal })) === undefined) return undefined
   await using _lock = await host.lock(lock, { signal })
   try {
-    await end(host, control, signal)
+    return await end(host, control, signal, keep)
   } finally {
     await host.remove(lock, { signal: AbortSignal.timeout(5_000) })
   }
 }
 
 /** The caller holds the launch lock: nobody starts another one meanwhile. */
-async function end(host: Host, control: DirectorControl, signal: AbortSignal): Promise<void> {
+async function end(
+  host: Host,
+  control: DirectorControl,
+  signal: AbortSignal,
+  keep: boolean,
+): Promise<DirectorStatus | undefined> {
   const standing = await runningStatus(control, signal)
-  if (standing === undefined) return
+  if (standing === undefined) return undefined
   const written = await host.readFile(directorFiles(host).pid, { signal })
   const supervisor = written === undefined ? standing.pid : Number(new TextDecoder().decode(written))
-  await control.stop({ signal })
+  await control.stop({ signal, keep })
   for (const pid of new Set([standing.pid, supervisor]))
     while (await host.signal(pid, 0, { signal }))
       await sleep(20, undefined, { signal }).catch(() => {
@@ -116,6 +127,7 @@ async function end(host: Host, control: DirectorControl, signal: AbortSignal): P
           retryable: true,
         })
       })
+  return standing
 }
 
 /** Takes away what a launch that was killed has left. */
@@ -124,6 +136,27 @@ export async function sweepLaunch(host: Host, { signal }: CallOptions): Promise<
   if ((await host.readFile(launch, { signal })) === undefined) return
   await using _lock = await host.lock(launch, { signal })
   await host.remove(launch, { signal })
+}
+
+/**
+ * Takes away the traffic that a director which has ended has left in the kernel, and what it kept of it. Whether there was
+ * anything. @throws InfraError `busy` while it lives.
+ */
+export async function removeTraffic(host: Host, { signal }: CallOptions): Promise<boolean> {
+  const { removeEbpfTraces } = await import('../engines/open.ts')
+  const removed = await removeEbpfTraces(host.directories.runtime)
+  const { kept, byHand } = directorFiles(host)
+  for (const path of removed ? [kept, byHand] : []) await host.remove(path, { signal })
+  return removed
+}
+
+/** As `removeTraffic`, unless a director runs, or something else than this cluster is wanted, or kept on purpose. */
+export async function sweepTraffic(host: Host, cluster: string, { signal }: CallOptions): Promise<void> {
+  if ((await runningStatus(directorClient(host), signal)) !== undefined) return
+  if ((await host.readFile(directorFiles(host).kept, { signal })) !== undefined) return
+  const { fileIntentStore } = await import('../director/intent.ts')
+  const { intent } = await fileIntentStore(host).load({ signal })
+  if (intent.clusters.every((one) => one.cluster === cluster)) await removeTraffic(host, { signal })
 }
 
 /** undefined when none runs. */

@@ -51,7 +51,11 @@ export const routes = {
     path: '/v1/events',
     summary: 'What happens, as server-sent events; those after `after` first, as far as they are kept',
   },
-  stop: { method: 'POST', path: '/v1/stop', summary: 'End the daemon and its supervisor' },
+  stop: {
+    method: 'POST',
+    path: '/v1/stop',
+    summary: 'End the daemon and its supervisor; with `keep` traffic goes on, where the engine can do that',
+  },
   metrics: { method: 'GET', path: '/metrics', summary: 'Everything that is measured, as Prometheus reads it' },
   openapi: { method: 'GET', path: '/v1/openapi.json', summary: 'This document' },
 } as const satisfies Readonly<Record<string, Route>>

@@ -7,6 +7,7 @@ import {
   drainTargetSchema,
   eventsRequestSchema,
   reachSchema,
+  stopRequestSchema,
 } from '../director/schemas.ts'
 import { version } from '../version.ts'
 import { type Route, type RouteName, routes } from './routes.ts'
@@ -28,6 +29,7 @@ const bodies: Readonly<Partial<Record<RouteName, z.ZodType>>> = {
   edit: editRequestSchema,
   table: tableRequestSchema,
   checkNow: checkNowSchema,
+  stop: stopRequestSchema,
 }
 
 const queries: Readonly<Partial<Record<RouteName, z.ZodType>>> = { events: eventsRequestSchema }
@@ -66,7 +68,10 @@ export function openApiDocument(): unknown {
         ...(body === undefined
           ? {}
           : {
-              requestBody: { required: true, content: { 'application/json': { schema: z.toJSONSchema(body) } } },
+              requestBody: {
+                required: !body.safeParse(undefined).success,
+                content: { 'application/json': { schema: z.toJSONSchema(body, { io: 'input' }) } },
+              },
             }),
         responses: { '200': { description: 'Done', ...done }, default: failure },
       },

@@ -14,6 +14,7 @@ import {
   drainTargetSchema,
   eventsRequestSchema,
   reachSchema,
+  stopRequestSchema,
 } from '../director/schemas.ts'
 import { describeError, type InfraCode, InfraError, isInfraError } from '../errors.ts'
 import { eventStream } from './event-stream.ts'
@@ -84,7 +85,7 @@ const handlers: Readonly<Record<RouteName, Handler>> = {
     const last = /^\d{1,15}$/.test(lastEventId ?? '') ? { after: Number(lastEventId) } : {}
     return { type: 'text/event-stream', content: eventStream(control.events({ ...asked, ...last, ...lasting })) }
   },
-  stop: (control, { options }) => control.stop(options),
+  stop: (control, { body, options }) => control.stop({ ...options, ...parse(stopRequestSchema, body ?? undefined) }),
   metrics: async (_control, { scrape, options }) => {
     if (scrape === undefined) throw new InfraError('not-found', 'nothing is measured here', { subject: 'metrics' })
     const content = Readable.from(scrape(options), { objectMode: true, highWaterMark: 1 })

@@ -1,5 +1,5 @@
 /** The three verbs on a whole cluster: look and plan, make it so, take it away. */
-import { sweepLaunch } from '../api/launch.ts'
+import { sweepLaunch, sweepTraffic } from '../api/launch.ts'
 import { InfraError } from '../errors.ts'
 import type { Host } from '../hosts/host.ts'
 import { type ApplyEvent, type ApplyResult, apply } from './apply/apply.ts'
@@ -44,6 +44,7 @@ export async function run(
   if (direction === 'down')
     for (const { host } of sites.values()) {
       await sweepLaunch(host, { signal: AbortSignal.timeout(sweepMs) })
+      await sweepTraffic(host, spec.name, { signal: AbortSignal.timeout(sweepMs) })
       await removeEmptyDirectories(host)
     }
   return result

@@ -80,7 +80,7 @@ export function directorAccess(host: Host, program: readonly string[]): Director
     control: directorClient(host),
     launch: async (engine, cluster, options) =>
       void (await launchDirector(host, { engine, program }, options, cluster)),
-    stop: (options) => stopDirector(host, options),
+    stop: async (options) => void (await stopDirector(host, options)),
   }
 }
 

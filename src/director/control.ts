@@ -151,6 +151,8 @@ export type TableView = { readonly services: readonly ServiceSnapshot[]; readonl
 
 export type CallOptions = { readonly signal: AbortSignal }
 
+export type StopRequest = { readonly keep?: boolean }
+
 export interface DirectorControl {
   status(options: CallOptions): Promise<DirectorStatus>
   /**
@@ -183,6 +185,9 @@ export interface DirectorControl {
    * over its socket a director that has gone is `unreachable`. Who takes them too slowly loses the oldest, and is told so.
    */
   events(query: EventQuery): AsyncIterable<EventRecord>
-  /** Ends the daemon and its supervisor. */
-  stop(options: CallOptions): Promise<void>
+  /**
+   * Ends the daemon and its supervisor; with `keep` traffic goes on as it is, unattended, until the next one takes it up.
+   * @throws InfraError `unsupported` where the engine cannot do that; nothing ends then.
+   */
+  stop(options: CallOptions & StopRequest): Promise<void>
 }

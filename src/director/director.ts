@@ -1,6 +1,6 @@
 /** The director: joins what is wanted, what is healthy and what is drained, and keeps the engine at it. */
 import type { Connection, EngineName, ServiceSnapshot } from '../engines/engine.ts'
-import { describeError } from '../errors.ts'
+import { describeError, InfraError } from '../errors.ts'
 import { serviceKey } from '../lvs/service.ts'
 import { version } from '../version.ts'
 import { throwIfUnacceptable } from './acceptable.ts'
@@ -20,7 +20,7 @@ import { unlessAborted } from './waiting.ts'
 export type DirectorOptions = KeeperOptions &
   Omit<TellingOptions, 'life'> & {
     /** Called once when a client asks the daemon to stop. */
-    readonly onStop: () => void
+    readonly onStop: (keep: boolean) => void
     /** What is wrong beside, in words. */
     readonly troubles?: () => readonly string[]
     /** What the engine has told of itself, by the key of the service that it is about. */
@@ -144,12 +144,26 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
       }
     },
     events: (query) => telling.events(query),
-    stop: async () => options.onStop(),
+    async stop({ keep = false }) {
+      if (keep && engine.release === undefined) throw cannotKeep(engine.name)
+      options.onStop(keep)
+    },
     async [Symbol.asyncDispose]() {
       await keeper[Symbol.asyncDispose]()
       await telling[Symbol.asyncDispose]()
     },
   }
+}
+
+function cannotKeep(engine: EngineName): InfraError {
+  return new InfraError(
+    'unsupported',
+    `with the ${engine} engine traffic passes through the director, and ends with it`,
+    {
+      subject: engine,
+      hint: 'stop it without --keep; the ebpf engine goes on by itself',
+    },
+  )
 }
 
 /** A service that is gone has taken its troubles along. */

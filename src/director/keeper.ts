@@ -56,6 +56,8 @@ export type KeeperOptions = {
   readonly restarts?: number
   /** Called once when the engine itself does not answer any more: only a new one can help. */
   readonly onEngineLost?: (error: unknown) => void
+  /** Asked at the end: whether traffic is to go on without this process, where the engine can do that. */
+  readonly keepsTraffic?: () => boolean
 }
 
 /** So many times in a row the engine may fail to answer. */
@@ -227,7 +229,8 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
       await loop[Symbol.asyncDispose]()
       await commands[Symbol.asyncDispose]()
       await lookout[Symbol.asyncDispose]()
-      await engine[Symbol.asyncDispose]()
+      const kept = options.keepsTraffic?.() === true ? engine.release?.() : undefined
+      await (kept ?? engine[Symbol.asyncDispose]())
     },
   }
 }

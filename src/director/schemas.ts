@@ -1,7 +1,7 @@
 /** What crosses the control socket and what is kept on disk, checked on the way in. */
 import * as z from 'zod'
 import type { EngineName } from '../engines/engine.ts'
-import type { ClusterServices } from './control.ts'
+import type { ClusterServices, StopRequest } from './control.ts'
 import { type DirectorEvent, eventKinds } from './events.ts'
 import { probeSchema } from './probe-schemas.ts'
 import {
@@ -85,6 +85,13 @@ export const drainTargetSchema: z.ZodType<DrainTarget> = z.union([
 export const reachSchema = z.array(
   z.strictObject({ protocol: protocol.exactOptional(), guestPort: port, address, port }),
 )
+
+/** Left out, nothing is kept. */
+export const stopRequestSchema: z.ZodType<StopRequest> = z
+  .strictObject({
+    keep: z.boolean().exactOptional().describe('Traffic goes on without the daemon, where the engine can do that'),
+  })
+  .prefault({})
 
 export const checkNowSchema = z.strictObject({ id: serviceIdSchema })
 

@@ -56,7 +56,8 @@ function ended(child: ChildProcess, signal: AbortSignal): Promise<EndOfChild> {
   return new Promise((resolve) => {
     let killTimer: NodeJS.Timeout | undefined
     const askToEnd = (): void => {
-      child.kill('SIGTERM')
+      // The signal decides whether traffic goes on.
+      child.kill(signal.reason === 'SIGINT' ? 'SIGINT' : 'SIGTERM')
       killTimer = setTimeout(() => child.kill('SIGKILL'), graceMs)
     }
     const reload = (): void => void child.kill('SIGHUP')

@@ -64,6 +64,14 @@ export function composedEngine(base: Engine, openers: PartOpeners): Engine {
     }
   }
 
+  const close = async (end: (part: Engine) => Promise<void> | PromiseLike<void>): Promise<void> => {
+    await applying.idle()
+    const closed = await Promise.allSettled([...parts.values()].map(end))
+    const failed = closed.find((result) => result.status === 'rejected')
+    if (failed === undefined) return
+    throw new InfraError('failed', 'the engine did not close', { subject: base.name, cause: failed.reason })
+  }
+
   return {
     name: base.name,
     capabilities,
@@ -96,12 +104,9 @@ export function composedEngine(base: Engine, openers: PartOpeners): Engine {
     async *connections(options) {
       for (const part of parts.values()) yield* part.connections(options)
     },
-    async [Symbol.asyncDispose]() {
-      await applying.idle()
-      const closed = await Promise.allSettled([...parts.values()].map((part) => part[Symbol.asyncDispose]()))
-      const failed = closed.find((result) => result.status === 'rejected')
-      if (failed === undefined) return
-      throw new InfraError('failed', 'the engine did not close', { subject: base.name, cause: failed.reason })
-    },
+    ...(base.release === undefined
+      ? {}
+      : { release: () => close((part) => part.release?.() ?? part[Symbol.asyncDispose]()) }),
+    [Symbol.asyncDispose]: () => close((part) => part[Symbol.asyncDispose]()),
   }
 }

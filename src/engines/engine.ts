@@ -145,6 +145,8 @@ export interface Engine extends AsyncDisposable {
   zero(id: ServiceId | undefined, options: CallOptions): Promise<void>
   /** The connections that stand now. Lazy: a million of them need no million objects at once. */
   connections(options: CallOptions): AsyncIterable<Connection>
+  /** Ends this side only, traffic goes on as it is. Engines that traffic passes through do not have it. */
+  release?(): Promise<void>
 }
 
 export function isTableChange(change: EngineChange): change is TableChange {

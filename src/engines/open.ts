@@ -1,4 +1,6 @@
 /** Which engine stands behind a name. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { assertNever } from '../errors.ts'
 import { localHost } from '../hosts/local/local.ts'
 import type { ApplicationReport } from './application/calls.ts'
@@ -14,6 +16,8 @@ export type OpenEngineOptions = {
   readonly onReport?: (report: EngineReport) => void
   /** Of the ebpf engine. */
   readonly interfaces?: readonly string[]
+  /** The runtime directory: which director of this machine it is. */
+  readonly director?: string
 }
 
 /**
@@ -21,6 +25,8 @@ export type OpenEngineOptions = {
  * @throws InfraError `unsupported` or `permission` where it cannot be used here.
  */
 export async function openEngine(name: EngineName | 'auto', options: OpenEngineOptions = {}): Promise<Engine> {
+  // Its packets would never come to another engine.
+  if (name !== 'ebpf') await removeEbpfTraces(options.director)
   if (name === 'auto' || name === 'userspace') return withParts(await userspaceEngine(), options)
   if (name === 'ebpf') return withParts(await openEbpf(options), options)
   if (name === 'ipvs') return withParts(await openIpvs(), options)
@@ -28,13 +34,12 @@ export async function openEngine(name: EngineName | 'auto', options: OpenEngineO
   return assertNever(name)
 }
 
-/** BATON_BPF_DIR: the BPF file system, where that is not at its usual place. */
-async function openEbpf({ interfaces, onReport }: OpenEngineOptions): Promise<Engine> {
+async function openEbpf({ interfaces, director, onReport }: OpenEngineOptions): Promise<Engine> {
   const { ebpfEngine } = await import('./ebpf/ebpf.ts')
-  const bpfFileSystem = process.env['BATON_BPF_DIR']
   return await ebpfEngine({
+    bpfFileSystem: bpfFileSystem(),
     ...(interfaces === undefined ? {} : { interfaces }),
-    ...(bpfFileSystem === undefined ? {} : { bpfFileSystem }),
+    ...(director === undefined ? {} : { director }),
     ...(onReport === undefined ? {} : { onReport }),
   })
 }
@@ -42,6 +47,22 @@ async function openEbpf({ interfaces, onReport }: OpenEngineOptions): Promise<En
 async function openIpvs(): Promise<Engine> {
   const { ipvsEngine } = await import('./ipvs/ipvs.ts')
   return await ipvsEngine(localHost())
+}
+
+/** BATON_BPF_DIR: where it is not at its usual place. */
+function bpfFileSystem(): string {
+  return process.env['BATON_BPF_DIR'] ?? '/sys/fs/bpf'
+}
+
+/**
+ * Takes away what the eBPF program of a director that has ended still does here. Whether there was anything.
+ * @throws InfraError `busy` while that director lives.
+ */
+export async function removeEbpfTraces(director: string | undefined): Promise<boolean> {
+  const root = bpfFileSystem()
+  if (director === undefined || !existsSync(join(root, 'baton'))) return false
+  const { defaultGround, removeTraces } = await import('./ebpf/ground.ts')
+  return removeTraces({ ...defaultGround, bpfFileSystem: root, director }) !== undefined
 }
 
 /** Loaded when the first service needs them: most directors start without. */

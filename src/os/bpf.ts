@@ -168,6 +168,19 @@ export function updateLink(link: number, program: number): void {
   if (result < 0) throw new InfraError('failed', `exchange the program: ${errnoName(-result)}`, { subject: 'eBPF' })
 }
 
+/** The interface that a link of tcx or XDP stands at, by number; 0: it is gone. @throws InfraError */
+export function linkInterface(link: number): number {
+  // struct bpf_link_info: type 0, id 4, program 8, then by type; of these two the interface is first.
+  const info = pinned(64)
+  const result = bpfCall(commands.infoByFd, (target) => {
+    target.writeUInt32LE(link, 0)
+    target.writeUInt32LE(info.bytes.length, 4)
+    putAddress(target, 8, info.bytes)
+  })
+  if (result < 0) throw new InfraError('failed', `ask for a link: ${errnoName(-result)}`, { subject: 'eBPF' })
+  return info.bytes.readUInt32LE(16)
+}
+
 /** Takes the link's program from its interface. An interface that is gone has none any more. */
 export function detachLink(link: number): void {
   bpfCall(commands.linkDetach, (target) => target.writeUInt32LE(link, 0))

@@ -1,4 +1,4 @@
-/** `baton director`: the daemon itself, in the foreground; with --supervise, the process that keeps it alive. */
+/** `baton director`: the daemon itself, in the foreground; with --supervise, the process that keeps it alive; and `stop`. */
 import { existsSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
@@ -13,6 +13,7 @@ import { describeError, isInfraError } from '../../errors.ts'
 import { localHost } from '../../hosts/local/local.ts'
 import { exitCodes } from '../exit-codes.ts'
 import type { BootRules } from '../local/boot-rules.ts'
+import { registerStop } from '../local/director-stop.ts'
 import type { ServedFile } from '../local/served-file.ts'
 import { errorLines, streamOutput } from '../output.ts'
 
@@ -28,8 +29,9 @@ export type DirectorCommandOptions = {
 }
 
 export function register(program: Command): void {
-  program
-    .command('director')
+  const director = program.command('director')
+  registerStop(director)
+  director
     .description('the daemon that checks and balances; `baton up` starts it by itself')
     .addOption(
       new Option('--engine <name>', 'what moves the connections')
@@ -111,10 +113,9 @@ async function runDirector(options: DirectorCommandOptions, log: Logger): Promis
         })
   process.on('SIGHUP', () => (config === undefined ? log.info({ component: 'director' }, noFile) : file?.reload()))
   const host = localHost()
-  const isRestarted = (supervised?.restarts ?? 0) > 0
   const { byHand } = directorFiles(host)
   const loading = `${byHand}.loading`
-  const wasEdited = isRestarted && existsSync(byHand) && !existsSync(loading)
+  const wasEdited = existsSync(byHand) && !existsSync(loading)
   const signal = endSignal()
   try {
     await runDaemon({
@@ -125,14 +126,14 @@ async function runDirector(options: DirectorCommandOptions, log: Logger): Promis
       signal,
       supervised,
       ...(checkTrace === undefined ? {} : { checkTrace: resolve(checkTrace) }),
-      onReady: async (director) => {
+      onReady: async (director, goesOn) => {
         if (config !== undefined) {
           const { servedFile } = await import('../local/served-file.ts')
           file = servedFile(resolve(config), engine, log, output)
-          await file.serve(director, isRestarted)
+          await file.serve(director, goesOn)
         }
-        // After a crash what they have made is there already, with what was changed since.
-        if (rules !== undefined && !wasEdited) await loadOnce(rules, director, loading)
+        // After a crash, or where traffic was kept, what they have made is there already, with what was changed since.
+        if (rules !== undefined && !(goesOn && wasEdited)) await loadOnce(rules, director, loading)
         output?.note([`baton: the director (process ${process.pid}) serves; Ctrl-C ends it`])
       },
       onEnd: async (director) => {
@@ -167,9 +168,9 @@ const flushMs = 60_000
 
 const noFile = 'there is no file to read again'
 
-/** SIGTERM and SIGINT ask for an orderly end. */
+/** SIGTERM and SIGINT ask for an orderly end; which of them it was is the signal's reason. */
 function endSignal(): AbortSignal {
   const controller = new AbortController()
-  for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => controller.abort())
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => controller.abort(name))
   return controller.signal
 }

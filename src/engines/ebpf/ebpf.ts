@@ -2,10 +2,10 @@
  * The eBPF engine: packets are balanced in the kernel by a program of Baton's own; this side installs its tables, ends
  * what is over, and counts. All that packets need is pinned: no end of this process stops them.
  */
+import { existsSync } from 'node:fs'
 import { describeError } from '../../errors.ts'
 import { type ServiceId, serviceKey } from '../../lvs/service.ts'
 import { defaultSettings, type Settings, withSettings } from '../../lvs/settings.ts'
-import { networkNamespaceId } from '../../os/network-namespace.ts'
 import {
   type CallOptions,
   type Connection,
@@ -21,18 +21,12 @@ import {
 import { throwIfRefused } from '../refusals.ts'
 import { ebpfCapabilities } from './capabilities.ts'
 import { listConnections } from './connections.ts'
+import { defaultGround, type Ground, type GroundOptions, takeGround } from './ground.ts'
 import { type HookOptions, Hooks } from './hooks.ts'
 import { indexKey } from './maps.ts'
 import { closeOwnRoutes, openOwnRoutes } from './own-routes.ts'
-import {
-  defaultSizes,
-  openProgram,
-  type Program,
-  removeOtherVersions,
-  removePins,
-  type Sizes,
-  throwIfUnprivileged,
-} from './program.ts'
+import { removeDeserted, removeGoneNamespaces, removeOtherVersions, removePlace } from './place.ts'
+import { defaultSizes, openProgram, type Program, type Sizes, throwIfUnprivileged } from './program.ts'
 import { decodeSettings, encodeSettings } from './settings.ts'
 import { Statistics } from './statistics.ts'
 import { Sweep } from './sweep.ts'
@@ -40,9 +34,7 @@ import { EbpfTable } from './table.ts'
 import { Vouch } from './vouch.ts'
 import { Ways } from './ways.ts'
 
-export type EbpfOptions = Partial<HookOptions> & {
-  /** Where the BPF file system is, or is to be mounted. */
-  readonly bpfFileSystem?: string
+export type EbpfOptions = Partial<GroundOptions & Omit<HookOptions, 'root'>> & {
   /** Of maps that are made anew; those that stand keep theirs. */
   readonly sizes?: Partial<Sizes>
   /** Half-open connections at most; left out: an eighth of all. */
@@ -52,8 +44,7 @@ export type EbpfOptions = Partial<HookOptions> & {
 
 export type EbpfEngine = Engine & {
   readonly program: Program
-  /** Ends this side only: the program goes on with what it has. */
-  release(): void
+  release(): Promise<void>
 }
 
 const tickMs = 250
@@ -68,23 +59,26 @@ const halfOpenShare = 8
  */
 export async function ebpfEngine(options: EbpfOptions = {}): Promise<EbpfEngine> {
   throwIfUnprivileged()
-  const sizes = { ...defaultSizes, ...options.sizes }
-  const program = await openProgram(options.bpfFileSystem ?? '/sys/fs/bpf', sizes)
-  const hooks = new Hooks(program, networkNamespaceId(), {
-    interfaces: options.interfaces,
-    attach: options.attach ?? 'tcx',
-    lockDirectory: options.lockDirectory ?? '/run/baton-ebpf',
-  })
+  const ground = takeGround({ ...defaultGround, ...options })
+  const { root, directory, lockDirectory } = ground
+  const stood = existsSync(directory)
+  let program: Program | undefined
+  let hooks: Hooks | undefined
   try {
+    program = await openProgram(root, directory, { ...defaultSizes, ...options.sizes })
+    const { interfaces, attach = 'tcx' } = options
+    hooks = new Hooks(program, { root, lockDirectory, interfaces, attach })
     // Before anything is written: what stands may be another director's.
-    hooks.follow()
+    hooks.claim()
     openOwnRoutes()
     hooks.dropUnwanted()
-    removeOtherVersions(program.directory)
-    return new RunningEngine(program, hooks, options)
+    return new RunningEngine(program, hooks, ground, options)
   } catch (error) {
-    hooks.release()
-    program[Symbol.dispose]()
+    if (stood) hooks?.release()
+    else hooks?.detach()
+    program?.[Symbol.dispose]()
+    if (!stood) removePlace(root, directory)
+    ground[Symbol.dispose]()
     throw error
   }
 }
@@ -94,6 +88,7 @@ class RunningEngine implements EbpfEngine {
   readonly capabilities = ebpfCapabilities
   readonly program: Program
   readonly #hooks: Hooks
+  readonly #ground: Ground
   readonly #table: EbpfTable
   readonly #statistics: Statistics
   readonly #sweep: Sweep
@@ -107,11 +102,14 @@ class RunningEngine implements EbpfEngine {
   #lookups = 0
   #ticks = 0
   #isTroubled = false
+  /** A program of another version goes on at our interfaces until this one has a table. */
+  #isWaiting: boolean
 
-  constructor(program: Program, hooks: Hooks, options: EbpfOptions) {
+  constructor(program: Program, hooks: Hooks, ground: Ground, options: EbpfOptions) {
     const { maps, sizes } = program
     this.program = program
     this.#hooks = hooks
+    this.#ground = ground
     this.#halfOpen = options.halfOpen ?? Math.max(Math.floor(sizes.connections / halfOpenShare), 1)
     this.#onReport = options.onReport ?? (() => {})
     const standing = maps.settings.lookup(indexKey(0))
@@ -121,6 +119,8 @@ class RunningEngine implements EbpfEngine {
     this.#writeSettings()
     this.#sweep = new Sweep(maps, program.reap)
     this.#ways = new Ways(this.#table)
+    this.#isWaiting = !program.isContinued && hooks.hasPredecessor
+    if (!this.#isWaiting) this.#serve()
     this.#vouch = new Vouch(maps.vouched)
     this.#timer = setInterval(() => this.#tick(), tickMs).unref()
   }
@@ -134,6 +134,7 @@ class RunningEngine implements EbpfEngine {
     for (const change of changes)
       if (change.kind === 'settings') this.#settings = withSettings(this.#settings, change.settings)
     if (table.length < changes.length || this.#table.lookups !== this.#lookups) this.#writeSettings()
+    if (this.#isWaiting && table.length > 0) this.#succeed()
   }
 
   async read(options: ReadOptions): Promise<readonly ServiceSnapshot[]> {
@@ -161,11 +162,12 @@ class RunningEngine implements EbpfEngine {
     }
   }
 
-  release(): void {
+  async release(): Promise<void> {
     clearInterval(this.#timer)
     this.#vouch[Symbol.dispose]()
     this.#hooks.release()
     this.program[Symbol.dispose]()
+    this.#ground[Symbol.dispose]()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -173,8 +175,26 @@ class RunningEngine implements EbpfEngine {
     this.#vouch[Symbol.dispose]()
     this.#hooks.detach()
     closeOwnRoutes()
-    removePins(this.program.directory)
+    removePlace(this.#ground.root, this.program.directory)
     this.program[Symbol.dispose]()
+    this.#ground[Symbol.dispose]()
+  }
+
+  /** Packets meet the program; what is in its stead nowhere now goes. Whether anything did. */
+  #serve(): boolean {
+    const { root, directory, lockDirectory } = this.#ground
+    this.#hooks.attach()
+    removeGoneNamespaces(root)
+    return [removeOtherVersions(directory), removeDeserted(root, directory, lockDirectory)].some((removed) => removed)
+  }
+
+  #succeed(): void {
+    this.#isWaiting = false
+    if (this.#serve())
+      this.#report(
+        'well',
+        'in place of a program of another version: connections through that one are not gone on with',
+      )
   }
 
   #writeSettings(): void {
@@ -196,13 +216,20 @@ class RunningEngine implements EbpfEngine {
       this.#table.tick()
       this.#ways.refresh()
       this.#statistics.tick(this.#table, performance.now())
-      if (this.#ticks % ticksPerLook === 0) this.#hooks.follow()
+      if (this.#ticks % ticksPerLook === 0) this.#look()
       if (this.#isTroubled) this.#report('well', 'all is well again')
       this.#isTroubled = false
     } catch (error) {
       if (!this.#isTroubled) this.#report('trouble', describeError(error))
       this.#isTroubled = true
     }
+  }
+
+  /** For interfaces that are new; and a program of another version is not waited with for ever, where nothing is wanted. */
+  #look(): void {
+    this.#hooks.claim()
+    if (this.#isWaiting) this.#succeed()
+    else this.#hooks.attach()
   }
 
   #report(kind: EngineReport['kind'], message: string): void {

@@ -1,21 +1,14 @@
 /** Where packets meet the program: interfaces, each kept by one director alone. */
-import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readdirSync, rmSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { InfraError } from '../../errors.ts'
-import {
-  attachFilter,
-  attachTcx,
-  closeFd,
-  detachFilter,
-  detachLink,
-  type Hook,
-  pin,
-  pinnedFd,
-  updateLink,
-} from '../../os/bpf.ts'
-import { tryLockExclusive } from '../../os/flock.ts'
+import { attachFilter, attachTcx, closeFd, type Hook, pin, pinnedFd, updateLink } from '../../os/bpf.ts'
 import { type Interface, listInterfaces } from '../../os/interfaces.ts'
+import { type LockFile, takeLockFile } from '../../os/lock-file.ts'
+import { networkNamespaceId } from '../../os/network-namespace.ts'
+import { type Attachment, attachmentFile, attachmentsOf, drop, isGone } from './attachments.ts'
 import { hooksOf, meetingPlaces } from './meeting-places.ts'
+import { otherPlaces } from './place.ts'
 import type { Program } from './program.ts'
 
 export type HookOptions = {
@@ -23,138 +16,146 @@ export type HookOptions = {
   readonly interfaces: readonly string[] | undefined
   /** `tcx` where the kernel has it (6.6), else filters of clsact. */
   readonly attach: 'tcx' | 'clsact'
+  /** The BPF file system. */
+  readonly root: string
   /** Where locks stand. */
   readonly lockDirectory: string
 }
 
-const hooks: readonly Hook[] = ['in', 'out']
+type Claimed = Interface & { readonly lock: LockFile }
 
 export class Hooks {
   readonly #program: Program
   readonly #options: HookOptions
-  readonly #locks = new Map<number, number>()
-  readonly #namespace: string
+  readonly #claimed = new Map<number, Claimed>()
+  readonly #attached = new Set<number>()
 
-  constructor(program: Program, namespace: string, options: HookOptions) {
+  constructor(program: Program, options: HookOptions) {
     this.#program = program
-    this.#namespace = namespace
     this.#options = options
-    mkdirSync(options.lockDirectory, { recursive: true, mode: 0o700 })
   }
 
-  get interfaces(): number {
-    return this.#locks.size
+  /** Takes interfaces that are new, and forgets those that are gone. @throws InfraError `busy` for one that is another director's. */
+  claim(): void {
+    const all = listInterfaces()
+    for (const own of meetingPlaces(all, this.#options.interfaces))
+      if (!this.#claimed.has(own.index)) this.#claimed.set(own.index, { ...own, lock: this.#lock(own) })
+    const standing = new Set(all.map(({ index }) => index))
+    for (const index of this.#claimed.keys()) if (!standing.has(index)) this.#forget(index)
   }
 
-  /** Attaches to interfaces that are new, and forgets those that are gone. @throws InfraError `busy` for one that is another director's. */
-  follow(): void {
-    const wanted = meetingPlaces(listInterfaces(), this.#options.interfaces)
-    const standing = new Set(listInterfaces().map(({ index }) => index))
-    for (const own of wanted) if (!this.#locks.has(own.index)) this.#take(own)
-    for (const [index, lock] of this.#locks) {
-      if (standing.has(index)) continue
-      for (const hook of hooks) rmSync(this.#linkFile(index, hook), { force: true })
-      rmSync(this.#lockFile(index), { force: true })
-      closeSync(lock)
-      this.#locks.delete(index)
+  /** Whether another program of ours takes packets at one of them, which this one is to replace. */
+  get hasPredecessor(): boolean {
+    const standing = [...this.#own(), ...this.#others()]
+    return standing.some((attachment) => this.#claimed.has(attachment.interface) && !isGone(attachment))
+  }
+
+  /** From here on packets meet the program, wherever the interfaces that were claimed had none or another. */
+  attach(): void {
+    for (const [index, own] of this.#claimed) {
+      if (this.#attached.has(index)) continue
+      for (const hook of hooksOf(own)) this.#attach(index, hook)
+      this.#attached.add(index)
     }
+  }
+
+  /** Takes the program away from interfaces that were ours and are not wanted any more. */
+  dropUnwanted(): void {
+    for (const attachment of this.#own()) if (!this.#claimed.has(attachment.interface)) drop(attachment)
   }
 
   /** Takes the program away from everywhere. */
   detach(): void {
-    for (const [index, lock] of this.#locks) {
-      for (const hook of hooks) {
-        const link = pinnedFd(this.#linkFile(index, hook))
-        if (link === undefined) detachFilter(index, hook)
-        else this.#drop(link, index, hook)
-      }
-      rmSync(this.#lockFile(index), { force: true })
-      closeSync(lock)
-    }
-    this.#locks.clear()
+    for (const attachment of this.#own()) drop(attachment)
+    this.release()
   }
 
   /** Leaves all as it is, for the next director. */
   release(): void {
-    for (const lock of this.#locks.values()) closeSync(lock)
-    this.#locks.clear()
+    for (const { lock } of this.#claimed.values()) lock[Symbol.dispose]()
+    this.#claimed.clear()
+    this.#attached.clear()
   }
 
-  /** Of interfaces that were ours and are not wanted any more, or that are gone. */
-  dropUnwanted(): void {
-    for (const file of existsSync(this.#linkDirectory) ? readdirSync(this.#linkDirectory) : []) {
-      const [, index = '', hook] = /^(\d+)-(in|out)$/u.exec(file) ?? []
-      if (hook === undefined || this.#locks.has(Number(index))) continue
-      const link = pinnedFd(join(this.#linkDirectory, file))
-      if (link !== undefined) this.#drop(link, Number(index), hook as Hook)
-    }
-  }
-
-  #lockFile(index: number): string {
-    return join(this.#options.lockDirectory, `ebpf-${this.#namespace}-${index}.lock`)
-  }
-
-  #take(own: Interface): void {
-    const lock = this.#lock(own)
-    try {
-      for (const hook of hooksOf(own)) this.#attach(own.index, hook)
-    } catch (error) {
-      closeSync(lock)
-      throw error
-    }
-    this.#locks.set(own.index, lock)
-  }
-
-  #lock({ name, index }: Interface): number {
-    const file = this.#lockFile(index)
-    const lock = openSync(file, 'a', 0o600)
-    // Not one that its last holder has taken away meanwhile.
-    if (tryLockExclusive(lock) && statSync(file, { throwIfNoEntry: false })?.ino === fstatSync(lock).ino) return lock
-    closeSync(lock)
-    throw new InfraError('busy', `interface ${name} belongs to another director`, {
+  #lock({ name, index }: Interface): LockFile {
+    const lock = takeLockFile(interfaceLock(this.#options.lockDirectory, index))
+    if (!('holder' in lock)) return lock
+    throw new InfraError('busy', `interface ${name} belongs to another director: ${lock.holder}`, {
       subject: name,
       retryable: true,
-      hint: 'stop that one, or name other interfaces for this one',
+      hint: 'stop that one, or name other interfaces for this one (--interface)',
     })
   }
 
-  /** A link that stands gets the new program, and not a packet passes between. */
+  #forget(index: number): void {
+    for (const { file, interface: own } of this.#own()) if (own === index) rmSync(file, { force: true })
+    this.#claimed.get(index)?.lock[Symbol.dispose]()
+    this.#claimed.delete(index)
+    this.#attached.delete(index)
+  }
+
+  /** A link that stands gets the new program, and not a packet passes between; also one of a director that is no more. */
   #attach(index: number, hook: Hook): void {
-    const program = this.#program[hook]
-    const file = this.#linkFile(index, hook)
-    const standing = pinnedFd(file)
-    if (standing !== undefined) {
-      try {
-        updateLink(standing, program)
-        return
-      } catch {
-        // Its interface was taken away and came back by the same number: the link leads nowhere.
-        rmSync(file, { force: true })
-      } finally {
-        closeFd(standing)
-      }
-    }
-    const link = this.#options.attach === 'tcx' ? attachTcx(program, index, hook) : undefined
-    if (link === undefined) return attachFilter(program, index, hook)
-    mkdirSync(this.#linkDirectory, { recursive: true, mode: 0o700 })
+    const at = (attachment: Attachment): boolean => attachment.interface === index && attachment.hook === hook
+    const [own, others] = [this.#own().filter(at), this.#others().filter(at)]
+    const usesLink = [...own, ...others].some((link) => this.#adopt(link)) || this.#link(index, hook)
+    if (!usesLink) this.#filter(index, hook)
+    // A packet is to meet the program once, also where the kernel was changed meanwhile.
+    for (const other of own) if ((other.kind === 'link') !== usesLink) drop(other)
+    for (const other of others) if (other.kind === 'filter' && usesLink) drop(other)
+    for (const { file } of others) rmSync(file, { force: true })
+  }
+
+  /** Whether the link takes the program. */
+  #adopt({ kind, file, interface: index, hook }: Attachment): boolean {
+    const link = kind === 'link' ? pinnedFd(file) : undefined
+    if (link === undefined) return false
     try {
-      pin(link, file)
+      updateLink(link, this.#program[hook])
+      const home = attachmentFile(this.#program.directory, 'link', index, hook)
+      if (file !== home) this.#pin(link, home)
+      return true
+    } catch {
+      // Its interface was taken away and came back by the same number: the link leads nowhere.
+      rmSync(file, { force: true })
+      return false
     } finally {
       closeFd(link)
     }
   }
 
-  #drop(link: number, index: number, hook: Hook): void {
-    detachLink(link)
-    closeFd(link)
-    rmSync(this.#linkFile(index, hook), { force: true })
+  #link(index: number, hook: Hook): boolean {
+    const link = this.#options.attach === 'tcx' ? attachTcx(this.#program[hook], index, hook) : undefined
+    if (link === undefined) return false
+    try {
+      this.#pin(link, attachmentFile(this.#program.directory, 'link', index, hook))
+    } finally {
+      closeFd(link)
+    }
+    return true
   }
 
-  get #linkDirectory(): string {
-    return join(this.#program.directory, 'links')
+  #filter(index: number, hook: Hook): void {
+    const file = attachmentFile(this.#program.directory, 'filter', index, hook)
+    rmSync(file, { force: true })
+    this.#pin(this.#program[hook], file)
+    attachFilter(this.#program[hook], index, hook)
   }
 
-  #linkFile(index: number, hook: Hook): string {
-    return join(this.#linkDirectory, `${index}-${hook}`)
+  #pin(fd: number, file: string): void {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+    pin(fd, file)
   }
+
+  #own(): readonly Attachment[] {
+    return attachmentsOf(this.#program.directory)
+  }
+
+  #others(): readonly Attachment[] {
+    return otherPlaces(this.#options.root, this.#program.directory).flatMap(attachmentsOf)
+  }
+}
+
+export function interfaceLock(lockDirectory: string, index: number): string {
+  return join(lockDirectory, `ebpf-${networkNamespaceId()}-${index}.lock`)
 }

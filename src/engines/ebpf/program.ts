@@ -1,11 +1,10 @@
 /** The program and its maps in the kernel: loaded, pinned, and taken up again by the next director. */
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { InfraError } from '../../errors.ts'
 import { type BpfObject, closeFd, loadObject, pin, pinnedFd } from '../../os/bpf.ts'
 import { ensureBpfFileSystem } from '../../os/bpf-file-system.ts'
-import { networkNamespaceId } from '../../os/network-namespace.ts'
 import { layoutVersion, type MapName, mapNames } from './layout.ts'
 import { type Maps, openMaps } from './maps.ts'
 
@@ -33,8 +32,10 @@ export type Program = Disposable & {
   readonly in: number
   readonly out: number
   readonly reap: number
-  /** Where this namespace's director pins what it has. */
+  /** Its place: where its director pins what it has. */
   readonly directory: string
+  /** It goes on with the maps of a director before this one. */
+  readonly isContinued: boolean
   readonly sizes: Sizes
 }
 
@@ -43,15 +44,10 @@ const objectFile = import.meta.url.endsWith('.ts')
   ? new URL('../../../bpf/director.bpf.o', import.meta.url)
   : new URL('../bpf/director.bpf.o', import.meta.url)
 
-export function pinDirectory(root: string): string {
-  return join(root, 'baton', networkNamespaceId())
-}
-
 /** Loads the program onto the maps that a director before this one has left, or onto new ones. @throws InfraError */
-export async function openProgram(root: string, wanted: Sizes): Promise<Program> {
+export async function openProgram(root: string, directory: string, wanted: Sizes): Promise<Program> {
   const bytes = await readFile(objectFile)
   ensureBpfFileSystem(root)
-  const directory = pinDirectory(root)
   const folder = join(directory, `v${layoutVersion}`)
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const standing = pinnedMaps(folder)
@@ -67,7 +63,7 @@ export async function openProgram(root: string, wanted: Sizes): Promise<Program>
       servers: maps.servers.entries,
       slots: maps.slots.entries,
     }
-    return programOf(object, maps, directory, sizes)
+    return programOf(object, maps, { directory, sizes, isContinued: standing['flows'] !== undefined })
   } catch (error) {
     object[Symbol.dispose]()
     throw error
@@ -76,14 +72,17 @@ export async function openProgram(root: string, wanted: Sizes): Promise<Program>
   }
 }
 
-function programOf(object: BpfObject, maps: Maps, directory: string, sizes: Sizes): Program {
+function programOf(
+  object: BpfObject,
+  maps: Maps,
+  about: Pick<Program, 'directory' | 'sizes' | 'isContinued'>,
+): Program {
   return {
+    ...about,
     maps,
     in: object.program('director_in'),
     out: object.program('director_out'),
     reap: object.program('reap'),
-    directory,
-    sizes,
     [Symbol.dispose]: () => object[Symbol.dispose](),
   }
 }
@@ -113,18 +112,6 @@ function entries({ connections, templates, services, servers, slots }: Sizes): R
     counters: servers,
     kept: 2 * services + servers,
   }
-}
-
-/** Takes away all pins of this namespace; what nothing else holds goes with them. */
-export function removePins(directory: string): void {
-  rmSync(directory, { recursive: true, force: true })
-}
-
-/** What directors of other versions have pinned: their maps cannot be gone on with. */
-export function removeOtherVersions(directory: string): void {
-  for (const name of readdirSync(directory))
-    if (/^v\d+$/u.test(name) && name !== `v${layoutVersion}`)
-      rmSync(join(directory, name), { recursive: true, force: true })
 }
 
 /** @throws InfraError `permission` at once, rather than half-way. */
