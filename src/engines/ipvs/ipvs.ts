@@ -124,6 +124,11 @@ class IpvsEngine implements Engine {
   }
 
   /** What stands in the kernel stays. */
+  /** The table is the kernel's: it stays in either case. */
+  release(): Promise<void> {
+    return this[Symbol.asyncDispose]()
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#turns.idle()
     this.#kernel[Symbol.dispose]()
