@@ -225,22 +225,35 @@ static __always_inline int is_over(const struct flow *flow, const struct packet 
 
 enum begun { BEGUN, BEGUN_ONCE, BEGUN_NOT_OURS, BEGUN_NOBODY, BEGUN_DROP };
 
+/* Where a new connection is to go. */
+struct placed {
+	/* Number of the template that it is under, held for it; 0: of none. */
+	__u64 template;
+	__u32 server;
+	/* The connection's own; twos draws by it. */
+	__u32 number;
+	__u16 port;
+	__u16 unused[3];
+};
+
 /*
- * The server of a new connection: by its client's template, or by the scheduler, and then remembered. `template` becomes
- * the number of the one that it is under, held for it.
+ * The server of a new connection: by its client's template, or by the scheduler, and then remembered. `placed` gets
+ * the number of the template that it is under, held for it.
  */
-static __always_inline __u32 choose(const struct service *service, const struct packet *packet, __u64 at, __u64 *template)
+static __always_inline __u32 choose(const struct service *service, const struct packet *packet, __u64 at, struct placed *placed)
 {
+	__u64 *template = &placed->template;
 	struct flow_key name = {};
 	__u32 slot = NO_SERVER;
 
 	if (service->timeout == 0)
-		return service->flags & SERVICE_MARK || is_own_port(service, &packet->key) ? pick(service, &packet->key) : NO_SERVER;
+		return service->flags & SERVICE_MARK || is_own_port(service, &packet->key) ?
+			       pick(service, &packet->key, at, placed->number) : NO_SERVER;
 	name_template(service, &packet->key, packet->mark, &name);
 	*template = recall(&name, at, &slot);
 	if (*template)
 		return slot;
-	slot = pick(service, &packet->key);
+	slot = pick(service, &packet->key, at, placed->number);
 	if (slot != NO_SERVER)
 		*template = remember(&name, at, service->timeout, slot);
 	return slot;
@@ -262,21 +275,12 @@ static __always_inline __u16 server_port(const struct service *service, const st
 	return server->port;
 }
 
-/* Where a new connection is to go. */
-struct placed {
-	/* Number of the template that it is under, held for it; 0: of none. */
-	__u64 template;
-	__u32 server;
-	__u16 port;
-	__u16 unused;
-};
-
 /* What the connection is to be, by its first packet. */
 static __always_inline void describe(struct flow *flow, const struct packet *packet, const struct placed *placed,
 				     const struct server *server, const struct settings *now, struct totals *sums, __u64 at)
 {
 	const struct flow_key *key = &packet->key;
-	__u64 word = (__u64)bpf_get_prandom_u32() << 32;
+	__u64 word = (__u64)placed->number << 32;
 
 	if (server->forwarding != FORWARD_MASQ)
 		word |= WORD_INPUT_ONLY;
@@ -363,7 +367,8 @@ __noinline int begin(const struct packet *packet, __u64 at, struct placed *place
 		__sync_fetch_and_add(&sums->refused_half_open, 1);
 		return BEGUN_DROP;
 	}
-	placed->server = choose(service, packet, at, &placed->template);
+	placed->number = bpf_get_prandom_u32();
+	placed->server = choose(service, packet, at, placed);
 	server = server_at(placed->server);
 	if (placed->server == NO_SERVER || !server)
 		return leave(service, packet);

@@ -10,6 +10,9 @@
 
 #include <linux/types.h>
 
+/* In nanoseconds. */
+#define SECOND 1000000000ULL
+
 #define FAMILY_IPV4 4
 #define FAMILY_IPV6 6
 
@@ -121,6 +124,9 @@ enum scheduler_rule {
 	RULE_SH,
 	RULE_MH,
 	RULE_DH,
+	RULE_TWOS,
+	RULE_LBLC,
+	RULE_LBLCR,
 };
 
 /* Hashing looks on when its server is not usable; the client's port is hashed, too. */
@@ -156,6 +162,8 @@ struct service {
 	__u32 mask[4];
 	__u16 port;
 	__u16 unused;
+	/* lblc and lblcr: whose destinations are its own; another number each time that it is scheduled anew. */
+	__u32 locality;
 };
 
 enum forwarding { FORWARD_MASQ, FORWARD_LOCAL, FORWARD_TUNNEL, FORWARD_DIRECT };
@@ -230,7 +238,7 @@ struct settings {
 	/* What services there are beside those of one address and port: whether it makes sense to look for one. */
 	__u32 lookups;
 	__u32 most_templates;
-	__u32 unused;
+	__s32 lblcr_expiration;
 	/* The director's own: all sysctls as they were set. */
 	__s32 sysctls[32];
 	/* The next state, by direction, event and state. */
@@ -244,6 +252,48 @@ struct totals {
 	__u64 refused_full;
 	__u64 refused_half_open;
 	__u64 templates;
+};
+
+/* What lblc and lblcr remember of an address that clients connect to. */
+struct destination_key {
+	__u32 address[4];
+	__u32 locality;
+};
+
+struct destination {
+	/* CLOCK_MONOTONIC, as `changed`. */
+	__u64 last_use;
+	/* lblcr: when its set last grew or shrank. */
+	__u64 changed;
+	/* lblc: its server. */
+	__u32 server;
+	/* lblcr: how many servers it has, the number of the next one, and whether somebody is changing the set. */
+	__u32 count;
+	__u32 next;
+	__u32 is_held;
+};
+
+/* lblcr's sets, in pieces of so many servers. They are in no order: the higher the number, the newer. */
+#define REPLICAS 32
+
+struct replicas_key {
+	struct destination_key destination;
+	__u32 piece;
+};
+
+struct replica {
+	__u32 server;
+	__u32 number;
+};
+
+struct replicas {
+	struct replica list[REPLICAS];
+};
+
+/* By service, lblc and lblcr: destinations that the program has added, and that the director has taken out; both go round. */
+struct locality {
+	__u32 added;
+	__u32 forgotten;
 };
 
 struct fragment_key {

@@ -108,6 +108,30 @@ struct {
 	__type(value, struct vouched);
 } vouched SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1024);
+	__type(key, struct destination_key);
+	__type(value, struct destination);
+} destinations SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1024);
+	__type(key, struct replicas_key);
+	__type(value, struct replicas);
+} replicas SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, struct locality);
+} localities SEC(".maps");
+
 /* Ports of datagrams whose later fragments bear none. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -10,7 +10,6 @@
 #include "lookup.h"
 
 #define TEMPLATE_ATTEMPTS 16
-#define SECOND 1000000000ULL
 /* One that still has connections when its time is up gets this, and keeps it for later restarts. */
 #define POSTPONED (60 * SECOND)
 

@@ -24,12 +24,13 @@ struct turn {
 	__u32 heaviest;
 	__s32 start;
 	__s32 stop;
-	__u32 is_stopped;
-	__u32 is_last_pass;
-	__u32 has_restarted;
 	/* The pick: place in the list, and slot. */
 	__s32 place;
 	__u32 slot;
+	__u8 is_stopped;
+	__u8 is_last_pass;
+	__u8 has_restarted;
+	__u8 unused;
 };
 
 static __always_inline __u64 *turn_at(const struct service *service)

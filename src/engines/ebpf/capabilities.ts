@@ -3,7 +3,7 @@ import type { EngineCapabilities } from '../engine.ts'
 
 export const ebpfCapabilities: EngineCapabilities = {
   protocols: ['tcp', 'udp'],
-  schedulers: ['rr', 'wrr', 'lc', 'wlc', 'dh', 'sh', 'sed', 'nq', 'fo', 'ovf', 'mh'],
+  schedulers: ['rr', 'wrr', 'lc', 'wlc', 'dh', 'sh', 'sed', 'nq', 'fo', 'ovf', 'mh', 'lblc', 'lblcr', 'twos'],
   forwarding: ['masq', 'tunnel', 'direct', 'local'],
   tunnels: ['ipip', 'gre', 'gue'],
   // Offload cuts large packets afterwards: the pieces would need checksums of their own.
@@ -21,5 +21,8 @@ export const ebpfCapabilities: EngineCapabilities = {
   applications: [],
   dns: false,
   syncDaemon: false,
-  sysctls: ['conn_reuse_mode', 'expire_nodest_conn', 'expire_quiescent_template', 'schedule_icmp', 'sloppy_tcp'],
+  sysctls: [
+    'conn_reuse_mode', 'expire_nodest_conn', 'expire_quiescent_template', 'lblc_expiration', 'lblcr_expiration',
+    'schedule_icmp', 'sloppy_tcp',
+  ], // biome-ignore format: a list to read at a glance
 }

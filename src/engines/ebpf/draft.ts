@@ -29,6 +29,8 @@ export type ServiceRecord = {
   order: number
   generation: number
   turn: Turn
+  /** Whose destinations are its own, of lblc and lblcr; below 0: it has none yet. */
+  locality: number
   members: Region
   table: Region
   /** Newest first. */
@@ -105,6 +107,7 @@ export class Draft {
         order: -1,
         generation: 0,
         turn: firstTurn,
+        locality: -1,
         members: nothing,
         table: nothing,
         servers: [],
@@ -113,10 +116,11 @@ export class Draft {
       return
     }
     const before = work.record.service
-    const isSame =
-      before.scheduler === service.scheduler && before.schedulerFlags.join() === service.schedulerFlags.join()
     work.record.service = service
-    if (!isSame) work.keeper = new TurnKeeper(service.scheduler, work.record.servers, undefined)
+    // The same scheduler goes on; another one remembers nothing.
+    if (before.scheduler === service.scheduler) return
+    work.keeper = new TurnKeeper(service.scheduler, work.record.servers, undefined)
+    work.record.locality = -1
   }
 
   #removeService(key: string): void {

@@ -50,6 +50,8 @@ export type EbpfEngine = Engine & {
 const tickMs = 250
 /** New interfaces are looked for each so many ticks. */
 const ticksPerLook = 8
+/** A minute, as the kernel's timers of lblc and lblcr have it. */
+const ticksPerForgetting = 240
 const halfOpenShare = 8
 
 /**
@@ -104,6 +106,9 @@ class RunningEngine implements EbpfEngine {
   #isTroubled = false
   /** A program of another version goes on at our interfaces until this one has a table. */
   #isWaiting: boolean
+  /** Aborted when this side ends. */
+  readonly #ending = new AbortController()
+  #isForgetting = false
 
   constructor(program: Program, hooks: Hooks, ground: Ground, options: EbpfOptions) {
     const { maps, sizes } = program
@@ -164,6 +169,7 @@ class RunningEngine implements EbpfEngine {
 
   async release(): Promise<void> {
     clearInterval(this.#timer)
+    this.#ending.abort()
     this.#vouch[Symbol.dispose]()
     this.#hooks.release()
     this.program[Symbol.dispose]()
@@ -172,6 +178,7 @@ class RunningEngine implements EbpfEngine {
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer)
+    this.#ending.abort()
     this.#vouch[Symbol.dispose]()
     this.#hooks.detach()
     closeOwnRoutes()
@@ -217,6 +224,7 @@ class RunningEngine implements EbpfEngine {
       this.#ways.refresh()
       this.#statistics.tick(this.#table, performance.now())
       if (this.#ticks % ticksPerLook === 0) this.#look()
+      if (this.#ticks % ticksPerForgetting === 0) this.#forget()
       if (this.#isTroubled) this.#report('well', 'all is well again')
       this.#isTroubled = false
     } catch (error) {
@@ -230,6 +238,22 @@ class RunningEngine implements EbpfEngine {
     this.#hooks.claim()
     if (this.#isWaiting) this.#succeed()
     else this.#hooks.attach()
+  }
+
+  /** By pages between other work; one that takes longer than a minute is waited for. */
+  #forget(): void {
+    if (this.#isForgetting) return
+    this.#isForgetting = true
+    const { signal } = this.#ending
+    this.#table.forget(this.#settings.sysctls, signal).then(
+      () => {
+        this.#isForgetting = false
+      },
+      (error: unknown) => {
+        this.#isForgetting = false
+        if (!signal.aborted) this.#report('trouble', describeError(error))
+      },
+    )
   }
 
   #report(kind: EngineReport['kind'], message: string): void {

@@ -40,7 +40,7 @@ describe('services and servers as the program sees them', () => {
     const flags = fc.constantFrom([], ['flag-1', 'flag-3'], ['sh-fallback'], ['sh-fallback', 'sh-port'], ['mh-port'])
     const value = fc.record({
       slot: uint32, generation: uint32, members: uint32, count: uint32, table: uint32, tableSize: uint32,
-      last: fc.integer({ min: -1, max: 4095 }), bar: uint32, highest: uint32, step: uint32, order: uint32,
+      last: fc.integer({ min: -1, max: 4095 }), bar: uint32, highest: uint32, step: uint32, order: uint32, locality: uint32,
     }) // biome-ignore format: a list to read at a glance
     const scheduler = fc.constantFrom('none' as const, ...ebpfCapabilities.schedulers)
     const bits = fc.record({ hasEngine: fc.boolean(), onePacket: fc.boolean() })
@@ -108,7 +108,14 @@ describe('services and servers as the program sees them', () => {
   test('settings are read back; a program that was never told has none', () => {
     const settings = {
       timeouts: { tcp: 600, tcpFin: 33, udp: 44 },
-      sysctls: { ...defaultSettings.sysctls, conn_reuse_mode: 3, expire_nodest_conn: 1, sloppy_tcp: -1 },
+      sysctls: {
+        ...defaultSettings.sysctls,
+        conn_reuse_mode: 3,
+        expire_nodest_conn: 1,
+        sloppy_tcp: -1,
+        lblc_expiration: 7,
+        lblcr_expiration: -8,
+      },
     }
     expect(decodeSettings(encodeSettings(settings, limits, { lookups: 5 }))).toEqual(settings)
     expect(decodeSettings(Buffer.alloc(layouts.settings.bytes))).toBeUndefined()

@@ -27,6 +27,7 @@ const forwardingNames = Object.keys(forwardingNumbers) as Forwarding[]
 const ruleNumbers = {
   none: rules.RULE_NONE, rr: rules.RULE_RR, wrr: rules.RULE_WRR, lc: rules.RULE_LC, wlc: rules.RULE_WLC, sed: rules.RULE_SED,
   nq: rules.RULE_NQ, fo: rules.RULE_FO, ovf: rules.RULE_OVF, sh: rules.RULE_SH, mh: rules.RULE_MH, dh: rules.RULE_DH,
+  twos: rules.RULE_TWOS, lblc: rules.RULE_LBLC, lblcr: rules.RULE_LBLCR,
 } as const // biome-ignore format: a list to read at a glance
 
 export function ruleOf(scheduler: SchedulerName | 'none'): number {
@@ -99,6 +100,7 @@ export type ServiceValue = {
   readonly highest: number
   readonly step: number
   readonly order: number
+  readonly locality: number
 }
 
 export function encodeService(service: Service, value: ServiceValue): Buffer {
@@ -116,6 +118,7 @@ export function encodeService(service: Service, value: ServiceValue): Buffer {
   target.writeUInt32LE(value.highest, at.highest)
   target.writeUInt32LE(value.step, at.step)
   target.writeUInt32LE(value.order, at.order)
+  target.writeUInt32LE(value.locality, at.locality)
   target[at.rule] = ruleOf(scheduler)
   target[at.flags] =
     (schedulerFlags.includes(`${scheduler}-fallback`) ? serviceFlags.fallback : 0) |
@@ -167,6 +170,7 @@ export function decodeService(
     highest: word(at.highest),
     step: word(at.step),
     order: word(at.order),
+    locality: word(at.locality),
   }
   return { id, service, value }
 }

@@ -17,11 +17,11 @@ export const layouts = {
   template: { bytes: 72, at: { word: 0, expires: 8, timeout: 16, server: 24, server_port: 28, name: 32 } },
   service_key: { bytes: 20, at: { address: 0, port: 16, protocol: 18, family: 19 } },
   service: {
-    bytes: 72,
+    bytes: 76,
     at: {
       slot: 0, generation: 4, members: 8, count: 12, table: 16, table_size: 20,
       last: 24, bar: 28, highest: 32, step: 36, rule: 40, flags: 41, kept: 42, order: 44,
-      timeout: 48, mask: 52, port: 68,
+      timeout: 48, mask: 52, port: 68, locality: 72,
     }, // biome-ignore format: a list to read at a glance
   },
   server: {
@@ -39,9 +39,15 @@ export const layouts = {
       tcp_timeouts: 0, udp_timeout: 128, hurried_timeout: 136, most_connections: 144, most_half_open: 148,
       active_states: 152, half_open_states: 154, reuse_states: 156, reuse_input_only_states: 158,
       expire_nodest_conn: 160, expire_quiescent_template: 164, sloppy_tcp: 168, schedule_icmp: 172, pmtu_disc: 176,
-      cache_bypass: 180, drop_rate: 184, lookups: 188, most_templates: 192, sysctls: 200, next_states: 328,
+      cache_bypass: 180, drop_rate: 184, lookups: 188, most_templates: 192, lblcr_expiration: 196,
+      sysctls: 200, next_states: 328,
     }, // biome-ignore format: a list to read at a glance
   },
+  destination_key: { bytes: 20, at: { address: 0, locality: 16 } },
+  destination: { bytes: 32, at: { last_use: 0, changed: 8, server: 16, count: 20, next: 24, is_held: 28 } },
+  replicas_key: { bytes: 24, at: { destination: 0, piece: 20 } },
+  replica: { bytes: 8, at: { server: 0, number: 4 } },
+  locality: { bytes: 8, at: { added: 0, forgotten: 4 } },
   totals: {
     bytes: 40,
     at: { connections: 0, half_open: 8, refused_full: 16, refused_half_open: 24, templates: 32 },
@@ -57,7 +63,7 @@ export const protocols = { any: 0, tcp: 6, udp: 17 } as const
 export const flowKinds = { FLOW_CONNECTION: 1, FLOW_REPLY: 2 } as const
 export const rules = {
   RULE_NONE: 0, RULE_RR: 1, RULE_WRR: 2, RULE_LC: 3, RULE_WLC: 4, RULE_SED: 5, RULE_NQ: 6, RULE_FO: 7, RULE_OVF: 8,
-  RULE_SH: 9, RULE_MH: 10, RULE_DH: 11,
+  RULE_SH: 9, RULE_MH: 10, RULE_DH: 11, RULE_TWOS: 12, RULE_LBLC: 13, RULE_LBLCR: 14,
 } as const // biome-ignore format: a list to read at a glance
 export const serviceFlags = { fallback: 1, port: 2, onePacket: 4, mark: 8 } as const
 /** Of a template's word. */
@@ -78,9 +84,11 @@ export const mostServers = 4096
 export const reapMost = 256
 /** They are numbers of templates. */
 export const reapTemplates = 0x1_0000
+/** Servers in a piece of one of lblcr's sets (REPLICAS). */
+export const replicasPerPiece = 32
 
 export const mapNames = [
   'flows', 'templates', 'remembered', 'services', 'turns', 'servers', 'slots', 'counters', 'kept', 'settings', 'totals',
-  'vouched', 'fragments', 'reaping',
+  'vouched', 'fragments', 'reaping', 'destinations', 'replicas', 'localities',
 ] as const // biome-ignore format: a list to read at a glance
 export type MapName = (typeof mapNames)[number]

@@ -12,6 +12,8 @@ export type Maps = {
   readonly services: BpfMap
   readonly counters: BpfMap
   readonly settings: BpfMap
+  readonly destinations: BpfMap
+  readonly replicas: BpfMap
   readonly cpus: number
   readonly turns: SharedArray
   readonly servers: SharedArray
@@ -20,6 +22,7 @@ export type Maps = {
   readonly totals: SharedArray
   readonly vouched: SharedArray
   readonly reaping: SharedArray
+  readonly localities: SharedArray
 }
 
 export function openMaps(fdOf: (name: MapName) => number): Maps {
@@ -34,6 +37,8 @@ export function openMaps(fdOf: (name: MapName) => number): Maps {
     services: new BpfMap('services', fdOf('services')),
     counters: new BpfMap('counters', fdOf('counters'), cpus),
     settings: new BpfMap('settings', fdOf('settings')),
+    destinations: new BpfMap('destinations', fdOf('destinations')),
+    replicas: new BpfMap('replicas', fdOf('replicas')),
     cpus,
     turns: shared('turns'),
     servers: shared('servers'),
@@ -42,6 +47,7 @@ export function openMaps(fdOf: (name: MapName) => number): Maps {
     totals: shared('totals'),
     vouched: shared('vouched'),
     reaping: shared('reaping'),
+    localities: shared('localities'),
   }
 }
 

@@ -17,6 +17,8 @@ export type Sizes = {
   readonly servers: number
   /** Entries of all lists and hash tables together. */
   readonly slots: number
+  /** That lblc and lblcr remember, of all services together. */
+  readonly destinations: number
 }
 
 export const defaultSizes: Sizes = {
@@ -25,6 +27,7 @@ export const defaultSizes: Sizes = {
   services: 16_384,
   servers: 65_536,
   slots: 1_048_576,
+  destinations: 131_072,
 }
 
 export type Program = Disposable & {
@@ -62,6 +65,7 @@ export async function openProgram(root: string, directory: string, wanted: Sizes
       services: maps.turns.entries,
       servers: maps.servers.entries,
       slots: maps.slots.entries,
+      destinations: maps.destinations.info.maxEntries,
     }
     return programOf(object, maps, { directory, sizes, isContinued: standing['flows'] !== undefined })
   } catch (error) {
@@ -100,7 +104,14 @@ function pinnedMaps(folder: string): Readonly<Record<string, number>> {
   return {}
 }
 
-function entries({ connections, templates, services, servers, slots }: Sizes): Readonly<Record<string, number>> {
+function entries({
+  connections,
+  templates,
+  services,
+  servers,
+  slots,
+  destinations,
+}: Sizes): Readonly<Record<string, number>> {
   return {
     flows: 2 * connections,
     templates,
@@ -111,6 +122,9 @@ function entries({ connections, templates, services, servers, slots }: Sizes): R
     slots,
     counters: servers,
     kept: 2 * services + servers,
+    destinations,
+    replicas: destinations,
+    localities: services,
   }
 }
 

@@ -26,7 +26,7 @@ const hurriedSeconds = 3n
 
 const halfOpenStates: readonly TcpState[] = ['SYN_SENT', 'SYN_RECV', 'SYNACK']
 /** As they are; what the others say goes into tables, or is done on this side. */
-const readByProgram = ['expire_nodest_conn', 'expire_quiescent_template', 'sloppy_tcp', 'schedule_icmp', 'pmtu_disc', 'cache_bypass'] as const // biome-ignore format: a list to read at a glance
+const readByProgram = ['expire_nodest_conn', 'expire_quiescent_template', 'sloppy_tcp', 'schedule_icmp', 'pmtu_disc', 'cache_bypass', 'lblcr_expiration'] as const // biome-ignore format: a list to read at a glance
 
 const directionNames: readonly (readonly [Direction, number])[] = [
   ['in', directions.DIRECTION_IN],

@@ -8,9 +8,11 @@ import { destinationTable } from '../../lvs/schedulers/dh.ts'
 import { maglevTable } from '../../lvs/schedulers/maglev.ts'
 import { sourceTable } from '../../lvs/schedulers/sh.ts'
 import { realServerKey, serviceKey } from '../../lvs/service.ts'
+import type { Sysctls } from '../../lvs/settings.ts'
 import type { TableChange } from '../engine.ts'
 import { addressWords } from '../records.ts'
 import { clearTotal, type Kept, plus, readTotal } from './counts.ts'
+import { Destinations, remembersDestinations } from './destinations.ts'
 import { Draft, type ServerRecord, type ServiceRecord } from './draft.ts'
 import { decodeService, encodeService, encodeServiceKey, type PacketServiceId, packetFamily } from './encode.ts'
 import { lookups, mostServers, noServer } from './layout.ts'
@@ -24,6 +26,8 @@ type Leaving = {
   readonly serviceKey: string
   readonly serviceSlot: number
   idleTicks: number
+  /** When it left, as `performance.now`, while destinations may still be with it: if it comes back they are to find it. */
+  rememberedSince: number | undefined
 }
 
 /** For so many ticks in a row nobody had a connection: none is being made any more, either. */
@@ -32,6 +36,7 @@ const idleTicksNeeded = 8
 export class EbpfTable {
   readonly services = new Map<string, ServiceRecord>()
   readonly servers: ServerSlots
+  readonly destinations: Destinations
   readonly #maps: Maps
   readonly #kept: Kept
   readonly #regions: Regions
@@ -44,6 +49,7 @@ export class EbpfTable {
     this.#maps = maps
     this.#kept = kept
     this.servers = new ServerSlots(maps.servers)
+    this.destinations = new Destinations(maps)
     this.#regions = new Regions(maps.slots.entries)
     this.#takeUp()
   }
@@ -67,7 +73,7 @@ export class EbpfTable {
       const { record, serviceSlot } = leaving
       const isUsed = this.servers.connections(record.slot) + this.servers.persistent(record.slot) > 0
       leaving.idleTicks = isUsed ? 0 : leaving.idleTicks + 1
-      if (leaving.idleTicks < idleTicksNeeded) continue
+      if (leaving.idleTicks < idleTicksNeeded || leaving.rememberedSince !== undefined) continue
       this.#leaving.delete(key)
       const retired = this.#kept.retired(serviceSlot)
       if (this.#hasService(leaving.serviceKey, serviceSlot))
@@ -76,6 +82,15 @@ export class EbpfTable {
       clearTotal(this.#maps, record.slot)
       this.servers.free(record.slot)
     }
+  }
+
+  /** Once a minute: lblc and lblcr forget as the kernel does, and what is with none of their destinations may go. */
+  async forget(sysctls: Sysctls, signal: AbortSignal): Promise<void> {
+    const begunMs = performance.now()
+    const used = await this.destinations.pass([...this.services.values()], { sysctls, signal })
+    for (const leaving of this.#leaving.values())
+      if ((leaving.rememberedSince ?? begunMs) < begunMs && !used.has(leaving.record.slot))
+        leaving.rememberedSince = undefined
   }
 
   /** Removed servers of a service that still count for it. */
@@ -149,6 +164,7 @@ export class EbpfTable {
       record.members = members
       record.table = table
       record.generation += 1
+      if (record.locality < 0) record.locality = this.destinations.begin(record)
       this.#maps.services.update(encodeServiceKey(record.id), encodeService(record.service, this.#valueOf(record)))
       this.services.set(key, record)
       for (const region of before === undefined ? [] : [before.members, before.table]) this.#regions.rest(region)
@@ -157,10 +173,11 @@ export class EbpfTable {
   }
 
   #valueOf(record: ServiceRecord) {
-    const { slot, generation, members, table, turn, order } = record
+    const { slot, generation, members, table, turn, order, locality } = record
     return {
       ...turn,
       slot,
+      locality,
       generation,
       order,
       members: members.from,
@@ -198,19 +215,24 @@ export class EbpfTable {
     if (record === undefined) return
     this.services.delete(key)
     this.#maps.services.delete(encodeServiceKey(record.id))
-    for (const server of record.servers) this.#leave(key, record.slot, server)
+    for (const server of record.servers) this.#leave(key, record, server)
     for (const region of [record.members, record.table]) this.#regions.rest(region)
     this.#freeServices.push(record.slot)
   }
 
   #leaveMissing(key: string, before: ServiceRecord, after: ServiceRecord): void {
     const kept = new Set(after.servers.map(({ slot }) => slot))
-    for (const server of before.servers) if (!kept.has(server.slot)) this.#leave(key, before.slot, server)
+    for (const server of before.servers) if (!kept.has(server.slot)) this.#leave(key, before, server)
   }
 
-  #leave(key: string, serviceSlot: number, record: ServerRecord): void {
+  #leave(key: string, { slot, service }: ServiceRecord, record: ServerRecord): void {
     this.servers.leave(record.slot)
-    this.#leaving.set(`${key} ${record.key}`, { record, serviceKey: key, serviceSlot, idleTicks: 0 })
+    this.#addLeaving(key, slot, record, remembersDestinations(service))
+  }
+
+  #addLeaving(serviceKey: string, serviceSlot: number, record: ServerRecord, isRemembered: boolean): void {
+    const rememberedSince = isRemembered ? performance.now() : undefined
+    this.#leaving.set(`${serviceKey} ${record.key}`, { record, serviceKey, serviceSlot, idleTicks: 0, rememberedSince })
   }
 
   /** Where rr or wrr stands now: what the program has left, or what was published when nobody has picked since. */
@@ -238,13 +260,14 @@ export class EbpfTable {
       this.#nextService = Math.max(this.#nextService, record.slot + 1)
       this.#nextOrder = Math.max(this.#nextOrder, record.order + 1)
     }
+    this.destinations.takeUp(found)
     const taken = new Map(found.map((record) => [record.slot, record]))
     for (let slot = 0; slot < this.#nextService; slot++) if (!taken.has(slot)) this.#freeServices.push(slot)
     for (const { slot, service } of leaving) {
       const owner = taken.get(service)
       const record = recordOf(slot, this.servers)
       const key = owner === undefined ? `gone ${slot}` : serviceKey(owner.id)
-      this.#leaving.set(`${key} ${record.key}`, { record, serviceKey: key, serviceSlot: service, idleTicks: 0 })
+      this.#addLeaving(key, service, record, owner !== undefined && remembersDestinations(owner.service))
     }
   }
 }
@@ -269,13 +292,14 @@ export function* readServices(maps: Maps, servers: ServerSlots): Iterable<Servic
 function serviceRecord(maps: Maps, servers: ServerSlots, key: Buffer, bytes: Buffer): ServiceRecord {
   const { id, service, value } = decodeService(key, bytes)
   const { bytes: slots, stride } = maps.slots
-  const { slot, generation, members, count, table, tableSize, last, bar, highest, step, order } = value
+  const { slot, generation, members, count, table, tableSize, last, bar, highest, step, order, locality } = value
   return {
     id,
     service,
     slot,
     order,
     generation,
+    locality,
     turn: { last, bar, highest, step },
     members: { from: members, length: count },
     table: { from: table, length: tableSize },
