@@ -4,7 +4,7 @@ import { closeSync, openSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { attachTcx, loadObject } from '../../src/os/bpf.ts'
+import { attachTcx, type Hook, loadObject } from '../../src/os/bpf.ts'
 import { listInterfaces } from '../../src/os/interfaces.ts'
 import { enterNetworkNamespace } from '../../src/os/network-namespace.ts'
 import { execute } from './world.ts'
@@ -122,20 +122,31 @@ async function servers(run: Run, mode: Mode, forwards: boolean): Promise<void> {
   await run('server', 'ip', 'address', 'add', `${ipv6.vip}/128`, 'dev', 'lo', 'nodad')
 }
 
-/** In place of the kernel's tunl0, which not every kernel has; for as long as this process lives. */
+/** In place of the kernel's own tunnels, which not every kernel has; for as long as this process lives. */
 export async function unwrapTunnels(namespace: string, device: string): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'baton-unwrap-'))
-  const built = join(folder, 'unwrap.o')
+  await attachProgram(namespace, device, 'in', 'unwrap')
+}
+
+/** A program of `labs/ebpf/SOURCE.bpf.c` at a device of a namespace, for as long as this process lives. */
+export async function attachProgram(
+  namespace: string,
+  device: string,
+  hook: Hook,
+  source: string,
+  program = source,
+): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'baton-program-'))
+  const built = join(folder, 'built.o')
   const headers = ['x86_64', 'aarch64'].map((machine) => `-I/usr/include/${machine}-linux-gnu`)
-  const source = join(import.meta.dirname, 'unwrap.bpf.c')
-  await execute('clang', ['-O2', '-g', '-target', 'bpf', ...headers, '-c', source, '-o', built])
+  const file = join(import.meta.dirname, `${source}.bpf.c`)
+  await execute('clang', ['-O2', '-g', '-target', 'bpf', ...headers, '-c', file, '-o', built])
   using object = loadObject(await readFile(built), { maxEntries: {}, reuse: {} })
   await rm(folder, { recursive: true })
   const home = openSync('/proc/self/ns/net', 'r')
   try {
     enterNetworkNamespace(`/run/netns/${namespace}`)
     const index = listInterfaces().find(({ name }) => name === device)?.index ?? 0
-    if (attachTcx(object.program('unwrap'), index, 'in') === undefined) throw new Error('this kernel has no tcx')
+    if (attachTcx(object.program(program), index, hook) === undefined) throw new Error('this kernel has no tcx')
   } finally {
     enterNetworkNamespace(`/proc/self/fd/${home}`)
     closeSync(home)
