@@ -14,7 +14,7 @@ export type Packet = {
   readonly flags: readonly TcpFlag[]
   /** Of SCTP. */
   readonly chunks: readonly SctpChunk[]
-  readonly payload: string
+  readonly payload: string | Uint8Array
   /** Of ICMP. */
   readonly about?: Packet
   /** The firewall mark that the packet has when it reaches the director; 0 = none. */
