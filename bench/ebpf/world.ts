@@ -3,14 +3,20 @@ import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { unwrapTunnels } from '../../labs/ebpf/topology.ts'
 import { type Chain, openChain } from '../../labs/net/namespaces.ts'
 
-export type Way = 'routing' | 'masq' | 'direct' | 'nftables' | 'haproxy'
+export const ways = ['routing', 'masq', 'direct', 'tunnel', 'nftables', 'haproxy'] as const
+export type Way = (typeof ways)[number]
+const engineWays: readonly Way[] = ['masq', 'direct', 'tunnel']
 
 export type Contender = AsyncDisposable & { readonly name: Way; readonly chain: Chain; readonly address: string }
 
-export const ports = { http: 8001, bulk: 5201 } as const
-const [client, director, server] = [0, 1, 2]
+export const ports = { http: 8001, bulk: 5201, small: 5301 } as const
+/** Places in the chain. */
+export const [client, director, server] = [0, 1, 2]
+/** The server's end of its link. */
+export const serverDevice = 'left1'
 const balanced = '10.200.0.1'
 
 export async function openContender(name: Way): Promise<Contender> {
@@ -23,13 +29,14 @@ export async function openContender(name: Way): Promise<Contender> {
   try {
     const real = chain.address(1, 2)
     const address = name === 'routing' ? real : balanced
+    // The server has the address itself. Replies come by the director, too, and would be taken for forged if it were its own.
+    const isServers = name === 'direct' || name === 'tunnel'
     await chain.run(client, ['ip', 'route', 'add', balanced, 'via', chain.address(0, 2)])
-    // With direct routing replies come by here, too, and would be taken for forged if the address were our own.
-    if (name !== 'routing' && name !== 'direct')
-      await chain.run(director, ['ip', 'address', 'add', `${balanced}/32`, 'dev', 'lo'])
-    if (name === 'direct') await chain.run(server, ['ip', 'address', 'add', `${balanced}/32`, 'dev', 'lo'])
+    if (name !== 'routing')
+      await chain.run(isServers ? server : director, ['ip', 'address', 'add', `${balanced}/32`, 'dev', 'lo'])
+    if (name === 'tunnel') await unwrapTunnels(chain.namespaces[server] ?? '', serverDevice)
     await startServers(chain, directory)
-    if (name === 'masq' || name === 'direct') await startEngine(chain, name, address, real)
+    if (engineWays.includes(name)) await startEngine(chain, name, address, real)
     if (name === 'nftables') await startNftables(chain, directory, address, real)
     if (name === 'haproxy') await startHaproxy(chain, directory, address, real)
     await waitForPort(chain, address, ports.http)
@@ -51,8 +58,9 @@ async function startServers(chain: Chain, directory: string): Promise<void> {
   )
   chain.start(server, ['haproxy', '-q', '-db', '-f', config])
   chain.start(server, ['iperf3', '-s', '-p', String(ports.bulk)]).stdout?.resume()
+  // Stops reading when the pipe is full: what arrives is counted at the interface, and to be cheap.
+  chain.start(server, ['socat', '-u', `UDP4-RECV:${ports.small},rcvbuf=1`, `PIPE:${join(directory, 'full')}`])
 }
-
 async function startEngine(chain: Chain, forwarding: string, address: string, real: string): Promise<void> {
   const program = new URL('./director.ts', import.meta.url).pathname
   const command = [process.execPath, '--import', import.meta.resolve('tsx'), program, forwarding, address, real]
