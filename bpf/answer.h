@@ -4,6 +4,7 @@
 #define BATON_ANSWER_H
 
 #include "encapsulate.h"
+#include "route.h"
 
 /* Of the packet itself: its network header without options, and the first 20 bytes of what follows. */
 #define TOLD_TRANSPORT 20
@@ -108,6 +109,18 @@ static __always_inline int answer_ipv6(struct __sk_buff *skb, const struct packe
 	return bpf_skb_store_bytes(skb, NETWORK, &head, sizeof(head), BPF_F_INVALIDATE_HASH);
 }
 
+/* By the director's own route: the interface that it came by first is not known any more. */
+static __always_inline int send_back(struct __sk_buff *skb, const struct packet *packet)
+{
+	const struct flow_key *key = &packet->key;
+	struct route route = {};
+
+	ask_kernel(skb, packet, key->family, key->destination, key->source, 0, 0, &route);
+	if (route.way == WAY_HERE)
+		return bpf_redirect_neigh(LOOPBACK, 0, 0, 0);
+	return route.way == WAY_OUT || route.way == WAY_NEIGHBOUR ? bpf_redirect_neigh(route.interface, 0, 0, 0) : TC_ACT_SHOT;
+}
+
 /* Where it cannot be told, it is dropped. */
 __noinline int tell_sender(struct __sk_buff *skb, const struct packet *packet, int problem)
 {
@@ -121,6 +134,8 @@ __noinline int tell_sender(struct __sk_buff *skb, const struct packet *packet, i
 		failed = answer_ipv4(skb, packet, problem);
 	if (failed || turn_around(skb) < 0)
 		return TC_ACT_SHOT;
+	if (packet->origin == ORIGIN_STEERED)
+		return send_back(skb, packet);
 	return bpf_redirect(skb->ifindex, packet->origin == ORIGIN_LEAVING ? BPF_F_INGRESS : 0);
 }
 

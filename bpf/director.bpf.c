@@ -209,7 +209,7 @@ static __always_inline int take(struct __sk_buff *skb, struct packet *packet, st
 		}
 	}
 	if (!flow) {
-		if (!may_begin(packet, now) || (packet->origin != ORIGIN_WIRE && is_answer(&packet->key)))
+		if (!may_begin(packet, now) || (packet->origin >= ORIGIN_LOOPBACK && is_answer(&packet->key)))
 			return TC_ACT_UNSPEC;
 		packet->mark = skb->mark;
 		switch (begin(packet, at, &placed)) {
@@ -241,6 +241,22 @@ int director_in(struct __sk_buff *skb)
 	struct flow *flow;
 
 	if (!is_for_us(skb) || parse(skb, &packet) < 0)
+		return TC_ACT_UNSPEC;
+	flow = bpf_map_lookup_elem(&flows, &packet.key);
+	return settle(skb, &packet, take(skb, &packet, flow, bpf_ktime_get_coarse_ns()));
+}
+
+/*
+ * What a firewall has marked for a service comes from netfilter, by an interface of the director's own
+ * (src/engines/ebpf/steering.ts), with one hop less than it had.
+ */
+SEC("tc")
+int director_steered(struct __sk_buff *skb)
+{
+	struct packet packet = { .origin = ORIGIN_STEERED };
+	struct flow *flow;
+
+	if (parse(skb, &packet) < 0 || return_hop(skb, &packet) < 0)
 		return TC_ACT_UNSPEC;
 	flow = bpf_map_lookup_elem(&flows, &packet.key);
 	return settle(skb, &packet, take(skb, &packet, flow, bpf_ktime_get_coarse_ns()));

@@ -11,8 +11,11 @@
 #define LOOPBACK 1
 #define VLAN_ID 0x0fff
 
-/* The director's own programs' packets come by lo where their destination is here, else they are met on their way out. */
-enum origin { ORIGIN_WIRE, ORIGIN_LOOPBACK, ORIGIN_LEAVING };
+/*
+ * A packet with a firewall's mark comes once more, by the director's own interface for that. The director's own programs'
+ * packets come by lo where their destination is here, else they are met on their way out.
+ */
+enum origin { ORIGIN_WIRE, ORIGIN_STEERED, ORIGIN_LOOPBACK, ORIGIN_LEAVING };
 
 /*
  * A frame for another machine is seen where an interface is promiscuous, as a bridge's ports are. One with a VLAN's tag is

@@ -72,6 +72,20 @@ static __always_inline void take_hop(struct head *head, __u8 family)
 	head->ipv4.check = checksum_after(head->ipv4.check, bpf_htons(0xfeff));
 }
 
+/* Of a packet that has lost one on its way here which was none. */
+static __always_inline int return_hop(struct __sk_buff *skb, struct packet *packet)
+{
+	__u32 before = bpf_htons(packet->hops << 8), after = bpf_htons((packet->hops + 1) << 8);
+	__u8 hops = packet->hops + 1;
+
+	packet->hops = hops;
+	if (packet->key.family == FAMILY_IPV6)
+		return bpf_skb_store_bytes(skb, NETWORK + __builtin_offsetof(struct ipv6hdr, hop_limit), &hops, 1, 0);
+	if (bpf_l3_csum_replace(skb, NETWORK + __builtin_offsetof(struct iphdr, check), before, after, 2) < 0)
+		return -1;
+	return bpf_skb_store_bytes(skb, NETWORK + __builtin_offsetof(struct iphdr, ttl), &hops, 1, 0);
+}
+
 /* By how much checksums grow that cover the address. */
 static __always_inline __u32 readdress(struct head *head, __u8 family, enum side side, const __u32 address[4])
 {

@@ -16,6 +16,7 @@ import {
   isTableChange,
   type ReadOptions,
   type ServiceSnapshot,
+  type TableChange,
   throwIfCancelled,
 } from '../engine.ts'
 import { throwIfRefused } from '../refusals.ts'
@@ -29,6 +30,7 @@ import { removeDeserted, removeGoneNamespaces, removeOtherVersions, removePlace 
 import { defaultSizes, openProgram, type Program, type Sizes, throwIfUnprivileged } from './program.ts'
 import { decodeSettings, encodeSettings } from './settings.ts'
 import { Statistics } from './statistics.ts'
+import { marksOf, Steering } from './steering.ts'
 import { Sweep } from './sweep.ts'
 import { EbpfTable } from './table.ts'
 import { Vouch } from './vouch.ts'
@@ -96,6 +98,7 @@ class RunningEngine implements EbpfEngine {
   readonly #sweep: Sweep
   readonly #ways: Ways
   readonly #vouch: Vouch
+  readonly #steering: Steering
   readonly #timer: NodeJS.Timeout
   readonly #halfOpen: number
   readonly #onReport: (report: EngineReport) => void
@@ -127,6 +130,8 @@ class RunningEngine implements EbpfEngine {
     this.#isWaiting = !program.isContinued && hooks.hasPredecessor
     if (!this.#isWaiting) this.#serve()
     this.#vouch = new Vouch(maps.vouched)
+    this.#steering = new Steering(program.steered)
+    this.#steer()
     this.#timer = setInterval(() => this.#tick(), tickMs).unref()
   }
 
@@ -134,7 +139,7 @@ class RunningEngine implements EbpfEngine {
     throwIfCancelled(options, 'apply')
     throwIfRefused(this.name, ebpfCapabilities, changes)
     const table = changes.filter(isTableChange)
-    if (table.length > 0) this.#table.apply(table)
+    if (table.length > 0) this.#applyTable(table)
     this.#ways.look(table)
     for (const change of changes)
       if (change.kind === 'settings') this.#settings = withSettings(this.#settings, change.settings)
@@ -180,6 +185,7 @@ class RunningEngine implements EbpfEngine {
     clearInterval(this.#timer)
     this.#ending.abort()
     this.#vouch[Symbol.dispose]()
+    this.#steering.remove()
     this.#hooks.detach()
     closeOwnRoutes()
     removePlace(this.#ground.root, this.program.directory)
@@ -202,6 +208,33 @@ class RunningEngine implements EbpfEngine {
         'well',
         'in place of a program of another version: connections through that one are not gone on with',
       )
+  }
+
+  /**
+   * Packets with new marks are brought here before there is a service for them, so that nothing is changed where they
+   * cannot be; those with old ones until there is none any more.
+   */
+  #applyTable(changes: readonly TableChange[]): void {
+    const put = changes.flatMap((change) => ('service' in change ? [change.service.id] : []))
+    this.#steering.follow(marksOf([...this.#standingIds(), ...put]))
+    try {
+      this.#table.apply(changes)
+    } finally {
+      this.#steer()
+    }
+  }
+
+  #standingIds(): ServiceId[] {
+    return [...this.#table.services.values()].map(({ id }) => id)
+  }
+
+  /** To just the services that stand. */
+  #steer(): void {
+    try {
+      this.#steering.follow(marksOf(this.#standingIds()))
+    } catch (error) {
+      this.#report('trouble', describeError(error))
+    }
   }
 
   #writeSettings(): void {

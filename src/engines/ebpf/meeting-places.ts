@@ -6,6 +6,7 @@
 import { InfraError } from '../../errors.ts'
 import type { Hook } from '../../os/bpf.ts'
 import { type Interface, interfacesWithRoutes } from '../../os/interfaces.ts'
+import { steeringInterfaces } from './steering.ts'
 
 /** A VRF only has routes of its own: its packets come in by its ports. */
 const wholes: readonly (string | undefined)[] = ['bridge', 'bond', 'team']
@@ -22,7 +23,9 @@ export function meetingPlaces(
   if (names !== undefined) return names.map((name) => named(all, name))
   return all.filter(
     ({ name, kind, isUp, portOf }) =>
-      isUp && (kind === 'loopback' || (kind === 'ethernet' && routed.has(name) && !wholes.includes(portOf))),
+      isUp &&
+      !steeringInterfaces.some((own) => own === name) &&
+      (kind === 'loopback' || (kind === 'ethernet' && routed.has(name) && !wholes.includes(portOf))),
   )
 }
 

@@ -34,6 +34,8 @@ export type Program = Disposable & {
   readonly maps: Maps
   readonly in: number
   readonly out: number
+  /** At the interface by which packets with a firewall's mark come. */
+  readonly steered: number
   readonly reap: number
   /** Its place: where its director pins what it has. */
   readonly directory: string
@@ -86,6 +88,7 @@ function programOf(
     maps,
     in: object.program('director_in'),
     out: object.program('director_out'),
+    steered: object.program('director_steered'),
     reap: object.program('reap'),
     [Symbol.dispose]: () => object[Symbol.dispose](),
   }
