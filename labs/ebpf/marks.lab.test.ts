@@ -54,4 +54,22 @@ describe('firewall marks', () => {
     await lab.ipvsadm('-C')
     expect(await seen(lab)).toEqual(before)
   })
+
+  test('without a server the sender is told so, and a killed director’s marks lead on', async () => {
+    await using lab = await openLab('masq')
+    nft(lab, marking)
+    const { vip, server } = addresses.ipv4
+    const connect = ['socat', '-u', `TCP4:${vip}:${port},connect-timeout=3`, '-']
+    const told = (): Promise<string> => lab.topology.run('client', 'sh', '-c', `${connect.join(' ')} 2>&1 || true`)
+    await lab.ipvsadm('-A', '-f', '5', '-s', 'rr')
+    expect(await told()).toContain('Connection refused')
+    await lab.ipvsadm('-a', '-f', '5', '-r', `${server}:${port}`, '-m')
+    serve(lab, 'ipv4', 'TCP', 'masq')
+    await eventually('served', () => echoed(lab, 'ipv4', 'TCP'))
+    for (const pid of lab.baton.processes()) process.kill(pid, 'SIGKILL')
+    expect(await echoed(lab, 'ipv4', 'TCP')).toBe(true)
+    // What has no service left is the stack's again: nobody listens there.
+    nft(lab, 'table inet shop {}\ndelete table inet shop\n')
+    expect(await told()).toContain('Connection refused')
+  })
 })

@@ -20,7 +20,7 @@ export type PacketWorld = AsyncDisposable & {
   /** As if it came in from the wire, or with `out` as if the machine itself sent it. `segment`: bytes of GSO. */
   run(
     frame: Uint8Array,
-    options?: { readonly hook?: 'in' | 'out'; readonly segment?: number; readonly mark?: number },
+    options?: { readonly hook?: 'in' | 'out' | 'steered'; readonly segment?: number; readonly mark?: number },
   ): Outcome
   /** As if the time of all persistence templates were up. */
   outlastTemplates(): void

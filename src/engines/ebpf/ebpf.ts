@@ -26,11 +26,11 @@ import { defaultGround, type Ground, type GroundOptions, takeGround } from './gr
 import { type HookOptions, Hooks } from './hooks.ts'
 import { indexKey } from './maps.ts'
 import { closeOwnRoutes, openOwnRoutes } from './own-routes.ts'
-import { removeDeserted, removeGoneNamespaces, removeOtherVersions, removePlace } from './place.ts'
+import { otherPlaces, removeDeserted, removeGoneNamespaces, removeOtherVersions, removePlace } from './place.ts'
 import { defaultSizes, openProgram, type Program, type Sizes, throwIfUnprivileged } from './program.ts'
 import { decodeSettings, encodeSettings } from './settings.ts'
 import { Statistics } from './statistics.ts'
-import { marksOf, Steering } from './steering.ts'
+import { marksOf, removeSteering, Steering } from './steering.ts'
 import { Sweep } from './sweep.ts'
 import { EbpfTable } from './table.ts'
 import { Vouch } from './vouch.ts'
@@ -127,11 +127,10 @@ class RunningEngine implements EbpfEngine {
     this.#writeSettings()
     this.#sweep = new Sweep(maps, program.reap)
     this.#ways = new Ways(this.#table)
+    this.#steering = new Steering(program.steered, ground.lockDirectory)
     this.#isWaiting = !program.isContinued && hooks.hasPredecessor
     if (!this.#isWaiting) this.#serve()
     this.#vouch = new Vouch(maps.vouched)
-    this.#steering = new Steering(program.steered)
-    this.#steer()
     this.#timer = setInterval(() => this.#tick(), tickMs).unref()
   }
 
@@ -176,6 +175,7 @@ class RunningEngine implements EbpfEngine {
     clearInterval(this.#timer)
     this.#ending.abort()
     this.#vouch[Symbol.dispose]()
+    this.#steering.release()
     this.#hooks.release()
     this.program[Symbol.dispose]()
     this.#ground[Symbol.dispose]()
@@ -197,6 +197,9 @@ class RunningEngine implements EbpfEngine {
   #serve(): boolean {
     const { root, directory, lockDirectory } = this.#ground
     this.#hooks.attach()
+    const hasMarks = this.#standingIds().some(({ kind }) => kind === 'fwmark')
+    if (!hasMarks && otherPlaces(root, directory).length === 0) removeSteering(lockDirectory)
+    this.#steer()
     removeGoneNamespaces(root)
     return [removeOtherVersions(directory), removeDeserted(root, directory, lockDirectory)].some((removed) => removed)
   }

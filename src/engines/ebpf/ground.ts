@@ -5,7 +5,8 @@ import { sweepLockFiles, takeLockFile } from '../../os/lock-file.ts'
 import { attachmentsOf, drop } from './attachments.ts'
 import { interfaceLock } from './hooks.ts'
 import { closeOwnRoutes } from './own-routes.ts'
-import { placeLock, placeOf, placesOf, removePlace } from './place.ts'
+import { otherPlaces, placeLock, placeOf, placesOf, removePlace } from './place.ts'
+import { removeSteering } from './steering.ts'
 
 export type GroundOptions = {
   /** Where the BPF file system is, or is to be mounted. */
@@ -63,7 +64,10 @@ export function removeTraces({ bpfFileSystem: root, lockDirectory, director }: G
     }
     removePlace(root, place)
   }
-  if (places.length > 0) closeOwnRoutes()
+  if (places.length > 0) {
+    closeOwnRoutes()
+    if (otherPlaces(root, placeOf(root, director)).length === 0) removeSteering(lockDirectory)
+  }
   if (existsSync(lockDirectory)) sweepLockFiles(lockDirectory)
   return places.length === 0 ? undefined : [...freed]
 }

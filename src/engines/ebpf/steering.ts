@@ -7,10 +7,13 @@
  */
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { InfraError } from '../../errors.ts'
 import type { Family, ServiceId } from '../../lvs/service.ts'
 import { attachFilter } from '../../os/bpf.ts'
 import { listInterfaces } from '../../os/interfaces.ts'
+import { type LockFile, takeLockFile } from '../../os/lock-file.ts'
+import { networkNamespaceId } from '../../os/network-namespace.ts'
 
 /** Copies leave by the first, and come in by the second. */
 export const steeringInterfaces = ['baton-steer0', 'baton-steer1'] as const
@@ -36,26 +39,31 @@ export function marksOf(ids: readonly ServiceId[]): Marks {
 
 export class Steering {
   readonly #program: number
-  /** The chains as they stand; undefined: not known, of a director before this one. */
-  #chains: string | undefined
+  readonly #lockDirectory: string
+  #lock: LockFile | undefined
+  /** The chains as this director has made them. */
+  #chains = ''
 
   /** `program`: what looks at packets that bear a mark. */
-  constructor(program: number) {
+  constructor(program: number, lockDirectory: string) {
     this.#program = program
+    this.#lockDirectory = lockDirectory
   }
 
   /**
    * Makes it so for these marks; whatever else there was of ours goes.
-   * @throws InfraError `missing-tool` or `unsupported` where packets cannot be brought here; nothing is left behind then.
+   * @throws InfraError `missing-tool` or `unsupported` where packets cannot be brought here, `busy` while another director
+   * of this namespace has such services; nothing is left behind then.
    */
   follow(marks: Marks): void {
     const chains = families.map((family) => chainOf(family, marks[family])).join('')
     if (chains === this.#chains) return
     if (chains === '') return this.remove()
+    this.#own()
     try {
       if (!isThere()) makePair()
       attachFilter(this.#program, indexOf(far), 'in')
-      nft(`${without(families)}${chains}`)
+      run('nft', ['-f', '-'], `${withoutTables}${chains}`)
       this.#chains = chains
     } catch (error) {
       if (this.#chains === '') this.remove()
@@ -63,13 +71,50 @@ export class Steering {
     }
   }
 
-  /** Also of a director that was killed. The pair goes last: it tells that there is something. */
+  /** Takes away what is this director's. */
   remove(): void {
     this.#chains = ''
-    if (!isThere()) return
-    spawnSync('nft', ['-f', '-'], { input: without(families), env: environment() })
-    run('ip', ['link', 'delete', near])
+    if (this.#lock !== undefined) takeAway()
+    this.release()
   }
+
+  /** Leaves all as it is, for the next director. */
+  release(): void {
+    this.#lock?.[Symbol.dispose]()
+    this.#lock = undefined
+  }
+
+  #own(): void {
+    if (this.#lock !== undefined) return
+    const lock = takeLockFile(lockOf(this.#lockDirectory))
+    if ('holder' in lock)
+      throw new InfraError('busy', `another director has firewall-mark services here: ${lock.holder}`, {
+        subject: near,
+        retryable: true,
+        hint: 'one director of a network namespace can have them',
+      })
+    this.#lock = lock
+  }
+}
+
+/** What a director that was killed has left, unless one that lives has it. */
+export function removeSteering(lockDirectory: string): void {
+  if (!isThere()) return
+  const lock = takeLockFile(lockOf(lockDirectory))
+  if ('holder' in lock) return
+  takeAway()
+  lock[Symbol.dispose]()
+}
+
+function lockOf(directory: string): string {
+  return join(directory, `steering-${networkNamespaceId()}.lock`)
+}
+
+/** The pair goes last: it tells that there is something. */
+function takeAway(): void {
+  if (!isThere()) return
+  spawnSync('nft', ['-f', '-'], { input: withoutTables, env: environment() })
+  run('ip', ['link', 'delete', near])
 }
 
 function isThere(): boolean {
@@ -115,14 +160,10 @@ function chainOf(family: Family, marks: readonly number[]): string {
 `
 }
 
-/** Our tables go, where they are; to delete one that is not there is an error. */
-function without(all: readonly Family[]): string {
-  return all.map((family) => `add table ${tables[family]} baton\ndelete table ${tables[family]} baton\n`).join('')
-}
-
-function nft(script: string): void {
-  run('nft', ['-f', '-'], script)
-}
+/** Ours go, where they are; to delete one that is not there is an error. */
+const withoutTables = Object.values(tables)
+  .map((family) => `add table ${family} baton\ndelete table ${family} baton\n`)
+  .join('')
 
 /** @throws InfraError */
 function run(tool: 'ip' | 'nft', words: readonly string[], input = ''): void {
