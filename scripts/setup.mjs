@@ -46,6 +46,8 @@ const debian = {
     { name: 'freeradius', programs: ['freeradius'], for: 'checks: a RADIUS server', service: 'freeradius' },
     { name: 'sip-tester', programs: ['sipp'], for: 'checks: a SIP server' },
     { name: 'ldirectord', programs: ['ldirectord'], for: 'the side-by-side lab', service: 'ldirectord' },
+    { name: 'keepalived', programs: ['keepalived'], for: 'the high availability lab', service: 'keepalived' },
+    { name: 'tcpdump', programs: ['tcpdump'], for: 'the high availability lab: looking at packets' },
   ],
 }
 

@@ -57,6 +57,7 @@ const control = (changes: Partial<DirectorControl>): DirectorControl => ({
   table: unused,
   checkNow: unused,
   events: unused,
+  handOver: unused,
   stop: unused,
   ...changes,
 })

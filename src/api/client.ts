@@ -53,6 +53,8 @@ export function directorClient(host: Host): DirectorControl {
     table: async ({ signal, only }) =>
       (await call(routes.table, signal, '', only === undefined ? {} : { only })) as TableView,
     checkNow: async (id, { signal }) => void (await call(routes.checkNow, signal, '', { id })),
+    handOver: async (order, { signal }) =>
+      ((await call(routes.handOver, signal, '', order)) as { readonly routers: number }).routers,
     async *events(query) {
       const { remoteEvents } = await import('./remote-events.ts')
       yield* remoteEvents((signal) => connectOrExplain(host, within(signal, answerMs)), query)

@@ -256,6 +256,7 @@ const troubles: ReadonlySet<DirectorEvent['kind']> = new Set([
   'checks.hindered',
   'intent.trouble',
   'maintenance.trouble',
+  'vrrp.trouble',
   'cluster.refused',
   'events.lost',
 ])
@@ -289,4 +290,6 @@ const messages: Readonly<Record<DirectorEvent['kind'], string>> = {
   'guest.moved': 'guest is reached elsewhere',
   'intent.trouble': 'what was kept could not be read',
   'maintenance.trouble': 'the maintenance directory cannot be read',
+  'vrrp.turned': 'a virtual router has another role',
+  'vrrp.trouble': 'something is wrong with a virtual router',
 }

@@ -46,6 +46,11 @@ export const routes = {
     path: '/v1/checks',
     summary: 'Probe the servers of a service once, now',
   },
+  handOver: {
+    method: 'POST',
+    path: '/v1/handover',
+    summary: 'Leave the addresses of virtual routers to another director, or take them back',
+  },
   events: {
     method: 'GET',
     path: '/v1/events',

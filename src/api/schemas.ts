@@ -6,6 +6,7 @@ import {
   clusterServicesSchema,
   drainTargetSchema,
   eventsRequestSchema,
+  handOverSchema,
   reachSchema,
   stopRequestSchema,
 } from '../director/schemas.ts'
@@ -30,6 +31,7 @@ const bodies: Readonly<Partial<Record<RouteName, z.ZodType>>> = {
   table: tableRequestSchema,
   checkNow: checkNowSchema,
   stop: stopRequestSchema,
+  handOver: handOverSchema,
 }
 
 const queries: Readonly<Partial<Record<RouteName, z.ZodType>>> = { events: eventsRequestSchema }

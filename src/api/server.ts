@@ -13,6 +13,7 @@ import {
   clusterServicesSchema,
   drainTargetSchema,
   eventsRequestSchema,
+  handOverSchema,
   reachSchema,
   stopRequestSchema,
 } from '../director/schemas.ts'
@@ -80,6 +81,9 @@ const handlers: Readonly<Record<RouteName, Handler>> = {
     return inPieces(rest, 'services', services)
   },
   checkNow: (control, { body, options }) => control.checkNow(parse(checkNowSchema, body).id, options),
+  handOver: async (control, { body, options }) => ({
+    routers: await control.handOver(parse(handOverSchema, body), options),
+  }),
   events: async (control, { query, lastEventId, lasting }) => {
     const asked = parse(eventsRequestSchema, query)
     const last = /^\d{1,15}$/.test(lastEventId ?? '') ? { after: Number(lastEventId) } : {}

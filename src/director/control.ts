@@ -11,6 +11,8 @@ import type { CheckSpec, ProbeKind } from '../health/check.ts'
 import type { EditResult, TableEdit } from '../lvs/edit.ts'
 import type { Endpoint, Forwarding, Protocol, RealServer, Service, ServiceId } from '../lvs/service.ts'
 import type { SettingsChange } from '../lvs/settings.ts'
+import type { VrrpSpec } from '../vrrp/spec.ts'
+import type { RouterStatus } from '../vrrp/status.ts'
 import type { DirectorEvent } from './events.ts'
 import type { DrainTarget, Health, ServiceState } from './states.ts'
 
@@ -59,6 +61,8 @@ export type ClusterServices = {
   readonly notify?: readonly NotifySink[]
   /** Where Prometheus finds /metrics over TCP, of the whole director; on the control socket it always does. */
   readonly metrics?: Endpoint
+  /** Virtual routers: addresses that go to another director when this one fails. */
+  readonly vrrp?: VrrpSpec
 }
 
 /** Which events: all when left out. A webhook gets each as the JSON of an `EventRecord` by POST, a command on its standard input. */
@@ -139,6 +143,7 @@ export type DirectorStatus = {
   readonly restarts: number
   readonly clusters: readonly ClusterServices[]
   readonly services: readonly ServiceStatus[]
+  readonly routers: readonly RouterStatus[]
   /** Changes that the engine refused or could not make, in words; retried until they stand. */
   readonly problems: readonly string[]
 }
@@ -148,6 +153,9 @@ export type ServerReach = Endpoint & { readonly guestPort: number; readonly prot
 
 /** The table as the engine holds it: what ipvsadm lists. */
 export type TableView = { readonly services: readonly ServiceSnapshot[]; readonly info: EngineInfo }
+
+/** `router`: its name, or its group's. */
+export type HandOver = { readonly router?: string; readonly back?: boolean }
 
 export type CallOptions = { readonly signal: AbortSignal }
 
@@ -185,6 +193,11 @@ export interface DirectorControl {
    * over its socket a director that has gone is `unreachable`. Who takes them too slowly loses the oldest, and is told so.
    */
   events(query: EventQuery): AsyncIterable<EventRecord>
+  /**
+   * Leaves the addresses of virtual routers to another director until they are taken `back`; `router` left out, of all.
+   * Resolves to the number of routers that are meant. @throws InfraError `not-found` when there is none.
+   */
+  handOver(order: HandOver, options: CallOptions): Promise<number>
   /**
    * Ends the daemon and its supervisor; with `keep` traffic goes on as it is, unattended, until the next one takes it up.
    * @throws InfraError `unsupported` where the engine cannot do that; nothing ends then.

@@ -15,10 +15,12 @@ import type { DrainTarget } from './states.ts'
 import { serviceStatuses } from './status.ts'
 import { isDrained } from './table.ts'
 import { openTelling, type TellingOptions } from './telling.ts'
+import { type VirtualRoutersOptions, virtualRouters } from './virtual-routers.ts'
 import { unlessAborted } from './waiting.ts'
 
 export type DirectorOptions = KeeperOptions &
-  Omit<TellingOptions, 'life'> & {
+  Omit<TellingOptions, 'life'> &
+  Pick<VirtualRoutersOptions, 'openVrrp'> & {
     /** Called once when a client asks the daemon to stop. */
     readonly onStop: (keep: boolean) => void
     /** What is wrong beside, in words. */
@@ -48,10 +50,15 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
   const startedAt = options.now().toISOString()
   const telling = openTelling({ ...options, life: startedAt })
   const { conclude } = telling
+  const routers = virtualRouters({ ...options, onEvent: telling.publish })
   const keeper = await openKeeper({
     ...options,
-    onEvent: telling.publish,
+    onEvent(event) {
+      telling.publish(event)
+      routers.heed(event)
+    },
     onIntent(intent) {
+      routers.prepare(intent.clusters)
       telling.follow(intent.clusters)
       options.onIntent?.(intent)
     },
@@ -63,9 +70,10 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
     await telling[Symbol.asyncDispose]()
     throw error
   })
+  await routers.follow(keeper.intent().clusters)
   const { checker } = keeper
   const statuses = (standing: readonly ServiceSnapshot[]) => serviceStatuses(keeper.intent(), standing, keeper)
-  const problems = (): string[] => [...keeper.problems(), ...(options.troubles?.() ?? [])]
+  const problems = (): string[] => [...keeper.problems(), ...routers.problems(), ...(options.troubles?.() ?? [])]
   /** Says what was done with the servers that are meant, and gives back how many they are. */
   const tell = (target: DrainTarget, said: (servers: number) => DirectorEvent): number => {
     const meant = serversMeant(keeper.intent(), target)
@@ -86,6 +94,7 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
         restarts: options.restarts ?? 0,
         clusters: intent.clusters,
         services: [...statuses(standing)],
+        routers: await routers.status({ signal }),
         problems: [...problems(), ...troublesOf(standing, options.engineTroubles)],
       }
     },
@@ -102,10 +111,12 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
             : { kind: 'cluster.refused', cluster, reason: describeError(failure) },
         )
       await keeper.change(callOptions, next, { cluster, onEnd })
+      await routers.follow(keeper.intent().clusters)
     },
     async removeCluster(cluster, callOptions) {
       const had = servicesOf({ clusters: keeper.intent().clusters.filter((one) => one.cluster === cluster) }).length
       await keeper.change(callOptions, (intent) => withoutCluster(intent, cluster), { cluster })
+      await routers.follow(keeper.intent().clusters)
       conclude({ kind: 'cluster.removed', cluster, services: had })
     },
     async drain(target, callOptions) {
@@ -143,12 +154,14 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
         services: statuses(standing),
       }
     },
+    handOver: (order, callOptions) => routers.handOver(order, callOptions),
     events: (query) => telling.events(query),
     async stop({ keep = false }) {
       if (keep && engine.release === undefined) throw cannotKeep(engine.name)
       options.onStop(keep)
     },
     async [Symbol.asyncDispose]() {
+      await routers[Symbol.asyncDispose]()
       await keeper[Symbol.asyncDispose]()
       await telling[Symbol.asyncDispose]()
     },

@@ -145,6 +145,9 @@ export function concernsCluster(
     case 'intent.trouble':
     case 'events.lost':
       return true
+    case 'vrrp.turned':
+    case 'vrrp.trouble':
+      return event.router.startsWith(`${cluster}/`)
     default:
       return event.cluster === cluster
   }

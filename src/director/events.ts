@@ -1,5 +1,6 @@
 /** What happens in a director, as data: one event, one line of its log, one word to whoever wants to know. */
 import type { SettingsChange } from '../lvs/settings.ts'
+import type { VrrpEvent } from '../vrrp/status.ts'
 import type { DrainTarget, Health, ServiceState } from './states.ts'
 
 /** A server as a service has it; `cluster` is undefined for what was made by hand. */
@@ -79,6 +80,8 @@ export type DirectorEvent =
   | { readonly kind: 'intent.trouble'; readonly reason: string }
   /** A maintenance directory cannot be read; only a new reason is said again. */
   | { readonly kind: 'maintenance.trouble'; readonly cluster: string; readonly reason: string }
+  /** What virtual routers have become, and what is wrong between them. */
+  | VrrpEvent
   /** Someone was not told of `lost` events, as he took them too slowly or not at all. */
   | { readonly kind: 'events.lost'; readonly to: string; readonly lost: number; readonly reason: string }
 
@@ -110,6 +113,8 @@ const kinds: Readonly<Record<DirectorEvent['kind'], true>> = {
   'guest.moved': true,
   'intent.trouble': true,
   'maintenance.trouble': true,
+  'vrrp.turned': true,
+  'vrrp.trouble': true,
   'events.lost': true,
 }
 

@@ -1,7 +1,7 @@
 /** What crosses the control socket and what is kept on disk, checked on the way in. */
 import * as z from 'zod'
 import type { EngineName } from '../engines/engine.ts'
-import type { ClusterServices, StopRequest } from './control.ts'
+import type { ClusterServices, HandOver, StopRequest } from './control.ts'
 import { type DirectorEvent, eventKinds } from './events.ts'
 import { probeSchema } from './probe-schemas.ts'
 import {
@@ -16,6 +16,7 @@ import {
   settingsSchema,
 } from './service-schemas.ts'
 import type { DrainTarget } from './states.ts'
+import { vrrpSchema } from './vrrp-schemas.ts'
 
 const milliseconds = z.number().positive()
 
@@ -75,6 +76,7 @@ export const clusterServicesSchema: z.ZodType<ClusterServices> = z.strictObject(
   maintenance: z.string().min(1).exactOptional(),
   notify: z.array(notifySink).exactOptional(),
   metrics: endpointSchema.exactOptional(),
+  vrrp: vrrpSchema.exactOptional(),
 })
 
 export const drainTargetSchema: z.ZodType<DrainTarget> = z.union([
@@ -92,6 +94,11 @@ export const stopRequestSchema: z.ZodType<StopRequest> = z
     keep: z.boolean().exactOptional().describe('Traffic goes on without the daemon, where the engine can do that'),
   })
   .prefault({})
+
+export const handOverSchema: z.ZodType<HandOver> = z.strictObject({
+  router: z.string().min(1).exactOptional(),
+  back: z.boolean().exactOptional(),
+})
 
 export const checkNowSchema = z.strictObject({ id: serviceIdSchema })
 

@@ -1,7 +1,7 @@
 /** Gratuitous ARP (RFC 826, RFC 5227 §3): all on the link hear whose Ethernet address an IPv4 address has now. */
 
+import { addressBytes, addressFromBytes } from '../lvs/address.ts'
 import { broadcastMac, encodeFrame, etherTypes, macBytes, macText } from './ethernet.ts'
-import { addressBytes, textOfAddress } from './ip.ts'
 import { joined } from './joined.ts'
 import { WireError } from './wire-error.ts'
 
@@ -46,7 +46,7 @@ export function decodeArp(bytes: Uint8Array): Arp {
   if (operation !== 1 && operation !== 2) throw new WireError(6, 'a request or a reply')
   const party = (at: number): Arp['sender'] => ({
     mac: macText(bytes.subarray(at, at + 6)),
-    address: textOfAddress(bytes.subarray(at + 6, at + 10)),
+    address: addressFromBytes(bytes.subarray(at + 6), 'ipv4'),
   })
   return { operation: operation === 1 ? 'request' : 'reply', sender: party(8), target: party(18) }
 }

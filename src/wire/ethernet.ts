@@ -1,6 +1,6 @@
 /** Ethernet frames (IEEE 802.3, RFC 894) and the addresses that groups have there. */
+import { addressBytes } from '../lvs/address.ts'
 import { familyOf } from '../lvs/service.ts'
-import { addressBytes } from './ip.ts'
 import { joined } from './joined.ts'
 import { WireError } from './wire-error.ts'
 

@@ -1,5 +1,5 @@
 /** Headers of IPv4 (RFC 791) and IPv6 (RFC 8200), addresses as bytes, and the pseudo header that checksums take in. */
-import { addressNumber, addressText } from '../lvs/address.ts'
+import { addressBytes, addressFromBytes } from '../lvs/address.ts'
 import { type Family, familyOf } from '../lvs/service.ts'
 import { internetChecksum } from './checksum.ts'
 import { joined } from './joined.ts'
@@ -22,23 +22,6 @@ const controlClass = 0xc0
 
 export function addressLength(family: Family): 4 | 16 {
   return family === 'ipv6' ? 16 : 4
-}
-
-/** In network order. @throws WireError when the text is no address. */
-export function addressBytes(address: string): Uint8Array {
-  let rest = addressNumber(address)
-  if (rest === undefined) throw new WireError(0, `an address, not ${address}`)
-  const bytes = new Uint8Array(addressLength(familyOf(address)))
-  for (let at = bytes.length - 1; at >= 0; at--, rest >>= 8n) bytes[at] = Number(rest & 255n)
-  return bytes
-}
-
-/** Of 4 or 16 bytes. */
-export function textOfAddress(bytes: Uint8Array): string {
-  return addressText(
-    bytes.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n),
-    bytes.length === 16 ? 'ipv6' : 'ipv4',
-  )
 }
 
 /** RFC 9293 §3.1 and RFC 8200 §8.1; `length` is that of the upper layer. */
@@ -89,8 +72,8 @@ export function decodeIp(bytes: Uint8Array): IpPacket {
     const length = view.getUint16(2)
     if (length < headerBytes || length > bytes.length) throw new WireError(2, 'the length of a whole packet')
     return {
-      source: textOfAddress(bytes.subarray(12, 16)),
-      destination: textOfAddress(bytes.subarray(16, 20)),
+      source: addressFromBytes(bytes.subarray(12, 16), 'ipv4'),
+      destination: addressFromBytes(bytes.subarray(16, 20), 'ipv4'),
       protocol: view.getUint8(9),
       hops: view.getUint8(8),
       payload: bytes.subarray(headerBytes, length),
@@ -100,8 +83,8 @@ export function decodeIp(bytes: Uint8Array): IpPacket {
   const length = view.getUint16(4)
   if (ipv6HeaderBytes + length > bytes.length) throw new WireError(4, 'the length of a whole packet')
   return {
-    source: textOfAddress(bytes.subarray(8, 24)),
-    destination: textOfAddress(bytes.subarray(24, 40)),
+    source: addressFromBytes(bytes.subarray(8, 24), 'ipv6'),
+    destination: addressFromBytes(bytes.subarray(24, 40), 'ipv6'),
     protocol: view.getUint8(6),
     hops: view.getUint8(7),
     payload: bytes.subarray(ipv6HeaderBytes, ipv6HeaderBytes + length),

@@ -1,7 +1,8 @@
 /** Unsolicited neighbour advertisements (RFC 4861 §4.4, §7.2.6): what gratuitous ARP is for IPv6. */
+import { addressBytes, addressFromBytes } from '../lvs/address.ts'
 import { internetChecksum } from './checksum.ts'
 import { encodeFrame, etherTypes, groupMac, macBytes, macText } from './ethernet.ts'
-import { addressBytes, encodeIp, pseudoHeader, textOfAddress } from './ip.ts'
+import { encodeIp, pseudoHeader } from './ip.ts'
 import { joined } from './joined.ts'
 import { WireError } from './wire-error.ts'
 
@@ -51,7 +52,7 @@ export function decodeAdvertisement(bytes: Uint8Array): NeighbourAdvertisement {
     throw new WireError(0, 'a neighbour advertisement with an Ethernet address')
   if (bytes[24] !== targetLinkLayerAddress || bytes[25] !== 1) throw new WireError(24, "the target's Ethernet address")
   return {
-    address: textOfAddress(bytes.subarray(8, 24)),
+    address: addressFromBytes(bytes.subarray(8), 'ipv6'),
     mac: macText(bytes.subarray(26, 32)),
     isRouter: ((bytes[4] ?? 0) & flags.router) !== 0,
   }

@@ -7,9 +7,10 @@
  *  v3: 4 interval in hundredths of a second, 12 bits (4 reserved)     6 checksum  8 addresses …
  * ```
  */
+import { addressBytes, addressFromBytes } from '../lvs/address.ts'
 import { type Family, familyOf } from '../lvs/service.ts'
 import { internetChecksum } from './checksum.ts'
-import { addressBytes, addressLength, pseudoHeader, textOfAddress } from './ip.ts'
+import { addressLength, pseudoHeader } from './ip.ts'
 import { joined } from './joined.ts'
 import { WireError } from './wire-error.ts'
 
@@ -94,7 +95,7 @@ export function decodeVrrp(bytes: Uint8Array, family: Family): VrrpPacket {
     priority: view.getUint8(2),
     addresses: Array.from({ length: count }, (_, index) => {
       const at = headerBytes + index * each
-      return textOfAddress(bytes.subarray(at, at + each))
+      return addressFromBytes(bytes.subarray(at), family)
     }),
   }
   if (version === 3) return { version, ...common, intervalMs: 10 * (view.getUint16(4) & 0xfff) }

@@ -114,6 +114,7 @@ function fakeDirectorAccess(name: string, onEffect: OnEffect): FakeAccess {
     table: async (options) => director().table(options),
     checkNow: async (id, options) => director().checkNow(id, options),
     events: (query) => director().events(query),
+    handOver: async (order, options) => director().handOver(order, options),
     stop: end,
   }
   const access: DirectorAccess = {

@@ -13,6 +13,7 @@ import { describeError, isInfraError } from '../../errors.ts'
 import { localHost } from '../../hosts/local/local.ts'
 import { exitCodes } from '../exit-codes.ts'
 import type { BootRules } from '../local/boot-rules.ts'
+import { registerHandOver } from '../local/director-handover.ts'
 import { registerStop } from '../local/director-stop.ts'
 import type { ServedFile } from '../local/served-file.ts'
 import { errorLines, streamOutput } from '../output.ts'
@@ -31,6 +32,7 @@ export type DirectorCommandOptions = {
 export function register(program: Command): void {
   const director = program.command('director')
   registerStop(director)
+  registerHandOver(director)
   director
     .description('the daemon that checks and balances; `baton up` starts it by itself')
     .addOption(

@@ -13,6 +13,7 @@ import {
   type ServiceId,
   serviceKey,
 } from '../../lvs/service.ts'
+import type { RouterStatus } from '../../vrrp/status.ts'
 
 export type GuestJson = {
   readonly name: string
@@ -77,6 +78,24 @@ export type ServiceJson = {
   readonly servers: readonly ServerJson[]
 }
 
+export type RouterJson = {
+  readonly name: string
+  readonly id: number
+  readonly version: 2 | 3
+  readonly interface: string
+  readonly role: RouterStatus['state']
+  /** For how long. */
+  readonly forMs: number
+  readonly priority: number
+  readonly addresses: readonly string[]
+  /** Who was heard last, unless it is master itself. */
+  readonly master: { readonly address: string; readonly priority: number } | null
+  /** Handed over by hand. */
+  readonly yields: boolean
+  readonly faults: readonly string[]
+  readonly troubles: readonly string[]
+}
+
 export type DirectorJson = {
   readonly host: string
   readonly engine: EngineName
@@ -90,6 +109,8 @@ export type DirectorJson = {
 export type StatusJson = {
   readonly guests: readonly GuestJson[]
   readonly services: readonly ServiceJson[]
+  /** Virtual routers. */
+  readonly routers: readonly RouterJson[]
   /** null while none runs, or while it does not answer. */
   readonly director: DirectorJson | null
   /** Why the director could not be asked: what it serves is not known then. null when it could be, or none runs. */
@@ -122,11 +143,12 @@ export function statusJson(
   director: DirectorStatus | undefined,
   problem: string | null = null,
 ): StatusJson {
-  if (director === undefined) return { guests, services: [], director: null, problem }
+  if (director === undefined) return { guests, services: [], routers: [], director: null, problem }
   const { engine, version, pid, startedAt, restarts, problems } = director
   return {
     guests,
     services: director.services.map(serviceJson),
+    routers: director.routers.map(routerJson),
     director: { host, engine, version, processId: pid, startedAt, restarts, problems },
     problem,
   }
@@ -138,7 +160,12 @@ export function ofCluster(status: StatusJson, cluster: string): StatusJson {
     ...status,
     guests: status.guests.filter((guest) => guest.cluster === cluster),
     services: status.services.filter((service) => service.cluster === cluster),
+    routers: status.routers.filter(({ name }) => name.startsWith(`${cluster}/`)),
   }
+}
+
+function routerJson({ state, master, ...rest }: RouterStatus): RouterJson {
+  return { ...rest, role: state, master: master ?? null }
 }
 
 function serviceJson({ name, cluster, service, state, counters, servers }: ServiceStatus): ServiceJson {

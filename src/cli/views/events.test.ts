@@ -65,6 +65,14 @@ const lines: readonly [DirectorEvent, string][] = [
   [{ kind: 'intent.trouble', reason: 'set aside' }, 'intent.trouble set aside'],
   [{ kind: 'maintenance.trouble', cluster: 'shop', reason: 'ENOENT' }, 'maintenance.trouble shop (ENOENT)'],
   [
+    { kind: 'vrrp.turned', router: 'shop/edge', id: 51, from: 'backup', to: 'master', reason: '10.0.0.2 has resigned' },
+    'vrrp.turned shop/edge (51) backup → master (10.0.0.2 has resigned)',
+  ],
+  [
+    { kind: 'vrrp.trouble', router: 'shop/edge', id: 51, trouble: 'split brain', count: 10 },
+    'vrrp.trouble shop/edge (51) split brain',
+  ],
+  [
     { kind: 'events.lost', to: 'a listener', lost: 7, reason: 'too slow' },
     'events.lost 7 events not told to a listener (too slow)',
   ],

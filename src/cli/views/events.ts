@@ -107,6 +107,10 @@ function ofWhole(event: OfWhole): Span[] {
       return [JSON.stringify(event.settings)]
     case 'guest.moved':
       return [event.guest, count(event.servers, 'server')]
+    case 'vrrp.turned':
+      return [`${event.router} (${event.id})`, `${event.from} → ${event.to}`, ...because(event.reason)]
+    case 'vrrp.trouble':
+      return [`${event.router} (${event.id})`, { text: event.trouble, style: 'yellow' }]
     case 'events.lost':
       return [
         { text: `${count(event.lost, 'event')} not told to ${event.to}`, style: 'yellow' },

@@ -4,6 +4,7 @@ import type { Paint } from '../terminal/paint.ts'
 import { guestsView } from './guests.ts'
 import type { Span } from './line.ts'
 import { printable } from './line.ts'
+import { routersView } from './routers.ts'
 import { healthStyle, serviceStateStyle } from './styles.ts'
 import { type Column, type Row, table } from './table.ts'
 
@@ -22,15 +23,16 @@ export function statusView(status: StatusJson, paint: Paint): string[] {
   return [...guestsView(status.guests, paint), '', ...serviceLines(status, paint)]
 }
 
-function serviceLines({ director, services, problem }: StatusJson, paint: Paint): string[] {
+function serviceLines({ director, services, routers, problem }: StatusJson, paint: Paint): string[] {
   if (problem !== null) return [paint('red', `the director does not answer: ${printable(problem)}`)]
   if (director === null) return ['no director runs']
   const { engine, processId, restarts, problems } = director
   const times = restarts === 0 ? '' : `, started again ${restarts === 1 ? 'once' : `${restarts} times`}`
   const heading = `director: engine ${engine}, process ${processId}${times}`
   const said = problems.map((problem) => paint('yellow', `problem: ${printable(problem)}`))
-  if (services.length === 0) return [heading, ...said, 'no services']
-  return [heading, ...said, ...table(columns, services.flatMap(serviceRows), paint)]
+  const roles = routersView(routers, paint)
+  if (services.length === 0) return [heading, ...said, ...roles, 'no services']
+  return [heading, ...said, ...roles, ...table(columns, services.flatMap(serviceRows), paint)]
 }
 
 function serviceRows(service: ServiceJson): Row[] {

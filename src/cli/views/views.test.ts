@@ -77,6 +77,7 @@ const director: DirectorStatus = {
   },
   restarts: 1,
   clusters: [],
+  routers: [],
   problems: ['tcp 10.0.0.1:80: EADDRNOTAVAIL'],
   services: [
     {

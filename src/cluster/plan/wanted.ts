@@ -7,6 +7,7 @@ import type { Endpoint, Protocol, Service } from '../../lvs/service.ts'
 import { given } from '../spec/given.ts'
 import { type ClusterSpec, type GuestPoolSpec, guestNames, type ServiceSpec } from '../spec/model.ts'
 import type { PlannedGuest } from './plan.ts'
+import { wantedRouters } from './wanted-routers.ts'
 
 export type WantedGuest = { readonly host: string; readonly guest: PlannedGuest }
 
@@ -124,12 +125,14 @@ export function wantedServices(
           ...(checkPorts === undefined ? {} : { checkPorts }),
         })
   const { settings, maintenance, notify, metrics } = spec.directors
+  const vrrp = wantedRouters(spec)
   return {
     cluster: spec.name,
     ...given('settings', settings),
     ...given('maintenance', maintenance),
     ...given('notify', notify),
     ...given('metrics', metrics),
+    ...given('vrrp', vrrp),
     services: Object.values(spec.services).map((service) =>
       wantedService(
         spec,

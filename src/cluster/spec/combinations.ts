@@ -21,6 +21,7 @@ import {
   textOf,
 } from './source.ts'
 import { nearest } from './suggest.ts'
+import { trackedKinds } from './vrrp-schema.ts'
 
 export function checkCombinations(root: SourceMap, report: Report): void {
   for (const section of namedSections) {
@@ -40,6 +41,7 @@ export function checkCombinations(root: SourceMap, report: Report): void {
   }
   const sinks: Path = ['directors', 'notify']
   for (const [index, sink] of items(nodeAt(root, sinks)).entries()) checkSink(sink, [...sinks, index], report)
+  checkTracked(root, report)
 }
 
 /** Exactly one key of `kinds` says what a thing is; each other key goes with some kinds only. */
@@ -82,6 +84,15 @@ function checkImage(node: SourceNode, path: Path, key: Place, report: Report): v
   for (const [file, entry] of members(child(node, 'files')))
     if (!file.startsWith('/') || file.endsWith('/') || file.split('/').includes('..'))
       report(problem(entry.key, `${show(file)} is not an absolute path of a file in the image`, 'begin it with /'))
+}
+
+function checkTracked(root: SourceMap, report: Report): void {
+  const path: Path = ['directors', 'vrrp']
+  const node = nodeAt(root, path)
+  const routers = node?.kind === 'list' ? node.items : node === undefined ? [] : [node]
+  for (const router of routers)
+    for (const [index, track] of items(child(router, 'track')).entries())
+      if (track.kind === 'map') checkKind(track, trackedKinds, [...path, 'track', index], track.place, report)
 }
 
 function checkSink(node: SourceNode, path: Path, report: Report): void {

@@ -321,7 +321,6 @@ const notYet: Row[] = [
   [host('storage: { lvm: ▲vg0 }'), 'storage on LVM is not available in this version'],
   [image('disk: ./x, cloud-init: ▲{ user: admin }'), 'cloud-init is not available in this version'],
   [pool('swap: ▲1000M'), 'swap is not available in this version'],
-  [directors('vrrp: ▲{ interface: eth0 }'), 'VRRP between directors is not available in this version'],
   [directors('sync: ▲{ interface: eth0 }'), 'connection synchronisation is not available in this version'],
   [spec('hosts: { a: { hypervisor: fake }, b: { hypervisor: fake } }\ndirectors: { hosts: [a, ▲b] }'), 'more than one director is not available'],
 ]

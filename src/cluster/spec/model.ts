@@ -6,6 +6,8 @@ import type { ImageSpec } from '../../guests/images/image.ts'
 import type { CheckSpec } from '../../health/check.ts'
 import type { Endpoint, Forwarding, Service, Tunnel } from '../../lvs/service.ts'
 import type { SettingsChange } from '../../lvs/settings.ts'
+import type { RouterConfig } from '../../vrrp/machine/config.ts'
+import type { TrackSpec } from '../../vrrp/spec.ts'
 
 export type HostSpec = {
   readonly name: string
@@ -75,6 +77,33 @@ export type ServiceSpec = {
   readonly slowStartMs?: number
 }
 
+/** A way on which virtual routers hear each other. Without peers it is multicast. */
+type PathSpec = { readonly interface: string; readonly peers?: readonly string[]; readonly source?: string }
+
+export type VirtualRouterSpec = PathSpec &
+  Pick<
+    RouterConfig,
+    | 'name'
+    | 'id'
+    | 'version'
+    | 'priority'
+    | 'intervalMs'
+    | 'preempts'
+    | 'preemptDelayMs'
+    | 'announcing'
+    | 'password'
+    | 'checksum'
+    | 'checksAddresses'
+  > & {
+    /** With their prefix lengths; left out, those of the services. */
+    readonly addresses?: readonly string[]
+    readonly also: readonly PathSpec[]
+    readonly hasVirtualMac: boolean
+    readonly tracked: readonly TrackSpec[]
+    /** Those of one group are master together or not at all. */
+    readonly group?: string
+  }
+
 export type DirectorsSpec = {
   readonly hosts: readonly string[]
   readonly engine: EngineName | 'auto'
@@ -84,6 +113,7 @@ export type DirectorsSpec = {
   readonly metrics?: Endpoint
   /** A directory whose files name the servers that are in maintenance. */
   readonly maintenance?: string
+  readonly vrrp?: readonly VirtualRouterSpec[]
 }
 
 export type ClusterSpec = {

@@ -13,6 +13,7 @@ import {
   type PoolShape,
 } from './schema.ts'
 import type { Path } from './source.ts'
+import { routerSpecs } from './vrrp-spec.ts'
 
 /** Resolves a path that stands at this place of the file. */
 export type ResolvePath = (written: string, path: Path) => string
@@ -40,6 +41,7 @@ export function normalize(file: FileShape, resolve: ResolvePath): ClusterSpec {
       ...given('maintenance', directoryOf(file, resolve)),
       ...given('notify', sinkSpecs(file.directors.notify)),
       ...given('metrics', file.directors.metrics),
+      ...given('vrrp', routerSpecs(file.directors.vrrp)),
     },
   }
 }

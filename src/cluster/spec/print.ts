@@ -7,6 +7,7 @@ import { sinkText } from './notify-spec.ts'
 import { serviceText, settingsText } from './print-service.ts'
 import { defaultCmdline, defaultHost, defaultPool } from './schema.ts'
 import { formatSize } from './size.ts'
+import { routersText } from './vrrp-spec.ts'
 import { unless, type Written } from './written.ts'
 
 /** YAML text for which parseSpec gives an equal spec. */
@@ -22,6 +23,7 @@ export function printSpec(spec: ClusterSpec): string {
     maintenance: spec.directors.maintenance,
     notify: spec.directors.notify?.map(sinkText),
     metrics: spec.directors.metrics && formatEndpoint(spec.directors.metrics),
+    vrrp: routersText(spec.directors.vrrp),
   }
   const file = {
     name: spec.name,

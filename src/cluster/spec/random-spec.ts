@@ -5,6 +5,7 @@ import { eventKinds } from '../../director/events.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
 import { given } from './given.ts'
 import type { ClusterSpec, GuestPoolSpec, HostSpec } from './model.ts'
+import { randomRouters } from './random-router.ts'
 import { randomServices, randomSettings } from './random-service.ts'
 
 const mebibyte = 1024 ** 2
@@ -162,6 +163,7 @@ export const randomSpec: fc.Arbitrary<ClusterSpec> = fc
                 port: fc.integer({ min: 1, max: 65_535 }),
               }),
               maintenance: localPath,
+              vrrp: randomRouters,
             },
             { requiredKeys: ['hosts', 'engine'] },
           ),

@@ -17,6 +17,7 @@ import {
   warning,
 } from './source.ts'
 import { nearest } from './suggest.ts'
+import { checkVirtualRouters } from './vrrp-check.ts'
 
 export function checkReferences(root: SourceMap, report: Report): void {
   checkHosts(root, report)
@@ -148,6 +149,7 @@ function checkDirectors(root: SourceMap, report: Report): void {
   if (empty?.kind === 'list' && empty.items.length === 0)
     report(problem(empty.place, 'directors need a host: expected the name of a host', 'or leave hosts out'))
   checkMetrics(root, report)
+  checkVirtualRouters(root, report)
 }
 
 function checkMetrics(root: SourceMap, report: Report): void {

@@ -5,6 +5,7 @@ import { address, choice, cidr, flag, integer, later, leaf, name, path, referenc
 import { map } from './map.ts'
 import { metrics, notify } from './notify-schema.ts'
 import { service, sysctls, timeouts } from './service-schema.ts'
+import { vrrp } from './vrrp-schema.ts'
 
 const storage = map({
   dir: text('an absolute path such as /srv/baton', /^\/[^\0]*$/)
@@ -110,7 +111,7 @@ const directors = map({
   engine: choice('engine', ['auto', 'userspace', 'ebpf', 'ipvs', 'fake'])
     .prefault('auto')
     .describe('What moves the connections; auto takes the best that the host can run.'),
-  vrrp: later('VRRP between directors is', 'run one director'),
+  vrrp,
   sync: later('connection synchronisation is', 'run one director'),
 })
 

@@ -10,7 +10,7 @@ describe('fitness', () => {
     { name: 'all well', base: 100, is: ['well', 'well', 'well'], priority: 130, faults: [] },
     { name: 'a negative weight counts while it is ill', base: 100, is: ['well', 'ill', 'well'], priority: 110, faults: [] },
     { name: 'a positive weight counts while it is well', base: 100, is: ['well', 'well', 'ill'], priority: 100, faults: [] },
-    { name: 'without a weight, ill is a fault', base: 100, is: ['ill', 'well', 'well'], priority: 130, faults: ['eth1 is ill'] },
+    { name: 'without a weight, ill is a fault', base: 100, is: ['ill', 'well', 'well'], priority: 130, faults: ['eth1 fails'] },
     { name: 'without a weight, unknown is a fault, too', base: 100, is: [], priority: 100, faults: ['eth1 is not known yet'] },
     { name: 'never below 1', base: 10, is: ['well', 'ill', 'ill'], priority: 1, faults: [] },
     { name: 'never above 254', base: 250, is: ['well', 'well', 'well'], priority: 254, faults: [] },

@@ -22,7 +22,7 @@ export function fitness(
   const stateOf = ({ name }: Tracked): TrackedState => states.get(name) ?? 'unknown'
   const faults = tracked.flatMap((one) => {
     if (one.weight !== undefined && one.weight !== 0) return []
-    if (stateOf(one) === 'ill') return [`${one.name} is ill`]
+    if (stateOf(one) === 'ill') return [`${one.name} fails`]
     return stateOf(one) === 'unknown' ? [`${one.name} is not known yet`] : []
   })
   if (priority === owner) return { priority, faults }

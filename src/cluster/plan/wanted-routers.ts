@@ -1,0 +1,68 @@
+/** The virtual routers of a cluster as a director runs them: addresses and names filled in. Pure. */
+import { isInNetwork, parseCidr } from '../../lvs/address.ts'
+import { type Family, familyOf } from '../../lvs/service.ts'
+import type { HeartbeatPath } from '../../vrrp/machine/config.ts'
+import type { GroupSpec, HeldAddress, RouterSpec, VrrpSpec } from '../../vrrp/spec.ts'
+import { vrrpGroups } from '../../wire/vrrp.ts'
+import { given } from '../spec/given.ts'
+import type { ClusterSpec, VirtualRouterSpec } from '../spec/model.ts'
+
+/** undefined: none. Names get the cluster's in front: a director may run routers of several. */
+export function wantedRouters(spec: ClusterSpec): VrrpSpec | undefined {
+  const routers = spec.directors.vrrp ?? []
+  if (routers.length === 0) return undefined
+  const grouped = new Map<string, RouterSpec[]>()
+  for (const router of routers) {
+    const name = `${spec.name}/${router.group ?? router.name}`
+    const isGrouped = routers.filter(({ group }) => group !== undefined && group === router.group).length > 1
+    grouped.set(name, [...(grouped.get(name) ?? []), routerOf(spec, router, isGrouped)])
+  }
+  return { groups: [...grouped].map(([name, members]): GroupSpec => ({ name, members })) }
+}
+
+function routerOf(spec: ClusterSpec, router: VirtualRouterSpec, isGrouped: boolean): RouterSpec {
+  const holds = (router.addresses ?? serviceAddresses(spec)).flatMap((text): HeldAddress[] => {
+    const cidr = parseCidr(text)
+    return cidr === undefined ? [] : [{ ...cidr, interface: router.interface }]
+  })
+  const family = familyOf(holds[0]?.address ?? '0.0.0.0')
+  const { id, version, priority, intervalMs, preempts, preemptDelayMs, announcing, checksum, checksAddresses } = router
+  return {
+    config: {
+      name: `${spec.name}/${router.name}`,
+      id,
+      version,
+      family,
+      priority,
+      intervalMs,
+      addresses: holds.map(({ address }) => address),
+      preempts,
+      preemptDelayMs,
+      downAdverts: 3,
+      answersLower: true,
+      announcing,
+      ...given('password', router.password),
+      checksum,
+      checksAddresses,
+      paths: [pathOf(router, family), ...router.also.map((path) => pathOf(path, family))],
+      isGrouped,
+    },
+    holds,
+    hasVirtualMac: router.hasVirtualMac,
+    tracked: router.tracked.map((track) =>
+      track.kind === 'service' ? { ...track, service: `${spec.name}/${track.service}` } : track,
+    ),
+  }
+}
+
+function pathOf({ interface: name, peers, source }: VirtualRouterSpec['also'][number], family: Family): HeartbeatPath {
+  if (peers === undefined) return { interface: name, to: { kind: 'multicast', group: vrrpGroups[family] } }
+  return { interface: name, to: { kind: 'unicast', peers, ...given('source', source) } }
+}
+
+/** Each once, a network of its own: what a service's clients come to. */
+function serviceAddresses(spec: ClusterSpec): string[] {
+  const own = Object.values(spec.services).flatMap(({ service: { id } }) => ('address' in id ? [id.address] : []))
+  const isShared = (address: string): boolean => !isInNetwork(address, { address: '127.0.0.0', prefix: 8 })
+  return [...new Set(own)].filter(isShared).map((address) => `${address}/${address.includes(':') ? 128 : 32}`)
+}

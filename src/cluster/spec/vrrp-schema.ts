@@ -1,0 +1,128 @@
+/** The shape of virtual routers (VRRP): every key with its meaning. */
+import * as z from 'zod'
+import { parseCidr } from '../../lvs/address.ts'
+import { command } from './check-schema.ts'
+import { address, choice, duration, flag, integer, leaf, name, reference, text } from './leaf.ts'
+import { map } from './map.ts'
+
+const interfaceName = () => text('the name of a network interface', /^[^\s/]{1,15}$/)
+
+const virtualAddress = leaf(
+  'an address with its prefix length such as 192.168.1.10/24',
+  { type: 'string' },
+  (value) => {
+    const cidr = typeof value === 'string' ? parseCidr(value) : undefined
+    return cidr === undefined ? undefined : `${cidr.address}/${cidr.prefix}`
+  },
+)
+
+/** ldirectord's and keepalived's word for the same is track_script, track_interface. */
+const tracked = map({
+  interface: interfaceName().optional().describe('An interface: well while it is up and its cable is in.'),
+  command: command()
+    .optional()
+    .describe('A shell line, or a list of a program and its arguments: well while it ends with exit code 0.'),
+  service: reference('the name of a service')
+    .optional()
+    .describe('A service of this file: well while it has a usable server.'),
+  weight: integer(-253, 253)
+    .optional()
+    .describe(
+      'Added to the priority while it is well (positive) or ill (negative); left out, ill is a fault: no master then.',
+    ),
+  every: duration('a duration such as 2s', { minimumMs: 10, maximumMs: 86_400_000 })
+    .optional()
+    .describe('How often the command is run; 1s when left out.'),
+  timeout: duration('a duration such as 1s', { minimumMs: 10, maximumMs: 86_400_000 })
+    .optional()
+    .describe('How long the command may take; as long as every when left out.'),
+  rise: integer(1, 100).optional().describe('So many successes of the command make it well; 1 when left out.'),
+  fall: integer(1, 100).optional().describe('So many failures of the command make it ill; 1 when left out.'),
+})
+
+export type TrackedShape = z.output<typeof tracked>
+
+/** Exactly one of these says what is tracked; each other key goes with some of them. */
+export const trackedKinds = {
+  interface: ['weight'],
+  command: ['weight', 'every', 'timeout', 'rise', 'fall'],
+  service: ['weight'],
+}
+
+const path = map({
+  interface: interfaceName().describe('The interface on which the routers hear each other, too.'),
+  peers: z
+    .array(address('the address of a router'))
+    .optional()
+    .describe('The other routers there; left out, multicast.'),
+  source: address('an address of this machine').optional().describe('Where advertisements to the peers come from.'),
+})
+
+const router = map({
+  name: name('a name').prefault('vrrp').describe('What it is called in status and log.'),
+  interface: interfaceName().describe(
+    'The interface that has the addresses, and on which the routers hear each other.',
+  ),
+  id: integer(1, 255).describe(
+    'The virtual router id: the same on all of its routers, and no other one on the link has it.',
+  ),
+  priority: integer(1, 255)
+    .prefault(100)
+    .describe('The highest one that lives is master; 255: the addresses are its own.'),
+  every: duration('a duration such as 1s', { minimumMs: 10, maximumMs: 255_000 })
+    .prefault('1s')
+    .describe('How often the master advertises: 10ms to 40950ms in version 3, whole seconds in version 2.'),
+  version: integer(2, 3).prefault(3).describe('Of VRRP: 3, or 2 for old routers; all of one id speak the same.'),
+  addresses: z
+    .array(virtualAddress)
+    .optional()
+    .describe('What the master has; left out, the addresses of the services. Over IPv6 the first is link-local.'),
+  preempt: flag().prefault(true).describe('Whether it takes over from a living master of lower priority.'),
+  'preempt-delay': duration('a duration such as 30s', { minimumMs: 0, maximumMs: 1_000_000 })
+    .optional()
+    .describe('How long it bears a master of lower priority first; not at all when left out.'),
+  peers: z
+    .array(address('the address of a router'))
+    .optional()
+    .describe('The other routers, told one by one; left out, multicast.'),
+  source: address('an address of this machine').optional().describe('Where advertisements to the peers come from.'),
+  also: z
+    .array(path)
+    .optional()
+    .describe('More ways on which the routers hear each other: one cut cable makes no second master.'),
+  password: text('at most eight letters without blanks', /^[\x21-\x7e]{1,8}$/)
+    .optional()
+    .describe('Of version 2: sent in the clear, it keeps mistakes away and nobody else.'),
+  checksum: choice('checksum', ['rfc5798', 'rfc9568'])
+    .prefault('rfc5798')
+    .describe(
+      'What checksums of version 3 over IPv4 take in when sending: the addresses, too (keepalived), or not. Both are heard.',
+    ),
+  'check-addresses': flag()
+    .prefault(true)
+    .describe('Ignore routers that advertise other addresses, as keepalived does.'),
+  'virtual-mac': flag()
+    .prefault(false)
+    .describe("The addresses stand at an Ethernet address of the virtual router's own, by a macvlan."),
+  track: z.array(tracked).optional().describe('What else decides whether it is fit to be master.'),
+  group: name('a name').optional().describe('Routers of one group are master together or not at all.'),
+  announce: map({
+    times: integer(0, 100).prefault(5).describe('How often, when it becomes master, and once more after the delay.'),
+    delay: duration('a duration such as 5s', { minimumMs: 0, maximumMs: 3_600_000 })
+      .prefault('5s')
+      .describe('See times.'),
+    refresh: duration('a duration such as 60s', { minimumMs: 100, maximumMs: 86_400_000 })
+      .optional()
+      .describe('Again and again while it is master; left out, not.'),
+  })
+    .prefault({})
+    .describe('How often all on the link are told where the addresses are (gratuitous ARP, neighbour advertisements).'),
+})
+
+export type RouterShape = z.output<typeof router>
+export const defaultRouter: RouterShape = router.parse({ interface: 'eth0', id: 1 })
+
+export const vrrp = z
+  .union([router, z.array(router)])
+  .optional()
+  .describe('Virtual routers (VRRP): addresses that go to another director when this one fails; one, or a list.')

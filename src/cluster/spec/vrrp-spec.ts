@@ -1,0 +1,113 @@
+/** Virtual routers: from the file's shape to the model, and back. */
+import { defaultAnnouncing } from '../../vrrp/machine/config.ts'
+import type { TrackSpec } from '../../vrrp/spec.ts'
+import { formatDuration } from './duration.ts'
+import { given } from './given.ts'
+import type { VirtualRouterSpec } from './model.ts'
+import { defaultRouter, type RouterShape, type TrackedShape } from './vrrp-schema.ts'
+import { unless, type Written } from './written.ts'
+
+const shell = ['/bin/sh', '-c'] as const
+const defaultEveryMs = 1000
+
+export function routerSpecs(shape: RouterShape | readonly RouterShape[] | undefined): VirtualRouterSpec[] | undefined {
+  if (shape === undefined) return undefined
+  const shapes = 'id' in shape ? [shape] : shape
+  return shapes.length === 0 ? undefined : shapes.map(routerSpec)
+}
+
+function routerSpec(shape: RouterShape): VirtualRouterSpec {
+  const { announce } = shape
+  return {
+    name: shape.name,
+    interface: shape.interface,
+    id: shape.id,
+    version: shape.version === 2 ? 2 : 3,
+    priority: shape.priority,
+    intervalMs: shape.every,
+    ...given('addresses', shape.addresses),
+    preempts: shape.preempt,
+    preemptDelayMs: shape['preempt-delay'] ?? 0,
+    ...given('peers', shape.peers),
+    ...given('source', shape.source),
+    also: (shape.also ?? []).map((path) => ({
+      interface: path.interface,
+      ...given('peers', path.peers),
+      ...given('source', path.source),
+    })),
+    ...given('password', shape.password),
+    checksum: shape.checksum,
+    checksAddresses: shape['check-addresses'],
+    hasVirtualMac: shape['virtual-mac'],
+    tracked: (shape.track ?? []).map(trackSpec),
+    ...given('group', shape.group),
+    announcing: {
+      ...defaultAnnouncing,
+      times: announce.times,
+      delayMs: announce.delay,
+      ...given('refreshMs', announce.refresh),
+    },
+  }
+}
+
+function trackSpec({ interface: name, command, service, weight, ...how }: TrackedShape): TrackSpec {
+  const heavy = given('weight', weight)
+  if (name !== undefined) return { kind: 'interface', interface: name, ...heavy }
+  if (service !== undefined) return { kind: 'service', service, ...heavy }
+  const argv = command === undefined ? [] : 'argv' in command ? command.argv : [...shell, command.shell]
+  const everyMs = how.every ?? defaultEveryMs
+  const { rise = 1, fall = 1, timeout = everyMs } = how
+  return { kind: 'command', argv, everyMs, timeoutMs: timeout, rise, fall, ...heavy }
+}
+
+export function routersText(routers: readonly VirtualRouterSpec[] | undefined): Written | Written[] | undefined {
+  if (routers === undefined) return undefined
+  const [only, ...more] = routers.map(routerText)
+  return only !== undefined && more.length === 0 ? only : routers.map(routerText)
+}
+
+function routerText(router: VirtualRouterSpec): Written {
+  const { announcing } = router
+  const announce = {
+    times: unless(defaultAnnouncing.times, announcing.times),
+    delay: unless(formatDuration(defaultAnnouncing.delayMs), formatDuration(announcing.delayMs)),
+    refresh: announcing.refreshMs === undefined ? undefined : formatDuration(announcing.refreshMs),
+  }
+  return {
+    name: unless(defaultRouter.name, router.name),
+    interface: router.interface,
+    id: router.id,
+    priority: unless(defaultRouter.priority, router.priority),
+    every: unless(formatDuration(defaultRouter.every), formatDuration(router.intervalMs)),
+    version: unless(defaultRouter.version, router.version),
+    addresses: router.addresses,
+    preempt: unless(true, router.preempts),
+    'preempt-delay': router.preemptDelayMs === 0 ? undefined : formatDuration(router.preemptDelayMs),
+    peers: router.peers,
+    source: router.source,
+    also: router.also.length === 0 ? undefined : router.also,
+    password: router.password,
+    checksum: unless(defaultRouter.checksum, router.checksum),
+    'check-addresses': unless(true, router.checksAddresses),
+    'virtual-mac': unless(false, router.hasVirtualMac),
+    track: router.tracked.length === 0 ? undefined : router.tracked.map(trackText),
+    group: router.group,
+    announce: Object.values(announce).every((value) => value === undefined) ? undefined : announce,
+  }
+}
+
+function trackText(track: TrackSpec): Written {
+  const { weight } = track
+  if (track.kind === 'interface') return { interface: track.interface, weight }
+  if (track.kind === 'service') return { service: track.service, weight }
+  const [program, option, line = '', ...more] = track.argv
+  const isLine = program === shell[0] && option === shell[1] && more.length === 0 && line.trim() !== ''
+  return {
+    command: isLine ? line : track.argv,
+    every: unless(formatDuration(defaultEveryMs), formatDuration(track.everyMs)),
+    timeout: unless(formatDuration(track.everyMs), formatDuration(track.timeoutMs)),
+    rise: unless(1, track.rise),
+    fall: unless(1, track.fall),
+    weight,
+  }
+}

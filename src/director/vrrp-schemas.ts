@@ -1,0 +1,68 @@
+/** Virtual routers as they cross the control socket and are kept on disk. */
+import * as z from 'zod'
+import type { RouterSpec, TrackSpec, VrrpSpec } from '../vrrp/spec.ts'
+import { address } from './service-schemas.ts'
+
+const text = z.string().min(1)
+const milliseconds = z.number().min(0)
+const weight = z.int().min(-253).max(253).exactOptional()
+
+const path = z.strictObject({
+  interface: text,
+  to: z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('multicast'), group: address }),
+    z.strictObject({ kind: z.literal('unicast'), peers: z.array(address).min(1), source: address.exactOptional() }),
+  ]),
+})
+
+const config: z.ZodType<RouterSpec['config']> = z.strictObject({
+  name: text,
+  id: z.int().min(1).max(255),
+  version: z.union([z.literal(2), z.literal(3)]),
+  family: z.enum(['ipv4', 'ipv6']),
+  priority: z.int().min(1).max(255),
+  intervalMs: z.int().min(10),
+  addresses: z.array(address).min(1).max(255),
+  preempts: z.boolean(),
+  preemptDelayMs: milliseconds,
+  downAdverts: z.int().min(1).max(100),
+  answersLower: z.boolean(),
+  announcing: z.strictObject({
+    times: z.int().min(0).max(100),
+    delayMs: milliseconds,
+    conflictTimes: z.int().min(0).max(100),
+    conflictDelayMs: milliseconds,
+    refreshMs: z.number().min(100).exactOptional(),
+    refreshTimes: z.int().min(0).max(100),
+  }),
+  password: z.string().max(8).exactOptional(),
+  checksum: z.enum(['rfc5798', 'rfc9568']),
+  checksAddresses: z.boolean(),
+  paths: z.tuple([path], path),
+  isGrouped: z.boolean(),
+})
+
+const track: z.ZodType<TrackSpec> = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('interface'), interface: text, weight }),
+  z.strictObject({ kind: z.literal('service'), service: text, weight }),
+  z.strictObject({
+    kind: z.literal('command'),
+    argv: z.array(z.string()).min(1),
+    everyMs: z.number().min(10),
+    timeoutMs: z.number().min(10),
+    rise: z.int().min(1),
+    fall: z.int().min(1),
+    weight,
+  }),
+])
+
+const router = z.strictObject({
+  config,
+  holds: z.array(z.strictObject({ address, prefix: z.int().min(0).max(128), interface: text })),
+  hasVirtualMac: z.boolean(),
+  tracked: z.array(track),
+})
+
+export const vrrpSchema: z.ZodType<VrrpSpec> = z.strictObject({
+  groups: z.array(z.strictObject({ name: text, members: z.array(router).min(1) })),
+})

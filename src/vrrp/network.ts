@@ -1,0 +1,301 @@
+/** The machine's network as virtual routers use it: advertisements out and in, addresses, and who is told where they are. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { describeError } from '../errors.ts'
+import { type Family, familyOf } from '../lvs/service.ts'
+import { type Link, Links } from '../os/links.ts'
+import { openPacketSocket, type PacketSocket } from '../os/packet-socket.ts'
+import { hearProtocol, type IpSender, openIpSender } from '../os/raw-ip.ts'
+import { gratuitousArp } from '../wire/arp.ts'
+import { encodeFrame, etherTypes, groupMac, macText } from '../wire/ethernet.ts'
+import { encodeIp, type IpPacket } from '../wire/ip.ts'
+import { unsolicitedAdvertisement } from '../wire/ndp.ts'
+import { encodeVrrp, VRRP, type VrrpPacket } from '../wire/vrrp.ts'
+import type { Ground, Troubles } from './ground.ts'
+import type { HeartbeatPath, RouterConfig } from './machine/config.ts'
+import { ownAddress } from './own-address.ts'
+import type { HeldAddress, RouterSpec } from './spec.ts'
+import type { VrrpEvent } from './status.ts'
+
+/** IFA_PROTO of addresses that a virtual router has put there: a daemon that was killed finds them by it. */
+const mark = 0xba
+/** Interfaces with a virtual router's own Ethernet address. */
+const ownInterface = /^baton[46]\.[0-9]+$/u
+const labelBytes = 15
+const owner = 255
+
+type Hearing = { readonly index: number; readonly groups: string; readonly listener: Disposable }
+export type OnPacket = (interfaceName: string, packet: IpPacket) => void
+
+export class Network implements Ground, Disposable {
+  readonly links: Links
+  readonly #frames: PacketSocket
+  readonly #senders = new Map<Family, IpSender>()
+  readonly #hearings = new Map<string, Hearing>()
+  readonly #tell: (event: VrrpEvent) => void
+  /** Addresses that were put there by this process. */
+  readonly #added = new Set<string>()
+  #isHeld: (address: string) => boolean = () => false
+
+  private constructor(links: Links, tell: (event: VrrpEvent) => void) {
+    this.links = links
+    this.#tell = tell
+    this.#frames = openPacketSocket()
+  }
+
+  /** @throws InfraError `permission` without CAP_NET_ADMIN and CAP_NET_RAW. */
+  static async open(onChange: () => void, tell: (event: VrrpEvent) => void): Promise<Network> {
+    const links = await Links.open(onChange)
+    try {
+      return new Network(links, tell)
+    } catch (error) {
+      links[Symbol.dispose]()
+      throw error
+    }
+  }
+
+  now(): number {
+    return performance.now()
+  }
+
+  after(ms: number, run: () => void): Disposable {
+    const timer = setTimeout(run, Math.ceil(ms))
+    return { [Symbol.dispose]: () => clearTimeout(timer) }
+  }
+
+  tell(event: VrrpEvent): void {
+    this.#tell(event)
+  }
+
+  /** Listens where these routers do, and nowhere else. Gives back what hinders it. */
+  hear(routers: readonly RouterSpec[], onPacket: OnPacket): Troubles {
+    this.#isHeld = (address) => routers.some(({ holds }) => holds.some((held) => held.address === address))
+    const troubles: string[] = []
+    const wanted = hearingsOf(routers)
+    for (const [key, { index, groups, listener }] of this.#hearings) {
+      const want = wanted.get(key)
+      if (want !== undefined && this.links.byName(want.interface)?.index === index && want.groups.join() === groups)
+        continue
+      listener[Symbol.dispose]()
+      this.#hearings.delete(key)
+    }
+    for (const [key, want] of wanted) {
+      const link = this.links.byName(want.interface)
+      if (link === undefined || this.#hearings.has(key)) continue
+      try {
+        const listener = hearProtocol({ ...want, protocol: VRRP, link }, (packet) => onPacket(want.interface, packet))
+        this.#hearings.set(key, { index: link.index, groups: want.groups.join(), listener })
+      } catch (error) {
+        troubles.push(describeError(error))
+      }
+    }
+    return troubles
+  }
+
+  own(config: RouterConfig, path: HeartbeatPath): string | undefined {
+    const link = this.links.byName(path.interface)
+    return link && ownAddress(path, config.family, this.links.addresses(link.index), this.#isHeld)
+  }
+
+  advertise(router: RouterSpec, priority: number): Troubles {
+    return router.config.paths.flatMap((path) => this.#advertiseOn(router, path, priority) ?? [])
+  }
+
+  claim(router: RouterSpec): Troubles {
+    return router.holds.flatMap((held) => {
+      const link = this.#deviceOf(router, held)
+      if (link === undefined) return [`there is no interface ${held.interface} for ${held.address}`]
+      if (this.#stands(link, held)) return []
+      const label = `${link.name}:${router.config.id}`
+      const isLabelled = familyOf(held.address) === 'ipv4' && label.length <= labelBytes
+      const { address, prefix } = held
+      return attempt(() => {
+        const isNew = this.links.addAddress({
+          interface: link.index,
+          address,
+          prefix,
+          mark,
+          ...(isLabelled ? { label } : {}),
+        })
+        if (isNew) this.#added.add(keyOf(held))
+      })
+    })
+  }
+
+  /** The owner's addresses are its own: what others have put there stays. */
+  release(router: RouterSpec): Troubles {
+    return router.holds.flatMap((held) => {
+      const link = this.#deviceOf(router, held)
+      const isOurs = this.#added.delete(keyOf(held))
+      if (link === undefined || (!isOurs && router.config.priority === owner)) return []
+      const { address, prefix } = held
+      return attempt(() => this.links.removeAddress({ interface: link.index, address, prefix }))
+    })
+  }
+
+  announce(router: RouterSpec, times: number): Troubles {
+    const troubles = new Set<string>()
+    for (const held of router.holds) {
+      const link = this.#deviceOf(router, held)
+      if (link?.mac === undefined) continue
+      const { address } = held
+      const frame =
+        familyOf(address) === 'ipv4'
+          ? gratuitousArp(link.mac, address)
+          : unsolicitedAdvertisement({ address, mac: link.mac, isRouter: forwards(held.interface) })
+      for (let time = 0; time < times; time++) {
+        const errno = this.#frames.send(link.index, frame)
+        if (errno !== undefined) troubles.add(`announce ${address} on ${link.name}: ${errno}`)
+      }
+    }
+    return [...troubles]
+  }
+
+  /**
+   * What a daemon that was killed has left behind goes away: addresses with our mark, and those of routers that are about to
+   * begin as backup. `running` routers keep theirs.
+   */
+  async clear(beginning: readonly RouterSpec[], running: readonly RouterSpec[]): Promise<Troubles> {
+    const isRunning = (address: string): boolean =>
+      running.some(({ holds }) => holds.some((held) => held.address === address))
+    const begins = (address: string, name: string | undefined): boolean =>
+      beginning.some(
+        ({ config, holds }) =>
+          config.priority !== owner && holds.some((held) => held.address === address && held.interface === name),
+      )
+    const names = new Map(this.links.all().map(({ index, name }) => [index, name]))
+    const old = this.links
+      .addresses()
+      .filter((one) => !isRunning(one.address) && (one.mark === mark || begins(one.address, names.get(one.interface))))
+    const wanted = new Set([...beginning, ...running].filter(({ hasVirtualMac }) => hasVirtualMac).map(virtualName))
+    const devices = this.links.all().filter(({ name }) => ownInterface.test(name) && !wanted.has(name))
+    const troubles = [
+      ...old.flatMap((address) => attempt(() => this.links.removeAddress(address))),
+      ...devices.flatMap(({ index }) => attempt(() => this.links.removeLink(index))),
+      ...beginning.flatMap((router) => (router.hasVirtualMac ? this.#makeVirtual(router) : [])),
+    ]
+    await this.links.refresh()
+    return troubles
+  }
+
+  [Symbol.dispose](): void {
+    for (const { listener } of this.#hearings.values()) listener[Symbol.dispose]()
+    for (const sender of this.#senders.values()) sender[Symbol.dispose]()
+    for (const { index, name } of this.links.all())
+      if (ownInterface.test(name)) attempt(() => this.links.removeLink(index))
+    this.#frames[Symbol.dispose]()
+    this.links[Symbol.dispose]()
+  }
+
+  #advertiseOn(router: RouterSpec, path: HeartbeatPath, priority: number): Troubles {
+    const { config } = router
+    const link = this.links.byName(path.interface)
+    if (link === undefined) return [`there is no interface ${path.interface} to advertise on`]
+    const source = this.own(config, path)
+    if (source === undefined)
+      return [
+        `${path.interface} has no ${config.family === 'ipv4' ? 'IPv4' : 'link-local IPv6'} address to advertise from`,
+      ]
+    const packet = (destination: string): IpPacket => ({
+      source,
+      destination,
+      protocol: VRRP,
+      hops: 255,
+      payload: encodeVrrp(advertisementOf(config, priority), source, destination, config.checksum),
+    })
+    const failed = (destination: string, errno: string | undefined): string[] =>
+      errno === undefined ? [] : [`advertise to ${destination} on ${path.interface}: ${errno}`]
+    const { to } = path
+    if (to.kind === 'unicast')
+      return to.peers.flatMap((peer) => failed(peer, this.#sender(config.family).send(packet(peer), link)))
+    // As a frame: from the virtual router's own Ethernet address where it has one.
+    const device = router.hasVirtualMac ? (this.links.byName(virtualName(router)) ?? link) : link
+    if (device.mac === undefined) return [`${path.interface} is no Ethernet: give it peers instead of multicast`]
+    const frame = encodeFrame(groupMac(to.group), device.mac, etherTypes[config.family], encodeIp(packet(to.group)))
+    return failed(to.group, this.#frames.send(device.index, frame))
+  }
+
+  #sender(family: Family): IpSender {
+    const sender = this.#senders.get(family) ?? openIpSender(family)
+    this.#senders.set(family, sender)
+    return sender
+  }
+
+  #deviceOf(router: RouterSpec, held: HeldAddress): Link | undefined {
+    const isVirtual = router.hasVirtualMac && held.interface === router.config.paths[0].interface
+    return this.links.byName(isVirtual ? virtualName(router) : held.interface)
+  }
+
+  #stands(link: Link, { address, prefix }: HeldAddress): boolean {
+    return this.links.addresses(link.index).some((one) => one.address === address && one.prefix === prefix)
+  }
+
+  #makeVirtual(router: RouterSpec): Troubles {
+    const parent = this.links.byName(router.config.paths[0].interface)
+    if (parent === undefined) return [`there is no interface ${router.config.paths[0].interface}`]
+    const name = virtualName(router)
+    return attempt(() => {
+      this.links.addMacvlan(name, parent, virtualMac(router.config))
+      if (router.config.family === 'ipv6') return
+      // Answers to the addresses come from this interface only, and to them packets may come whose way back is the parent's.
+      setting(`ipv4/conf/${name}/rp_filter`, '2')
+      setting(`ipv4/conf/${name}/arp_ignore`, '1')
+      setting(`ipv4/conf/${parent.name}/arp_ignore`, '1')
+    })
+  }
+}
+
+/** RFC 9568 §7.3. */
+export function virtualMac({ id, family }: RouterConfig): string {
+  return macText(Uint8Array.of(0, 0, 0x5e, 0, family === 'ipv6' ? 2 : 1, id))
+}
+
+function virtualName({ config: { id, family } }: RouterSpec): string {
+  return `baton${family === 'ipv6' ? 6 : 4}.${id}`
+}
+
+function advertisementOf(config: RouterConfig, priority: number): VrrpPacket {
+  const { id, addresses, intervalMs, password } = config
+  if (config.version === 3) return { version: 3, id, priority, addresses, intervalMs }
+  const authentication = password === undefined ? { kind: 'none' as const } : { kind: 'password' as const, password }
+  return { version: 2, id, priority, addresses, intervalMs, authentication }
+}
+
+type WantedHearing = { readonly interface: string; readonly family: Family; readonly groups: readonly string[] }
+
+/** One socket for an interface and family: two would hear everything twice. */
+function hearingsOf(routers: readonly RouterSpec[]): Map<string, WantedHearing> {
+  const wanted = new Map<string, WantedHearing>()
+  for (const { config } of routers)
+    for (const { interface: name, to } of config.paths) {
+      const key = `${name} ${config.family}`
+      const groups = [...(wanted.get(key)?.groups ?? []), ...(to.kind === 'multicast' ? [to.group] : [])]
+      wanted.set(key, { interface: name, family: config.family, groups: [...new Set(groups)].toSorted() })
+    }
+  return wanted
+}
+
+function forwards(interfaceName: string): boolean {
+  try {
+    return readFileSync(`/proc/sys/net/ipv6/conf/${interfaceName}/forwarding`, 'utf8').trim() === '1'
+  } catch {
+    // It went away a moment ago.
+    return false
+  }
+}
+
+function setting(name: string, value: string): void {
+  writeFileSync(`/proc/sys/net/${name}`, value)
+}
+
+function keyOf({ interface: name, address, prefix }: HeldAddress): string {
+  return `${name} ${address}/${prefix}`
+}
+
+function attempt(run: () => unknown): string[] {
+  try {
+    run()
+    return []
+  } catch (error) {
+    return [describeError(error)]
+  }
+}

@@ -1,0 +1,160 @@
+/** All virtual routers of this machine: which run, what they hear, and what is looked at for them. */
+import type { IpPacket } from '../wire/ip.ts'
+import { watchCommand } from './commands.ts'
+import type { TrackedState } from './machine/tracking.ts'
+import { Network } from './network.ts'
+import { RunningGroup } from './running-group.ts'
+import { type GroupSpec, type RouterSpec, trackName, type VrrpSpec } from './spec.ts'
+import type { RouterStatus, VrrpEvent } from './status.ts'
+
+export class Routers implements Disposable {
+  readonly #network: Network
+  #groups: RunningGroup[] = []
+  readonly #commands = new Map<string, Disposable>()
+  /** What was last said of things that are looked at elsewhere. */
+  readonly #told = new Map<string, TrackedState>()
+  #isDue = false
+
+  private constructor(network: Network) {
+    this.#network = network
+  }
+
+  /** @throws InfraError `permission` without CAP_NET_ADMIN and CAP_NET_RAW. */
+  static async open(tell: (event: VrrpEvent) => void): Promise<Routers> {
+    let routers: Routers | undefined
+    const network = await Network.open(() => routers?.lookSoon(), tell)
+    routers = new Routers(network)
+    return routers
+  }
+
+  /** Routers that stay keep their roles; what is left of others goes. Gives back what could not be done, in words. */
+  async apply(spec: VrrpSpec): Promise<readonly string[]> {
+    const wanted = spec.groups.map(withOwnInterface)
+    const kept = this.#groups.filter((group) => wanted.some((one) => one.name === group.spec.name && group.adopt(one)))
+    for (const group of this.#groups) if (!kept.includes(group)) group.stop()
+    const isKept = ({ name }: GroupSpec): boolean => kept.some((group) => group.spec.name === name)
+    const fresh = wanted.filter((one) => !isKept(one))
+    const running = kept.flatMap(({ routers }) => routers)
+    const beginning = fresh.flatMap(({ members }) => members)
+    const troubles = await this.#network.clear(beginning, running)
+    const begun = fresh.map((one) => new RunningGroup(one, this.#network))
+    this.#groups = [...kept, ...begun]
+    const deaf = this.#listen()
+    for (const [name, state] of this.#told) this.track(name, state)
+    this.#watchCommands()
+    this.#look()
+    for (const group of begun) group.start()
+    return [...troubles, ...deaf]
+  }
+
+  status(): RouterStatus[] {
+    return this.#groups.flatMap((group) => group.status())
+  }
+
+  /** How many were master and are not any more; a router's name, its group's, or all. */
+  yield(name: string | undefined): number {
+    const meant = this.#meant(name).filter((group) => group.isMaster())
+    for (const group of this.#meant(name)) group.yield()
+    return meant.length
+  }
+
+  resume(name: string | undefined): number {
+    const meant = this.#meant(name)
+    for (const group of meant) group.resume()
+    return meant.length
+  }
+
+  /** How something that is looked at elsewhere stands. */
+  track(name: string, state: TrackedState): void {
+    this.#told.set(name, state)
+    for (const group of this.#groups) group.track(name, state)
+  }
+
+  /** Once for all news that come in one go. */
+  lookSoon(): void {
+    if (this.#isDue) return
+    this.#isDue = true
+    setImmediate(() => {
+      this.#isDue = false
+      this.#listen()
+      this.#look()
+      for (const group of this.#groups) group.restore()
+    })
+  }
+
+  [Symbol.dispose](): void {
+    for (const group of this.#groups) group.stop()
+    for (const command of this.#commands.values()) command[Symbol.dispose]()
+    this.#network[Symbol.dispose]()
+  }
+
+  #meant(name: string | undefined): RunningGroup[] {
+    return this.#groups.filter(
+      ({ spec, routers }) =>
+        name === undefined || spec.name === name || routers.some(({ config }) => config.name === name),
+    )
+  }
+
+  #listen(): readonly string[] {
+    const routers = this.#groups.flatMap((group) => group.routers)
+    return this.#network.hear(routers, (name, packet) => this.#hear(name, packet))
+  }
+
+  #hear(interfaceName: string, packet: IpPacket): void {
+    const id = packet.payload[1]
+    for (const group of this.#groups)
+      for (const [member, { config }] of group.routers.entries()) {
+        if (config.id !== id || config.family !== (packet.source.includes(':') ? 'ipv6' : 'ipv4')) continue
+        const here = config.paths.flatMap((path, at) => (path.interface === interfaceName ? [{ path, at }] : []))
+        const fits = here.find(({ path: { to } }) => to.kind === 'multicast' && to.group === packet.destination)
+        const { path, at } = fits ?? here.find(({ path: { to } }) => to.kind === 'unicast') ?? here[0] ?? {}
+        if (path === undefined || at === undefined) continue
+        const { source, destination, hops, payload } = packet
+        group.hear(member, { path: at, source, destination, hops, payload, own: this.#network.own(config, path) })
+      }
+  }
+
+  /** Interfaces: up, with a cable, and where advertisements go out with an address to come from. */
+  #look(): void {
+    for (const group of this.#groups)
+      for (const { config, tracked } of group.routers)
+        for (const track of tracked) {
+          if (track.kind !== 'interface') continue
+          const [path] = config.paths
+          const isRunning = this.#network.links.byName(track.interface)?.isRunning === true
+          const isMute = track.interface === path.interface && this.#network.own(config, path) === undefined
+          group.track(trackName(track), isRunning && !isMute ? 'well' : 'ill')
+        }
+  }
+
+  #watchCommands(): void {
+    const wanted = new Map(
+      this.#groups
+        .flatMap((group) => group.routers.flatMap(({ tracked }) => tracked))
+        .flatMap((track) =>
+          track.kind === 'command' ? [[JSON.stringify({ ...track, weight: 0 }), track] as const] : [],
+        ),
+    )
+    for (const [key, command] of this.#commands)
+      if (!wanted.has(key)) {
+        command[Symbol.dispose]()
+        this.#commands.delete(key)
+      }
+    for (const [key, track] of wanted)
+      if (!this.#commands.has(key))
+        this.#commands.set(
+          key,
+          watchCommand(track, (name, state) => this.track(name, state)),
+        )
+  }
+}
+
+/** Without its own interface a router cannot be master. */
+function withOwnInterface(group: GroupSpec): GroupSpec {
+  const members = group.members.map((router): RouterSpec => {
+    const own = router.config.paths[0].interface
+    const isTracked = router.tracked.some((track) => track.kind === 'interface' && track.interface === own)
+    return isTracked ? router : { ...router, tracked: [{ kind: 'interface', interface: own }, ...router.tracked] }
+  })
+  return { ...group, members }
+}

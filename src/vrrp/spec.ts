@@ -1,0 +1,45 @@
+/** What a machine is to do for its virtual routers: plain data, every default filled in. */
+import type { RouterConfig } from './machine/config.ts'
+
+/** An address that the master has: at an interface, with the length of its network's prefix. */
+export type HeldAddress = { readonly address: string; readonly prefix: number; readonly interface: string }
+
+/** What is looked at beside the interface of the router, which always is. See `Tracked` for what a weight means. */
+export type TrackSpec = { readonly weight?: number } & (
+  | { readonly kind: 'interface'; readonly interface: string }
+  | {
+      readonly kind: 'command'
+      readonly argv: readonly string[]
+      readonly everyMs: number
+      readonly timeoutMs: number
+      readonly rise: number
+      readonly fall: number
+    }
+  /** Whether a service of the cluster has a server that is usable: the director says so. */
+  | { readonly kind: 'service'; readonly service: string }
+)
+
+export type RouterSpec = {
+  readonly config: RouterConfig
+  /** The advertised ones and those beside them. */
+  readonly holds: readonly HeldAddress[]
+  /** The addresses stand at an Ethernet address of the virtual router's own (RFC 9568 §7.3). */
+  readonly hasVirtualMac: boolean
+  readonly tracked: readonly TrackSpec[]
+}
+
+/** Routers that are master together; one alone is a group, too. */
+export type GroupSpec = { readonly name: string; readonly members: readonly RouterSpec[] }
+export type VrrpSpec = { readonly groups: readonly GroupSpec[] }
+
+/** What a tracked thing is called where it is told that it fails. */
+export function trackName(track: TrackSpec): string {
+  switch (track.kind) {
+    case 'interface':
+      return `interface ${track.interface}`
+    case 'command':
+      return `command ${track.argv.join(' ')}`
+    case 'service':
+      return `service ${track.service}`
+  }
+}
