@@ -2,7 +2,7 @@
 import { EventEmitter, once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { followNetlink, NetlinkSocket } from '../../src/os/netlink.ts'
-import { wayTo } from '../../src/os/route.ts'
+import { waysTo } from '../../src/os/route.ts'
 import { decodeAttributes, encodeAttributes, readText, text } from '../../src/wire/netlink.ts'
 import { enterNewNamespace, execute } from '../ebpf/world.ts'
 
@@ -68,9 +68,9 @@ describe('netlink with the kernel', () => {
   })
 
   test('the way to an address, or that there is none', () => {
-    expect(wayTo('10.50.0.9')).toMatchObject({ source: '10.50.0.1' })
-    expect(wayTo('fd50::9')).toMatchObject({ source: 'fd50::1' })
-    expect(wayTo('192.0.2.1')).toBeUndefined()
-    expect(wayTo('2001:db8::1')).toBeUndefined()
+    const ways = waysTo(['10.50.0.9', 'fd50::9', '192.0.2.1', '2001:db8::1'])
+    expect(ways.get('10.50.0.9')).toMatchObject({ source: '10.50.0.1' })
+    expect(ways.get('fd50::9')).toMatchObject({ source: 'fd50::1' })
+    expect([...ways.keys()]).toEqual(['10.50.0.9', 'fd50::9'])
   })
 })

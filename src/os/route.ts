@@ -18,10 +18,19 @@ export type Way = {
   readonly source: string | undefined
 }
 
-/** Undefined when there is no way. Does not wait. @throws InfraError */
-export function wayTo(address: string): Way | undefined {
-  const family = familyOf(address)
+/** Of addresses that there is a way to. Does not wait. @throws InfraError */
+export function waysTo(addresses: Iterable<string>): ReadonlyMap<string, Way> {
+  const ways = new Map<string, Way>()
   using socket = new NetlinkSocket('route')
+  for (const address of new Set(addresses)) {
+    const way = askedWay(socket, address)
+    if (way !== undefined) ways.set(address, way)
+  }
+  return ways
+}
+
+function askedWay(socket: NetlinkSocket, address: string): Way | undefined {
+  const family = familyOf(address)
   try {
     const answers = socket.request({
       type: RTM_GETROUTE,

@@ -70,8 +70,15 @@ export type SocketCalls = {
   errno(): number
 }
 
-/** @throws Error when the FFI library or the C library cannot be loaded here. */
+let socketCalls: SocketCalls | undefined
+
+/** Looked up once. @throws Error when the FFI library or the C library cannot be loaded here. */
 export function loadSocketCalls(): SocketCalls {
+  socketCalls ??= findSocketCalls()
+  return socketCalls
+}
+
+function findSocketCalls(): SocketCalls {
   const c = libc()
   const func = (name: string, parameters: string) => c.func(`int ${name}(${parameters})`)
   const { errno } = koffi()

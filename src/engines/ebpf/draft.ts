@@ -41,8 +41,8 @@ export type ServiceRecord = {
 
 export type Ground = {
   readonly standing: ReadonlyMap<string, ServiceRecord>
-  /** A removed server that still has connections, by its service's key and its own. */
-  readonly revivable: (key: string) => ServerRecord | undefined
+  /** A removed server that still has its slot, by its service's key and its own. */
+  readonly revivable: (service: string, server: string) => ServerRecord | undefined
   readonly turnOf: (record: ServiceRecord) => Turn
 }
 
@@ -153,7 +153,7 @@ export class Draft {
     const standing = this.#ground.standing.get(service)
     const isSameService = standing !== undefined && standing.slot === serviceSlot
     const before = isSameService ? standing.servers.find((own) => own.key === key) : undefined
-    const slot = before?.slot ?? this.#ground.revivable(`${service} ${key}`)?.slot ?? -1
+    const slot = before?.slot ?? this.#ground.revivable(service, key)?.slot ?? -1
     const { address, port, weight } = server
     return {
       slot,

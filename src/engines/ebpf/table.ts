@@ -16,22 +16,10 @@ import { Destinations, remembersDestinations } from './destinations.ts'
 import { Draft, type ServerRecord, type ServiceRecord } from './draft.ts'
 import { decodeService, encodeService, encodeServiceKey, type PacketServiceId, packetFamily } from './encode.ts'
 import { lookups, mostServers, noServer } from './layout.ts'
+import { LeavingServers } from './leaving.ts'
 import type { Maps } from './maps.ts'
 import { type Region, Regions } from './regions.ts'
 import { ServerSlots } from './servers.ts'
-
-/** A removed server, until its last connection has ended. */
-type Leaving = {
-  readonly record: ServerRecord
-  readonly serviceKey: string
-  readonly serviceSlot: number
-  idleTicks: number
-  /** When it left, as `performance.now`, while destinations may still be with it: if it comes back they are to find it. */
-  rememberedSince: number | undefined
-}
-
-/** For so many ticks in a row nobody had a connection: none is being made any more, either. */
-const idleTicksNeeded = 8
 
 export class EbpfTable {
   readonly services = new Map<string, ServiceRecord>()
@@ -40,7 +28,7 @@ export class EbpfTable {
   readonly #maps: Maps
   readonly #kept: Kept
   readonly #regions: Regions
-  readonly #leaving = new Map<string, Leaving>()
+  readonly #leaving = new LeavingServers()
   readonly #freeServices: number[] = []
   #nextService = 0
   #nextOrder = 0
@@ -58,7 +46,7 @@ export class EbpfTable {
   apply(changes: readonly TableChange[]): void {
     const draft = new Draft({
       standing: this.services,
-      revivable: (key) => this.#leaving.get(key)?.record,
+      revivable: (service, server) => this.#leaving.get(service, server)?.record,
       turnOf: (record) => this.#turnOf(record),
     })
     for (const change of changes) draft.make(change)
@@ -69,15 +57,10 @@ export class EbpfTable {
   /** Lets go of what is not used any more. Call a few times a second. */
   tick(): void {
     this.#regions.settle()
-    for (const [key, leaving] of this.#leaving) {
-      const { record, serviceSlot } = leaving
-      const isUsed = this.servers.connections(record.slot) + this.servers.persistent(record.slot) > 0
-      leaving.idleTicks = isUsed ? 0 : leaving.idleTicks + 1
-      if (leaving.idleTicks < idleTicksNeeded || leaving.rememberedSince !== undefined) continue
-      this.#leaving.delete(key)
+    const isUsed = (slot: number): boolean => this.servers.connections(slot) + this.servers.persistent(slot) > 0
+    for (const { record, serviceKey: key, serviceSlot } of this.#leaving.tick(isUsed)) {
       const retired = this.#kept.retired(serviceSlot)
-      if (this.#hasService(leaving.serviceKey, serviceSlot))
-        retired.set(plus(retired.get(), readTotal(this.#maps, record.slot)))
+      if (this.#hasService(key, serviceSlot)) retired.set(plus(retired.get(), readTotal(this.#maps, record.slot)))
       this.#kept.serverBaseline(record.slot).clear()
       clearTotal(this.#maps, record.slot)
       this.servers.free(record.slot)
@@ -88,16 +71,12 @@ export class EbpfTable {
   async forget(sysctls: Sysctls, signal: AbortSignal): Promise<void> {
     const begunMs = performance.now()
     const used = await this.destinations.pass([...this.services.values()], { sysctls, signal })
-    for (const leaving of this.#leaving.values())
-      if ((leaving.rememberedSince ?? begunMs) < begunMs && !used.has(leaving.record.slot))
-        leaving.rememberedSince = undefined
+    this.#leaving.remembered(used, begunMs)
   }
 
   /** Removed servers of a service that still count for it. */
-  *leavingOf({ id, slot }: ServiceRecord): Iterable<ServerRecord> {
-    const key = serviceKey(id)
-    for (const { record, serviceKey: own, serviceSlot } of this.#leaving.values())
-      if (own === key && serviceSlot === slot) yield record
+  leavingOf({ id, slot }: ServiceRecord): Iterable<ServerRecord> {
+    return this.#leaving.of(serviceKey(id), slot)
   }
 
   /** What kinds of services there are beside those of one address and port, as the program's flags. */
@@ -112,7 +91,7 @@ export class EbpfTable {
   }
 
   leavingSlots(): ReadonlySet<number> {
-    return new Set([...this.#leaving.values()].map(({ record }) => record.slot))
+    return this.#leaving.slots()
   }
 
   #hasService(key: string, slot: number): boolean {
@@ -196,12 +175,11 @@ export class EbpfTable {
   }
 
   #installServer({ id, slot: service }: ServiceRecord, record: ServerRecord): void {
-    const key = `${serviceKey(id)} ${record.key}`
-    const leaving = this.#leaving.get(key)
+    const leaving = this.#leaving.get(serviceKey(id), record.key)
     if (record.slot < 0) {
       record.slot = this.servers.take()
     } else if (leaving?.record.slot === record.slot) {
-      this.#leaving.delete(key)
+      this.#leaving.delete(leaving)
       // Of a service that has gone and come back its counters begin anew.
       if (leaving.serviceSlot !== service)
         this.#kept.serverBaseline(record.slot).set(readTotal(this.#maps, record.slot))
@@ -227,12 +205,7 @@ export class EbpfTable {
 
   #leave(key: string, { slot, service }: ServiceRecord, record: ServerRecord): void {
     this.servers.leave(record.slot)
-    this.#addLeaving(key, slot, record, remembersDestinations(service))
-  }
-
-  #addLeaving(serviceKey: string, serviceSlot: number, record: ServerRecord, isRemembered: boolean): void {
-    const rememberedSince = isRemembered ? performance.now() : undefined
-    this.#leaving.set(`${serviceKey} ${record.key}`, { record, serviceKey, serviceSlot, idleTicks: 0, rememberedSince })
+    this.#leaving.add({ record, serviceKey: key, serviceSlot: slot }, remembersDestinations(service))
   }
 
   /** Where rr or wrr stands now: what the program has left, or what was published when nobody has picked since. */
@@ -266,8 +239,12 @@ export class EbpfTable {
     for (const { slot, service } of leaving) {
       const owner = taken.get(service)
       const record = recordOf(slot, this.servers)
-      const key = owner === undefined ? `gone ${slot}` : serviceKey(owner.id)
-      this.#addLeaving(key, service, record, owner !== undefined && remembersDestinations(owner.service))
+      const server = {
+        record,
+        serviceKey: owner === undefined ? `gone ${slot}` : serviceKey(owner.id),
+        serviceSlot: service,
+      }
+      this.#leaving.add(server, owner !== undefined && remembersDestinations(owner.service))
     }
   }
 }

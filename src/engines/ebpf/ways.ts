@@ -5,7 +5,7 @@
  */
 
 import { realServerKey, serviceKey } from '../../lvs/service.ts'
-import { wayTo } from '../../os/route.ts'
+import { waysTo } from '../../os/route.ts'
 import type { TableChange } from '../engine.ts'
 import type { ServerRecord } from './draft.ts'
 import type { EbpfTable } from './table.ts'
@@ -30,25 +30,33 @@ export class Ways {
       const keys = changed.get(serviceKey(change.id)) ?? new Set()
       changed.set(serviceKey(change.id), keys.add(realServerKey(change.server)))
     }
-    for (const [service, keys] of changed)
-      for (const server of this.#table.services.get(service)?.servers ?? []) if (keys.has(server.key)) this.#ask(server)
+    const servers = Array.from(changed, ([service, keys]) =>
+      (this.#table.services.get(service)?.servers ?? []).filter(({ key }) => keys.has(key)),
+    )
+    this.#ask(servers.flat())
   }
 
   /** Some of all, in turn. */
   refresh(): void {
     if (this.#waiting.length === 0) this.#waiting = this.#all()
-    for (const server of this.#waiting.splice(0, serversPerTick)) this.#ask(server)
+    this.#ask(this.#waiting.splice(0, serversPerTick))
   }
 
   #all(): ServerRecord[] {
     return [...this.#table.services.values()].flatMap(({ servers }) => servers)
   }
 
-  #ask({ slot, server: { address, forwarding } }: ServerRecord): void {
-    if (forwarding === 'local') return
-    // Another's meanwhile, of a server that has gone since it was listed.
-    if (this.#table.servers.read(slot).server.address !== address) return
-    const way = wayTo(address)
-    this.#table.servers.setWay(slot, way?.interface ?? 0, way?.source)
+  #ask(servers: readonly ServerRecord[]): void {
+    const asked = servers.filter(({ slot, server: { address, forwarding } }) => {
+      // Another's meanwhile, of a server that has gone since it was listed.
+      const isStanding = this.#table.servers.read(slot).server.address === address
+      return forwarding !== 'local' && isStanding
+    })
+    if (asked.length === 0) return
+    const ways = waysTo(asked.map(({ server: { address } }) => address))
+    for (const { slot, server } of asked) {
+      const way = ways.get(server.address)
+      this.#table.servers.setWay(slot, way?.interface ?? 0, way?.source)
+    }
   }
 }
