@@ -4,7 +4,7 @@ import { closeSync, openSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { attachTcx, type Hook, loadObject } from '../../src/os/bpf.ts'
+import { attachFilter, attachTcx, type Hook, loadObject } from '../../src/os/bpf.ts'
 import { listInterfaces } from '../../src/os/interfaces.ts'
 import { enterNetworkNamespace } from '../../src/os/network-namespace.ts'
 import { execute } from './world.ts'
@@ -146,7 +146,8 @@ export async function attachProgram(
   try {
     enterNetworkNamespace(`/run/netns/${namespace}`)
     const index = listInterfaces().find(({ name }) => name === device)?.index ?? 0
-    if (attachTcx(object.program(program), index, hook) === undefined) throw new Error('this kernel has no tcx')
+    const attached = object.program(program)
+    if (attachTcx(attached, index, hook) === undefined) attachFilter(attached, index, hook)
   } finally {
     enterNetworkNamespace(`/proc/self/fd/${home}`)
     closeSync(home)

@@ -1,0 +1,58 @@
+/**
+ * The eBPF engine under Linux 6.1, where it attaches as a filter of clsact and an older verifier looks at it: this lab's own
+ * tests, run once more in a guest with that kernel.
+ */
+import { join } from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { underOtherKernel } from '../kernel/guest.ts'
+import { execute } from './world.ts'
+
+const root = join(import.meta.dirname, '../..')
+const files = [
+  'labs/ebpf/packets.lab.test.ts',
+  'labs/ebpf/selftest.lab.test.ts',
+  'src/engines/ebpf/ebpf.lab.test.ts',
+] as const
+
+/** By name: minutes of load, and what no kernel has a part in, are not for a processor that is emulated. */
+const left = 'killed|upgrade|its state'
+
+type Report = {
+  readonly testResults: readonly {
+    readonly name: string
+    readonly message: string
+    readonly assertionResults: readonly {
+      readonly fullName: string
+      readonly status: string
+      readonly failureMessages: readonly string[]
+    }[]
+  }[]
+}
+
+let kernel = ''
+let report: Report
+
+beforeAll(async () => {
+  await execute(process.execPath, ['scripts/build.mjs'])
+  const run = `node node_modules/vitest/vitest.mjs run --project lab --no-isolate --testTimeout 120000 --reporter json \\
+  --outputFile /run/report.json --testNamePattern '^(?!.*(${left}))' ${files.join(' ')} > /run/said 2>&1`
+  const script = `export HOME=/root PATH=${process.env['PATH'] ?? ''}\ncd ${root}\nuname -r\n${run}\ncat /run/report.json || cat /run/said\necho\n`
+  const { output } = await underOtherKernel(script, { signal: AbortSignal.timeout(600_000) })
+  const at = output.indexOf('\n')
+  kernel = output.slice(0, at)
+  report = JSON.parse(output.slice(at)) as Report
+}, 620_000)
+
+describe('under an older kernel', () => {
+  test('it is one without tcx', () => {
+    const [major = 0, minor = 0] = kernel.split('.').map(Number)
+    expect(major < 6 || minor < 6, kernel).toBe(true)
+  })
+
+  test.each(files)('%s', (file) => {
+    const found = report.testResults.find(({ name }) => name.endsWith(file))
+    const results = found?.assertionResults.filter(({ status }) => status !== 'skipped' && status !== 'pending') ?? []
+    expect(results.filter(({ status }) => status !== 'passed'), found?.message).toEqual([])
+    expect(results.length, found?.message).toBeGreaterThan(2)
+  })
+})

@@ -1,0 +1,93 @@
+/** Debian's cloud kernel, 6.1 on Debian 12, with an initramfs that goes over to this machine's own files. */
+import { createHash } from 'node:crypto'
+import { resolveKernel, unpackPackages, withApt } from '../../src/guests/images/debian-packages.ts'
+import {
+  fileEntry,
+  listTree,
+  moduleEntries,
+  packKernelAndInitramfs,
+  platformOf,
+  skeletonEntries,
+  textEntry,
+} from '../../src/guests/images/initramfs.ts'
+import type { Host } from '../../src/hosts/host.ts'
+
+export type KernelImage = { readonly kernel: string; readonly initrd: string }
+
+/** What carries the files; what the eBPF engine and its labs need; and IPVS, the peer in benchmarks. */
+const modules = [
+  ...'virtio_pci fuse virtiofs overlay'.split(' '),
+  ...'veth dummy bridge sch_ingress cls_bpf act_bpf ipip ip6_tunnel sit gre ip_gre fou fou6'.split(' '),
+  ...'ip_vs ip_vs_rr ip_vs_wlc iptable_nat'.split(' '),
+]
+
+const folders = 'bin dev lib lib/modules proc sys lower upper root'.split(' ')
+const applets = 'sh mount mkdir cat echo insmod chroot sync poweroff'.split(' ')
+
+/**
+ * The machine's files are seen through virtiofs, and changed in memory only. `baton.script` names a script among them; what
+ * it writes goes to the console, and how it ended is the last line.
+ */
+const init = `#!/bin/sh
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+for module in $(cat /lib/modules/order); do insmod /lib/modules/$module.ko; done
+mount -t virtiofs -o ro machine /lower
+mount -t tmpfs upper /upper
+mkdir -p /upper/changes /upper/work
+mount -t overlay -o lowerdir=/lower,upperdir=/upper/changes,workdir=/upper/work overlay /root
+mount -t proc proc /root/proc
+mount -t sysfs sys /root/sys
+mount -t devtmpfs dev /root/dev
+for folder in dev/shm run tmp; do mkdir -p /root/$folder; mount -t tmpfs -o mode=1777 tmp /root/$folder; done
+for word in $(cat /proc/cmdline); do
+  case $word in baton.script=*) cat /lower/\${word#*=} > /root/run/script ;; esac
+done
+echo "=== begins"
+chroot /root /bin/sh /run/script < /dev/null
+echo "=== ended with $?"
+poweroff -f
+`
+
+const recipe = [modules, folders, applets, init]
+
+/** Builds it once per recipe into the host's cache; a later call only looks. */
+export async function kernelImage(host: Host, signal: AbortSignal): Promise<KernelImage> {
+  const digest = createHash('sha256').update(JSON.stringify(recipe)).digest('hex').slice(0, 16)
+  const root = `${host.directories.cache}/labs`
+  const directory = `${root}/kernel-${digest}`
+  const image = { kernel: `${directory}/vmlinuz`, initrd: `${directory}/initrd.gz` }
+  await host.makeDirectory(root, { signal })
+  await using _lock = await host.lock(`${root}/kernel.lock`, { signal })
+  if (((await host.list(root, { signal })) ?? []).includes(`kernel-${digest}`)) return image
+  const partial = `${root}/kernel-${digest}.partial`
+  await host.remove(partial, { signal })
+  await build(host, partial, signal)
+  await host.remove(`${partial}/scratch`, { signal })
+  await host.rename(partial, directory, { signal })
+  return image
+}
+
+async function build(host: Host, directory: string, signal: AbortSignal): Promise<void> {
+  const place = { host, directory, scratch: `${directory}/scratch`, signal }
+  const platform = await platformOf(place, 'of the kernel lab')
+  const tree = `${place.scratch}/tree`
+  await host.makeDirectory(tree, { signal })
+  await withApt(
+    { host, signal, directory: place.scratch },
+    () => undefined,
+    async (apt) => {
+      const kernel = await resolveKernel(apt, `linux-image-cloud-${platform.debian}`)
+      await unpackPackages(apt, [kernel, 'busybox-static'], tree)
+    },
+  )
+  const unpacked = await listTree(place, tree)
+  await packKernelAndInitramfs(place, unpacked(/\/boot\/vmlinuz-[^/]*$/), [
+    ...skeletonEntries(folders, applets),
+    textEntry('init', 0o755, init),
+    await fileEntry(place, unpacked(/\/s?bin\/busybox$/), 'bin/busybox', 0o755),
+    ...(await moduleEntries(place, tree, modules)),
+  ])
+}
