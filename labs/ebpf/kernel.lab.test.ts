@@ -52,7 +52,10 @@ describe('under an older kernel', () => {
   test.each(files)('%s', (file) => {
     const found = report.testResults.find(({ name }) => name.endsWith(file))
     const results = found?.assertionResults.filter(({ status }) => status !== 'skipped' && status !== 'pending') ?? []
-    expect(results.filter(({ status }) => status !== 'passed'), found?.message).toEqual([])
+    expect(
+      results.filter(({ status }) => status !== 'passed'),
+      found?.message,
+    ).toEqual([])
     expect(results.length, found?.message).toBeGreaterThan(2)
   })
 })

@@ -37,7 +37,7 @@ for module in $(cat /lib/modules/order); do insmod /lib/modules/$module.ko; done
 mount -t virtiofs -o ro machine /lower
 mount -t tmpfs upper /upper
 mkdir -p /upper/changes /upper/work
-mount -t overlay -o lowerdir=/lower,upperdir=/upper/changes,workdir=/upper/work overlay /root
+mount -t overlay -o lowerdir=/lower,upperdir=/upper/changes,workdir=/upper/work,redirect_dir=on overlay /root
 mount -t proc proc /root/proc
 mount -t sysfs sys /root/sys
 mount -t devtmpfs dev /root/dev

@@ -1,7 +1,7 @@
 /** bpf(2) itself: attributes are packed by hand, as uapi/linux/bpf.h has them. */
 import { InfraError } from '../errors.ts'
 import { koffi, libc } from './libc.ts'
-import { addressOf, pinned } from './sockets.ts'
+import { addressOf, type Pinned, pinned } from './sockets.ts'
 
 export const commands = {
   mapLookup: 1, mapUpdate: 2, mapDelete: 3, pin: 6, get: 7, testRun: 10, infoByFd: 15,
@@ -17,7 +17,16 @@ export const EEXIST = 17
 export const ENOSPC = 28
 
 type Calls = {
-  readonly syscall: (number: number, command: number, attributes: number, bytes: number) => number
+  readonly syscall: {
+    (number: number, command: number, attributes: number, bytes: number): number
+    async(
+      number: number,
+      command: number,
+      attributes: number,
+      bytes: number,
+      done: (error: unknown, result: number) => void,
+    ): void
+  }
   readonly close: (fd: number) => number
 }
 let calls: Calls | undefined
@@ -37,12 +46,30 @@ export const attribute = attributes.bytes
 /** The result, or the negated errno. `fill` writes into `attribute`, which is zeroed before. */
 export function bpfCall(command: number, fill: (attribute: Buffer) => void): number {
   const { syscall } = load()
-  const number = numbers[process.arch]
-  if (number === undefined) throw new InfraError('unsupported', `bpf(2) on ${process.arch}`, { subject: 'eBPF' })
   attribute.fill(0)
   fill(attribute)
-  const result = syscall(number, command, attributes.address, attributeBytes)
+  const result = syscall(callNumber(), command, attributes.address, attributeBytes)
   return result < 0 ? -koffi().errno() : result
+}
+
+/**
+ * As `bpfCall`, made on another thread, with an attribute block that is the caller's alone meanwhile. A failure is -1: its
+ * errno stays with that thread.
+ */
+export async function bpfCallAside(command: number, block: Pinned): Promise<number> {
+  const { syscall } = load()
+  return await new Promise((resolve, reject) => {
+    syscall.async(callNumber(), command, block.address, attributeBytes, (error: unknown, result: number) => {
+      if (error instanceof Error) reject(error)
+      else resolve(result)
+    })
+  })
+}
+
+function callNumber(): number {
+  const number = numbers[process.arch]
+  if (number === undefined) throw new InfraError('unsupported', `bpf(2) on ${process.arch}`, { subject: 'eBPF' })
+  return number
 }
 
 export function closeFd(fd: number): void {

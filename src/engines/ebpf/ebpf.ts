@@ -173,6 +173,7 @@ class RunningEngine implements EbpfEngine {
 
   async release(): Promise<void> {
     clearInterval(this.#timer)
+    this.#sweep[Symbol.dispose]()
     this.#ending.abort()
     this.#vouch[Symbol.dispose]()
     this.#steering.release()
@@ -183,6 +184,7 @@ class RunningEngine implements EbpfEngine {
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer)
+    this.#sweep[Symbol.dispose]()
     this.#ending.abort()
     this.#vouch[Symbol.dispose]()
     this.#steering.remove()
@@ -253,9 +255,7 @@ class RunningEngine implements EbpfEngine {
     try {
       this.#vouch.tick(performance.now())
       const endsOrphans = this.#settings.sysctls.expire_nodest_conn !== 0
-      const leaving = endsOrphans ? this.#table.leavingSlots() : undefined
-      this.#sweep.run((server) => leaving?.has(server) === true)
-      this.#sweep.runTemplates()
+      this.#sweep.tick(performance.now(), () => (endsOrphans ? this.#table.leavingSlots() : new Set()))
       this.#table.tick()
       this.#ways.refresh()
       this.#statistics.tick(this.#table, performance.now())
