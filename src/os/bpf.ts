@@ -78,6 +78,11 @@ export function loadObject(bytes: Uint8Array, options: ObjectOptions): BpfObject
       subject: 'eBPF',
       hint: 'run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; containers need --privileged or --cap-add',
     })
+  if (errno === 'EAGAIN')
+    throw new InfraError('failed', 'the kernel was interrupted by signals each time that it checked the program', {
+      subject: 'eBPF',
+      hint: 'run it without a profiler that works by signals',
+    })
   // Once more, with the verifier's words.
   const log = Buffer.allocUnsafeSlow(logBytes).fill(0)
   const again = tryLoad(bytes, options, log)
