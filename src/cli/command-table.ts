@@ -93,6 +93,11 @@ export const commandGroups: readonly CommandGroup[] = [
         summary: 'serve an ldirectord.cf, as ldirectord starts, stops and reloads it',
         load: () => import('./commands/ldirectord.ts'),
       },
+      {
+        name: 'keepalived',
+        summary: 'check a keepalived.conf as keepalived -t does',
+        load: () => import('./commands/keepalived.ts'),
+      },
     ],
   },
 ]

@@ -2,9 +2,15 @@
 
 import type { IpvsadmName } from '../compat/ipvsadm/main.ts'
 
-type FrontName = IpvsadmName | 'ldirectord'
+type FrontName = IpvsadmName | 'ldirectord' | 'keepalived'
 
-const frontNames = ['ipvsadm', 'ipvsadm-save', 'ipvsadm-restore', 'ldirectord'] as const satisfies readonly FrontName[]
+const frontNames = [
+  'ipvsadm',
+  'ipvsadm-save',
+  'ipvsadm-restore',
+  'ldirectord',
+  'keepalived',
+] as const satisfies readonly FrontName[]
 
 export type FrontCall = { readonly name: FrontName; readonly words: readonly string[] }
 

@@ -9,6 +9,9 @@ if (front === undefined) {
 } else if (front.name === 'ldirectord') {
   const { runLdirectordFront } = await import('../compat/ldirectord/program/main.ts')
   await runLdirectordFront(front.words)
+} else if (front.name === 'keepalived') {
+  const { runKeepalivedFront } = await import('../compat/keepalived/main.ts')
+  runKeepalivedFront(front.words)
 } else {
   const { runFront } = await import('../compat/ipvsadm/main.ts')
   await runFront(front.name, front.words)

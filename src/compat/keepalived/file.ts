@@ -1,0 +1,97 @@
+/** A keepalived.conf of this machine: its includes read, and held against its interfaces, commands and users. */
+import { accessSync, constants, readFileSync, statSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { dirname, isAbsolute, relative, resolve } from 'node:path'
+import { InfraError } from '../../errors.ts'
+import type { Included, IncludedFile } from '../../formats/keepalived/lines.ts'
+import type { Machine } from '../../formats/keepalived/machine.ts'
+import type { KeepalivedFile } from '../../formats/keepalived/model.ts'
+import { parseKeepalived } from '../../formats/keepalived/parse.ts'
+import { expandBraces, matchingPaths } from './glob.ts'
+
+export type ReadOptions = { readonly configId?: string; readonly allIncludes?: boolean }
+
+/** Larger than any file that is meant. */
+const maxBytes = 16 * 1024 * 1024
+
+/** undefined: there is no such file. @throws InfraError when it cannot be read. */
+export function readMain(path: string): IncludedFile | undefined {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (found === undefined) return undefined
+  const refuse = (message: string, cause?: unknown): never => {
+    throw new InfraError('invalid', `${path}: ${message}`, { subject: path, cause })
+  }
+  if (!found.isFile()) return refuse('expected a file')
+  if (found.size > maxBytes) return refuse(`expected at most ${maxBytes} bytes`)
+  try {
+    return { file: path, directory: dirname(resolve(path)), text: readFileSync(path, 'latin1') }
+  } catch (cause) {
+    return refuse('it cannot be read', cause)
+  }
+}
+
+export function parseHere(main: IncludedFile, { configId, allIncludes = false }: ReadOptions = {}): KeepalivedFile {
+  return parseKeepalived(
+    main,
+    {
+      configId: configId ?? hostname().split('.')[0] ?? '',
+      allIncludes,
+      directory: process.cwd(),
+      include,
+      random: Math.random,
+    },
+    machine(),
+  )
+}
+
+function include(pattern: string, directory: string): Included {
+  const files: IncludedFile[] = []
+  const missing: string[] = []
+  const directories: string[] = []
+  for (const one of expandBraces(pattern)) {
+    const paths = matchingPaths(one, directory)
+    if (paths.length === 0 && !/[*?[]/.test(one)) missing.push(one)
+    for (const path of paths) {
+      if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) directories.push(path)
+      else {
+        try {
+          const read = readMain(path)
+          if (read !== undefined) files.push({ ...read, file: isAbsolute(one) ? path : relative(directory, path) })
+        } catch {
+          // What cannot be read is missing: the kind of the include decides what that means.
+          missing.push(path)
+        }
+      }
+    }
+  }
+  return { files, missing, directories }
+}
+
+function machine(): Machine {
+  let users: ReadonlySet<string> | undefined
+  return {
+    interface(name) {
+      const directory = `/sys/class/net/${name}`
+      if (!/^[^/\s]{1,15}$/.test(name) || name.startsWith('.')) return 'none'
+      if (statSync(directory, { throwIfNoEntry: false }) === undefined) return 'none'
+      // IFF_LOOPBACK of <linux/if.h>.
+      return (Number(readFileSync(`${directory}/flags`, 'utf8')) & 0x8) === 0 ? 'there' : 'loopback'
+    },
+    isExecutable(path) {
+      try {
+        accessSync(path, constants.X_OK)
+        return statSync(path).isFile()
+      } catch {
+        return false
+      }
+    },
+    hasUser(name) {
+      users ??= new Set(
+        readFileSync('/etc/passwd', 'utf8')
+          .split('\n')
+          .map((line) => line.split(':', 1)[0] ?? ''),
+      )
+      return users.has(name)
+    },
+  }
+}

@@ -1,0 +1,38 @@
+/** A keepalived.conf: its lines, its blocks by the tables of keywords, and what stands against them in keepalived's words. Pure. */
+import { type Finding, type Report, Unreadable } from './finding.ts'
+import { reportGlobals } from './globals.ts'
+import { type IncludedFile, readLines, type Surroundings } from './lines.ts'
+import type { Machine } from './machine.ts'
+import type { KeepalivedFile, Virtual } from './model.ts'
+import { reportSecurity } from './security.ts'
+import { checkTables } from './tables/checks.ts'
+import { globalTables } from './tables/global.ts'
+import { vrrpTables } from './tables/vrrp.ts'
+import { type Entry, readTree } from './tree.ts'
+import { readVirtuals } from './virtuals.ts'
+import { reportVrrp } from './vrrp.ts'
+
+const top = { ...globalTables, ...vrrpTables, ...checkTables }
+
+/** Never throws for what is in the text. keepalived reads it once in each of its processes; here each finding is said once. */
+export function parseKeepalived(file: IncludedFile, surroundings: Surroundings, machine: Machine): KeepalivedFile {
+  const findings: Finding[] = []
+  const said = new Set<string>()
+  const report: Report = (exit, place, message) => {
+    const key = `${place?.file ?? ''}:${place?.line ?? 0}: ${message}`
+    if (!said.has(key)) findings.push({ exit, message, ...(place === undefined ? {} : { place }) })
+    said.add(key)
+  }
+  let entries: readonly Entry[] = []
+  let virtuals: readonly Virtual[] = []
+  try {
+    entries = readTree(readLines(file, surroundings, report), top, report)
+    reportGlobals(entries, machine, report)
+    virtuals = readVirtuals(entries, report)
+    reportVrrp(entries, machine, report)
+    reportSecurity(entries, machine, report)
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error
+  }
+  return { entries, virtuals, findings }
+}

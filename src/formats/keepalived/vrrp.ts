@@ -1,0 +1,222 @@
+/** What the VRRP blocks of a keepalived.conf say wrongly, beyond what the tables know. */
+import { parseAddress } from '../../lvs/address.ts'
+import { familyOf } from '../../lvs/service.ts'
+import type { Report } from './finding.ts'
+import { readInteger } from './keyword.ts'
+import type { Machine } from './machine.ts'
+import { reportAddress, reportRoute, reportRules } from './network.ts'
+import { programOf } from './security.ts'
+import { allOf, type Entry, lastOf } from './tree.ts'
+
+/** Where an interface is missing, keepalived looks no further than the blocks themselves. */
+export function reportVrrp(entries: readonly Entry[], machine: Machine, report: Report): void {
+  const scripts = readScripts(entries, report)
+  const missing = { interface: false }
+  const known = (name: string): boolean => {
+    const isThere = machine.interface(name) !== 'none'
+    if (!isThere) missing.interface = true
+    return isThere
+  }
+  const rules = { preference: 16_384 }
+  for (const entry of entries) {
+    const { keyword, entries: inner, words } = entry
+    if (keyword === 'static_ipaddress') for (const one of inner) reportAddress(one, known, report)
+    if (keyword === 'static_routes') for (const one of inner) reportRoute(one, known, report)
+    if (keyword === 'static_rules') reportRules(inner, rules, report)
+    if (keyword === 'track_file' || keyword === 'vrrp_track_file')
+      if (lastOf(inner, 'file') === undefined)
+        report(5, entry.end, `No file set for track_file ${words[0] ?? ''} - ignoring`)
+    if (keyword === 'vrrp_instance') reportInstance(entry, { scripts, machine, known, rules, report })
+  }
+  if (missing.interface && lastOf(lastOf(entries, 'global_defs')?.entries ?? [], 'dynamic_interfaces') === undefined) {
+    report(5, undefined, 'Non-existent interface specified in configuration')
+    return
+  }
+  const instances = allOf(entries, 'vrrp_instance')
+  if (instances.length > 0) reportPrograms(entries, machine, report)
+  const astray = instances.filter(({ entries: inner }) => !hasInterface(inner))
+  for (const { words } of astray) report(5, undefined, `(${words[0] ?? ''}) Unknown interface!`)
+  if (astray.length > 0) return
+  reportGroups(entries, report)
+  reportInstances(entries, report)
+}
+
+function hasInterface(entries: readonly Entry[]): boolean {
+  return (
+    lastOf(entries, 'virtual_router_id') === undefined ||
+    lastOf(entries, 'interface') !== undefined ||
+    lastOf(entries, 'unicast_src_ip') !== undefined
+  )
+}
+
+function reportPrograms(entries: readonly Entry[], machine: Machine, report: Report): void {
+  for (const { words, entries: inner } of allOf(entries, 'vrrp_script')) {
+    const script = lastOf(inner, 'script')
+    const program = script === undefined ? '' : programOf(script)
+    if (program.startsWith('/') && !machine.isExecutable(program))
+      report(5, undefined, `Disabling track script ${words[0] ?? ''} since not found/accessible`)
+  }
+}
+
+function readScripts(entries: readonly Entry[], report: Report): ReadonlySet<string> {
+  const scripts = new Set<string>()
+  for (const { words, entries: inner, end } of allOf(entries, 'vrrp_script')) {
+    const [name = ''] = words
+    const interval = lastOf(inner, 'interval')
+    if (interval?.value === 0)
+      report(5, interval.place, `(${name}): vrrp script interval must be greater than 0, setting to 1`)
+    if (lastOf(inner, 'script') === undefined) report(5, end, `No script set for vrrp_script ${name} - removing`)
+    else scripts.add(name)
+  }
+  return scripts
+}
+
+type Around = {
+  readonly scripts: ReadonlySet<string>
+  readonly machine: Machine
+  readonly known: (name: string) => boolean
+  readonly rules: { preference: number }
+  readonly report: Report
+}
+
+function reportInstance({ words, entries }: Entry, { scripts, machine, known, rules, report }: Around): void {
+  const [name = ''] = words
+  for (const { keyword, words: values, place, entries: inner } of entries) {
+    const [value = ''] = values
+    if (keyword === 'interface') {
+      if (machine.interface(value) === 'loopback')
+        report(5, place, `(${name}) cannot use a loopback interface (${value}) for vrrp - ignoring`)
+      else if (!known(value)) report(5, place, `WARNING - interface ${value} for vrrp_instance ${name} doesn't exist`)
+    }
+    if (keyword === 'lvs_sync_daemon_interface') {
+      report(5, place, `(${name}) Specifying lvs_sync_daemon_interface against a vrrp is deprecated.`)
+      report(5, place, '        Please use global lvs_sync_daemon')
+    }
+    if (keyword === 'authentication')
+      for (const pass of allOf(inner, 'auth_pass'))
+        if ((pass.words[0] ?? '').length > 8) report(5, pass.place, 'Truncating auth_pass to 8 characters')
+    if (keyword === 'virtual_ipaddress' || keyword === 'virtual_ipaddress_excluded')
+      for (const one of inner) reportAddress(one, known, report)
+    if (keyword === 'virtual_routes') for (const one of inner) reportRoute(one, known, report)
+    if (keyword === 'virtual_rules') reportRules(inner, rules, report)
+    if (keyword === 'track_interface')
+      for (const one of inner) {
+        if (!known(one.keyword)) report(5, one.place, `(${name}) tracked interface ${one.keyword} doesn't exist`)
+        reportWeight(one, name, report)
+      }
+    if (keyword === 'track_script')
+      for (const one of inner) {
+        if (!scripts.has(one.keyword))
+          report(5, one.place, `(${name}) track script ${one.keyword} not found, ignoring...`)
+        else reportWeight(one, name, report)
+      }
+  }
+  reportFamilies(name, entries, report)
+}
+
+function reportWeight({ keyword, words, place }: Entry, name: string, report: Report): void {
+  const at = words.indexOf('weight')
+  if (at < 0) return
+  const weight = readInteger(words[at + 1] ?? '', { min: -254, max: 254 })
+  if (typeof weight === 'number') return
+  report(5, place, weight)
+  report(
+    5,
+    place,
+    `(${name}) weight ${words[at + 1] ?? ''} for ${keyword} must be between [-253..253] inclusive. Ignoring...`,
+  )
+}
+
+/** All addresses of an instance are of the family of its first. */
+function reportFamilies(name: string, entries: readonly Entry[], report: Report): void {
+  let family: string | undefined
+  for (const { keyword, entries: inner } of allOf(entries, 'virtual_ipaddress', 'unicast_peer'))
+    for (const one of inner) {
+      const [host = ''] = one.keyword.split('/')
+      const address = parseAddress(host)
+      if (address === undefined) continue
+      family ??= familyOf(address)
+      if (familyOf(address) === family) continue
+      report(
+        5,
+        one.place,
+        keyword === 'unicast_peer'
+          ? `Configuration error: VRRP instance[${name}] and unicast peer address[${host}] MUST be of the same family !!! Skipping...`
+          : `(${name}): address family must match VRRP instance [${one.keyword}] - ignoring`,
+      )
+    }
+}
+
+function reportGroups(entries: readonly Entry[], report: Report): void {
+  const names = new Set(allOf(entries, 'vrrp_instance').map(({ words }) => words[0]))
+  for (const { words, entries: inner } of allOf(entries, 'vrrp_sync_group')) {
+    const [group = ''] = words
+    const members = allOf(inner, 'group').flatMap((list) => list.entries.map(({ keyword }) => keyword))
+    const missing = members.filter((member) => !names.has(member))
+    for (const member of missing)
+      report(5, undefined, `Virtual router ${member} specified in sync group ${group} doesn't exist - ignoring`)
+    const count = members.length - missing.length
+    if (count === 0) report(5, undefined, `Sync group ${group} has no virtual router(s). removing`)
+    if (count === 1)
+      report(5, undefined, `Sync group ${group} has only 1 virtual router(s) - this probably isn't what you want`)
+  }
+}
+
+type Standing = { readonly name: string; readonly id: number; readonly family: string; readonly link: string }
+
+/** keepalived's vrrp_complete_instance. */
+function reportInstances(entries: readonly Entry[], report: Report): void {
+  const say = (message: string): void => report(5, undefined, message)
+  const globals = lastOf(entries, 'global_defs')?.entries ?? []
+  const standing: Standing[] = []
+  for (const { words, entries: inner } of allOf(entries, 'vrrp_instance')) {
+    const [name = ''] = words
+    const addresses = allOf(inner, 'virtual_ipaddress').flatMap((list) => list.entries.map(({ keyword }) => keyword))
+    const family = addresses[0]?.includes(':') === true ? 'IPv6' : 'IPv4'
+    const version = Number(
+      lastOf(inner, 'version')?.value ?? (family === 'IPv6' ? 3 : (lastOf(globals, 'vrrp_version')?.value ?? 2)),
+    )
+    reportAuthentication(name, inner, version, say)
+    const isMaster = lastOf(inner, 'state')?.value === 'MASTER'
+    if (isMaster && lastOf(inner, 'nopreempt') !== undefined)
+      say(`(${name}) Warning - nopreempt will not work with initial state MASTER - clearing`)
+    const every = lastOf(inner, 'advert_int')?.value
+    if (version === 2 && typeof every === 'number' && !Number.isInteger(every))
+      say(`(${name}) VRRPv2 advertisement interval ${every.toFixed(6)}s must be an integer. rounding`)
+    const link = lastOf(inner, 'interface')?.words[0]
+    const id = lastOf(inner, 'virtual_router_id')?.value
+    if (id === undefined) say(`(${name}) the virtual router id must be set`)
+    else {
+      if (addresses.length === 0) say(`(${name}) No VIP specified; at least one is sensible`)
+      const isUnicast = (lastOf(inner, 'unicast_peer')?.entries.length ?? 0) > 0
+      if (!isUnicast) standing.push({ name, id: Number(id), family, link: link ?? '' })
+    }
+  }
+  reportTwins(standing, say)
+}
+
+function reportAuthentication(
+  name: string,
+  entries: readonly Entry[],
+  version: number,
+  say: (message: string) => void,
+): void {
+  const inner = lastOf(entries, 'authentication')?.entries
+  const type = lastOf(inner ?? [], 'auth_type')?.value
+  if (inner === undefined || type === undefined) return
+  if (version === 3) say(`(${name}) VRRP version 3 does not support authentication. Ignoring.`)
+  else if (lastOf(inner, 'auth_pass') === undefined)
+    say(`(${name}) Authentication specified but no password given. Ignoring`)
+  if (type === 'AH' && version === 2 && lastOf(entries, 'state')?.value === 'MASTER')
+    say(`(${name}) Initial state master is incompatible with AH authentication - clearing`)
+}
+
+function reportTwins(standing: readonly Standing[], say: (message: string) => void): void {
+  const seen = new Map<string, string>()
+  for (const { name, id, family, link } of standing) {
+    const key = `${id} ${family} ${link}`
+    const other = seen.get(key)
+    if (other === undefined) seen.set(key, name)
+    else say(`${other} and ${name} both use VRID ${id} with ${family} on interface ${link}`)
+  }
+}
