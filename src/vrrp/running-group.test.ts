@@ -1,0 +1,148 @@
+import { describe, expect, test } from 'vitest'
+import { router } from '../../test/build/vrrp.ts'
+import { encodeVrrp } from '../wire/vrrp.ts'
+import type { Ground } from './ground.ts'
+import type { RouterConfig } from './machine/config.ts'
+import { RunningGroup } from './running-group.ts'
+import type { GroupSpec, RouterSpec } from './spec.ts'
+import type { VrrpEvent } from './status.ts'
+
+const group = '224.0.0.18'
+
+/** Time that a test lets pass, and everything that was asked of the network. */
+class StillGround implements Ground {
+  nowMs = 0
+  timers: { atMs: number; run: () => void }[] = []
+  readonly done: string[] = []
+  readonly told: VrrpEvent[] = []
+  troubles: string[] = []
+  now(): number {
+    return this.nowMs
+  }
+  after(ms: number, run: () => void): Disposable {
+    const timer = { atMs: this.nowMs + ms, run }
+    this.timers.push(timer)
+    return { [Symbol.dispose]: () => void (this.timers = this.timers.filter((one) => one !== timer)) }
+  }
+  advertise(_router: RouterSpec, priority: number): string[] {
+    return this.#did(`advertise ${priority}`)
+  }
+  claim({ holds }: RouterSpec): string[] {
+    return this.#did(`claim ${holds.map(({ address }) => address).join(' ')}`)
+  }
+  release({ holds }: RouterSpec): string[] {
+    return this.#did(`release ${holds.map(({ address }) => address).join(' ')}`)
+  }
+  announce(_router: RouterSpec, times: number): string[] {
+    return this.#did(`announce ${times}`)
+  }
+  tell(event: VrrpEvent): void {
+    this.told.push(event)
+  }
+  pass(ms: number): void {
+    const until = this.nowMs + ms
+    for (;;) {
+      const next = this.timers.toSorted((a, b) => a.atMs - b.atMs)[0]
+      if (next === undefined || next.atMs > until) break
+      this.nowMs = Math.max(this.nowMs, next.atMs)
+      this.timers = this.timers.filter((one) => one !== next)
+      next.run()
+    }
+    this.nowMs = until
+  }
+  #did(what: string): string[] {
+    this.done.push(what)
+    return this.troubles
+  }
+}
+
+function specOf(changes: Partial<RouterConfig> = {}, rest: Partial<RouterSpec> = {}): GroupSpec {
+  const config = router(changes)
+  const holds = config.addresses.map((address) => ({ address, prefix: 24, interface: 'eth0' }))
+  return { name: 'edge', members: [{ config, holds, hasVirtualMac: false, tracked: [], ...rest }] }
+}
+
+function begin(spec: GroupSpec): {
+  ground: StillGround
+  running: RunningGroup
+  hear(priority: number, addresses?: string[]): void
+} {
+  const ground = new StillGround()
+  const running = new RunningGroup(spec, ground)
+  running.start()
+  return {
+    ground,
+    running,
+    hear(priority, addresses = ['10.0.0.100']) {
+      const source = '10.0.0.2'
+      const packet = { version: 3 as const, id: 51, priority, intervalMs: 1000, addresses }
+      const payload = encodeVrrp(packet, source, group)
+      running.hear(0, { path: 0, source, destination: group, hops: 255, own: '10.0.0.1', payload })
+    },
+  }
+}
+
+describe('a group that runs', () => {
+  test('it becomes master when nobody is heard, advertises, and resigns before its addresses go', () => {
+    const { ground, running } = begin(specOf())
+    ground.pass(5700)
+    expect(ground.done).toEqual(['advertise 100', 'claim 10.0.0.100', 'announce 5', 'advertise 100', 'advertise 100'])
+    running.stop()
+    expect(ground.done.slice(-2)).toEqual(['advertise 0', 'release 10.0.0.100'])
+    ground.pass(60_000)
+    expect(ground.done.slice(-1)).toEqual(['release 10.0.0.100'])
+  })
+
+  test('who is heard decides, and is told', () => {
+    const { ground, running, hear } = begin(specOf())
+    ground.pass(4000)
+    hear(200)
+    expect(running.status()[0]).toMatchObject({ state: 'backup', master: { address: '10.0.0.2', priority: 200 } })
+    expect(ground.told.at(-1)).toMatchObject({ kind: 'vrrp.turned', to: 'backup', reason: '10.0.0.2 has priority 200' })
+  })
+
+  test('what is wrong is told once, stands in the status while it lasts, and is over afterwards', () => {
+    const { ground, running, hear } = begin(specOf())
+    for (let second = 0; second < 8; second++) {
+      hear(200, ['10.0.0.101'])
+      ground.pass(1000)
+    }
+    expect(ground.told.filter(({ kind }) => kind === 'vrrp.trouble')).toHaveLength(1)
+    expect(running.status()[0]?.troubles.join()).toContain('is taken: 10.0.0.2')
+    ground.pass(20_000)
+    expect(running.status()[0]?.troubles).toEqual([])
+  })
+
+  test('what cannot be done is told when it is new, and no more when it could', () => {
+    const { ground, running } = begin(specOf())
+    ground.troubles = ['there is no interface eth0']
+    ground.pass(8000)
+    expect(ground.told.filter(({ kind }) => kind === 'vrrp.trouble').length).toBeLessThanOrEqual(3)
+    expect(running.status()[0]?.troubles).toContain('there is no interface eth0')
+    ground.troubles = []
+    ground.pass(6000)
+    running.restore()
+    expect(running.status()[0]?.troubles).toEqual([])
+  })
+
+  test('it waits for what is tracked without a weight, and leaves when that is ill', () => {
+    const { ground, running } = begin(specOf({}, { tracked: [{ kind: 'interface', interface: 'eth1' }] }))
+    ground.pass(10_000)
+    expect(running.status()[0]).toMatchObject({ state: 'fault', faults: ['interface eth1 is not known yet'] })
+    running.track('interface eth1', 'well')
+    ground.pass(4000)
+    expect(running.isMaster()).toBe(true)
+    running.track('interface eth1', 'ill')
+    expect(ground.done.slice(-2)).toEqual(['advertise 0', 'release 10.0.0.100'])
+  })
+
+  test('other addresses are taken over without a change of role; another id is another router', () => {
+    const { ground, running } = begin(specOf())
+    ground.pass(4000)
+    expect(running.adopt(specOf({ addresses: ['10.0.0.100', '10.0.0.101'], priority: 90 }))).toBe(true)
+    expect(ground.done.slice(-3)).toEqual(['release ', 'claim 10.0.0.100 10.0.0.101', 'announce 5'])
+    ground.pass(1000)
+    expect(ground.done.at(-1)).toBe('advertise 90')
+    expect(running.adopt(specOf({ id: 52 }))).toBe(false)
+  })
+})
