@@ -19,6 +19,8 @@ export function throwIfUnacceptable(
   const conflicts = addressConflicts(wanted, clusters)
   if (conflicts.length > 0)
     throw new InfraError('invalid', conflicts.join('; '), { subject, hint: 'choose other addresses or ports' })
+  const ids = routerConflicts(wanted, clusters)
+  if (ids.length > 0) throw new InfraError('invalid', ids.join('; '), { subject, hint: 'choose another id' })
   const handMade = wanted.services.filter(({ service }) => byHand.has(serviceKey(service.id)))
   if (handMade.length > 0)
     throw new InfraError(
@@ -47,6 +49,22 @@ export function throwIfUnacceptable(
   const hint = refused.find((refusal) => refusal.hint !== undefined)?.hint
   const reasons = [...new Set(refused.map(({ reason }) => reason))]
   throw new InfraError('unsupported', reasons.join('; '), hint === undefined ? { subject } : { subject, hint })
+}
+
+/** One id is one virtual router on a link. */
+function routerConflicts(wanted: ClusterServices, clusters: readonly ClusterServices[]): string[] {
+  const routers = ({ vrrp }: ClusterServices) =>
+    (vrrp?.groups ?? []).flatMap(({ members }) =>
+      members.map(({ config: { name, id, family, paths } }) => {
+        const place = `virtual router ${id} on ${paths[0].interface}`
+        return { key: `${family} ${place}`, name, place }
+      }),
+    )
+  const others = clusters.filter(({ cluster }) => cluster !== wanted.cluster).flatMap(routers)
+  return routers(wanted).flatMap(({ key, name, place }) => {
+    const owner = others.find((other) => other.key === key)
+    return owner === undefined ? [] : [`${place} of ${name} is taken by ${owner.name}`]
+  })
 }
 
 /** The service, and one server for each way in which its servers are reached: many are alike. */

@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { router } from '../../test/build/vrrp.ts'
+import { fakeEngine } from '../engines/fake/fake.ts'
 import { InfraError } from '../errors.ts'
 import type { VrrpSpec } from '../vrrp/spec.ts'
 import type { Vrrp } from '../vrrp/vrrp.ts'
+import { throwIfUnacceptable } from './acceptable.ts'
 import type { ClusterServices } from './control.ts'
 import { virtualRouters } from './virtual-routers.ts'
 
@@ -64,6 +66,14 @@ describe('the virtual routers of a director', () => {
     const { routers } = world()
     await expect(routers.handOver({}, options)).rejects.toMatchObject({ code: 'not-found' })
     await routers[Symbol.asyncDispose]()
+  })
+
+  test('two clusters cannot have one id on a link', () => {
+    const other = { ...shop, cluster: 'other' }
+    const judge = (clusters: readonly ClusterServices[]) => () =>
+      throwIfUnacceptable(fakeEngine(), other, clusters, new Map())
+    expect(judge([shop])).toThrow('virtual router 51 on eth0 of shop/edge is taken by shop/edge')
+    expect(judge([other])).not.toThrow()
   })
 
   test('a thread that has died is a problem, and another one begins', async () => {

@@ -4,6 +4,7 @@ import {
   addressesQuestion,
   decodeAddress,
   decodeLink,
+  encodeLinkUp,
   encodeNewAddress,
   encodeNewMacvlan,
   encodeOldAddress,
@@ -73,11 +74,20 @@ export class Links implements Disposable {
     return this.#unless('EADDRNOTAVAIL', routeMessages.deleteAddress, 0, encodeOldAddress(address), verb)
   }
 
-  /** An interface with its own Ethernet address on top of another, up. False when one of that name is there. @throws NetlinkError */
+  /** An interface with its own Ethernet address on top of another, not up yet. False when one of that name is there. @throws NetlinkError */
   addMacvlan(name: string, parent: Link, mac: string): boolean {
     const flags = messageFlags.create | messageFlags.exclusive
     const payload = encodeNewMacvlan(name, parent.index, mac)
     return this.#unless('EEXIST', routeMessages.newLink, flags, payload, `make the interface ${name}`)
+  }
+
+  /** @throws NetlinkError */
+  setUp(index: number): void {
+    this.#socket.request({
+      type: routeMessages.newLink,
+      payload: encodeLinkUp(index),
+      verb: `set interface ${index} up`,
+    })
   }
 
   /** @throws NetlinkError */

@@ -1,12 +1,12 @@
 /** The machine's network as virtual routers use it: advertisements out and in, addresses, and who is told where they are. */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { describeError } from '../errors.ts'
 import { type Family, familyOf } from '../lvs/service.ts'
 import { type Link, Links } from '../os/links.ts'
 import { openPacketSocket, type PacketSocket } from '../os/packet-socket.ts'
 import { hearProtocol, type IpSender, openIpSender } from '../os/raw-ip.ts'
 import { gratuitousArp } from '../wire/arp.ts'
-import { encodeFrame, etherTypes, groupMac, macText } from '../wire/ethernet.ts'
+import { encodeFrame, etherTypes, groupMac } from '../wire/ethernet.ts'
 import { encodeIp, type IpPacket } from '../wire/ip.ts'
 import { unsolicitedAdvertisement } from '../wire/ndp.ts'
 import { encodeVrrp, VRRP, type VrrpPacket } from '../wire/vrrp.ts'
@@ -15,11 +15,10 @@ import type { HeartbeatPath, RouterConfig } from './machine/config.ts'
 import { ownAddress } from './own-address.ts'
 import type { HeldAddress, RouterSpec } from './spec.ts'
 import type { VrrpEvent } from './status.ts'
+import { attempt, beginVirtual, isVirtualInterface, makeVirtual, virtualName } from './virtual-interface.ts'
 
 /** IFA_PROTO of addresses that a virtual router has put there: a daemon that was killed finds them by it. */
 const mark = 0xba
-/** Interfaces with a virtual router's own Ethernet address. */
-const ownInterface = /^baton[46]\.[0-9]+$/u
 const labelBytes = 15
 const owner = 255
 
@@ -89,6 +88,11 @@ export class Network implements Ground, Disposable {
       }
     }
     return troubles
+  }
+
+  /** Whether its addresses have an interface to stand at. */
+  hasDevice(router: RouterSpec): boolean {
+    return router.holds.every((held) => this.#deviceOf(router, held) !== undefined)
   }
 
   own(config: RouterConfig, path: HeartbeatPath): string | undefined {
@@ -167,13 +171,15 @@ export class Network implements Ground, Disposable {
       .addresses()
       .filter((one) => !isRunning(one.address) && (one.mark === mark || begins(one.address, names.get(one.interface))))
     const wanted = new Set([...beginning, ...running].filter(({ hasVirtualMac }) => hasVirtualMac).map(virtualName))
-    const devices = this.links.all().filter(({ name }) => ownInterface.test(name) && !wanted.has(name))
+    const devices = this.links.all().filter(({ name }) => isVirtualInterface(name) && !wanted.has(name))
     const troubles = [
       ...old.flatMap((address) => attempt(() => this.links.removeAddress(address))),
       ...devices.flatMap(({ index }) => attempt(() => this.links.removeLink(index))),
-      ...beginning.flatMap((router) => (router.hasVirtualMac ? this.#makeVirtual(router) : [])),
     ]
+    const virtual = beginning.filter(({ hasVirtualMac }) => hasVirtualMac)
+    troubles.push(...virtual.flatMap((router) => makeVirtual(this.links, router)))
     await this.links.refresh()
+    troubles.push(...virtual.flatMap((router) => beginVirtual(this.links, router)))
     return troubles
   }
 
@@ -181,7 +187,7 @@ export class Network implements Ground, Disposable {
     for (const { listener } of this.#hearings.values()) listener[Symbol.dispose]()
     for (const sender of this.#senders.values()) sender[Symbol.dispose]()
     for (const { index, name } of this.links.all())
-      if (ownInterface.test(name)) attempt(() => this.links.removeLink(index))
+      if (isVirtualInterface(name)) attempt(() => this.links.removeLink(index))
     this.#frames[Symbol.dispose]()
     this.links[Symbol.dispose]()
   }
@@ -228,29 +234,6 @@ export class Network implements Ground, Disposable {
   #stands(link: Link, { address, prefix }: HeldAddress): boolean {
     return this.links.addresses(link.index).some((one) => one.address === address && one.prefix === prefix)
   }
-
-  #makeVirtual(router: RouterSpec): Troubles {
-    const parent = this.links.byName(router.config.paths[0].interface)
-    if (parent === undefined) return [`there is no interface ${router.config.paths[0].interface}`]
-    const name = virtualName(router)
-    return attempt(() => {
-      this.links.addMacvlan(name, parent, virtualMac(router.config))
-      if (router.config.family === 'ipv6') return
-      // Answers to the addresses come from this interface only, and to them packets may come whose way back is the parent's.
-      setting(`ipv4/conf/${name}/rp_filter`, '2')
-      setting(`ipv4/conf/${name}/arp_ignore`, '1')
-      setting(`ipv4/conf/${parent.name}/arp_ignore`, '1')
-    })
-  }
-}
-
-/** RFC 9568 §7.3. */
-export function virtualMac({ id, family }: RouterConfig): string {
-  return macText(Uint8Array.of(0, 0, 0x5e, 0, family === 'ipv6' ? 2 : 1, id))
-}
-
-function virtualName({ config: { id, family } }: RouterSpec): string {
-  return `baton${family === 'ipv6' ? 6 : 4}.${id}`
 }
 
 function advertisementOf(config: RouterConfig, priority: number): VrrpPacket {
@@ -283,19 +266,6 @@ function forwards(interfaceName: string): boolean {
   }
 }
 
-function setting(name: string, value: string): void {
-  writeFileSync(`/proc/sys/net/${name}`, value)
-}
-
 function keyOf({ interface: name, address, prefix }: HeldAddress): string {
   return `${name} ${address}/${prefix}`
-}
-
-function attempt(run: () => unknown): string[] {
-  try {
-    run()
-    return []
-  } catch (error) {
-    return [describeError(error)]
-  }
 }

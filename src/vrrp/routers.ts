@@ -117,12 +117,14 @@ export class Routers implements Disposable {
   /** Interfaces: up, with a cable, and where advertisements go out with an address to come from. */
   #look(): void {
     for (const group of this.#groups)
-      for (const { config, tracked } of group.routers)
-        for (const track of tracked) {
+      for (const router of group.routers)
+        for (const track of router.tracked) {
           if (track.kind !== 'interface') continue
+          const { config } = router
           const [path] = config.paths
           const isRunning = this.#network.links.byName(track.interface)?.isRunning === true
-          const isMute = track.interface === path.interface && this.#network.own(config, path) === undefined
+          const isOwn = track.interface === path.interface
+          const isMute = isOwn && (this.#network.own(config, path) === undefined || !this.#network.hasDevice(router))
           group.track(trackName(track), isRunning && !isMute ? 'well' : 'ill')
         }
   }

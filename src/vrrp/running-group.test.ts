@@ -65,7 +65,7 @@ function specOf(changes: Partial<RouterConfig> = {}, rest: Partial<RouterSpec> =
 function begin(spec: GroupSpec): {
   ground: StillGround
   running: RunningGroup
-  hear(priority: number, addresses?: string[]): void
+  hear: (priority: number, addresses?: string[]) => void
 } {
   const ground = new StillGround()
   const running = new RunningGroup(spec, ground)

@@ -46,11 +46,9 @@ const linkBytes = 16
 const addressHeaderBytes = 8
 const ethernet = 1
 const linkFlags = { up: 0x1, running: 0x40 } as const
-const linkAttributes = { mac: 1, name: 3, parent: 5, info: 18, families: 26 } as const
+const linkAttributes = { mac: 1, name: 3, parent: 5, info: 18 } as const
 const infoAttributes = { kind: 1, data: 2 } as const
 const macvlanMode = { attribute: 1, private: 1 } as const
-/** No link-local address by itself: AF_INET6 within IFLA_AF_SPEC, IFLA_INET6_ADDR_GEN_MODE. */
-const addressGeneration = { attribute: 8, none: 1 } as const
 const addressAttributes = { address: 1, local: 2, label: 3, flags: 8, mark: 11 } as const
 const addressFlags = { withoutDuplicateDetection: 0x02, tentative: 0x40, withoutRoute: 0x200 } as const
 
@@ -129,11 +127,10 @@ function addressHeader(of: Pick<InterfaceAddress, 'interface' | 'address' | 'pre
   return header
 }
 
-/** An interface of its own Ethernet address on top of another; private: those on one parent do not reach each other. */
+/** An interface of its own Ethernet address on top of another, not up yet; private: those on one parent do not reach each other. */
 export function encodeNewMacvlan(name: string, parent: number, mac: string): Uint8Array {
-  const inet6 = [families.ipv6, [[addressGeneration.attribute, u8(addressGeneration.none)]]] as const
   return joined([
-    upHeader(0),
+    encodeOldLink(0),
     encodeAttributes([
       [linkAttributes.name, text(name)],
       [linkAttributes.mac, macBytes(mac)],
@@ -145,7 +142,6 @@ export function encodeNewMacvlan(name: string, parent: number, mac: string): Uin
           [infoAttributes.data, [[macvlanMode.attribute, u32(macvlanMode.private)]]],
         ],
       ],
-      [linkAttributes.families, [inet6]],
     ]),
   ])
 }
@@ -156,7 +152,7 @@ export function encodeOldLink(index: number): Uint8Array {
   return bytes
 }
 
-function upHeader(index: number): Uint8Array {
+export function encodeLinkUp(index: number): Uint8Array {
   const bytes = encodeOldLink(index)
   const view = new DataView(bytes.buffer)
   view.setUint32(8, linkFlags.up, true)
