@@ -328,6 +328,17 @@ export function controlContract(name: string, open: () => Promise<ControlUnderTe
       await listening
     })
 
+    test('without virtual routers there is none to hand over', async () => {
+      await using world = await open()
+      expect((await world.control.status(within())).routers).toEqual([])
+      expect(await codeOf(world.control.handOver({ router: 'edge' }, within()))).toBe(
+        'not-found: no virtual router edge runs here',
+      )
+      expect(await codeOf(world.control.handOver({ back: true }, within()))).toBe(
+        'not-found: no virtual router runs here',
+      )
+    })
+
     test('a cluster that is not taken is told', async () => {
       await using world = await open()
       await world.control.putCluster({ cluster: 'shop', services: [buildWanted()] }, within())
