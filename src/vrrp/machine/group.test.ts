@@ -62,6 +62,21 @@ describe('routers that are master together', () => {
     expect(link.kinds(0)).toEqual(['master', 'master'])
   })
 
+  test('one that gives way takes the other along', () => {
+    const link = twoMachines(pair(150, 150), pair(100, 100))
+    const heard = {
+      kind: 'heard',
+      path: 0,
+      from: '10.0.0.9',
+      own: '10.0.0.1',
+      priority: 200,
+      intervalMs: 1000,
+    } as const
+    link.do(0, heard, 1)
+    expect(link.kinds(0)).toEqual(['backup', 'backup'])
+    expect(link.wrongs).toEqual([])
+  })
+
   test('both faults must end', () => {
     const link = twoMachines(pair(150, 150), pair(100, 100))
     for (const member of [0, 1]) link.do(0, { kind: 'tracked', priority: 150, faults: ['ill'] }, member)
