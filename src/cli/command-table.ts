@@ -25,7 +25,7 @@ export const commandGroups: readonly CommandGroup[] = [
       },
       {
         name: 'import',
-        summary: 'print an ldirectord.cf as a baton.yaml',
+        summary: 'print an ldirectord.cf or a keepalived.conf as a baton.yaml',
         load: () => import('./commands/import.ts'),
       },
       { name: 'schema', summary: "the file's JSON Schema, for editors", load: () => import('./commands/schema.ts') },

@@ -47,7 +47,7 @@ export function register(program: Command): void {
     .option('--supervise', 'start the daemon again whenever it crashes')
     .option(
       '--config <file>',
-      'serve the services of a baton.yaml (those with plain addresses) or an ldirectord.cf; SIGHUP reads it again',
+      'serve the services of a baton.yaml (those with plain addresses) an ldirectord.cf or a keepalived.conf; SIGHUP reads it again',
     )
     .option(
       '--ipvsadm-rules <file>',

@@ -10,6 +10,7 @@ import { capabilitiesOf } from '../../engines/open.ts'
 import { threadFile } from '../../engines/thread-file.ts'
 import { type ErrorMessage, errorMessage } from '../../engines/thread-messages.ts'
 import { InfraError } from '../../errors.ts'
+import { isKeepalived } from '../../formats/keepalived/detect.ts'
 import { isLdirectord } from '../../formats/ldirectord/detect.ts'
 import { readSpec, readText } from './spec-file.ts'
 
@@ -37,14 +38,16 @@ export async function readServed(file: string, engine: WantedEngine = 'auto'): P
   let diagnostics: readonly Diagnostic[] = []
   try {
     const text = readText(file, false)
-    const isForeign = isLdirectord(file, text)
+    const isOfKeepalived = isKeepalived(file, text)
+    const isForeign = !isOfKeepalived && isLdirectord(file, text)
     const foreign = isForeign ? await readForeign(file, text, engine) : undefined
-    const { spec, diagnostics: found } = foreign ?? readSpec(file)
+    const { spec, diagnostics: found } =
+      foreign ?? (isOfKeepalived ? await readOfKeepalived(file, engine) : readSpec(file))
     diagnostics = found
     if (spec === undefined)
       throw new InfraError('invalid', `${file} has errors`, {
         subject: file,
-        hint: `baton ${isForeign ? 'import' : 'check'} ${file} names them`,
+        hint: `baton ${isForeign || isOfKeepalived ? 'import' : 'check'} ${file} names them`,
       })
     const named = Object.values(spec.services).filter(({ servers }) => servers.some(({ kind }) => kind === 'guests'))
     if (named.length > 0)
@@ -70,6 +73,11 @@ async function readForeign(file: string, text: string, wanted: WantedEngine) {
   const engine = capabilitiesOf(wanted)
   const options = { company: 'director', ...(engine === undefined ? {} : { engine }) } as const
   return { ...(await readLdirectord(file, text, options)), workPlan }
+}
+
+async function readOfKeepalived(file: string, wanted: WantedEngine) {
+  const { readKeepalived } = await import('../../compat/keepalived/file.ts')
+  return readKeepalived(file, capabilitiesOf(wanted))
 }
 
 async function readInThread(file: string, engine: WantedEngine): Promise<ServedServices> {

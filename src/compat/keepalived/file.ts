@@ -1,12 +1,14 @@
 /** A keepalived.conf of this machine: its includes read, and held against its interfaces, commands and users. */
 import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { dirname, isAbsolute, relative, resolve } from 'node:path'
+import { basename, dirname, isAbsolute, relative, resolve } from 'node:path'
+import type { ChosenEngine } from '../../cluster/spec/engine-check.ts'
 import { InfraError } from '../../errors.ts'
 import type { Included, IncludedFile } from '../../formats/keepalived/lines.ts'
 import type { Machine } from '../../formats/keepalived/machine.ts'
 import type { KeepalivedFile } from '../../formats/keepalived/model.ts'
 import { parseKeepalived } from '../../formats/keepalived/parse.ts'
+import { type Converted, convertKeepalived } from './convert.ts'
 import { expandBraces, matchingPaths } from './glob.ts'
 
 export type ReadOptions = { readonly configId?: string; readonly allIncludes?: boolean }
@@ -24,7 +26,7 @@ export function readMain(path: string): IncludedFile | undefined {
   if (!found.isFile()) return refuse('expected a file')
   if (found.size > maxBytes) return refuse(`expected at most ${maxBytes} bytes`)
   try {
-    return { file: path, directory: dirname(resolve(path)), text: readFileSync(path, 'latin1') }
+    return { file: path, directory: dirname(resolve(path)), text: readFileSync(path, 'utf8') }
   } catch (cause) {
     return refuse('it cannot be read', cause)
   }
@@ -94,4 +96,13 @@ function machine(): Machine {
       return users.has(name)
     },
   }
+}
+
+/** `/etc/keepalived/web.conf` is `web`. */
+export function readKeepalived(file: string, engine?: ChosenEngine): Converted {
+  const main = readMain(file)
+  if (main === undefined) throw new InfraError('not-found', `there is no file ${file}`, { subject: file })
+  const name = basename(file).replace(/\..*$/, '')
+  const cluster = /^(?=.*[A-Za-z])[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/.test(name) ? name : 'keepalived'
+  return convertKeepalived(parseHere(main), { file, cluster, ...(engine === undefined ? {} : { engine }) })
 }

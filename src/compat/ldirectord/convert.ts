@@ -85,7 +85,7 @@ function specOf(name: string, services: ClusterSpec['services'], maintenance?: s
 }
 
 /** What Baton's own file could not say is an error here, too: the service goes once through its text. */
-function throughSpec(
+export function throughSpec(
   service: ServiceSpec,
   line: number,
   engine: ChosenEngine | undefined,
@@ -186,7 +186,7 @@ function schedulerOf({ scheduler }: Virtual, report: Report): SchedulerName | un
 }
 
 /** As ipvsadm -b: sh and mh have names of their own for the first two. */
-function schedulerFlags(written: string | undefined, scheduler: SchedulerName): readonly string[] {
+export function schedulerFlags(written: string | undefined, scheduler: SchedulerName): readonly string[] {
   const own = (flag: string): string =>
     scheduler !== 'sh' && scheduler !== 'mh'
       ? flag

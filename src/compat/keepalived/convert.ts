@@ -1,0 +1,190 @@
+/** From a keepalived.conf to a spec that serves its virtual servers; whatever is not taken over is said with its line. Pure. */
+
+import type { Diagnostic } from '../../cluster/spec/diagnostic.ts'
+import type { ChosenEngine } from '../../cluster/spec/engine-check.ts'
+import type { ClusterSpec, ServerSpec, ServiceSpec } from '../../cluster/spec/model.ts'
+import { sameData } from '../../difference.ts'
+import type { KeepalivedFile, Method, Real, Virtual, VirtualAddress } from '../../formats/keepalived/model.ts'
+import { checkerNames } from '../../formats/keepalived/tables/checks.ts'
+import type { Entry } from '../../formats/keepalived/tree.ts'
+import { numberIn } from '../../formats/keepalived/virtuals.ts'
+import type { CheckSpec } from '../../health/check.ts'
+import { type Forwarding, familyOf, type SchedulerName, type ServiceId, schedulerNames } from '../../lvs/service.ts'
+import { schedulerFlags, throughSpec } from '../ldirectord/convert.ts'
+import { convertChecker, type Say } from './check.ts'
+
+export type Converted = {
+  /** There if and only if no diagnostic is an error. */
+  readonly spec: ClusterSpec | undefined
+  readonly diagnostics: readonly Diagnostic[]
+}
+
+export type ConvertOptions = { readonly file: string; readonly cluster: string; readonly engine?: ChosenEngine }
+
+export function convertKeepalived(parsed: KeepalivedFile, { file, cluster, engine }: ConvertOptions): Converted {
+  const diagnostics: Diagnostic[] = parsed.findings.map(({ exit, place, message }) => ({
+    severity: exit === 2 ? 'error' : 'warning',
+    file: place?.file ?? file,
+    line: place?.line ?? 1,
+    column: 1,
+    message,
+  }))
+  const say: Say = (severity, place, message) => {
+    const diagnostic: Diagnostic = { severity, ...place, column: 1, message }
+    if (!diagnostics.some((one) => sameData(one, diagnostic))) diagnostics.push(diagnostic)
+  }
+  reportOthers(parsed.entries, say)
+  const services: Record<string, ServiceSpec> = {}
+  for (const virtual of parsed.virtuals)
+    for (const place of virtual.places) {
+      const service = convertVirtual(virtual, place, say)
+      const checked =
+        service &&
+        throughSpec(service, virtual.place.line, engine, (severity, _, message) =>
+          say(severity, virtual.place, message),
+        )
+      if (checked !== undefined) services[checked.name] = checked
+    }
+  const spec: ClusterSpec = {
+    name: cluster,
+    hosts: { local: { name: 'local', hypervisor: 'qemu' } },
+    images: {},
+    guests: {},
+    services,
+    directors: { hosts: ['local'], engine: 'auto' },
+  }
+  return { spec: diagnostics.some(({ severity }) => severity === 'error') ? undefined : spec, diagnostics }
+}
+
+/** Everything outside the virtual servers. */
+function reportOthers(entries: readonly Entry[], say: Say): void {
+  for (const { keyword, words, place, entries: inner } of entries) {
+    if (keyword === 'virtual_server' || keyword === 'virtual_server_group') continue
+    if (keyword === 'global_defs') for (const one of inner) notTaken(one, say)
+    else say('warning', place, `${[keyword, ...words].join(' ')} is not taken over: only virtual servers are`)
+  }
+}
+
+function notTaken({ keyword, place }: Entry, say: Say): void {
+  say('warning', place, `${keyword} is not taken over`)
+}
+
+const forwardings: Readonly<Record<Method['forward'], Forwarding>> = { NAT: 'masq', DR: 'direct', TUN: 'tunnel' }
+
+/** What is read below, or by the checks. */
+const carriedByVirtual = new Set([
+  'lb_algo', 'lvs_sched', 'lb_kind', 'lvs_method', 'protocol', 'persistence_timeout', 'persistence_granularity', 'weight',
+  'delay_loop', 'retry', 'warmup', 'connect_timeout', 'virtualhost', 'inhibit_on_failure', 'flag-1', 'flag-2', 'flag-3',
+  'sh-port', 'sh-fallback', 'mh-port', 'mh-fallback', 'ops', 'sorry_server', 'sorry_server_lvs_method', 'real_server',
+  'quorum', 'hysteresis', 'ip_family',
+]) // biome-ignore format: a list to read at a glance
+const carriedByReal = new Set([
+  'weight', 'uthreshold', 'lthreshold', 'lb_kind', 'lvs_method', 'inhibit_on_failure', 'delay_loop', 'retry', 'warmup',
+  'connect_timeout', 'virtualhost', ...checkerNames,
+]) // biome-ignore format: a list to read at a glance
+
+function convertVirtual(virtual: Virtual, at: VirtualAddress, say: Say): ServiceSpec | undefined {
+  for (const entry of virtual.entries) if (!carriedByVirtual.has(entry.keyword)) notTaken(entry, say)
+  for (const real of virtual.reals)
+    for (const entry of real.entries) if (!carriedByReal.has(entry.keyword)) notTaken(entry, say)
+  const { place, quorum, hysteresis, persistence, sorry } = virtual
+  if (quorum > 1 || hysteresis > 0)
+    say(
+      'warning',
+      place,
+      `quorum ${quorum} (hysteresis ${hysteresis}) is not taken over: the sorry server comes when no real server is up`,
+    )
+  if (virtual.protocol === 'SCTP' && at.kind === 'address') {
+    say('error', place, 'protocol SCTP: expected TCP or UDP')
+    return undefined
+  }
+  const scheduler = schedulerNames.find((name) => name === virtual.scheduler.value) ?? 'wlc'
+  const id = idOf(at, virtual)
+  const isIpv6 = id.kind === 'fwmark' ? id.family === 'ipv6' : familyOf(id.address) === 'ipv6'
+  const forwarding = forwardings[virtual.method.forward]
+  const inhibits = virtual.reals.filter(({ inhibit }) => inhibit).length
+  if (inhibits > 0 && inhibits < virtual.reals.length)
+    say('warning', place, 'inhibit_on_failure of single real servers is taken for all of the virtual server')
+  const sorryForwarding = sorry?.method === undefined ? forwarding : forwardings[sorry.method.forward]
+  return {
+    name: nameOf(id),
+    service: {
+      id,
+      scheduler,
+      schedulerFlags: flagsOf(virtual, scheduler),
+      ...(persistence === undefined
+        ? {}
+        : {
+            persistence: {
+              timeoutSeconds: persistence.timeoutSeconds,
+              mask: persistence.mask ?? (isIpv6 ? '128' : '255.255.255.255'),
+            },
+          }),
+      onePacket: virtual.onePacket,
+    },
+    forwarding,
+    servers: virtual.reals.map((real) => serverOf(real, virtual, id, forwarding, say)),
+    checks: [],
+    onFailure: inhibits > 0 ? 'drain' : 'remove',
+    ...(sorry === undefined
+      ? {}
+      : {
+          fallback: {
+            address: sorry.address,
+            port: portOf(sorry.port, id, sorryForwarding),
+            ...(sorryForwarding === 'masq' ? {} : { forwarding: sorryForwarding }),
+          },
+        }),
+  }
+}
+
+type Id = Extract<ServiceId, { kind: 'address' | 'fwmark' }>
+
+function idOf(at: VirtualAddress, { protocol, entries, reals }: Virtual): Id {
+  if (at.kind === 'address')
+    return { kind: 'address', protocol: protocol === 'UDP' ? 'udp' : 'tcp', address: at.address, port: at.port }
+  const written = entries.findLast(({ keyword }) => keyword === 'ip_family')?.value
+  const family =
+    at.family ?? (written === undefined ? familyOf(reals[0]?.address ?? '') : written === 'inet6' ? 'ipv6' : 'ipv4')
+  return { kind: 'fwmark', mark: at.mark, family }
+}
+
+/** As an ldirectord.cf's: `tcp-10-0-0-1-80`, `fwm-5`. */
+function nameOf(id: Id): string {
+  if (id.kind === 'fwmark') return `fwm${id.family === 'ipv6' ? '6' : ''}-${id.mark}`
+  return `${id.protocol}-${id.address.replaceAll(/[.:]/g, '-')}-${id.port}`
+}
+
+function flagsOf({ flags }: Virtual, scheduler: SchedulerName): readonly string[] {
+  return schedulerFlags(flags.filter((flag) => flag !== 'hashed').join(','), scheduler)
+}
+
+/** Packets that are not rewritten keep their port. */
+function portOf(written: number, id: Id, forwarding: Forwarding): number {
+  if (id.kind !== 'address') return written
+  return written === 0 || forwarding !== 'masq' ? id.port : written
+}
+
+function serverOf(real: Real, virtual: Virtual, id: Id, common: Forwarding, say: Say): ServerSpec {
+  const method = real.method ?? virtual.method
+  const forwarding = forwardings[method.forward]
+  const upperThreshold = numberIn(real.entries, 'uthreshold', 0)
+  const lowerThreshold = numberIn(real.entries, 'lthreshold', 0)
+  const checks: readonly CheckSpec[] = real.checkers.flatMap((checker) => convertChecker(checker, real, virtual, say))
+  const { tunnel } = method
+  return {
+    kind: 'address',
+    endpoint: { address: real.address, port: portOf(real.port, id, forwarding) },
+    weight: real.weight,
+    ...(upperThreshold > 0 ? { upperThreshold } : {}),
+    ...(lowerThreshold > 0 ? { lowerThreshold } : {}),
+    ...(forwarding === common ? {} : { forwarding }),
+    ...(tunnel === undefined ? {} : { tunnel: tunnelOf(tunnel) }),
+    ...(checks.length === 0 ? {} : { checks }),
+  }
+}
+
+function tunnelOf({ type, port = 0, checksum }: NonNullable<Method['tunnel']>): NonNullable<ServerSpec['tunnel']> {
+  if (type === 'gue') return { type, port, checksum }
+  return type === 'gre' ? { type, checksum: checksum === 'csum' ? 'csum' : 'nocsum' } : { type: 'ipip' }
+}
