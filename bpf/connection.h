@@ -359,6 +359,9 @@ __noinline int begin(const struct packet *packet, __u64 at, struct placed *place
 	service = find_service(packet, now->lookups);
 	if (!service)
 		return BEGUN_NOT_OURS;
+	/* The first of them at once, then every so many. */
+	if (now->drop_rate && __sync_fetch_and_add(&sums->candidates, 1) % now->drop_rate == 0)
+		return BEGUN_DROP;
 	if (sums->connections >= now->most_connections) {
 		__sync_fetch_and_add(&sums->refused_full, 1);
 		return BEGUN_DROP;

@@ -37,6 +37,7 @@ static __always_inline int stay(const struct packet *packet, const struct server
 /* On to its real server: a verdict, or a problem. */
 __noinline int forward(struct __sk_buff *skb, struct packet *packet, struct flow *standing, __u64 at)
 {
+	struct settings *now;
 	struct flow_key other;
 	const struct flow_key *key;
 	struct server *server;
@@ -58,6 +59,9 @@ __noinline int forward(struct __sk_buff *skb, struct packet *packet, struct flow
 	if (forwarding == FORWARD_LOCAL)
 		return TC_ACT_UNSPEC;
 	if (forwarding == FORWARD_TUNNEL) {
+		now = current_settings();
+		if (now && !now->pmtu_disc)
+			packet->may_fragment = 1;
 		overhead = tunnel_bytes(server);
 		find_route(skb, packet, standing, at, server->family, server->source, server->address, bytes + overhead,
 			   server->interface, &route);
@@ -290,14 +294,15 @@ int director_out(struct __sk_buff *skb)
 }
 
 /* Whether it was ended. */
-__noinline int reap_one(__u32 index, __u64 at, int ends_orphans)
+__noinline int reap_one(__u32 index, __u64 at, int ends_orphans, int ends_unproven)
 {
 	struct flow_key *asked = bpf_map_lookup_elem(&reaping, &index);
 	struct flow_key key;
 	struct server *server;
+	struct template *template;
 	struct flow *flow;
 	__u64 number;
-	int is_orphan, ended;
+	int is_orphan, is_unproven, ended;
 
 	if (!asked)
 		return 0;
@@ -307,17 +312,20 @@ __noinline int reap_one(__u32 index, __u64 at, int ends_orphans)
 		return 0;
 	server = server_at(flow->server);
 	is_orphan = ends_orphans && server && server->use != SERVER_INSTALLED;
-	if (at < flow->expires && !is_orphan)
+	is_unproven = ends_unproven && flow->word & WORD_HALF_OPEN;
+	if (at < flow->expires && !is_orphan && !is_unproven)
 		return 0;
 	number = flow->template;
 	ended = end_connection(&key);
-	if (is_orphan && number)
+	/* With the last of its connections, unless one of them has worked. */
+	template = number && (is_orphan || is_unproven) ? template_at(number) : 0;
+	if (template && (is_orphan || !(template->word & TEMPLATE_ASSURED)))
 		end_template(number);
 	return ended;
 }
 
 /* Its time is up: it ends, or is put off while it has connections. Of a flood nothing is remembered that is of no use. */
-__noinline int reap_template(__u32 index, __u64 at)
+__noinline int reap_template(__u32 index, __u64 at, int ends_unproven)
 {
 	struct flow_key *asked = bpf_map_lookup_elem(&reaping, &index);
 	struct settings *now = current_settings();
@@ -332,7 +340,7 @@ __noinline int reap_template(__u32 index, __u64 at)
 	template = template_at(number);
 	if (!template)
 		return 0;
-	is_useless = sums->templates > now->most_templates / 2 && !(template->word & TEMPLATE_ASSURED);
+	is_useless = !(template->word & TEMPLATE_ASSURED) && (ends_unproven || sums->templates > now->most_templates / 2);
 	if (at < template->expires && !is_useless)
 		return 0;
 	if (end_template(number))
@@ -353,12 +361,13 @@ int reap(struct __sk_buff *skb)
 {
 	struct settings *now = current_settings();
 	__u64 at = bpf_ktime_get_coarse_ns();
-	__u32 count = skb->mark & ~REAP_TEMPLATES;
-	int are_templates = skb->mark & REAP_TEMPLATES, ended = 0;
+	__u32 count = skb->mark & (REAP_TEMPLATES - 1);
+	int are_templates = skb->mark & REAP_TEMPLATES, are_unproven = skb->mark & REAP_UNPROVEN, ended = 0;
 
 	if (!now)
 		return 0;
 	for (__u64 index = 0; index < REAP_MOST && index < count; index++)
-		ended += are_templates ? reap_template(index, at) : reap_one(index, at, now->expire_nodest_conn);
+		ended += are_templates ? reap_template(index, at, are_unproven) :
+					 reap_one(index, at, now->expire_nodest_conn, are_unproven);
 	return ended;
 }

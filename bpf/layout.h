@@ -232,7 +232,6 @@ struct settings {
 	__u32 sloppy_tcp;
 	__u32 schedule_icmp;
 	__u32 pmtu_disc;
-	__u32 cache_bypass;
 	/* drop_packet: of those that would be scheduled every so many is dropped; 0: none. */
 	__u32 drop_rate;
 	/* What services there are beside those of one address and port: whether it makes sense to look for one. */
@@ -252,6 +251,8 @@ struct totals {
 	__u64 refused_full;
 	__u64 refused_half_open;
 	__u64 templates;
+	/* With drop_packet: packets that would have begun a connection. */
+	__u64 candidates;
 };
 
 /* What lblc and lblcr remember of an address that clients connect to. */

@@ -151,6 +151,7 @@ struct {
 /* What the director asks `reap` to look at. */
 #define REAP_MOST 256
 #define REAP_TEMPLATES 0x10000
+#define REAP_UNPROVEN 0x20000
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);

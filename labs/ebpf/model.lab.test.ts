@@ -181,3 +181,36 @@ describe('firewall marks', () => {
     expect(ip('-o link')).toBe(before)
   })
 })
+
+describe('settings', () => {
+  test('drop_entry ends what nobody has been served by: half-open connections with their templates', async () => {
+    await put(web, { persistence })
+    for (const host of [1, 2]) server({ from: `198.51.10${host}.1`, port: 4000 }, web)
+    const reply = {
+      protocol: 'tcp',
+      from: { address: '10.50.0.2', port: 8080 },
+      chunks: [],
+      payload: '',
+      mark: 0,
+    } as const
+    const client = { address: '198.51.102.1', port: 4000 }
+    world.run(encodeFrame({ ...reply, to: client, flags: ['syn', 'ack'] }))
+    world.run(encodeFrame({ ...reply, from: client, to: web, flags: ['ack'] }))
+    expect((await listed()).map(({ state }) => state).sort()).toEqual(['ASSURED', 'ESTABLISHED', 'NONE', 'SYN_RECV'])
+    await world.engine.apply([{ kind: 'settings', settings: { sysctls: { drop_entry: 3 } } }], within())
+    await eventually('they go', async () => (await listed()).length === 2)
+    expect((await listed()).map(({ state }) => state).sort()).toEqual(['ASSURED', 'ESTABLISHED'])
+    expect(await persistent(web)).toEqual([0, 1])
+  })
+
+  test('without pmtu_disc tunnels may be cut into fragments', async () => {
+    const direct = { address: '10.50.0.2', forwarding: 'tunnel' } as const
+    await world.engine.apply([addService(aService(web)), addServer(web, aServer(80, direct))], within())
+    const sent = Buffer.from(frame({ from: '198.51.100.1', port: 4000 }, web))
+    sent.writeUInt16BE(sent.readUInt16BE(20) | 0x4000, 20)
+    const outerFlags = (): number => world.run(sent).frame.readUInt16BE(20) & 0x4000
+    expect(outerFlags()).toBe(0x4000)
+    await world.engine.apply([{ kind: 'settings', settings: { sysctls: { pmtu_disc: 0 } } }], within())
+    expect(outerFlags()).toBe(0)
+  })
+})

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ebpfCapabilities } from '../../src/engines/ebpf/capabilities.ts'
 import { type PacketServiceId, packetFamily } from '../../src/engines/ebpf/encode.ts'
+import { layouts } from '../../src/engines/ebpf/layout.ts'
 import { addServer, addService, aServer, aService, within } from '../../src/engines/engine.contract.ts'
 import type { Connection, Engine, EngineChange } from '../../src/engines/engine.ts'
 import { type FakeEngine, fakeEngine } from '../../src/engines/fake/fake.ts'
@@ -118,7 +119,7 @@ const steps = fc.array(
         kind: fc.constant('settings' as const),
         reuse: fc.nat(3),
         sloppy: fc.nat(1),
-        bits: fc.nat(3),
+        bits: fc.nat(15),
       }),
     },
     {
@@ -208,7 +209,10 @@ function changesOf(step: Step): EngineChange[] {
               conn_reuse_mode: step.reuse,
               sloppy_tcp: step.sloppy,
               expire_quiescent_template: step.bits & 1,
-              schedule_icmp: step.bits >> 1,
+              schedule_icmp: (step.bits >> 1) & 1,
+              secure_tcp: (step.bits & 4) === 0 ? 0 : 3,
+              drop_packet: (step.bits & 8) === 0 ? 0 : 3,
+              am_droprate: 4,
             },
           },
         },
@@ -395,12 +399,18 @@ async function emptied(engine: PacketWorld['engine']): Promise<void> {
     world.outlastTemplates()
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
+  // Which packet is dropped goes by how many have come before.
+  const { totals } = world.engine.program.maps
+  totals.bytes.writeBigUInt64LE(0n, layouts.totals.at.candidates)
   const defaults = {
     expire_nodest_conn: 0,
     conn_reuse_mode: 1,
     sloppy_tcp: 0,
     expire_quiescent_template: 0,
     schedule_icmp: 0,
+    secure_tcp: 0,
+    drop_packet: 0,
+    am_droprate: 10,
   }
   await engine.apply([{ kind: 'settings', settings: { sysctls: defaults } }], within())
 }

@@ -22,7 +22,8 @@ export const ebpfCapabilities: EngineCapabilities = {
   dns: false,
   syncDaemon: false,
   sysctls: [
-    'conn_reuse_mode', 'expire_nodest_conn', 'expire_quiescent_template', 'lblc_expiration', 'lblcr_expiration',
-    'schedule_icmp', 'sloppy_tcp',
+    'am_droprate', 'amemthresh', 'conn_reuse_mode', 'drop_entry', 'drop_packet', 'expire_nodest_conn',
+    'expire_quiescent_template', 'lblc_expiration', 'lblcr_expiration', 'pmtu_disc', 'schedule_icmp', 'secure_tcp',
+    'sloppy_tcp',
   ], // biome-ignore format: a list to read at a glance
 }

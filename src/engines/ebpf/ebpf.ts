@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs'
 import { describeError } from '../../errors.ts'
+import { type DefenseLevel, defenseLevel, defenseMs } from '../../lvs/defense.ts'
 import { type ServiceId, serviceKey } from '../../lvs/service.ts'
 import { defaultSettings, type Settings, withSettings } from '../../lvs/settings.ts'
 import {
@@ -20,8 +21,10 @@ import {
   throwIfCancelled,
 } from '../engine.ts'
 import { throwIfRefused } from '../refusals.ts'
+import { availablePages } from './available-pages.ts'
 import { ebpfCapabilities } from './capabilities.ts'
 import { listConnections } from './connections.ts'
+import { DropEntry } from './drop-entry.ts'
 import { defaultGround, type Ground, type GroundOptions, takeGround } from './ground.ts'
 import { type HookOptions, Hooks } from './hooks.ts'
 import { indexKey } from './maps.ts'
@@ -55,6 +58,7 @@ const ticksPerLook = 8
 /** A minute, as the kernel's timers of lblc and lblcr have it. */
 const ticksPerForgetting = 240
 const halfOpenShare = 8
+const ticksPerDefense = defenseMs / tickMs
 
 /**
  * Takes up what a director before this one has left here, or begins with an empty table.
@@ -96,6 +100,7 @@ class RunningEngine implements EbpfEngine {
   readonly #table: EbpfTable
   readonly #statistics: Statistics
   readonly #sweep: Sweep
+  readonly #dropEntry: DropEntry
   readonly #ways: Ways
   readonly #vouch: Vouch
   readonly #steering: Steering
@@ -105,6 +110,8 @@ class RunningEngine implements EbpfEngine {
   #settings: Settings
   /** As the program was told of them. */
   #lookups = 0
+  /** What drop_entry, drop_packet and secure_tcp mean now. */
+  #level: DefenseLevel | undefined
   #ticks = 0
   #isTroubled = false
   /** A program of another version goes on at our interfaces until this one has a table. */
@@ -126,6 +133,7 @@ class RunningEngine implements EbpfEngine {
     this.#table = new EbpfTable(maps, this.#statistics.kept)
     this.#writeSettings()
     this.#sweep = new Sweep(maps, program.reap)
+    this.#dropEntry = new DropEntry(maps, program.reap)
     this.#ways = new Ways(this.#table)
     this.#steering = new Steering(program.steered, ground.lockDirectory)
     this.#isWaiting = !program.isContinued && hooks.hasPredecessor
@@ -246,7 +254,9 @@ class RunningEngine implements EbpfEngine {
     const { connections, templates } = this.program.sizes
     const limits = { connections, templates, halfOpen: this.#halfOpen }
     this.#lookups = this.#table.lookups
-    const settings = encodeSettings(this.#settings, limits, { lookups: this.#lookups })
+    this.#level = defenseLevel(this.#settings.sysctls, availablePages())
+    this.#settings = withSettings(this.#settings, { sysctls: this.#level.modes })
+    const settings = encodeSettings(this.#settings, limits, { lookups: this.#lookups, level: this.#level })
     this.program.maps.settings.update(indexKey(0), settings)
   }
 
@@ -256,6 +266,7 @@ class RunningEngine implements EbpfEngine {
       this.#vouch.tick(performance.now())
       const endsOrphans = this.#settings.sysctls.expire_nodest_conn !== 0
       this.#sweep.tick(performance.now(), () => (endsOrphans ? this.#table.leavingSlots() : new Set()))
+      if (this.#ticks % ticksPerDefense === 0) this.#defend()
       this.#table.tick()
       this.#ways.refresh()
       this.#statistics.tick(this.#table, performance.now())
@@ -267,6 +278,14 @@ class RunningEngine implements EbpfEngine {
       if (!this.#isTroubled) this.#report('trouble', describeError(error))
       this.#isTroubled = true
     }
+  }
+
+  #defend(): void {
+    const { drop_entry, drop_packet, secure_tcp } = this.#settings.sysctls
+    if (drop_entry + drop_packet + secure_tcp === 0) return
+    // The automatic modes turn with the memory.
+    this.#writeSettings()
+    if (this.#level?.dropsEntries === true) this.#dropEntry.run()
   }
 
   /** For interfaces that are new; and a program of another version is not waited with for ever, where nothing is wanted. */

@@ -15,6 +15,7 @@ const address = fc.oneof(
 const port = fc.nat(65_535)
 const uint32 = fc.integer({ min: 0, max: 0x7fff_ffff })
 
+const level = { dropRate: 0, securesTcp: false }
 const limits = { connections: 10, halfOpen: 5, templates: 3 }
 
 describe('services and servers as the program sees them', () => {
@@ -117,12 +118,12 @@ describe('services and servers as the program sees them', () => {
         lblcr_expiration: -8,
       },
     }
-    expect(decodeSettings(encodeSettings(settings, limits, { lookups: 5 }))).toEqual(settings)
+    expect(decodeSettings(encodeSettings(settings, limits, { lookups: 5, level }))).toEqual(settings)
     expect(decodeSettings(Buffer.alloc(layouts.settings.bytes))).toBeUndefined()
   })
 
   test('the table of states is the one of src/lvs: a SYN opens, an answer establishes, a reset closes', () => {
-    const bytes = encodeSettings(defaultSettings, limits, { lookups: 0 })
+    const bytes = encodeSettings(defaultSettings, limits, { lookups: 0, level })
     const next = (direction: number, event: number, state: number): number | undefined =>
       bytes[layouts.settings.at.next_states + (direction * 5 + event) * statesPerRow + state]
     expect([next(0, 1, 0), next(0, 3, 3), next(1, 2, 1), next(0, 0, 1), next(0, 4, 1)]).toEqual([3, 1, 4, 6, 6])

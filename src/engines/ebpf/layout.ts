@@ -39,8 +39,7 @@ export const layouts = {
       tcp_timeouts: 0, udp_timeout: 128, hurried_timeout: 136, most_connections: 144, most_half_open: 148,
       active_states: 152, half_open_states: 154, reuse_states: 156, reuse_input_only_states: 158,
       expire_nodest_conn: 160, expire_quiescent_template: 164, sloppy_tcp: 168, schedule_icmp: 172, pmtu_disc: 176,
-      cache_bypass: 180, drop_rate: 184, lookups: 188, most_templates: 192, lblcr_expiration: 196,
-      sysctls: 200, next_states: 328,
+      drop_rate: 180, lookups: 184, most_templates: 188, lblcr_expiration: 192, sysctls: 196, next_states: 324,
     }, // biome-ignore format: a list to read at a glance
   },
   destination_key: { bytes: 20, at: { address: 0, locality: 16 } },
@@ -49,13 +48,13 @@ export const layouts = {
   replica: { bytes: 8, at: { server: 0, number: 4 } },
   locality: { bytes: 8, at: { added: 0, forgotten: 4 } },
   totals: {
-    bytes: 40,
-    at: { connections: 0, half_open: 8, refused_full: 16, refused_half_open: 24, templates: 32 },
+    bytes: 48,
+    at: { connections: 0, half_open: 8, refused_full: 16, refused_half_open: 24, templates: 32, candidates: 40 },
   },
 } as const
 
 /** Raised when the maps of an older director cannot be gone on with. */
-export const layoutVersion = 2
+export const layoutVersion = 3
 
 export const families = { ipv4: 4, ipv6: 6 } as const
 /** `any`: of a firewall mark. */
@@ -84,6 +83,8 @@ export const mostServers = 4096
 export const reapMost = 256
 /** They are numbers of templates. */
 export const reapTemplates = 0x1_0000
+/** Those that drop_entry takes: half-open ones, and templates that no connection has worked under. */
+export const reapUnproven = 0x2_0000
 /** Servers in a piece of one of lblcr's sets (REPLICAS). */
 export const replicasPerPiece = 32
 

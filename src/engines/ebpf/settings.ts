@@ -1,5 +1,6 @@
 /** Timeouts, sysctls and limits as the program reads them: what the rules of src/lvs say becomes tables. */
 import { isActiveState, stateTimeoutSeconds, type TcpState, tcpStates } from '../../lvs/connection-state.ts'
+import type { DefenseLevel } from '../../lvs/defense.ts'
 import { isReuse } from '../../lvs/new-connection.ts'
 import type { TcpFlags } from '../../lvs/packet.ts'
 import { defaultSettings, type Settings, sysctlNames } from '../../lvs/settings.ts'
@@ -18,6 +19,8 @@ export type Limits = {
 export type Surroundings = {
   /** What kinds of services there are beside those of one address and port. */
   readonly lookups: number
+  /** What drop_packet and secure_tcp mean now. */
+  readonly level: Pick<DefenseLevel, 'dropRate' | 'securesTcp'>
 }
 
 const nanoseconds = 1_000_000_000n
@@ -26,7 +29,7 @@ const hurriedSeconds = 3n
 
 const halfOpenStates: readonly TcpState[] = ['SYN_SENT', 'SYN_RECV', 'SYNACK']
 /** As they are; what the others say goes into tables, or is done on this side. */
-const readByProgram = ['expire_nodest_conn', 'expire_quiescent_template', 'sloppy_tcp', 'schedule_icmp', 'pmtu_disc', 'cache_bypass', 'lblcr_expiration'] as const // biome-ignore format: a list to read at a glance
+const readByProgram = ['expire_nodest_conn', 'expire_quiescent_template', 'sloppy_tcp', 'schedule_icmp', 'pmtu_disc', 'lblcr_expiration'] as const // biome-ignore format: a list to read at a glance
 
 const directionNames: readonly (readonly [Direction, number])[] = [
   ['in', directions.DIRECTION_IN],
@@ -41,7 +44,11 @@ const eventFlags: readonly (readonly [TcpFlags, number])[] = [
   [{}, events.EVENT_NONE],
 ]
 
-export function encodeSettings({ timeouts, sysctls }: Settings, limits: Limits, { lookups }: Surroundings): Buffer {
+export function encodeSettings(
+  { timeouts, sysctls }: Settings,
+  limits: Limits,
+  { lookups, level }: Surroundings,
+): Buffer {
   const { bytes, at } = layouts.settings
   const target = Buffer.alloc(bytes)
   const states = (holds: (state: TcpState) => boolean): number =>
@@ -68,6 +75,7 @@ export function encodeSettings({ timeouts, sysctls }: Settings, limits: Limits, 
   target.writeUInt16LE(states(reuse(true)), at.reuse_input_only_states)
   target.writeUInt32LE(limits.templates, at.most_templates)
   target.writeUInt32LE(lookups, at.lookups)
+  target.writeUInt32LE(level.dropRate, at.drop_rate)
   for (const name of readByProgram) target.writeInt32LE(sysctls[name], at[name])
   for (const [index, name] of sysctlNames.entries()) target.writeInt32LE(sysctls[name], at.sysctls + 4 * index)
   const rowOf = (direction: number, event: number): number =>
@@ -75,7 +83,9 @@ export function encodeSettings({ timeouts, sysctls }: Settings, limits: Limits, 
   for (const [direction, directionNumber] of directionNames)
     for (const [flags, event] of eventFlags)
       for (const [code, state] of tcpStates.entries())
-        target[rowOf(directionNumber, event) + code] = tcpStates.indexOf(nextTcpState(state, flags, direction, false))
+        target[rowOf(directionNumber, event) + code] = tcpStates.indexOf(
+          nextTcpState(state, flags, direction, level.securesTcp),
+        )
   return target
 }
 
