@@ -55,6 +55,7 @@ const control = (changes: Partial<DirectorControl>): DirectorControl => ({
   connections: unused,
   edit: unused,
   table: unused,
+  trace: unused,
   checkNow: unused,
   events: unused,
   handOver: unused,

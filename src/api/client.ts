@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { within } from '../deadline.ts'
 import type { DirectorControl, DirectorStatus, TableView } from '../director/control.ts'
-import type { Connection } from '../engines/engine.ts'
+import type { Connection, TraceAnswer } from '../engines/engine.ts'
 import { InfraError, isInfraError } from '../errors.ts'
 import type { Host } from '../hosts/host.ts'
 import type { EditResult } from '../lvs/edit.ts'
@@ -52,6 +52,7 @@ export function directorClient(host: Host): DirectorControl {
     },
     table: async ({ signal, only }) =>
       (await call(routes.table, signal, '', only === undefined ? {} : { only })) as TableView,
+    trace: async (question, { signal }) => (await call(routes.trace, signal, '', question)) as TraceAnswer,
     checkNow: async (id, { signal }) => void (await call(routes.checkNow, signal, '', { id })),
     handOver: async (order, { signal }) =>
       ((await call(routes.handOver, signal, '', order)) as { readonly routers: number }).routers,

@@ -41,6 +41,11 @@ export const routes = {
     path: '/v1/table',
     summary: 'The table as the engine holds it; `only` these services, where they exist',
   },
+  trace: {
+    method: 'POST',
+    path: '/v1/trace',
+    summary: "Where a client's packet would go, and why; nothing is sent, and nothing changes",
+  },
   checkNow: {
     method: 'POST',
     path: '/v1/checks',

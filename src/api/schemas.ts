@@ -9,6 +9,7 @@ import {
   handOverSchema,
   reachSchema,
   stopRequestSchema,
+  traceRequestSchema,
 } from '../director/schemas.ts'
 import { version } from '../version.ts'
 import { type Route, type RouteName, routes } from './routes.ts'
@@ -32,6 +33,7 @@ const bodies: Readonly<Partial<Record<RouteName, z.ZodType>>> = {
   checkNow: checkNowSchema,
   stop: stopRequestSchema,
   handOver: handOverSchema,
+  trace: traceRequestSchema,
 }
 
 const queries: Readonly<Partial<Record<RouteName, z.ZodType>>> = { events: eventsRequestSchema }

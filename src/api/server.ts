@@ -16,6 +16,7 @@ import {
   handOverSchema,
   reachSchema,
   stopRequestSchema,
+  traceRequestSchema,
 } from '../director/schemas.ts'
 import { describeError, type InfraCode, InfraError, isInfraError } from '../errors.ts'
 import { eventStream } from './event-stream.ts'
@@ -89,6 +90,7 @@ const handlers: Readonly<Record<RouteName, Handler>> = {
     const last = /^\d{1,15}$/.test(lastEventId ?? '') ? { after: Number(lastEventId) } : {}
     return { type: 'text/event-stream', content: eventStream(control.events({ ...asked, ...last, ...lasting })) }
   },
+  trace: (control, { body, options }) => control.trace(parse(traceRequestSchema, body), options),
   stop: (control, { body, options }) => control.stop({ ...options, ...parse(stopRequestSchema, body ?? undefined) }),
   metrics: async (_control, { scrape, options }) => {
     if (scrape === undefined) throw new InfraError('not-found', 'nothing is measured here', { subject: 'metrics' })

@@ -79,6 +79,11 @@ export const commandGroups: readonly CommandGroup[] = [
         load: () => import('./commands/director.ts'),
       },
       {
+        name: 'trace',
+        summary: 'where a packet would go, and why; nothing is sent',
+        load: () => import('./commands/trace.ts'),
+      },
+      {
         name: 'replay',
         summary: 'a trace of checks told again, also with other numbers',
         load: () => import('./commands/replay.ts'),

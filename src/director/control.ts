@@ -6,6 +6,8 @@ import type {
   EngineInfo,
   EngineName,
   ServiceSnapshot,
+  TraceAnswer,
+  TraceQuestion,
 } from '../engines/engine.ts'
 import type { CheckSpec, ProbeKind } from '../health/check.ts'
 import type { EditResult, TableEdit } from '../lvs/edit.ts'
@@ -186,6 +188,8 @@ export interface DirectorControl {
   edit(edits: readonly TableEdit[], options: CallOptions): Promise<readonly EditResult[]>
   /** `only`: of a large table just these services, where they exist. */
   table(options: CallOptions & { readonly only?: readonly ServiceId[] }): Promise<TableView>
+  /** Where a client's packet would go, and why. Nothing is sent, and nothing changes. @throws InfraError `unsupported` where the engine has no packets. */
+  trace(question: TraceQuestion, options: CallOptions): Promise<TraceAnswer>
   /** The service's probe, run once now, for every server. */
   checkNow(id: ServiceId, options: CallOptions): Promise<void>
   /**

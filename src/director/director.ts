@@ -144,6 +144,13 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
       ])
       return { services, info }
     },
+    async trace(question, callOptions) {
+      if (engine.trace !== undefined) return await engine.trace(question, callOptions)
+      throw new InfraError('unsupported', `the ${engine.name} engine does not tell where a packet would go`, {
+        subject: engine.name,
+        hint: 'the ebpf engine does; baton ipvsadm -Ln shows the table',
+      })
+    },
     checkNow: (id, callOptions) => unlessAborted(callOptions, checkNow(checker, keeper.intent().clusters, id)),
     async measure({ signal }) {
       const standing = await engine.read({ signal })

@@ -1,6 +1,6 @@
 /** What crosses the control socket and what is kept on disk, checked on the way in. */
 import * as z from 'zod'
-import type { EngineName } from '../engines/engine.ts'
+import type { EngineName, TraceQuestion } from '../engines/engine.ts'
 import type { ClusterServices, HandOver, StopRequest } from './control.ts'
 import { type DirectorEvent, eventKinds } from './events.ts'
 import { probeSchema } from './probe-schemas.ts'
@@ -98,6 +98,13 @@ export const stopRequestSchema: z.ZodType<StopRequest> = z
 export const handOverSchema: z.ZodType<HandOver> = z.strictObject({
   router: z.string().min(1).exactOptional(),
   back: z.boolean().exactOptional(),
+})
+
+export const traceRequestSchema: z.ZodType<TraceQuestion> = z.strictObject({
+  protocol: z.enum(['tcp', 'udp']),
+  client: endpointSchema,
+  service: endpointSchema,
+  interface: z.string().exactOptional(),
 })
 
 export const checkNowSchema = z.strictObject({ id: serviceIdSchema })

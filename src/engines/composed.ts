@@ -104,6 +104,7 @@ export function composedEngine(base: Engine, openers: PartOpeners): Engine {
     async *connections(options) {
       for (const part of parts.values()) yield* part.connections(options)
     },
+    ...(base.trace === undefined ? {} : { trace: base.trace.bind(base) }),
     ...(base.release === undefined
       ? {}
       : { release: () => close((part) => part.release?.() ?? part[Symbol.asyncDispose]()) }),

@@ -15,6 +15,7 @@ import type {
   Tunnel,
 } from '../lvs/service.ts'
 import type { Settings, SettingsChange, SysctlName } from '../lvs/settings.ts'
+import type { SeenFrame } from '../wire/balanced-packet.ts'
 
 export type EngineName = 'userspace' | 'ebpf' | 'ipvs' | 'fake'
 
@@ -105,6 +106,29 @@ export type Connection = {
   readonly persistenceData?: { readonly engine: 'sip'; readonly data: string }
 }
 
+/** A client's packet that is not sent: where would it go? */
+export type TraceQuestion = {
+  readonly protocol: 'tcp' | 'udp'
+  readonly client: Endpoint
+  readonly service: Endpoint
+  /** By which it would come in; left out, the one that leads to the client. */
+  readonly interface?: string
+}
+
+export type TraceAnswer = {
+  readonly interface: string
+  /** `new`: it would begin a connection. */
+  readonly connection: 'new' | 'established' | 'none'
+  /** What would become of it. `answered`: the sender is told that it cannot go on. */
+  readonly verdict: 'sent' | 'passed' | 'dropped' | 'answered'
+  /** Why, in words. */
+  readonly reason: string
+  readonly service?: { readonly id: ServiceId; readonly scheduler: SchedulerName | 'none' }
+  readonly server?: Endpoint & { readonly forwarding: Forwarding; readonly weight: number }
+  readonly before: SeenFrame
+  readonly after: SeenFrame
+}
+
 /** What holds for the whole engine. */
 export type EngineInfo = {
   readonly settings: Settings
@@ -145,6 +169,8 @@ export interface Engine extends AsyncDisposable {
   zero(id: ServiceId | undefined, options: CallOptions): Promise<void>
   /** The connections that stand now. Lazy: a million of them need no million objects at once. */
   connections(options: CallOptions): AsyncIterable<Connection>
+  /** Only engines that look at packets can say. Nothing is sent, and nothing changes. @throws InfraError */
+  trace?(question: TraceQuestion, options: CallOptions): Promise<TraceAnswer>
   /** Ends this side only, traffic goes on as it is. Engines that traffic passes through do not have it. */
   release?(): Promise<void>
 }

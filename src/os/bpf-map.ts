@@ -1,6 +1,17 @@
 /** Maps of eBPF: entries by key, in batches, and as memory that is shared with the program. */
 import { Bug, InfraError } from '../errors.ts'
-import { attribute, attributeBytes, bpfCall, closeFd, commands, E2BIG, ENOENT, ENOSPC, putAddress } from './bpf-call.ts'
+import {
+  attribute,
+  attributeBytes,
+  bpfCall,
+  closeFd,
+  commands,
+  E2BIG,
+  ENOENT,
+  ENOSPC,
+  putAddress,
+  steady,
+} from './bpf-call.ts'
 import { errnoName, koffi, libc } from './libc.ts'
 import { pinned } from './sockets.ts'
 
@@ -61,6 +72,22 @@ export class BpfMap implements Disposable {
         subject: this.name,
       })
     this.#must(result, 'update')
+  }
+
+  /** The first entries of an array at once. */
+  fill(values: Uint8Array): void {
+    const count = Math.floor(values.length / this.info.valueBytes)
+    if (count === 0) return
+    const keys = pinned(4 * count)
+    for (let index = 0; index < count; index++) keys.bytes.writeUInt32LE(index, 4 * index)
+    const memory = steady(values)
+    const result = bpfCall(commands.mapUpdateBatch, (target) => {
+      putAddress(target, 16, keys.bytes)
+      putAddress(target, 24, memory)
+      target.writeUInt32LE(count, 32)
+      target.writeUInt32LE(this.fd, 36)
+    })
+    this.#must(result, 'fill')
   }
 
   /** Whether it was there. */

@@ -6,9 +6,12 @@ import { addressOf, pinned } from './sockets.ts'
 import { verifierReason } from './verifier-log.ts'
 
 type Handle = object | null
+type Load = ((object: Handle) => number) & {
+  async(object: Handle, then: (error: Error | null, result: number) => void): void
+}
 type Libbpf = {
   open(bytes: number, length: number, options: number): Handle
-  load(object: Handle): number
+  readonly load: Load
   close(object: Handle): void
   findMap(object: Handle, name: string): Handle
   findProgram(object: Handle, name: string): Handle
@@ -38,7 +41,7 @@ function library(): Libbpf {
   func('libbpf_set_print', 'void *', 'void *')(null)
   libbpf = {
     open: func('bpf_object__open_mem', 'void *', 'int64_t, size_t, int64_t'),
-    load: func('bpf_object__load', 'int', 'void *'),
+    load: func('bpf_object__load', 'int', 'void *') as Load,
     close: func('bpf_object__close', 'void', 'void *'),
     findMap: func('bpf_object__find_map_by_name', 'void *', 'void *, const char *'),
     findProgram: func('bpf_object__find_program_by_name', 'void *', 'void *, const char *'),
@@ -98,8 +101,33 @@ export function loadObject(bytes: Uint8Array, options: ObjectOptions): BpfObject
   )
 }
 
+/** As `loadObject`, of one that is known to load here: the verifier takes its time in another thread. @throws InfraError */
+export async function loadObjectAside(bytes: Uint8Array, options: ObjectOptions): Promise<BpfObject> {
+  const lib = library()
+  const object = openObject(bytes, options, undefined)
+  if (typeof object === 'number')
+    throw new InfraError('failed', `open the program: ${errnoName(object)}`, { subject: 'eBPF' })
+  const result = await new Promise<number>((resolve, reject) =>
+    lib.load.async(object, (error, code) => (error === null ? resolve(code) : reject(error))),
+  )
+  if (result >= 0) return loadedObject(object)
+  lib.close(object)
+  throw new InfraError('failed', `load the program: ${errnoName(-result)}`, { subject: 'eBPF' })
+}
+
 /** The object, or an errno. */
-function tryLoad(bytes: Uint8Array, { maxEntries, reuse }: ObjectOptions, log: Buffer | undefined): BpfObject | number {
+function tryLoad(bytes: Uint8Array, options: ObjectOptions, log: Buffer | undefined): BpfObject | number {
+  const lib = library()
+  const object = openObject(bytes, options, log)
+  if (typeof object === 'number') return object
+  const result = lib.load(object)
+  if (result >= 0) return loadedObject(object)
+  lib.close(object)
+  return -result
+}
+
+/** The handle, or an errno. */
+function openObject(bytes: Uint8Array, { maxEntries, reuse }: ObjectOptions, log: Buffer | undefined): object | number {
   const lib = library()
   const memory = steady(bytes)
   // struct bpf_object_open_opts: sz 0, kernel_log_buf 56, kernel_log_size 64, kernel_log_level 72.
@@ -114,11 +142,11 @@ function tryLoad(bytes: Uint8Array, { maxEntries, reuse }: ObjectOptions, log: B
   if (object === null) return koffi().errno()
   for (const [name, count] of Object.entries(maxEntries)) lib.setMaxEntries(lib.findMap(object, name), count)
   for (const [name, fd] of Object.entries(reuse)) lib.reuseFd(lib.findMap(object, name), fd)
-  const result = lib.load(object)
-  if (result < 0) {
-    lib.close(object)
-    return -result
-  }
+  return object
+}
+
+function loadedObject(object: object): BpfObject {
+  const lib = library()
   const fdOf = (name: string, fd: number): number => {
     if (fd < 0) throw new InfraError('failed', `the program has no ${name}`, { subject: 'eBPF' })
     return fd

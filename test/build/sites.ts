@@ -112,6 +112,7 @@ function fakeDirectorAccess(name: string, onEffect: OnEffect): FakeAccess {
     connections: async (options) => director().connections(options),
     edit: async (edits, options) => director().edit(edits, options),
     table: async (options) => director().table(options),
+    trace: async (question, options) => director().trace(question, options),
     checkNow: async (id, options) => director().checkNow(id, options),
     events: (query) => director().events(query),
     handOver: async (order, options) => director().handOver(order, options),

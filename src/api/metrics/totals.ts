@@ -98,6 +98,7 @@ export function openTotals(): Totals {
       read: (options) => engine.read(options),
       info: (options) => engine.info(options),
       connections: (options) => engine.connections(options),
+      ...(engine.trace === undefined ? {} : { trace: engine.trace.bind(engine) }),
       ...(engine.release === undefined ? {} : { release: () => engine.release?.() ?? Promise.resolve() }),
       [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
     }),

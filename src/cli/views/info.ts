@@ -4,6 +4,7 @@ import type { Directories, HostFacts } from '../../hosts/host.ts'
 import { formatEndpoint } from '../../lvs/service.ts'
 import type { GuestJson } from '../local/status.ts'
 import type { Paint } from '../terminal/paint.ts'
+import { type Field, fields } from './fields.ts'
 import { stateStyle } from './styles.ts'
 import { count, formatBytes } from './units.ts'
 
@@ -25,8 +26,6 @@ export type GuestInfoJson = GuestJson & {
   readonly statistics: GuestStatistics | null
   readonly hypervisorInfo: HypervisorInfo
 }
-
-type Field = readonly [name: string, value: string]
 
 export function machineInfoView({ host, facts, directories, hypervisors }: MachineInfoJson, paint: Paint): string[] {
   const { distribution } = facts
@@ -104,9 +103,4 @@ function accelerationText({ acceleration: { kind, reason } }: HypervisorInfo): s
 function networkText({ network }: GuestDefinition): string {
   if (network.kind === 'user') return `user, ${count(network.forwards.length, 'forwarded port')}`
   return `bridge ${network.bridge}, ${network.address ?? 'dhcp'}`
-}
-
-function fields(all: readonly Field[], paint: Paint): string[] {
-  const width = Math.max(...all.map(([name]) => name.length)) + 1
-  return all.map(([name, value]) => `${paint('bold', `${name}:`.padEnd(width))} ${value}`)
 }

@@ -18,6 +18,8 @@ import {
   type ReadOptions,
   type ServiceSnapshot,
   type TableChange,
+  type TraceAnswer,
+  type TraceQuestion,
   throwIfCancelled,
 } from '../engine.ts'
 import { throwIfRefused } from '../refusals.ts'
@@ -36,6 +38,7 @@ import { Statistics } from './statistics.ts'
 import { marksOf, removeSteering, Steering } from './steering.ts'
 import { Sweep } from './sweep.ts'
 import { EbpfTable } from './table.ts'
+import { trace } from './trace.ts'
 import { Vouch } from './vouch.ts'
 import { Ways } from './ways.ts'
 
@@ -177,6 +180,11 @@ class RunningEngine implements EbpfEngine {
       throwIfCancelled(options, 'connections')
       yield connection
     }
+  }
+
+  async trace(question: TraceQuestion, options: CallOptions): Promise<TraceAnswer> {
+    throwIfCancelled(options, 'trace')
+    return await trace(this.program, this.#table, question)
   }
 
   async release(): Promise<void> {

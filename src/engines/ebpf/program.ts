@@ -42,10 +42,12 @@ export type Program = Disposable & {
   /** It goes on with the maps of a director before this one. */
   readonly isContinued: boolean
   readonly sizes: Sizes
+  /** Descriptors of its maps, valid until it is disposed of. */
+  map(name: MapName): number
 }
 
 /** Beside the sources as in a checkout, and beside the built program. */
-const objectFile = import.meta.url.endsWith('.ts')
+export const objectFile = import.meta.url.endsWith('.ts')
   ? new URL('../../../bpf/director.bpf.o', import.meta.url)
   : new URL('../bpf/director.bpf.o', import.meta.url)
 
@@ -86,6 +88,7 @@ function programOf(
   return {
     ...about,
     maps,
+    map: (name) => object.map(name),
     in: object.program('director_in'),
     out: object.program('director_out'),
     steered: object.program('director_steered'),
