@@ -42,8 +42,9 @@ async function state(): Promise<unknown> {
   const { maps } = world.engine.program
   const connections: Omit<Connection, 'expiresSeconds'>[] = []
   for await (const { expiresSeconds: _, ...rest } of world.engine.connections(within())) connections.push(rest)
-  const snapshots = (await world.engine.read(within())).map(({ rates: _, servers, ...rest }) => ({
-    ...rest,
+  const snapshots = (await world.engine.read(within())).map(({ service, counters, servers }) => ({
+    service,
+    counters,
     servers: servers.map(({ rates: __, ...server }) => server),
   }))
   return { snapshots, connections, turns: Buffer.from(maps.turns.bytes), totals: Buffer.from(maps.totals.bytes) }
@@ -157,6 +158,15 @@ describe('trace', () => {
       begin(asked)
       expect((await traced(asked)).server).toEqual(foretold.server)
     }
+  })
+
+  test.each(['lblc', 'lblcr'] as const)('%s: what is remembered of the destination counts', async (scheduler) => {
+    const { id, question } = await stage('ipv4', 'masq', { service: { scheduler } })
+    await world.engine.apply([addServer(id, aServer(8081, { address: '10.50.0.2', weight: 5 }))], within())
+    begin(question)
+    const first = await traced(question)
+    const next = { ...question, client: { ...question.client, port: 5 } }
+    expect((await traced(next)).server).toEqual(first.server)
   })
 
   test('an interface that is not there is said', async () => {

@@ -15,7 +15,7 @@ import { decodeFrame, encodeClientPacket } from '../../wire/balanced-packet.ts'
 import type { TraceAnswer, TraceQuestion } from '../engine.ts'
 import type { ServiceRecord } from './draft.ts'
 import { encodeServiceKey, putAddress } from './encode.ts'
-import { families, flowKinds, layouts, type MapName, protocols, uses } from './layout.ts'
+import { families, flowKinds, layouts, type MapName, mostServers, protocols, replicasPerPiece, uses } from './layout.ts'
 import { indexKey } from './maps.ts'
 import { objectFile, type Program } from './program.ts'
 import type { EbpfTable } from './table.ts'
@@ -24,6 +24,8 @@ import type { EbpfTable } from './table.ts'
 const shared = ['services', 'slots', 'settings', 'vouched'] as const satisfies readonly MapName[]
 /** Of one packet. */
 const fewEntries = 64
+/** Of the set of servers that lblcr remembers for one destination. */
+const mostPieces = Math.ceil(mostServers / replicasPerPiece)
 /** Of a client that is not said to have one. */
 export const ephemeralPort = 50_000
 
@@ -43,6 +45,7 @@ export async function trace(program: Program, table: EbpfTable, asked: TraceQues
     maxEntries: {
       flows: fewEntries, templates: fewEntries, remembered: fewEntries, kept: 1,
       turns: program.sizes.services, servers: used, counters: used,
+      destinations: fewEntries, replicas: mostPieces + 1, localities: program.sizes.services,
     }, // biome-ignore format: a list to read at a glance
     reuse,
   })
@@ -101,23 +104,25 @@ class Rehearsal {
     this.#map('servers').fill(maps.servers.bytes.subarray(0, this.#servers * maps.servers.stride))
     this.#map('turns').fill(maps.turns.bytes.subarray(0, maps.turns.entries * maps.turns.stride))
     this.#map('totals').update(indexKey(0), maps.totals.bytes.subarray(0, layouts.totals.bytes))
-    if (record !== undefined) this.#copyTemplate(key, record)
+    this.#map('localities').fill(maps.localities.bytes.subarray(0, maps.localities.entries * maps.localities.stride))
+    const value = record && maps.services.lookup(encodeServiceKey(record.id))
+    if (record !== undefined && value !== undefined) {
+      this.#copyTemplate(key, record, value)
+      this.#copyDestination(key, value)
+    }
     const flow = maps.flows.lookup(key)
     if (flow === undefined) return undefined
     this.#map('flows').update(key, flow)
     const { kind, expires, other, template } = layouts.flow.at
     const reply = flow.subarray(other, other + layouts.flow_key.bytes)
-    const replyFlow = maps.flows.lookup(reply)
-    if (replyFlow !== undefined) this.#map('flows').update(reply, replyFlow)
-    this.#copyNumbered(flow.subarray(template, template + 8))
+    this.#copyEntry('flows', reply)
+    this.#copyEntry('templates', flow.subarray(template, template + 8))
     const stands = flow[kind] === flowKinds.FLOW_CONNECTION && flow.readBigUInt64LE(expires) > process.hrtime.bigint()
     return stands ? flow : undefined
   }
 
   /** Of a service that remembers its clients: bpf/template.h, name_template. */
-  #copyTemplate(key: Buffer, record: ServiceRecord): void {
-    const value = this.#program.maps.services.lookup(encodeServiceKey(record.id))
-    if (value === undefined) return
+  #copyTemplate(key: Buffer, record: ServiceRecord, value: Buffer): void {
     const { at } = layouts.flow_key
     const name = Buffer.from(key)
     name.writeUInt16LE(0, at.source_port)
@@ -126,16 +131,30 @@ class Rehearsal {
     const { id } = record
     const isOwnPort = id.kind === 'address' && id.port === key.readUInt16BE(at.destination_port) && id.port !== ftpPort
     if (!isOwnPort) name.writeUInt16LE(0, at.destination_port)
-    const remembered = new BpfMap('remembered', this.#program.map('remembered'))
-    const number = remembered.lookup(name)
-    if (number === undefined) return
-    this.#map('remembered').update(name, number)
-    this.#copyNumbered(number)
+    if (!this.#copyEntry('remembered', name)) return
+    const number = this.#map('remembered').lookup(name)
+    if (number !== undefined) this.#copyEntry('templates', number)
   }
 
-  #copyNumbered(number: Uint8Array): void {
-    const template = this.#program.maps.templates.lookup(number)
-    if (template !== undefined) this.#map('templates').update(number, template)
+  /** What lblc and lblcr remember of the packet's destination: bpf/lblc.h. */
+  #copyDestination(key: Buffer, value: Buffer): void {
+    const { at, bytes } = layouts.destination_key
+    const name = Buffer.alloc(layouts.replicas_key.bytes)
+    key.copy(name, at.address, layouts.flow_key.at.destination, layouts.flow_key.at.destination + 16)
+    value.copy(name, at.locality, layouts.service.at.locality, layouts.service.at.locality + 4)
+    this.#copyEntry('destinations', name.subarray(0, bytes))
+    for (let piece = 0; piece < mostPieces; piece++) {
+      name.writeUInt32LE(piece, layouts.replicas_key.at.piece)
+      if (!this.#copyEntry('replicas', name)) return
+    }
+  }
+
+  /** Whether it was there. */
+  #copyEntry(name: MapName, key: Uint8Array): boolean {
+    const value = new BpfMap(name, this.#program.map(name)).lookup(key)
+    if (value === undefined) return false
+    this.#map(name).update(key, value)
+    return true
   }
 
   #map(name: MapName): BpfMap {
