@@ -10,7 +10,7 @@ import { serviceCandidates } from '../../lvs/service-lookup.ts'
 import { type BpfObject, loadObjectAside, testRun } from '../../os/bpf.ts'
 import { BpfMap } from '../../os/bpf-map.ts'
 import { type Interface, listInterfaces } from '../../os/interfaces.ts'
-import { wayTo } from '../../os/route.ts'
+import { waysTo } from '../../os/route.ts'
 import { decodeFrame, encodeClientPacket } from '../../wire/balanced-packet.ts'
 import type { TraceAnswer, TraceQuestion } from '../engine.ts'
 import type { ServiceRecord } from './draft.ts'
@@ -249,7 +249,7 @@ function flowKey({ protocol, client, service }: TraceQuestion): Buffer {
 
 function interfaceOf({ client, interface: name }: TraceQuestion): Interface {
   const all = listInterfaces()
-  const index = name === undefined ? wayTo(client.address)?.interface : undefined
+  const index = name === undefined ? waysTo([client.address]).get(client.address)?.interface : undefined
   const found = all.find((own) => (name === undefined ? own.index === index : own.name === name))
   if (found !== undefined) return found
   const what = name === undefined ? `no interface leads to ${client.address}` : `there is no interface ${name}`
