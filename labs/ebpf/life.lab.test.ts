@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { layoutVersion } from '../../src/engines/ebpf/layout.ts'
 import { addServer, addService, aServer, aService, errorOf, within } from '../../src/engines/engine.contract.ts'
 import type { Connection, Engine, EngineChange, ServiceSnapshot } from '../../src/engines/engine.ts'
 import type { ServiceId } from '../../src/lvs/service.ts'
@@ -107,7 +108,7 @@ describe('the life of an eBPF engine', () => {
     await world.engine.release()
     mkdirSync(join(directory, 'v0'))
     await world.again()
-    expect(readdirSync(directory).sort()).toEqual(['links', 'v2'])
+    expect(readdirSync(directory).sort()).toEqual(['links', `v${layoutVersion}`])
     await world.engine[Symbol.asyncDispose]()
     expect(existsSync(directory)).toBe(false)
     expect(attachedPrograms('lan')).toBe(0)

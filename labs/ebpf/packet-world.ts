@@ -2,7 +2,7 @@
 import { type EbpfEngine, type EbpfOptions, ebpfEngine } from '../../src/engines/ebpf/ebpf.ts'
 import { layouts } from '../../src/engines/ebpf/layout.ts'
 import { testRun } from '../../src/os/bpf.ts'
-import { attribute, bpfCall } from '../../src/os/bpf-call.ts'
+import { attribute, bpfCall, putAddress } from '../../src/os/bpf-call.ts'
 import { listInterfaces } from '../../src/os/interfaces.ts'
 import { enterNewNamespace, openBpfWorld, settleNeighbours } from './world.ts'
 
@@ -81,10 +81,20 @@ const tcxIngress = 46
 
 /** How many programs the interface of that name has by tcx. */
 export function attachedPrograms(name: string): number {
+  return programsAt(name).length
+}
+
+/** Their numbers. */
+export function programsAt(name: string): number[] {
   const index = listInterfaces().find((own) => own.name === name)?.index ?? 0
+  const most = 16
+  const numbers = Buffer.allocUnsafeSlow(4 * most)
   const result = bpfCall(progQuery, (target) => {
     target.writeUInt32LE(index, 0)
     target.writeUInt32LE(tcxIngress, 4)
+    putAddress(target, 16, numbers)
+    target.writeUInt32LE(most, 24)
   })
-  return result < 0 ? result : attribute.readUInt32LE(24)
+  if (result < 0) throw new Error(`ask for the programs of ${name}: ${result}`)
+  return Array.from({ length: attribute.readUInt32LE(24) }, (_, at) => numbers.readUInt32LE(4 * at))
 }

@@ -1,6 +1,6 @@
 /** The topology of Linux's own IPVS self-test (tools/testing/selftests/net/netfilter/ipvs.sh), with IPv6 beside IPv4. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -56,8 +56,9 @@ export async function openTopology(mode: Mode, over: TopologyOptions = {}): Prom
     },
     async removeLocks() {
       const { ino } = await stat(`/run/netns/${name('director')}`)
-      for (const file of await readdir(lockDirectory))
-        if (file.startsWith(`ebpf-${ino}-`)) await rm(join(lockDirectory, file), { force: true })
+      for (const file of existsSync(lockDirectory) ? await readdir(lockDirectory) : [])
+        if (file.startsWith(`ebpf-${ino}-`) || file.startsWith(`director-${ino}-`))
+          await rm(join(lockDirectory, file), { force: true })
     },
     async [Symbol.asyncDispose]() {
       for (const child of children) child.kill('SIGKILL')
@@ -142,12 +143,19 @@ export async function attachProgram(
   await execute('clang', ['-O2', '-g', '-target', 'bpf', ...headers, '-c', file, '-o', built])
   using object = loadObject(await readFile(built), { maxEntries: {}, reuse: {} })
   await rm(folder, { recursive: true })
-  const home = openSync('/proc/self/ns/net', 'r')
-  try {
-    enterNetworkNamespace(`/run/netns/${namespace}`)
+  inNamespace(namespace, () => {
     const index = listInterfaces().find(({ name }) => name === device)?.index ?? 0
     const attached = object.program(program)
     if (attachTcx(attached, index, hook) === undefined) attachFilter(attached, index, hook)
+  })
+}
+
+/** Calls of this thread are that namespace's meanwhile. */
+export function inNamespace<T>(namespace: string, body: () => T): T {
+  const home = openSync('/proc/self/ns/net', 'r')
+  try {
+    enterNetworkNamespace(`/run/netns/${namespace}`)
+    return body()
   } finally {
     enterNetworkNamespace(`/proc/self/fd/${home}`)
     closeSync(home)
