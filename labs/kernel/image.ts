@@ -21,7 +21,7 @@ const modules = [
   ...'ip_vs ip_vs_rr ip_vs_wlc iptable_nat'.split(' '),
 ]
 
-const folders = 'bin dev lib lib/modules proc sys lower upper root'.split(' ')
+const folders = 'bin dev lib lib/modules proc sys lower upper machine'.split(' ')
 const applets = 'sh mount mkdir cat echo insmod chroot sync poweroff'.split(' ')
 
 /**
@@ -37,16 +37,16 @@ for module in $(cat /lib/modules/order); do insmod /lib/modules/$module.ko; done
 mount -t virtiofs -o ro machine /lower
 mount -t tmpfs upper /upper
 mkdir -p /upper/changes /upper/work
-mount -t overlay -o lowerdir=/lower,upperdir=/upper/changes,workdir=/upper/work,redirect_dir=on overlay /root
-mount -t proc proc /root/proc
-mount -t sysfs sys /root/sys
-mount -t devtmpfs dev /root/dev
-for folder in dev/shm run tmp; do mkdir -p /root/$folder; mount -t tmpfs -o mode=1777 tmp /root/$folder; done
+mount -t overlay -o lowerdir=/lower,upperdir=/upper/changes,workdir=/upper/work,redirect_dir=on overlay /machine
+mount -t proc proc /machine/proc
+mount -t sysfs sys /machine/sys
+mount -t devtmpfs dev /machine/dev
+for folder in dev/shm run tmp; do mkdir -p /machine/$folder; mount -t tmpfs -o mode=1777 tmp /machine/$folder; done
 for word in $(cat /proc/cmdline); do
-  case $word in baton.script=*) cat /lower/\${word#*=} > /root/run/script ;; esac
+  case $word in baton.script=*) cat /lower/\${word#*=} > /machine/run/script ;; esac
 done
 echo "=== begins"
-chroot /root /bin/sh /run/script < /dev/null
+chroot /machine /bin/sh /run/script < /dev/null
 echo "=== ended with $?"
 poweroff -f
 `
