@@ -1,5 +1,5 @@
 /** Services and real servers as the program's keys and values, and back. */
-import { addressNumber, addressText } from '../../lvs/address.ts'
+import { addressBytes, addressNumber, addressText } from '../../lvs/address.ts'
 import {
   type Family,
   type Forwarding,
@@ -39,10 +39,7 @@ const keptFlags = ['flag-1', 'flag-2', 'flag-3', 'sh-fallback', 'sh-port', 'mh-f
 const keptEngine = 1 << keptFlags.length
 
 export function putAddress(bytes: Buffer, at: number, address: string): void {
-  const isIpv6 = address.includes(':')
-  let rest = addressNumber(address) ?? 0n
-  bytes.fill(0, at, at + 16)
-  for (let index = isIpv6 ? 15 : 3; index >= 0; index--, rest >>= 8n) bytes[at + index] = Number(rest & 255n)
+  bytes.fill(0, at, at + 16).set(addressBytes(address), at)
 }
 
 export function addressAt(bytes: Buffer, at: number, family: Family): string {

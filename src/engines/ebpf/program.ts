@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { InfraError } from '../../errors.ts'
 import { type BpfObject, closeFd, loadObject, pin, pinnedFd } from '../../os/bpf.ts'
 import { ensureBpfFileSystem } from '../../os/bpf-file-system.ts'
+import { missingCapabilities } from '../../os/capabilities.ts'
 import { layoutVersion, type MapName, mapNames } from './layout.ts'
 import { type Maps, openMaps } from './maps.ts'
 
@@ -136,9 +137,10 @@ function entries({
 
 /** @throws InfraError `permission` at once, rather than half-way. */
 export function throwIfUnprivileged(): void {
-  if (process.getuid?.() === 0) return
-  throw new InfraError('permission', 'the ebpf engine needs root', {
+  const missing = missingCapabilities(['CAP_BPF', 'CAP_NET_ADMIN', 'CAP_PERFMON'])
+  if (missing.length === 0) return
+  throw new InfraError('permission', `the ebpf engine needs root: this process lacks ${missing.join(', ')}`, {
     subject: 'ebpf',
-    hint: 'run the director as root, or say engine: userspace',
+    hint: 'run the director as root, in a container with --privileged or --cap-add; or say engine: userspace',
   })
 }
