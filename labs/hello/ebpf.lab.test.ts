@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { filesIn } from '../../src/engines/ebpf/attachments.ts'
 import { execute, openBpfWorld } from '../ebpf/world.ts'
 import { type Baton, openBaton } from './baton.ts'
 
@@ -37,7 +38,7 @@ async function openWorld(): Promise<World> {
     },
     traces: async () => {
       const { ino } = statSync(`/run/netns/${machine}`)
-      const locks = readdirSync('/run/baton-ebpf').filter((name) => name.startsWith(`ebpf-${ino}-`))
+      const locks = filesIn('/run/baton-ebpf').filter((name) => name.startsWith(`ebpf-${ino}-`))
       const links = (await ip('-n', machine, '-o', 'link'))
         .split('\n')
         .map((line) => line.split(':')[1]?.split('@')[0]?.trim() ?? '')
