@@ -40,7 +40,9 @@ beforeAll(async () => {
   const { output } = await underOtherKernel(script, { signal: AbortSignal.timeout(600_000) })
   const at = output.indexOf('\n')
   kernel = output.slice(0, at)
-  report = JSON.parse(output.slice(at)) as Report
+  const told = output.slice(at).trim()
+  if (!told.startsWith('{')) throw new Error(`no test ran under ${kernel}: ${told}`)
+  report = JSON.parse(told) as Report
 }, 620_000)
 
 describe('under an older kernel', () => {

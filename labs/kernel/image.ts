@@ -41,7 +41,7 @@ mount -t overlay -o lowerdir=/lower,upperdir=/upper/changes,workdir=/upper/work,
 mount -t proc proc /machine/proc
 mount -t sysfs sys /machine/sys
 mount -t devtmpfs dev /machine/dev
-for folder in dev/shm run tmp; do mkdir -p /machine/$folder; mount -t tmpfs -o mode=1777 tmp /machine/$folder; done
+for folder in dev/shm run; do mkdir -p /machine/$folder; mount -t tmpfs -o mode=1777 tmp /machine/$folder; done
 for word in $(cat /proc/cmdline); do
   case $word in baton.script=*) cat /lower/\${word#*=} > /machine/run/script ;; esac
 done
