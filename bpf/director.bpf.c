@@ -6,6 +6,7 @@
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 #include "connection.h"
+#include "express.h"
 #include "send.h"
 
 char LICENSE[] SEC("license") = "GPL";

@@ -74,29 +74,6 @@ static __always_inline int make_room(struct __sk_buff *skb, const struct server 
 	return bpf_skb_adjust_room(skb, overhead, BPF_ADJ_ROOM_MAC, flags);
 }
 
-static __always_inline int put_wrapping(struct __sk_buff *skb, const struct packet *packet, const struct server *server,
-					__u32 at, __be16 port)
-{
-	int is_ipv6 = packet->key.family == FAMILY_IPV6;
-
-	if (server->tunnel == TUNNEL_GRE) {
-		struct gre gre = { .protocol = bpf_htons(is_ipv6 ? ETH_P_IPV6 : ETH_P_IP) };
-
-		return bpf_skb_store_bytes(skb, at, &gre, sizeof(gre), 0);
-	}
-	if (server->tunnel == TUNNEL_GUE) {
-		struct gue gue = {
-			.udp.source = port,
-			.udp.dest = server->tunnel_port,
-			.udp.len = bpf_htons(packet->bytes + sizeof(gue)),
-			.protocol = is_ipv6 ? IPPROTO_IPV6 : IPPROTO_IPIP,
-		};
-
-		return bpf_skb_store_bytes(skb, at, &gue, sizeof(gue), 0);
-	}
-	return 0;
-}
-
 static __always_inline __u8 wrapping_protocol(const struct packet *packet, const struct server *server)
 {
 	if (server->tunnel == TUNNEL_GRE)
@@ -106,47 +83,84 @@ static __always_inline __u8 wrapping_protocol(const struct packet *packet, const
 	return packet->key.family == FAMILY_IPV6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
 }
 
+static __always_inline struct gre gre_of(const struct packet *packet)
+{
+	struct gre gre = { .protocol = bpf_htons(packet->key.family == FAMILY_IPV6 ? ETH_P_IPV6 : ETH_P_IP) };
+
+	return gre;
+}
+
+static __always_inline void outer_ipv6(struct ipv6hdr *ip, const struct packet *packet, const struct server *server)
+{
+	__builtin_memset(ip, 0, sizeof(*ip));
+	ip->version = 6;
+	ip->priority = packet->service_type >> 4;
+	ip->flow_lbl[0] = packet->service_type << 4;
+	ip->payload_len = bpf_htons(packet->bytes + wrapping_bytes(server));
+	ip->nexthdr = wrapping_protocol(packet, server);
+	ip->hop_limit = packet->hops;
+	__builtin_memcpy(&ip->saddr, server->source, 16);
+	__builtin_memcpy(&ip->daddr, server->address, 16);
+}
+
+static __always_inline void outer_ipv4(struct iphdr *ip, const struct packet *packet, const struct server *server)
+{
+	__builtin_memset(ip, 0, sizeof(*ip));
+	ip->version = 4;
+	ip->ihl = 5;
+	ip->tos = packet->service_type;
+	ip->tot_len = bpf_htons(packet->bytes + tunnel_bytes(server));
+	ip->frag_off = bpf_htons(packet->may_fragment ? 0 : IPV4_DONT_FRAGMENT);
+	ip->ttl = packet->hops;
+	ip->protocol = wrapping_protocol(packet, server);
+	ip->saddr = server->source[0];
+	ip->daddr = server->address[0];
+	/* RFC 6864: what may be fragmented needs a number of its own. */
+	if (packet->may_fragment)
+		ip->id = bpf_get_prandom_u32();
+	ip->check = ipv4_checksum(ip);
+}
+
+static __always_inline int put_wrapping(struct __sk_buff *skb, const struct packet *packet, const struct server *server,
+					__u32 at, __be16 port)
+{
+	if (server->tunnel == TUNNEL_GRE) {
+		struct gre gre = gre_of(packet);
+
+		return bpf_skb_store_bytes(skb, at, &gre, sizeof(gre), 0);
+	}
+	if (server->tunnel == TUNNEL_GUE) {
+		struct gue gue = {
+			.udp.source = port,
+			.udp.dest = server->tunnel_port,
+			.udp.len = bpf_htons(packet->bytes + sizeof(gue)),
+			.protocol = packet->key.family == FAMILY_IPV6 ? IPPROTO_IPV6 : IPPROTO_IPIP,
+		};
+
+		return bpf_skb_store_bytes(skb, at, &gue, sizeof(gue), 0);
+	}
+	return 0;
+}
+
 static __always_inline int encapsulate(struct __sk_buff *skb, const struct packet *packet, const struct server *server)
 {
 	__be16 ethernet = bpf_htons(server->family == FAMILY_IPV6 ? ETH_P_IPV6 : ETH_P_IP);
 	__be16 port = server->tunnel == TUNNEL_GUE ? flow_port(skb) : 0;
-	__u32 bytes = packet->bytes + wrapping_bytes(server);
 	__u32 wrapping;
 
 	if (make_room(skb, server, tunnel_bytes(server)) < 0)
 		return -1;
 	if (server->family == FAMILY_IPV6) {
-		struct ipv6hdr ip = {
-			.version = 6,
-			.priority = packet->service_type >> 4,
-			.flow_lbl = { packet->service_type << 4 },
-			.payload_len = bpf_htons(bytes),
-			.nexthdr = wrapping_protocol(packet, server),
-			.hop_limit = packet->hops,
-		};
+		struct ipv6hdr ip;
 
-		__builtin_memcpy(&ip.saddr, server->source, 16);
-		__builtin_memcpy(&ip.daddr, server->address, 16);
+		outer_ipv6(&ip, packet, server);
 		wrapping = NETWORK + sizeof(ip);
 		if (bpf_skb_store_bytes(skb, NETWORK, &ip, sizeof(ip), BPF_F_INVALIDATE_HASH) < 0)
 			return -1;
 	} else {
-		struct iphdr ip = {
-			.version = 4,
-			.ihl = 5,
-			.tos = packet->service_type,
-			.tot_len = bpf_htons(bytes + sizeof(ip)),
-			.frag_off = bpf_htons(packet->may_fragment ? 0 : IPV4_DONT_FRAGMENT),
-			.ttl = packet->hops,
-			.protocol = wrapping_protocol(packet, server),
-			.saddr = server->source[0],
-			.daddr = server->address[0],
-		};
+		struct iphdr ip;
 
-		/* RFC 6864: what may be fragmented needs a number of its own. */
-		if (packet->may_fragment)
-			ip.id = bpf_get_prandom_u32();
-		ip.check = ipv4_checksum(&ip);
+		outer_ipv4(&ip, packet, server);
 		wrapping = NETWORK + sizeof(ip);
 		if (bpf_skb_store_bytes(skb, NETWORK, &ip, sizeof(ip), BPF_F_INVALIDATE_HASH) < 0)
 			return -1;

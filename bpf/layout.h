@@ -197,6 +197,12 @@ struct server {
 	__u32 unused[12];
 };
 
+/* An interface's Ethernet address. */
+struct port {
+	__u8 address[6];
+	__u16 unused;
+};
+
 struct statistics {
 	__u64 connections;
 	__u64 packets_in;

@@ -45,11 +45,11 @@ static __always_inline __u32 wire_bytes(struct __sk_buff *skb, const struct pack
 }
 
 /* A number for what the kernel is asked, beyond what a flow's packets have in common; a change of one thing changes it. */
-static __always_inline __u32 question_of(struct __sk_buff *skb, const struct packet *packet, const __u32 destination[4])
+static __always_inline __u32 question_of(__u32 interface, const struct packet *packet, const __u32 destination[4])
 {
 	__u32 place = destination[0] ^ destination[1] ^ destination[2] ^ destination[3];
 
-	return skb->ifindex * 0x9e3779b1 ^ place ^ (__u32)packet->service_type << 24;
+	return interface * 0x9e3779b1 ^ place ^ (__u32)packet->service_type << 24;
 }
 
 static __always_inline void ask_kernel(struct __sk_buff *skb, const struct packet *packet, __u8 family, const __u32 source[4],
@@ -148,7 +148,7 @@ static __always_inline void find_route(struct __sk_buff *skb, const struct packe
 				       __u32 interface, struct route *route)
 {
 	struct vouched *now = current_vouched();
-	__u32 question = question_of(skb, packet, destination);
+	__u32 question = question_of(skb->ifindex, packet, destination);
 	__u32 generation;
 
 	if (!now) {

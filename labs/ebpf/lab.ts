@@ -29,6 +29,7 @@ export async function openLab(mode: Mode, over: TopologyOptions = {}): Promise<L
     '--supervise',
     '--engine',
     'ebpf',
+    ...(over.director ?? []),
   )
   const ipvsadm = async (...words: string[]): Promise<string> => {
     const { code, stdout, stderr } = await baton.run('ipvsadm', ...words)

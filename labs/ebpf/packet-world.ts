@@ -22,12 +22,18 @@ export type PacketWorld = AsyncDisposable & {
     frame: Uint8Array,
     options?: { readonly hook?: 'in' | 'out' | 'steered'; readonly segment?: number; readonly mark?: number },
   ): Outcome
+  /** As if it came in from the wire, at an interface whose driver runs the program (`xdp: 'native'`). */
+  runAhead(frame: Uint8Array): Outcome
   /** As if the time of all persistence templates were up. */
   outlastTemplates(): void
 }
 
 /** struct __sk_buff, as far as a test may set it. */
 const context = { bytes: 192, mark: 8, ingressInterface: 36, interface: 40, gsoSize: 176 } as const
+
+/** struct xdp_md. */
+const xdpContext = { bytes: 24, end: 4, interface: 12 } as const
+const xdpVerdicts: Readonly<Record<number, string>> = { 1: 'drop', 2: 'pass', 3: 'back', 4: 'send' }
 
 export async function openPacketWorld(options: EbpfOptions = {}): Promise<PacketWorld> {
   const world = await openBpfWorld()
@@ -57,6 +63,13 @@ export async function openPacketWorld(options: EbpfOptions = {}): Promise<Packet
       around.writeUInt32LE(mark, context.mark)
       const { verdict, packet } = testRun(engine.program[hook], frame, around)
       return { verdict: verdicts[verdict] ?? String(verdict), frame: Buffer.from(packet) }
+    },
+    runAhead(frame) {
+      const around = Buffer.alloc(xdpContext.bytes)
+      around.writeUInt32LE(frame.length, xdpContext.end)
+      around.writeUInt32LE(lan, xdpContext.interface)
+      const { verdict, packet } = testRun(engine.program.ahead, frame, around)
+      return { verdict: xdpVerdicts[verdict] ?? String(verdict), frame: Buffer.from(packet) }
     },
     outlastTemplates() {
       const { templates } = engine.program.maps

@@ -4,9 +4,11 @@ import { closeSync, existsSync, openSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { attachFilter, attachTcx, type Hook, loadObject } from '../../src/os/bpf.ts'
+import { attachFilter, attachTcx, attachXdp, type Hook, loadObject } from '../../src/os/bpf.ts'
 import { listInterfaces } from '../../src/os/interfaces.ts'
+import { errnoName, libc } from '../../src/os/libc.ts'
 import { enterNetworkNamespace } from '../../src/os/network-namespace.ts'
+import { AF_INET, loadSocketCalls, pinned, SOCK_DGRAM } from '../../src/os/sockets.ts'
 import { execute } from './world.ts'
 
 export type Mode = 'direct' | 'masq' | 'tunnel'
@@ -32,6 +34,8 @@ let made = 0
 export type TopologyOptions = {
   /** Whether the director forwards for others; left out: as the original has it, all but with tunnels. */
   readonly forwards?: boolean
+  /** More words for the director's command. */
+  readonly director?: readonly string[]
 }
 
 export async function openTopology(mode: Mode, over: TopologyOptions = {}): Promise<Topology> {
@@ -128,11 +132,42 @@ export async function unwrapTunnels(namespace: string, device: string): Promise<
   await attachProgram(namespace, device, 'in', 'unwrap')
 }
 
+const SIOCETHTOOL = 0x8946
+const ETHTOOL_STXCSUM = 0x17
+
+/** Switches off that a device leaves transport checksums to others: ethtool -K DEVICE tx off. */
+export function makeChecksums(namespace: string, device: string): void {
+  const control = libc().func('int ioctl(int, unsigned long, int64_t)') as (...words: number[]) => number
+  const { socket, close } = loadSocketCalls()
+  // struct ethtool_value: command, value; struct ifreq: the name, a pointer.
+  const [value, request] = [pinned(8), pinned(40)]
+  value.bytes.writeUInt32LE(ETHTOOL_STXCSUM, 0)
+  request.bytes.write(device)
+  request.bytes.writeBigUInt64LE(BigInt(value.address), 16)
+  inNamespace(namespace, () => {
+    const fd = socket(AF_INET, SOCK_DGRAM, 0)
+    const result = control(fd, SIOCETHTOOL, request.address)
+    close(fd)
+    if (result < 0) throw new Error(`${device}: ${errnoName()}`)
+  })
+}
+
+function inNamespace(namespace: string, act: () => void): void {
+  const home = openSync('/proc/self/ns/net', 'r')
+  try {
+    enterNetworkNamespace(`/run/netns/${namespace}`)
+    act()
+  } finally {
+    enterNetworkNamespace(`/proc/self/fd/${home}`)
+    closeSync(home)
+  }
+}
+
 /** A program of `labs/ebpf/SOURCE.bpf.c` at a device of a namespace, for as long as this process lives. */
 export async function attachProgram(
   namespace: string,
   device: string,
-  hook: Hook,
+  hook: Hook | 'ahead',
   source: string,
   program = source,
 ): Promise<void> {
@@ -146,7 +181,8 @@ export async function attachProgram(
   inNamespace(namespace, () => {
     const index = listInterfaces().find(({ name }) => name === device)?.index ?? 0
     const attached = object.program(program)
-    if (attachTcx(attached, index, hook) === undefined) attachFilter(attached, index, hook)
+    if (hook === 'ahead') attachXdp(attached, index)
+    else if (attachTcx(attached, index, hook) === undefined) attachFilter(attached, index, hook)
   })
 }
 

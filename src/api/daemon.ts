@@ -24,6 +24,8 @@ export type DaemonOptions = {
   readonly engine: EngineName | 'auto'
   /** Of the ebpf engine; left out, all that routes lead through. */
   readonly interfaces?: readonly string[]
+  /** Of the ebpf engine: whether it sends on ahead of the stack. */
+  readonly xdp?: 'off' | 'auto' | 'native'
   readonly log: Logger
   /** Ends the daemon in order. Its reason says by what: SIGTERM keeps traffic, where the engine can do that. */
   readonly signal: AbortSignal
@@ -75,7 +77,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
 
 /** Resolves at its end to the engine whose traffic goes on. */
 async function serve(options: DaemonOptions, goesOn: boolean): Promise<EngineName | undefined> {
-  const { host, engine, interfaces, log, signal, supervised, onReady, onEnd } = options
+  const { host, engine, interfaces, xdp, log, signal, supervised, onReady, onEnd } = options
   const { socket, byHand } = directorFiles(host)
   const { store, intent } = await loadedStore(host)
   const end = endOf(signal)
@@ -94,6 +96,7 @@ async function serve(options: DaemonOptions, goesOn: boolean): Promise<EngineNam
     },
     director: host.directories.runtime,
     ...(interfaces === undefined ? {} : { interfaces }),
+    ...(xdp === undefined ? {} : { xdp }),
   })
   if (!goesOn) await removeLeftovers(opened, intent)
   let keeps = false

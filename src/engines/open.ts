@@ -16,6 +16,7 @@ export type OpenEngineOptions = {
   readonly onReport?: (report: EngineReport) => void
   /** Of the ebpf engine. */
   readonly interfaces?: readonly string[]
+  readonly xdp?: 'off' | 'auto' | 'native'
   /** The runtime directory: which director of this machine it is. */
   readonly director?: string
 }
@@ -34,11 +35,12 @@ export async function openEngine(name: EngineName | 'auto', options: OpenEngineO
   return assertNever(name)
 }
 
-async function openEbpf({ interfaces, director, onReport }: OpenEngineOptions): Promise<Engine> {
+async function openEbpf({ interfaces, xdp, director, onReport }: OpenEngineOptions): Promise<Engine> {
   const { ebpfEngine } = await import('./ebpf/ebpf.ts')
   return await ebpfEngine({
     bpfFileSystem: bpfFileSystem(),
     ...(interfaces === undefined ? {} : { interfaces }),
+    ...(xdp === undefined ? {} : { xdp }),
     ...(director === undefined ? {} : { director }),
     ...(onReport === undefined ? {} : { onReport }),
   })

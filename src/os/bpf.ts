@@ -192,6 +192,29 @@ export function attachTcx(program: number, interfaceIndex: number, hook: Hook): 
   throw new InfraError('failed', `attach to interface ${interfaceIndex}: ${errnoName(-result)}`, { subject: 'eBPF' })
 }
 
+const xdp = { attachType: 37, driverMode: 4 } as const
+
+/**
+ * A link that keeps the program at an interface ahead of the stack, run by the interface's driver; never by the kernel in
+ * its stead, which loses large packets. @throws InfraError `unsupported` where the driver does not, `busy` where another
+ * program is there.
+ */
+export function attachXdp(program: number, interfaceIndex: number): number {
+  const result = bpfCall(commands.linkCreate, (target) => {
+    target.writeUInt32LE(program, 0)
+    target.writeUInt32LE(interfaceIndex, 4)
+    target.writeUInt32LE(xdp.attachType, 8)
+    target.writeUInt32LE(xdp.driverMode, 12)
+  })
+  if (result >= 0) return result
+  const errno = errnoName(-result)
+  throw new InfraError(
+    errno === 'EBUSY' || errno === 'EEXIST' ? 'busy' : 'unsupported',
+    `native XDP at interface ${interfaceIndex}: ${errno}`,
+    { subject: 'eBPF', hint: 'say --xdp auto or off, or name other interfaces (--interface)' },
+  )
+}
+
 /** Another program in place of the link's, at once. @throws InfraError */
 export function updateLink(link: number, program: number): void {
   const result = bpfCall(commands.linkUpdate, (target) => {

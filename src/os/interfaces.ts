@@ -10,7 +10,7 @@ const ARPHRD_ETHER = 1
 const ARPHRD_LOOPBACK = 772
 /** struct ifinfomsg: 0 family  2 type  4 index  8 flags  12 change */
 const messageBytes = 16
-const attributes = { name: 3, linkInfo: 18 } as const
+const attributes = { address: 1, name: 3, linkInfo: 18, busName: 57 } as const
 /** Inside of `linkInfo`: what the interface it is a port of is. */
 const portKind = 4
 
@@ -21,6 +21,10 @@ export type Interface = {
   readonly kind: 'ethernet' | 'loopback' | 'other'
   /** Of what it is a port: "bridge", "bond", "team", "vrf"; undefined when of nothing. */
   readonly portOf: string | undefined
+  /** Of Ethernet. */
+  readonly address: Uint8Array
+  /** Of the device that it drives: "pci", "virtio"; undefined where there is none. */
+  readonly bus: string | undefined
 }
 
 /** @throws InfraError */
@@ -47,7 +51,8 @@ function ask(socket: NetlinkSocket, name: string): Interface | undefined {
 
 function decodeInterface(name: string, bytes: Uint8Array): Interface {
   const type = readU16(bytes.subarray(2))
-  const info = decodeAttributes(bytes, messageBytes).get(attributes.linkInfo)
+  const about = decodeAttributes(bytes, messageBytes)
+  const [info, bus] = [about.get(attributes.linkInfo), about.get(attributes.busName)]
   const port = info && decodeAttributes(info).get(portKind)
   return {
     name,
@@ -55,6 +60,8 @@ function decodeInterface(name: string, bytes: Uint8Array): Interface {
     isUp: (readU32(bytes.subarray(8)) & IFF_UP) !== 0,
     kind: type === ARPHRD_ETHER ? 'ethernet' : type === ARPHRD_LOOPBACK ? 'loopback' : 'other',
     portOf: port && readText(port),
+    address: about.get(attributes.address) ?? new Uint8Array(),
+    bus: bus && readText(bus),
   }
 }
 

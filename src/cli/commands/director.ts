@@ -21,6 +21,7 @@ import { errorLines, streamOutput } from '../output.ts'
 export type DirectorCommandOptions = {
   readonly engine: EngineName | 'auto'
   readonly interface?: readonly string[]
+  readonly xdp?: 'off' | 'auto' | 'native'
   readonly supervise?: true
   readonly config?: string
   readonly ipvsadmRules?: string
@@ -43,6 +44,12 @@ export function register(program: Command): void {
     .option(
       '--interface <name...>',
       'with the ebpf engine: where it takes packets; all that routes lead through when left out',
+    )
+    .addOption(
+      new Option(
+        '--xdp <how>',
+        'with the ebpf engine: let drivers send on what goes by direct routing or tunnel; auto: hardware’s that can',
+      ).choices(['off', 'auto', 'native']),
     )
     .option('--supervise', 'start the daemon again whenever it crashes')
     .option(
@@ -68,6 +75,7 @@ export function register(program: Command): void {
     .action(async (options: DirectorCommandOptions) => {
       if (options.interface !== undefined && options.engine !== 'ebpf')
         program.error('error: --interface goes with --engine ebpf')
+      if (options.xdp !== undefined && options.engine !== 'ebpf') program.error('error: --xdp goes with --engine ebpf')
       if (options.ipvsadmRules === undefined && (options.ipvsadmDefault !== undefined || options.saveOnStop === true))
         program.error('error: --ipvsadm-default and --save-on-stop go with --ipvsadm-rules FILE')
       process.exitCode = await runDirectorCommand(options)
@@ -124,6 +132,7 @@ async function runDirector(options: DirectorCommandOptions, log: Logger): Promis
       host,
       engine,
       ...(options.interface === undefined ? {} : { interfaces: options.interface }),
+      ...(options.xdp === undefined ? {} : { xdp: options.xdp }),
       log,
       signal,
       supervised,

@@ -3,33 +3,45 @@ import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { closeFd, detachFilter, detachLink, type Hook, linkInterface, pinnedFd } from '../../os/bpf.ts'
 
-/** `link`: of tcx. `filter`: of clsact, which is no file by itself: its program is pinned to say that it is there. */
+/** `link`: of tcx, or of XDP (`ahead`). `filter`: of clsact, which is no file by itself: its program is pinned to say that it is there. */
 export type Attachment = {
   readonly kind: 'link' | 'filter'
   readonly file: string
   readonly interface: number
-  readonly hook: Hook
+  readonly hook: Hook | 'ahead'
 }
 
 export const attachmentFolders = { link: 'links', filter: 'filters' } as const
 
-export function attachmentFile(place: string, kind: Attachment['kind'], index: number, hook: Hook): string {
+export function attachmentFile(
+  place: string,
+  kind: Attachment['kind'],
+  index: number,
+  hook: Attachment['hook'],
+): string {
   return join(place, attachmentFolders[kind], `${index}-${hook}`)
 }
 
 export function attachmentsOf(place: string): Attachment[] {
   return (['link', 'filter'] as const).flatMap((kind) =>
     filesIn(join(place, attachmentFolders[kind])).flatMap((name): Attachment[] => {
-      const [, index, hook] = /^(\d+)-(in|out)$/u.exec(name) ?? []
+      const [, index, hook] = /^(\d+)-(in|out|ahead)$/u.exec(name) ?? []
       if (hook === undefined) return []
-      return [{ kind, file: join(place, attachmentFolders[kind], name), interface: Number(index), hook: hook as Hook }]
+      return [
+        {
+          kind,
+          file: join(place, attachmentFolders[kind], name),
+          interface: Number(index),
+          hook: hook as Attachment['hook'],
+        },
+      ]
     }),
   )
 }
 
 /** Takes the program from the interface, and its file away. */
 export function drop({ kind, file, interface: index, hook }: Attachment): void {
-  if (kind === 'filter') detachFilter(index, hook)
+  if (kind === 'filter' && hook !== 'ahead') detachFilter(index, hook)
   const link = kind === 'link' ? pinnedFd(file) : undefined
   if (link !== undefined) {
     detachLink(link)

@@ -77,8 +77,8 @@ export async function ebpfEngine(options: EbpfOptions = {}): Promise<EbpfEngine>
   let hooks: Hooks | undefined
   try {
     program = await openProgram(root, directory, { ...defaultSizes, ...options.sizes })
-    const { interfaces, attach = 'tcx' } = options
-    hooks = new Hooks(program, { root, lockDirectory, interfaces, attach })
+    const { interfaces, attach = 'tcx', xdp = 'off' } = options
+    hooks = new Hooks(program, { root, lockDirectory, interfaces, attach, xdp })
     // Before anything is written: what stands may be another director's.
     hooks.claim()
     openOwnRoutes()

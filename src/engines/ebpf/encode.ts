@@ -241,3 +241,11 @@ function tunnelAt(bytes: Buffer, start: number): { readonly tunnel?: Tunnel } {
       return {}
   }
 }
+
+/** Of an interface that sends and takes frames ahead of the stack. */
+export function encodePort(address: Uint8Array): Buffer {
+  const { bytes, at } = layouts.port
+  const port = Buffer.alloc(bytes)
+  port.set(address.subarray(0, 6), at.address)
+  return port
+}

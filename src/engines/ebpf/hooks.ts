@@ -2,12 +2,14 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { InfraError } from '../../errors.ts'
-import { attachFilter, attachTcx, closeFd, type Hook, pin, pinnedFd, updateLink } from '../../os/bpf.ts'
+import { attachFilter, attachTcx, attachXdp, closeFd, type Hook, pin, pinnedFd, updateLink } from '../../os/bpf.ts'
 import { type Interface, listInterfaces } from '../../os/interfaces.ts'
 import { type LockFile, takeLockFile } from '../../os/lock-file.ts'
 import { networkNamespaceId } from '../../os/network-namespace.ts'
 import { type Attachment, attachmentFile, attachmentsOf, drop, isGone } from './attachments.ts'
-import { hooksOf, meetingPlaces } from './meeting-places.ts'
+import { encodePort } from './encode.ts'
+import { indexKey } from './maps.ts'
+import { hooksOf, meetingPlaces, runsAhead, type Xdp } from './meeting-places.ts'
 import { otherPlaces } from './place.ts'
 import type { Program } from './program.ts'
 
@@ -16,6 +18,7 @@ export type HookOptions = {
   readonly interfaces: readonly string[] | undefined
   /** `tcx` where the kernel has it (6.6), else filters of clsact. */
   readonly attach: 'tcx' | 'clsact'
+  readonly xdp: Xdp
   /** The BPF file system. */
   readonly root: string
   /** Where locks stand. */
@@ -55,6 +58,7 @@ export class Hooks {
     for (const [index, own] of this.#claimed) {
       if (this.#attached.has(index)) continue
       for (const hook of hooksOf(own)) this.#attach(index, hook)
+      this.#attachAhead(own)
       this.#attached.add(index)
     }
   }
@@ -92,6 +96,7 @@ export class Hooks {
     this.#claimed.get(index)?.lock[Symbol.dispose]()
     this.#claimed.delete(index)
     this.#attached.delete(index)
+    this.#program.ports.delete(indexKey(index))
   }
 
   /** A link that stands gets the new program, and not a packet passes between; also one of a director that is no more. */
@@ -104,6 +109,36 @@ export class Hooks {
     for (const other of own) if ((other.kind === 'link') !== usesLink) drop(other)
     for (const other of others) if (other.kind === 'filter' && usesLink) drop(other)
     for (const { file } of others) rmSync(file, { force: true })
+  }
+
+  /** Ahead of the stack, where that is wanted; from when its port is told of, frames are sent there, too. */
+  #attachAhead(own: Interface): void {
+    const at = (attachment: Attachment): boolean => attachment.interface === own.index && attachment.hook === 'ahead'
+    const standing = [...this.#own(), ...this.#others()].filter(at)
+    if (!runsAhead(own, this.#options.xdp)) {
+      for (const attachment of standing) drop(attachment)
+      return
+    }
+    if (!standing.some((link) => this.#adopt(link))) {
+      const link = this.#linkAhead(own)
+      if (link === undefined) return
+      try {
+        this.#pin(link, attachmentFile(this.#program.directory, 'link', own.index, 'ahead'))
+      } finally {
+        closeFd(link)
+      }
+    }
+    for (const { file } of this.#others().filter(at)) rmSync(file, { force: true })
+    this.#program.ports.update(indexKey(own.index), encodePort(own.address))
+  }
+
+  #linkAhead({ index }: Interface): number | undefined {
+    try {
+      return attachXdp(this.#program.ahead, index)
+    } catch (error) {
+      if (this.#options.xdp === 'auto' && error instanceof InfraError) return undefined
+      throw error
+    }
   }
 
   /** Whether the link takes the program. */

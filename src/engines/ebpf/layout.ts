@@ -32,6 +32,7 @@ export const layouts = {
       persistent: 76,
     }, // biome-ignore format: a list to read at a glance
   },
+  port: { bytes: 8, at: { address: 0 } },
   statistics: { bytes: 40, at: { connections: 0, packets_in: 8, packets_out: 16, bytes_in: 24, bytes_out: 32 } },
   settings: {
     bytes: 568,

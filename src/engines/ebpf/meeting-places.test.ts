@@ -1,11 +1,20 @@
 import { describe, expect, test } from 'vitest'
 import type { Interface } from '../../os/interfaces.ts'
-import { hooksOf, meetingPlaces } from './meeting-places.ts'
+import { hooksOf, meetingPlaces, runsAhead } from './meeting-places.ts'
 
 let index = 0
 const own = (name: string, over: Partial<Interface> = {}): Interface => {
   index += 1
-  return { name, index, isUp: true, kind: 'ethernet', portOf: undefined, ...over }
+  return {
+    name,
+    index,
+    isUp: true,
+    kind: 'ethernet',
+    portOf: undefined,
+    address: new Uint8Array(6),
+    bus: undefined,
+    ...over,
+  }
 }
 const all = [
   own('lo', { kind: 'loopback' }),
@@ -40,6 +49,19 @@ describe('where packets are met', () => {
     ['eth3', 'eth3 is the port of a bond'],
   ])('not at %s: %s', (name, message) => {
     expect(() => names(name)).toThrow(message)
+  })
+
+  test.each([
+    { name: 'hardware', place: own('eth0', { bus: 'pci' }), auto: true, native: true },
+    { name: 'a virtual machine’s', place: own('eth0', { bus: 'virtio' }), auto: false, native: true },
+    { name: 'a pair of veth', place: own('veth0'), auto: false, native: true },
+    { name: 'lo', place: own('lo', { kind: 'loopback' }), auto: false, native: false },
+  ])('ahead of the stack, at $name', ({ place, auto, native }) => {
+    expect([runsAhead(place, 'off'), runsAhead(place, 'auto'), runsAhead(place, 'native')]).toEqual([
+      false,
+      auto,
+      native,
+    ])
   })
 
   test('what leaves by lo is met once, as it comes in', () => {

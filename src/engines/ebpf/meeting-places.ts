@@ -41,6 +41,18 @@ function named(all: readonly Interface[], name: string): Interface {
   })
 }
 
+/** Whether connections that stand are sent on by interfaces' drivers, ahead of the stack: wherever that gains, or everywhere. */
+export type Xdp = 'off' | 'auto' | 'native'
+
+/**
+ * Whether to try it there. It takes segmentation offload from interfaces that are made by programs (veth, virtio): there
+ * large transfers lose more than small packets gain.
+ */
+export function runsAhead({ kind, bus }: Interface, xdp: Xdp): boolean {
+  if (kind !== 'ethernet' || xdp === 'off') return false
+  return xdp === 'native' || (bus !== undefined && bus !== 'virtio')
+}
+
 /** What leaves by `lo` comes in by it at once: there it is met. */
 export function hooksOf({ kind }: Interface): readonly Hook[] {
   return kind === 'loopback' ? ['in'] : ['in', 'out']

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { InfraError } from '../../errors.ts'
 import { type BpfObject, closeFd, loadObject, pin, pinnedFd } from '../../os/bpf.ts'
 import { ensureBpfFileSystem } from '../../os/bpf-file-system.ts'
+import { BpfMap } from '../../os/bpf-map.ts'
 import { missingCapabilities } from '../../os/capabilities.ts'
 import { layoutVersion, type MapName, mapNames } from './layout.ts'
 import { type Maps, openMaps } from './maps.ts'
@@ -38,6 +39,9 @@ export type Program = Disposable & {
   /** At the interface by which packets with a firewall's mark come. */
   readonly steered: number
   readonly reap: number
+  /** The way ahead of the stack (XDP), and the interfaces that it is at; they go with it, not with the table. */
+  readonly ahead: number
+  readonly ports: BpfMap
   /** Its place: where its director pins what it has. */
   readonly directory: string
   /** It goes on with the maps of a director before this one. */
@@ -94,6 +98,8 @@ function programOf(
     out: object.program('director_out'),
     steered: object.program('director_steered'),
     reap: object.program('reap'),
+    ahead: object.program('director_express'),
+    ports: new BpfMap('ports', object.map('ports')),
     [Symbol.dispose]: () => object[Symbol.dispose](),
   }
 }
