@@ -152,17 +152,6 @@ export function makeChecksums(namespace: string, device: string): void {
   })
 }
 
-function inNamespace(namespace: string, act: () => void): void {
-  const home = openSync('/proc/self/ns/net', 'r')
-  try {
-    enterNetworkNamespace(`/run/netns/${namespace}`)
-    act()
-  } finally {
-    enterNetworkNamespace(`/proc/self/fd/${home}`)
-    closeSync(home)
-  }
-}
-
 /** A program of `labs/ebpf/SOURCE.bpf.c` at a device of a namespace, for as long as this process lives. */
 export async function attachProgram(
   namespace: string,
