@@ -138,16 +138,16 @@ const ETHTOOL_STXCSUM = 0x17
 /** Switches off that a device leaves transport checksums to others: ethtool -K DEVICE tx off. */
 export function makeChecksums(namespace: string, device: string): void {
   const control = libc().func('int ioctl(int, unsigned long, int64_t)') as (...words: number[]) => number
-  const { socket, close } = loadSocketCalls()
+  const calls = loadSocketCalls()
   // struct ethtool_value: command, value; struct ifreq: the name, a pointer.
   const [value, request] = [pinned(8), pinned(40)]
   value.bytes.writeUInt32LE(ETHTOOL_STXCSUM, 0)
   request.bytes.write(device)
   request.bytes.writeBigUInt64LE(BigInt(value.address), 16)
   inNamespace(namespace, () => {
-    const fd = socket(AF_INET, SOCK_DGRAM, 0)
+    const fd = calls.socket(AF_INET, SOCK_DGRAM, 0)
     const result = control(fd, SIOCETHTOOL, request.address)
-    close(fd)
+    calls.close(fd)
     if (result < 0) throw new Error(`${device}: ${errnoName()}`)
   })
 }
