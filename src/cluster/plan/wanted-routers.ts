@@ -1,10 +1,11 @@
 /** The virtual routers of a cluster as a director runs them: addresses and names filled in. Pure. */
-import { isInNetwork, parseCidr } from '../../lvs/address.ts'
+import { isInNetwork } from '../../lvs/address.ts'
 import { type Family, familyOf } from '../../lvs/service.ts'
 import type { HeartbeatPath } from '../../vrrp/machine/config.ts'
 import type { GroupSpec, HeldAddress, RouterSpec, VrrpSpec } from '../../vrrp/spec.ts'
 import { vrrpGroups } from '../../wire/vrrp.ts'
 import { given } from '../spec/given.ts'
+import { parseHeldAddress } from '../spec/held-address.ts'
 import type { ClusterSpec, VirtualRouterSpec } from '../spec/model.ts'
 
 /** undefined: none. Names get the cluster's in front: a director may run routers of several. */
@@ -21,11 +22,8 @@ export function wantedRouters(spec: ClusterSpec): VrrpSpec | undefined {
 }
 
 function routerOf(spec: ClusterSpec, router: VirtualRouterSpec, isGrouped: boolean): RouterSpec {
-  const holds = (router.addresses ?? serviceAddresses(spec)).flatMap((text): HeldAddress[] => {
-    const cidr = parseCidr(text)
-    return cidr === undefined ? [] : [{ ...cidr, interface: router.interface }]
-  })
-  const family = familyOf(holds[0]?.address ?? '0.0.0.0')
+  const advertised = heldBy(router, router.addresses ?? serviceAddresses(spec))
+  const family = familyOf(advertised[0]?.address ?? '0.0.0.0')
   const { id, version, priority, intervalMs, preempts, preemptDelayMs, announcing, checksum, checksAddresses } = router
   return {
     config: {
@@ -35,11 +33,11 @@ function routerOf(spec: ClusterSpec, router: VirtualRouterSpec, isGrouped: boole
       family,
       priority,
       intervalMs,
-      addresses: holds.map(({ address }) => address),
+      addresses: advertised.map(({ address }) => address),
       preempts,
       preemptDelayMs,
-      downAdverts: 3,
-      answersLower: true,
+      downAdverts: router.downAdverts,
+      answersLower: router.answersLower,
       announcing,
       ...given('password', router.password),
       checksum,
@@ -47,7 +45,7 @@ function routerOf(spec: ClusterSpec, router: VirtualRouterSpec, isGrouped: boole
       paths: [pathOf(router, family), ...router.also.map((path) => pathOf(path, family))],
       isGrouped,
     },
-    holds,
+    holds: [...advertised, ...heldBy(router, router.beside)],
     hasVirtualMac: router.hasVirtualMac,
     tracked: router.tracked.map((track) =>
       track.kind === 'service' ? { ...track, service: `${spec.name}/${track.service}` } : track,
@@ -55,8 +53,18 @@ function routerOf(spec: ClusterSpec, router: VirtualRouterSpec, isGrouped: boole
   }
 }
 
-function pathOf({ interface: name, peers, source }: VirtualRouterSpec['also'][number], family: Family): HeartbeatPath {
-  if (peers === undefined) return { interface: name, to: { kind: 'multicast', group: vrrpGroups[family] } }
+function heldBy({ interface: own }: VirtualRouterSpec, texts: readonly string[]): HeldAddress[] {
+  return texts.flatMap((text) => {
+    const held = parseHeldAddress(text)
+    return held === undefined ? [] : [{ interface: own, ...held }]
+  })
+}
+
+function pathOf(
+  { interface: name, peers, source, multicast }: VirtualRouterSpec['also'][number],
+  family: Family,
+): HeartbeatPath {
+  if (peers === undefined) return { interface: name, to: { kind: 'multicast', group: multicast ?? vrrpGroups[family] } }
   return { interface: name, to: { kind: 'unicast', peers, ...given('source', source) } }
 }
 

@@ -78,7 +78,12 @@ export type ServiceSpec = {
 }
 
 /** A way on which virtual routers hear each other. Without peers it is multicast. */
-type PathSpec = { readonly interface: string; readonly peers?: readonly string[]; readonly source?: string }
+type PathSpec = {
+  readonly interface: string
+  readonly peers?: readonly string[]
+  readonly source?: string
+  readonly multicast?: string
+}
 
 export type VirtualRouterSpec = PathSpec &
   Pick<
@@ -94,9 +99,13 @@ export type VirtualRouterSpec = PathSpec &
     | 'password'
     | 'checksum'
     | 'checksAddresses'
+    | 'downAdverts'
+    | 'answersLower'
   > & {
-    /** With their prefix lengths; left out, those of the services. */
+    /** As `parseHeldAddress` reads them; left out, those of the services. */
     readonly addresses?: readonly string[]
+    /** Not advertised. */
+    readonly beside: readonly string[]
     readonly also: readonly PathSpec[]
     readonly hasVirtualMac: boolean
     readonly tracked: readonly TrackSpec[]

@@ -1,6 +1,5 @@
 /** Random virtual routers that a file can say, for property tests. */
 import fc from 'fast-check'
-import { defaultAnnouncing } from '../../vrrp/machine/config.ts'
 import type { TrackSpec } from '../../vrrp/spec.ts'
 import type { VirtualRouterSpec } from './model.ts'
 
@@ -29,8 +28,11 @@ const announcing = fc.record(
     times: fc.integer({ min: 0, max: 100 }),
     delayMs: fc.integer({ min: 0, max: 3_600_000 }),
     refreshMs: fc.integer({ min: 100, max: 86_400_000 }),
+    refreshTimes: fc.integer({ min: 0, max: 100 }),
+    conflictTimes: fc.integer({ min: 0, max: 100 }),
+    conflictDelayMs: fc.integer({ min: 0, max: 3_600_000 }),
   },
-  { requiredKeys: ['times', 'delayMs'] },
+  { requiredKeys: ['times', 'delayMs', 'refreshTimes', 'conflictTimes', 'conflictDelayMs'] },
 )
 const peers = fc.constantFrom(['10.9.0.2'], ['10.9.0.2', '10.9.0.3'])
 const path = { interface: fc.constantFrom('eth8', 'eth9'), peers }
@@ -38,7 +40,7 @@ const path = { interface: fc.constantFrom('eth8', 'eth9'), peers }
 /** The `at`th of a file: no two take the same id, name or address. */
 function router(at: number): fc.Arbitrary<VirtualRouterSpec> {
   const common = {
-    name: fc.constantFrom(`vrrp${at}`, `r-${at}`),
+    name: fc.constantFrom(`vrrp${at}`, `r-${at}`, `VI_${at}`),
     interface: fc.constantFrom('eth0', 'br0'),
     id: fc.integer({ min: 1, max: 50 }).map((id) => at * 50 + id),
     priority: fc.integer({ min: 1, max: 255 }),
@@ -54,7 +56,10 @@ function router(at: number): fc.Arbitrary<VirtualRouterSpec> {
     hasVirtualMac: fc.boolean(),
     tracked: fc.array(track, { maxLength: 3 }),
     group: fc.constantFrom('all', 'some'),
-    announcing: announcing.map((told) => ({ ...defaultAnnouncing, ...told })),
+    announcing,
+    beside: fc.constantFrom([], [`10.7.${at}.1/24`], [`10.7.${at}.1/24 dev eth5`, `fd00::1${at}/64`]),
+    downAdverts: fc.integer({ min: 1, max: 100 }),
+    answersLower: fc.boolean(),
   }
   const addresses = (prefix: string, length: number) =>
     fc
@@ -62,7 +67,7 @@ function router(at: number): fc.Arbitrary<VirtualRouterSpec> {
       .map((count) => Array.from({ length: count }, (_, index) => `${prefix}${at}${index}/${length}`))
   const requiredKeys = [
     'name', 'interface', 'id', 'version', 'priority', 'intervalMs', 'preempts', 'preemptDelayMs', 'also', 'checksum',
-    'checksAddresses', 'hasVirtualMac', 'tracked', 'announcing', 'addresses',
+    'checksAddresses', 'hasVirtualMac', 'tracked', 'announcing', 'addresses', 'beside', 'downAdverts', 'answersLower',
   ] as const // biome-ignore format: a list to read at a glance
   const second = fc.record(
     {

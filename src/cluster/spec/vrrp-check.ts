@@ -1,8 +1,9 @@
 /** What must hold within virtual routers and between them. Looks at what is written, so that it finds all at once. */
-import { isInNetwork, parseAddress, parseCidr, parseEndpoint } from '../../lvs/address.ts'
+import { isInNetwork, parseAddress, parseEndpoint } from '../../lvs/address.ts'
 import { familyOf } from '../../lvs/service.ts'
 import { wireIntervals } from '../../wire/vrrp.ts'
 import { formatDuration, parseDuration } from './duration.ts'
+import { parseHeldAddress } from './held-address.ts'
 import { checkKnown, namesOf } from './known.ts'
 import {
   child,
@@ -57,8 +58,8 @@ function checkTiming(router: SourceNode, report: Report): void {
 function checkAddresses(root: SourceMap, router: SourceNode, report: Report): void {
   const written = child(router, 'addresses')
   const own = items(written).flatMap((node) => {
-    const cidr = parseCidr(textOf(node) ?? '')
-    return cidr === undefined ? [] : [{ address: cidr.address, place: node.place }]
+    const held = parseHeldAddress(textOf(node) ?? '')
+    return held === undefined ? [] : [{ address: held.address, place: node.place }]
   })
   const all = written === undefined ? serviceAddresses(root, router.place) : own
   const [first] = all
@@ -113,6 +114,7 @@ function checkPaths(router: SourceNode, report: Report): void {
     const peers = child(path, 'peers')
     if (source !== undefined && peers === undefined)
       report(problem(source.place, 'source goes with peers: multicast comes from the interface’s first address'))
+    checkMulticast(child(path, 'multicast'), peers, report)
     if (peers?.kind === 'list' && peers.items.length === 0)
       report(problem(peers.place, 'peers: an empty list reaches nobody', 'leave it out for multicast'))
     const name = textOf(child(path, 'interface'))
@@ -120,6 +122,14 @@ function checkPaths(router: SourceNode, report: Report): void {
       report(problem(path.place, `the routers hear each other on ${name} already`))
     if (name !== undefined) seen.add(name)
   }
+}
+
+function checkMulticast(node: SourceNode | undefined, peers: SourceNode | undefined, report: Report): void {
+  const group = parseAddress(textOf(node) ?? '')
+  if (node === undefined || group === undefined) return
+  if (peers !== undefined) report(problem(node.place, 'multicast does not go with peers, who are told one by one'))
+  const range = familyOf(group) === 'ipv4' ? { address: '224.0.0.0', prefix: 4 } : { address: 'ff00::', prefix: 8 }
+  if (!isInNetwork(group, range)) report(problem(node.place, `${group} is no multicast address`))
 }
 
 /** One id is one virtual router on a link, and an address is one router's. */
@@ -138,11 +148,11 @@ function checkUnique(routers: readonly SourceNode[], report: Report): void {
       router.place,
       () => `two virtual routers are called ${name}: give each a name of its own`,
     )
-    const addresses = items(child(router, 'addresses')).map((node) => ({
-      node,
-      address: parseCidr(textOf(node) ?? '')?.address,
-    }))
-    const family = addresses[0]?.address?.includes(':') === true ? 'ipv6' : 'ipv4'
+    const [advertised, beside] = ['addresses', 'beside'].map((key) =>
+      items(child(router, key)).map((node) => ({ node, address: parseHeldAddress(textOf(node) ?? '')?.address })),
+    )
+    const addresses = [...(advertised ?? []), ...(beside ?? [])]
+    const family = advertised?.[0]?.address?.includes(':') === true ? 'ipv6' : 'ipv4'
     const [id, link] = [numberOf(child(router, 'id')), textOf(child(router, 'interface'))]
     if (id !== undefined && link !== undefined)
       take(`id ${family} ${link} ${id}`, name, router.place, (owner) => `${owner} has the id ${id} on ${link} already`)

@@ -1,20 +1,27 @@
 /** The shape of virtual routers (VRRP): every key with its meaning. */
 import * as z from 'zod'
-import { parseCidr } from '../../lvs/address.ts'
 import { command } from './check-schema.ts'
-import { address, choice, duration, flag, integer, leaf, name, reference, text } from './leaf.ts'
+import { formatHeldAddress, parseHeldAddress } from './held-address.ts'
+import { address, choice, duration, flag, integer, leaf, reference, text } from './leaf.ts'
 import { map } from './map.ts'
 
 const interfaceName = () => text('the name of a network interface', /^[^\s/]{1,15}$/)
 
 const virtualAddress = leaf(
-  'an address with its prefix length such as 192.168.1.10/24',
+  'an address with its prefix length such as 192.168.1.10/24, and dev with another interface if need be',
   { type: 'string' },
   (value) => {
-    const cidr = typeof value === 'string' ? parseCidr(value) : undefined
-    return cidr === undefined ? undefined : `${cidr.address}/${cidr.prefix}`
+    const held = typeof value === 'string' ? parseHeldAddress(value) : undefined
+    return held && formatHeldAddress(held)
   },
 )
+
+/** keepalived's names, such as VI_1, are names here, too. */
+const routerName = () =>
+  text('a name of letters, digits and ._- that begins with a letter or digit', /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/)
+
+const multicast = () =>
+  address('a multicast address').optional().describe('Where advertisements go without peers: 224.0.0.18 or ff02::12.')
 
 /** ldirectord's and keepalived's word for the same is track_script, track_interface. */
 const tracked = map({
@@ -56,10 +63,11 @@ const path = map({
     .optional()
     .describe('The other routers there; left out, multicast.'),
   source: address('an address of this machine').optional().describe('Where advertisements to the peers come from.'),
+  multicast: multicast(),
 })
 
 const router = map({
-  name: name('a name').prefault('vrrp').describe('What it is called in status and log.'),
+  name: routerName().prefault('vrrp').describe('What it is called in status and log.'),
   interface: interfaceName().describe(
     'The interface that has the addresses, and on which the routers hear each other.',
   ),
@@ -77,6 +85,13 @@ const router = map({
     .array(virtualAddress)
     .optional()
     .describe('What the master has; left out, the addresses of the services. Over IPv6 the first is link-local.'),
+  beside: z
+    .array(virtualAddress)
+    .optional()
+    .describe('More addresses that the master has; they are not advertised, and may be of the other family.'),
+  missed: integer(1, 100)
+    .prefault(3)
+    .describe('So many advertisements may fail to come before the master counts as gone.'),
   preempt: flag().prefault(true).describe('Whether it takes over from a living master of lower priority.'),
   'preempt-delay': duration('a duration such as 30s', { minimumMs: 0, maximumMs: 1_000_000 })
     .optional()
@@ -86,6 +101,7 @@ const router = map({
     .optional()
     .describe('The other routers, told one by one; left out, multicast.'),
   source: address('an address of this machine').optional().describe('Where advertisements to the peers come from.'),
+  multicast: multicast(),
   also: z
     .array(path)
     .optional()
@@ -101,11 +117,14 @@ const router = map({
   'check-addresses': flag()
     .prefault(true)
     .describe('Ignore routers that advertise other addresses, as keepalived does.'),
+  'answer-lower': flag()
+    .prefault(true)
+    .describe('A master tells one of lower priority at once that it should be none (RFC 9568).'),
   'virtual-mac': flag()
     .prefault(false)
     .describe("The addresses stand at an Ethernet address of the virtual router's own, by a macvlan."),
   track: z.array(tracked).optional().describe('What else decides whether it is fit to be master.'),
-  group: name('a name').optional().describe('Routers of one group are master together or not at all.'),
+  group: routerName().optional().describe('Routers of one group are master together or not at all.'),
   announce: map({
     times: integer(0, 100).prefault(5).describe('How often, when it becomes master, and once more after the delay.'),
     delay: duration('a duration such as 5s', { minimumMs: 0, maximumMs: 3_600_000 })
@@ -114,6 +133,13 @@ const router = map({
     refresh: duration('a duration such as 60s', { minimumMs: 100, maximumMs: 86_400_000 })
       .optional()
       .describe('Again and again while it is master; left out, not.'),
+    'refresh-times': integer(0, 100).prefault(1).describe('How often each time.'),
+    'conflict-times': integer(0, 100)
+      .prefault(5)
+      .describe('How often after another master was heard that should be none, and once more after conflict-delay.'),
+    'conflict-delay': duration('a duration such as 5s', { minimumMs: 0, maximumMs: 3_600_000 })
+      .prefault('5s')
+      .describe('See conflict-times.'),
   })
     .prefault({})
     .describe('How often all on the link are told where the addresses are (gratuitous ARP, neighbour advertisements).'),

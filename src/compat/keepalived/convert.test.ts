@@ -1,16 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { parseKeepalived } from '../../formats/keepalived/parse.ts'
-import { type Converted, convertKeepalived } from './convert.ts'
+import { convertLines as convert, said } from './convert-lines.ts'
 
-function convert(...lines: readonly string[]): Converted {
-  const parsed = parseKeepalived(
-    { file: 'k.conf', directory: '/', text: lines.join('\n') },
-    { include: () => ({ files: [], missing: [], directories: [] }), random: () => 0 },
-    { interface: () => 'there', isExecutable: () => false, hasUser: () => true },
-  )
-  return convertKeepalived(parsed, { file: 'k.conf', cluster: 'k' })
-}
-const said = ({ diagnostics }: Converted): string[] => diagnostics.map(({ line, message }) => `${line}: ${message}`)
 const service = (...lines: readonly string[]) => {
   const converted = convert('virtual_server 10.0.0.1 80 {', 'protocol TCP', 'lb_algo wrr', 'lb_kind NAT', ...lines, '}')
   return { said: said(converted), is: converted.spec?.services['tcp-10-0-0-1-80'] }
@@ -61,17 +51,14 @@ describe('a keepalived.conf as a spec', () => {
       'quorum 2', 'quorum_up /bin/true', 'real_server 10.0.0.2 80 {', 'weight 2', 'notify_up /bin/true', 'BFD_CHECK { name b', '}', 'TCP_CHECK { bindto 10.0.0.3', '}', '}',
     ) // biome-ignore format: as a file has them
     expect(findings).toEqual([
+      '1: SECURITY VIOLATION - check scripts are being executed but script_security not enabled.',
       '6: quorum_up is not taken over',
       '9: notify_up is not taken over',
       '1: quorum 2 (hysteresis 0) is not taken over: the sorry server comes when no real server is up',
       '10: BFD_CHECK is not taken over: the server is up without it',
       '12: bindto of TCP_CHECK is not taken over',
     ])
-    expect(
-      said(
-        convert('vrrp_instance V {', 'virtual_router_id 5', 'interface eth0', 'virtual_ipaddress { 10.0.0.1 }', '}'),
-      ),
-    ).toEqual(['1: vrrp_instance V is not taken over: only virtual servers are'])
+    expect(said(convert('static_ipaddress {', '10.0.0.1', '}'))).toEqual(['1: static_ipaddress is not taken over'])
   })
 
   test('a group is a service for each of its places', () => {

@@ -12,6 +12,7 @@ import type { CheckSpec } from '../../health/check.ts'
 import { type Forwarding, familyOf, type SchedulerName, type ServiceId, schedulerNames } from '../../lvs/service.ts'
 import { schedulerFlags, throughSpec } from '../ldirectord/convert.ts'
 import { convertChecker, type Say } from './check.ts'
+import { convertRouters } from './routers.ts'
 
 export type Converted = {
   /** There if and only if no diagnostic is an error. */
@@ -19,9 +20,18 @@ export type Converted = {
   readonly diagnostics: readonly Diagnostic[]
 }
 
-export type ConvertOptions = { readonly file: string; readonly cluster: string; readonly engine?: ChosenEngine }
+export type ConvertOptions = {
+  readonly file: string
+  readonly cluster: string
+  readonly engine?: ChosenEngine
+  /** Somebody does what is to be done beside a director: runs the commands that are told of changes. */
+  readonly hasCompany?: boolean
+}
 
-export function convertKeepalived(parsed: KeepalivedFile, { file, cluster, engine }: ConvertOptions): Converted {
+export function convertKeepalived(
+  parsed: KeepalivedFile,
+  { file, cluster, engine, hasCompany = false }: ConvertOptions,
+): Converted {
   const diagnostics: Diagnostic[] = parsed.findings.map(({ exit, place, message }) => ({
     severity: exit === 2 ? 'error' : 'warning',
     file: place?.file ?? file,
@@ -34,6 +44,7 @@ export function convertKeepalived(parsed: KeepalivedFile, { file, cluster, engin
     if (!diagnostics.some((one) => sameData(one, diagnostic))) diagnostics.push(diagnostic)
   }
   reportOthers(parsed.entries, say)
+  const vrrp = convertRouters(parsed.routers, hasCompany, say)
   const services: Record<string, ServiceSpec> = {}
   for (const virtual of parsed.virtuals)
     for (const place of virtual.places) {
@@ -51,17 +62,27 @@ export function convertKeepalived(parsed: KeepalivedFile, { file, cluster, engin
     images: {},
     guests: {},
     services,
-    directors: { hosts: ['local'], engine: 'auto' },
+    directors: { hosts: ['local'], engine: 'auto', ...(vrrp.length === 0 ? {} : { vrrp }) },
   }
   return { spec: diagnostics.some(({ severity }) => severity === 'error') ? undefined : spec, diagnostics }
 }
 
-/** Everything outside the virtual servers. */
+/** Blocks that are read where their contents are used. */
+const blocks = new Set(['virtual_server', 'virtual_server_group', 'vrrp_instance', 'vrrp_sync_group', 'vrrp_script'])
+/** Of global_defs: what routers take from there, and who runs commands. */
+const carriedGlobals = new Set([
+  'vrrp_version', 'vrrp_mcast_group4', 'vrrp_mcast_group6', 'vrrp_garp_master_delay', 'vrrp_garp_master_repeat',
+  'vrrp_garp_master_refresh', 'vrrp_garp_master_refresh_repeat', 'vrrp_garp_lower_prio_delay',
+  'vrrp_garp_lower_prio_repeat', 'vrrp_down_timer_adverts', 'vrrp_lower_prio_no_advert', 'vrrp_skip_check_adv_addr',
+  'script_user', 'enable_script_security', 'router_id',
+]) // biome-ignore format: a list to read at a glance
+
+/** Everything outside the virtual servers and routers. */
 function reportOthers(entries: readonly Entry[], say: Say): void {
   for (const { keyword, words, place, entries: inner } of entries) {
-    if (keyword === 'virtual_server' || keyword === 'virtual_server_group') continue
-    if (keyword === 'global_defs') for (const one of inner) notTaken(one, say)
-    else say('warning', place, `${[keyword, ...words].join(' ')} is not taken over: only virtual servers are`)
+    if (blocks.has(keyword)) continue
+    if (keyword !== 'global_defs') say('warning', place, `${[keyword, ...words].join(' ')} is not taken over`)
+    else for (const one of inner) if (!carriedGlobals.has(one.keyword)) notTaken(one, say)
   }
 }
 

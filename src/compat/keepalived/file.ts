@@ -70,7 +70,7 @@ function include(pattern: string, directory: string): Included {
 }
 
 function machine(): Machine {
-  let users: ReadonlySet<string> | undefined
+  let users: ReadonlyMap<string, string> | undefined
   return {
     interface(name) {
       const directory = `/sys/class/net/${name}`
@@ -79,23 +79,35 @@ function machine(): Machine {
       // IFF_LOOPBACK of <linux/if.h>.
       return (Number(readFileSync(`${directory}/flags`, 'utf8')) & 0x8) === 0 ? 'there' : 'loopback'
     },
-    isExecutable(path) {
-      try {
-        accessSync(path, constants.X_OK)
-        return statSync(path).isFile()
-      } catch {
-        return false
-      }
+    isExecutable(program) {
+      const directories = program.includes('/') ? [''] : searchPath
+      return directories.some((directory) => isProgram(`${directory}${program}`))
     },
-    hasUser(name) {
-      users ??= new Set(
-        readFileSync('/etc/passwd', 'utf8')
-          .split('\n')
-          .map((line) => line.split(':', 1)[0] ?? ''),
-      )
-      return users.has(name)
-    },
+    hasUser: (name) => (users ??= readUsers()).has(name),
+    groupOf: (user) => (users ??= readUsers()).get(user),
   }
+}
+
+/** Where keepalived looks for programs, whatever PATH says. */
+const searchPath = ['/usr/local/sbin/', '/usr/local/bin/', '/usr/sbin/', '/usr/bin/', '/sbin/', '/bin/']
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return statSync(path).isFile()
+  } catch {
+    return false
+  }
+}
+
+/** Users by name, with their groups (passwd(5)). */
+function readUsers(): ReadonlyMap<string, string> {
+  return new Map(
+    readFileSync('/etc/passwd', 'utf8')
+      .split('\n')
+      .map((line) => line.split(':'))
+      .map(([name = '', , , group = '']) => [name, group]),
+  )
 }
 
 /** `/etc/keepalived/web.conf` is `web`. */

@@ -1,6 +1,9 @@
 /** What a keepalived.conf is held against: the machine on which it stands. */
 export type Machine = {
   interface(name: string): 'none' | 'loopback' | 'there'
-  isExecutable(path: string): boolean
+  /** `program`: a path, or a name to be looked for in PATH. */
+  isExecutable(program: string): boolean
   hasUser(name: string): boolean
+  /** The group that a user is in first, as a number. */
+  groupOf(user: string): string | undefined
 }

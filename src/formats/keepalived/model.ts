@@ -1,6 +1,7 @@
 /** What a keepalived.conf says of its virtual servers: as keepalived itself would serve them. Plain data. */
 import type { Family } from '../../lvs/service.ts'
 import type { Finding, Place } from './finding.ts'
+import type { Routers } from './instance-model.ts'
 import type { Entry } from './tree.ts'
 
 export type Written<T> = { readonly value: T; readonly place: Place }
@@ -59,5 +60,6 @@ export type KeepalivedFile = {
   /** Everything that was taken, in the file's order. */
   readonly entries: readonly Entry[]
   readonly virtuals: readonly Virtual[]
+  readonly routers: Routers
   readonly findings: readonly Finding[]
 }

@@ -10,6 +10,7 @@ const machine: Machine = {
   interface: (name) => (name === 'lo' ? 'loopback' : name === 'eth0' ? 'there' : 'none'),
   isExecutable: (path) => path === '/bin/true',
   hasUser: (name) => name === 'root',
+  groupOf: () => '0',
 }
 const nothing: Included = { files: [], missing: [], directories: [] }
 const surroundings: Surroundings = {

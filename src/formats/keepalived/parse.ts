@@ -1,6 +1,8 @@
 /** A keepalived.conf: its lines, its blocks by the tables of keywords, and what stands against them in keepalived's words. Pure. */
 import { type Finding, type Report, Unreadable } from './finding.ts'
 import { reportGlobals } from './globals.ts'
+import type { Routers } from './instance-model.ts'
+import { readRouters } from './instances.ts'
 import { type IncludedFile, readLines, type Surroundings } from './lines.ts'
 import type { Machine } from './machine.ts'
 import type { KeepalivedFile, Virtual } from './model.ts'
@@ -25,14 +27,16 @@ export function parseKeepalived(file: IncludedFile, surroundings: Surroundings, 
   }
   let entries: readonly Entry[] = []
   let virtuals: readonly Virtual[] = []
+  let routers: Routers = { instances: [], groups: [], scripts: new Map() }
   try {
     entries = readTree(readLines(file, surroundings, report), top, report)
     reportGlobals(entries, machine, report)
     virtuals = readVirtuals(entries, report)
-    reportVrrp(entries, machine, report)
-    reportSecurity(entries, machine, report)
+    const isLookedAt = reportVrrp(entries, machine, report)
+    routers = readRouters(entries, machine)
+    reportSecurity(entries, machine, isLookedAt, report)
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error
   }
-  return { entries, virtuals, findings }
+  return { entries, virtuals, routers, findings }
 }

@@ -8,8 +8,8 @@ const commandKeywords = [
   'notify_down', 'quorum_up', 'quorum_down', 'misc_path', 'script',
 ] // biome-ignore format: a list to read at a glance
 
-/** Nothing is said when `enable_script_security` stands, or when none of the commands is there. */
-export function reportSecurity(entries: readonly Entry[], machine: Machine, report: Report): void {
+/** `withVrrp`: keepalived came so far. Nothing is said when `enable_script_security` stands, or when none of the commands is there. */
+export function reportSecurity(entries: readonly Entry[], machine: Machine, withVrrp: boolean, report: Report): void {
   const globals = lastOf(entries, 'global_defs')?.entries ?? []
   if (lastOf(globals, 'enable_script_security') !== undefined || machine.hasUser('keepalived_script')) return
   const isRoot = (lastOf(globals, 'script_user')?.words[0] ?? 'root') === 'root'
@@ -17,7 +17,7 @@ export function reportSecurity(entries: readonly Entry[], machine: Machine, repo
     isRoot && allOf(entries, ...blocks).some((block) => commandsIn(block).some((path) => machine.isExecutable(path)))
   if (runs('virtual_server'))
     report(6, undefined, 'SECURITY VIOLATION - check scripts are being executed but script_security not enabled.')
-  if (runs('vrrp_instance', 'vrrp_sync_group', 'vrrp_script') && allOf(entries, 'vrrp_instance').length > 0)
+  if (withVrrp && runs('vrrp_instance', 'vrrp_sync_group', 'vrrp_script') && allOf(entries, 'vrrp_instance').length > 0)
     report(6, undefined, 'SECURITY VIOLATION - scripts are being executed but script_security not enabled.')
 }
 

@@ -8,8 +8,8 @@ import { reportAddress, reportRoute, reportRules } from './network.ts'
 import { programOf } from './security.ts'
 import { allOf, type Entry, lastOf } from './tree.ts'
 
-/** Where an interface is missing, keepalived looks no further than the blocks themselves. */
-export function reportVrrp(entries: readonly Entry[], machine: Machine, report: Report): void {
+/** Where an interface is missing, keepalived looks no further than the blocks themselves: then it is false. */
+export function reportVrrp(entries: readonly Entry[], machine: Machine, report: Report): boolean {
   const scripts = readScripts(entries, report)
   const missing = { interface: false }
   const known = (name: string): boolean => {
@@ -30,15 +30,16 @@ export function reportVrrp(entries: readonly Entry[], machine: Machine, report: 
   }
   if (missing.interface && lastOf(lastOf(entries, 'global_defs')?.entries ?? [], 'dynamic_interfaces') === undefined) {
     report(5, undefined, 'Non-existent interface specified in configuration')
-    return
+    return false
   }
   const instances = allOf(entries, 'vrrp_instance')
   if (instances.length > 0) reportPrograms(entries, machine, report)
   const astray = instances.filter(({ entries: inner }) => !hasInterface(inner))
   for (const { words } of astray) report(5, undefined, `(${words[0] ?? ''}) Unknown interface!`)
-  if (astray.length > 0) return
+  if (astray.length > 0) return true
   reportGroups(entries, report)
   reportInstances(entries, report)
+  return true
 }
 
 function hasInterface(entries: readonly Entry[]): boolean {
@@ -52,10 +53,15 @@ function hasInterface(entries: readonly Entry[]): boolean {
 function reportPrograms(entries: readonly Entry[], machine: Machine, report: Report): void {
   for (const { words, entries: inner } of allOf(entries, 'vrrp_script')) {
     const script = lastOf(inner, 'script')
-    const program = script === undefined ? '' : programOf(script)
-    if (program.startsWith('/') && !machine.isExecutable(program))
+    if (script !== undefined && isMissing(script, machine))
       report(5, undefined, `Disabling track script ${words[0] ?? ''} since not found/accessible`)
   }
+}
+
+/** keepalived looks for names in PATH; what only has a slash in it, it leaves to be found out. */
+export function isMissing(script: Entry, machine: Machine): boolean {
+  const program = programOf(script)
+  return (program.startsWith('/') || !program.includes('/')) && !machine.isExecutable(program)
 }
 
 function readScripts(entries: readonly Entry[], report: Report): ReadonlySet<string> {

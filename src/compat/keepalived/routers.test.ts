@@ -1,0 +1,146 @@
+import { describe, expect, test } from 'vitest'
+import { wantedRouters } from '../../cluster/plan/wanted-routers.ts'
+import { printSpec } from '../../cluster/spec/print.ts'
+import { convertLines, convertText, said } from './convert-lines.ts'
+
+/** An instance in lines of a file; `more` are lines of its block. */
+const instance = (name: string, id: number, ...more: readonly string[]): string =>
+  [`vrrp_instance ${name} {`, 'interface eth0', `virtual_router_id ${id}`, ...more, '}'].join('\n')
+const addresses = (...written: readonly string[]): string => ['virtual_ipaddress {', ...written, '}'].join('\n')
+const routers = (...blocks: readonly string[]) => {
+  const converted = convertText(blocks.join('\n'))
+  return { said: said(converted), are: converted.spec?.directors.vrrp ?? [] }
+}
+
+describe("a keepalived.conf's virtual routers", () => {
+  test('an instance becomes a router with what keepalived fills in', () => {
+    const { said: findings, are } = routers(
+      instance('VI_1', 51, 'advert_int 2', 'priority 150', 'nopreempt', addresses('10.0.0.1/24', '10.0.1.1 dev eth1')),
+    )
+    expect(findings).toEqual([])
+    expect(are).toMatchObject([
+      {
+        name: 'VI_1',
+        interface: 'eth0',
+        id: 51,
+        version: 2,
+        priority: 150,
+        intervalMs: 2000,
+        addresses: ['10.0.0.1/24', '10.0.1.1/32 dev eth1'],
+        preempts: false,
+        downAdverts: 3,
+        announcing: { times: 5, delayMs: 5000, conflictTimes: 5, conflictDelayMs: 5000 },
+      },
+    ])
+  })
+
+  test('a master without a priority is the owner, and has no nopreempt', () => {
+    const { are } = routers(instance('V', 1, 'state MASTER', 'nopreempt', addresses('10.0.0.1')))
+    expect(are).toMatchObject([{ priority: 255, preempts: true }])
+  })
+
+  test('what stands in global_defs counts where the instance says nothing', () => {
+    const { said: findings, are } = routers(
+      'global_defs {\nvrrp_version 3\nvrrp_garp_master_repeat 2\nvrrp_garp_lower_prio_repeat 1\nvrrp_mcast_group4 224.0.0.50\n}',
+      instance('V', 1, 'advert_int 0.25', 'garp_master_refresh 60', addresses('10.0.0.1')),
+    )
+    expect(findings).toEqual([])
+    expect(are).toMatchObject([
+      {
+        version: 3,
+        intervalMs: 250,
+        multicast: '224.0.0.50',
+        announcing: { times: 2, conflictTimes: 1, refreshMs: 60_000, refreshTimes: 1 },
+      },
+    ])
+  })
+
+  test('peers, a password, and addresses that are not advertised', () => {
+    const { are } = routers(
+      instance(
+        'V', 1, 'unicast_src_ip 10.0.0.5', 'unicast_peer {', '10.0.0.6', '}', addresses('10.0.0.1'),
+        'authentication {', 'auth_type PASS', 'auth_pass 123456789', '}', 'virtual_ipaddress_excluded {', 'fd00::1/64', '}',
+      ),
+    ) // biome-ignore format: as a file has them
+    expect(are).toMatchObject([
+      { peers: ['10.0.0.6'], source: '10.0.0.5', password: '12345678', beside: ['fd00::1/64'] },
+    ])
+  })
+
+  test('scripts and interfaces are tracked with their weights, and run as their user', () => {
+    const { are } = routers(
+      'vrrp_script ok {\nscript "/bin/true a b"\ninterval 2\nweight -4\nfall 3\nuser nobody\n}',
+      'vrrp_script gone {\nscript "/no/such"\n}',
+      instance(
+        'V',
+        1,
+        addresses('10.0.0.1'),
+        'track_interface {\neth1 weight 9\neth2\n}',
+        'track_script {\nok\ngone\n}',
+      ),
+    )
+    expect(are[0]?.tracked).toEqual([
+      { kind: 'interface', interface: 'eth1', weight: 9 },
+      { kind: 'interface', interface: 'eth2' },
+      {
+        kind: 'command',
+        argv: ['setpriv', '--reuid', 'nobody', '--regid', '65534', '--init-groups', '--', '/bin/true', 'a', 'b'],
+        everyMs: 2000,
+        timeoutMs: 2000,
+        rise: 1,
+        fall: 3,
+        weight: -4,
+      },
+    ])
+  })
+
+  test('members of a sync group are one group, whose fault is without weights', () => {
+    const converted = convertLines(
+      'vrrp_script ok {', 'script /bin/true', 'weight 5', '}',
+      'vrrp_sync_group G_1 {', 'group {', 'A', 'B', '}', 'track_interface {', 'eth9', '}', '}',
+      instance('A', 1, addresses('10.0.0.1'), 'track_script {', 'ok', '}'), instance('B', 2, addresses('10.0.0.2')),
+    ) // biome-ignore format: as a file has them
+    const [group, ...more] = (converted.spec && wantedRouters(converted.spec))?.groups ?? []
+    expect(more).toEqual([])
+    expect(group?.name).toBe('k/G_1')
+    expect(group?.members.map(({ config, tracked }) => [config.name, tracked.map(({ kind, weight }) => [kind, weight])]))
+      .toEqual([['k/A', [['command', undefined], ['interface', undefined]]], ['k/B', [['interface', undefined]]]]) // biome-ignore format: a list to read at a glance
+  })
+
+  test.each([
+    ['auth_type AH', ['authentication {', 'auth_type AH', 'auth_pass x', '}', addresses('10.0.0.1')], 'expected PASS or none'],
+    ['an IPv6 address that is not link-local first', [addresses('fd00::1/64')], 'must be link-local'],
+    ['nothing to have', [], 'needs an address'],
+  ])('%s is an error with its line', (_, lines, message) => {
+    const { spec, diagnostics } = convertText(instance('V', 1, ...lines))
+    expect(spec).toBeUndefined()
+    expect(diagnostics.filter(({ severity }) => severity === 'error')).toMatchObject([
+      { file: 'k.conf', line: 1, message: expect.stringContaining(message) as string },
+    ])
+  }) // biome-ignore format: a table
+
+  test('what has no counterpart is said with its line, and its notices only where nobody runs them', () => {
+    const text = instance(
+      'V',
+      1,
+      addresses('10.0.0.1 label eth0:1'),
+      'virtual_routes {',
+      '}',
+      'notify /bin/true',
+      'use_ipvlan',
+    )
+    const own = convertText(text).diagnostics.filter(({ message }) => message.includes('not taken over'))
+    expect(own.map(({ line, message }) => `${line}: ${message}`)).toEqual([
+      '7: virtual_routes of V is not taken over',
+      '9: notify of V is not taken over',
+      '10: use_ipvlan of V is not taken over',
+      '5: label eth0:1 of 10.0.0.1 is not taken over',
+    ])
+    expect(said(convertText(text, { hasCompany: true })).join('\n')).not.toContain('notify of V')
+  })
+
+  test('what it becomes can be written as a baton.yaml', () => {
+    const { spec } = convertText(instance('VI_1', 7, addresses('10.0.0.1/24 dev eth1')))
+    expect(spec && printSpec(spec)).toContain('10.0.0.1/24 dev eth1')
+  })
+})

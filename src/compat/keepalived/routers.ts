@@ -1,0 +1,179 @@
+/** keepalived's virtual routers in Baton's words; what has no counterpart is said with its line. Pure. */
+import { formatHeldAddress } from '../../cluster/spec/held-address.ts'
+import type { ClusterSpec, VirtualRouterSpec } from '../../cluster/spec/model.ts'
+import { parseSpec } from '../../cluster/spec/parse.ts'
+import { printSpec } from '../../cluster/spec/print.ts'
+import type {
+  Instance,
+  Routers,
+  SyncGroup,
+  Tracking,
+  TrackScript,
+  VrrpAddress,
+  Weighted,
+} from '../../formats/keepalived/instance-model.ts'
+import type { TrackSpec } from '../../vrrp/spec.ts'
+import { asUser } from './as-user.ts'
+import type { Say } from './check.ts'
+
+/** What a router is made of below, and what says nothing that would be otherwise here. */
+const carried = new Set([
+  'state', 'interface', 'virtual_router_id', 'priority', 'advert_int', 'version', 'virtual_ipaddress', 'authentication',
+  'virtual_ipaddress_excluded', 'preempt', 'nopreempt', 'preempt_delay', 'unicast_src_ip', 'mcast_src_ip', 'mcast_dst_ip',
+  'unicast_peer', 'garp_master_delay', 'garp_master_repeat', 'garp_master_refresh', 'garp_master_refresh_repeat',
+  'garp_lower_prio_delay', 'garp_lower_prio_repeat', 'down_timer_adverts', 'lower_prio_no_advert', 'use_vmac', 'accept',
+  'track_interface', 'track_script', 'track_file', 'track_process', 'track_bfd', 'skip_check_adv_addr', 'native_ipv6',
+  'debug', 'kernel_rx_buf_size', 'linkbeat_use_polling', 'vmac_xmit_base', 'old_unicast_checksum',
+]) // biome-ignore format: a list to read at a glance
+const carriedByGroup = new Set([
+  'group', 'track_interface', 'track_script', 'track_file', 'track_process', 'track_bfd', 'sync_group_tracking_weight',
+  'global_tracking',
+]) // biome-ignore format: a list to read at a glance
+/** Done by whoever follows the director: `notices.ts`. */
+export const noticeKeywords = new Set([
+  'notify', 'notify_master', 'notify_backup', 'notify_fault', 'notify_stop', 'notify_deleted', 'smtp_alert',
+  'notify_master_rx_lower_pri', 'notify_priority_changes',
+]) // biome-ignore format: a list to read at a glance
+
+/** In the file's order. `hasCompany`: somebody does what is to be done when a router changes its state. */
+export function convertRouters(routers: Routers, hasCompany: boolean, say: Say): readonly VirtualRouterSpec[] {
+  const isCarried = (keyword: string): boolean => hasCompany && noticeKeywords.has(keyword)
+  for (const { entries, name } of routers.groups)
+    for (const { keyword, place } of entries)
+      if (!carriedByGroup.has(keyword) && !isCarried(keyword))
+        say('warning', place, `${keyword} of ${name} is not taken over`)
+  return routers.instances.flatMap((instance) => {
+    for (const { keyword, place } of instance.entries)
+      if (!carried.has(keyword) && !isCarried(keyword))
+        say('warning', place, `${keyword} of ${instance.name} is not taken over`)
+    const router = convertInstance(instance, routers, say)
+    return router === undefined || !fits(router, instance, say) ? [] : [router]
+  })
+}
+
+function convertInstance(instance: Instance, routers: Routers, say: Say): VirtualRouterSpec | undefined {
+  const { place, name, id, interface: link, priority, version, password, preempts, source, peers } = instance
+  if (id === undefined) return refuse(say, instance, `${name} has no virtual_router_id`)
+  if (link === undefined) return refuse(say, instance, `${name} has no interface`)
+  if (instance.isAuthenticated)
+    return refuse(
+      say,
+      instance,
+      `auth_type AH of ${name}: expected PASS or none; RFC 3768 took the header away, as it protects nothing that it should`,
+    )
+  if (source !== undefined && peers.length === 0)
+    say('warning', place, `the source address of ${name} is not taken over: it goes with unicast_peer`)
+  const group = routers.groups.find(({ members }) => members.includes(name))
+  return {
+    name,
+    interface: link,
+    id,
+    version,
+    priority,
+    intervalMs: Math.round(instance.advertSeconds * 1000),
+    addresses: instance.addresses.map((address) => heldText(address, link, say)),
+    beside: instance.excluded.map((address) => heldText(address, link, say)),
+    downAdverts: instance.missed,
+    answersLower: instance.answersLower,
+    preempts,
+    preemptDelayMs: Math.round(instance.preemptDelaySeconds * 1000),
+    ...(peers.length === 0 ? {} : { peers }),
+    ...(peers.length === 0 || source === undefined ? {} : { source }),
+    ...(peers.length > 0 || instance.group === undefined ? {} : { multicast: instance.group }),
+    also: [],
+    ...(password === undefined ? {} : { password }),
+    checksum: 'rfc5798',
+    checksAddresses: true,
+    hasVirtualMac: instance.hasVirtualMac,
+    tracked: trackedOf(instance, group, routers, say),
+    ...(group === undefined ? {} : { group: group.name }),
+    announcing: announcingOf(instance),
+  }
+}
+
+function refuse(say: Say, { place }: Instance, message: string): undefined {
+  say('error', place, message)
+  return undefined
+}
+
+function announcingOf(instance: Instance): VirtualRouterSpec['announcing'] {
+  const { garpRefresh } = instance
+  return {
+    times: instance.garpRepeat,
+    delayMs: instance.garpDelay * 1000,
+    conflictTimes: instance.garpLowerRepeat,
+    conflictDelayMs: instance.garpLowerDelay * 1000,
+    ...(garpRefresh > 0 ? { refreshMs: garpRefresh * 1000 } : {}),
+    refreshTimes: instance.garpRefreshRepeat,
+  }
+}
+
+function heldText({ address, prefix, interface: link, words, place }: VrrpAddress, own: string, say: Say): string {
+  if (words.length > 0) say('warning', place, `${words.join(' ')} of ${address} is not taken over`)
+  return formatHeldAddress({ address, prefix, ...(link === undefined || link === own ? {} : { interface: link }) })
+}
+
+/** What the group tracks, each of its members does. */
+function trackedOf(
+  instance: Instance,
+  group: SyncGroup | undefined,
+  { scripts }: Routers,
+  say: Say,
+): readonly TrackSpec[] {
+  const isWeightless = group !== undefined && !group.keepsWeights
+  const weighted = (one: Weighted, otherwise: number, isReversed: boolean): { weight?: number } | undefined => {
+    const weight = isWeightless ? 0 : (one.weight ?? otherwise)
+    if (weight === 0) return {}
+    if (!isReversed) return { weight }
+    say('warning', one.place, `reverse of ${one.name} is not taken over: it is not tracked`)
+    return undefined
+  }
+  const from = ({ interfaces, scripts: named, others }: Tracking): TrackSpec[] => {
+    for (const { name, place } of others) say('warning', place, `${name} is not taken over: it is not tracked`)
+    return [
+      ...interfaces.flatMap((one): TrackSpec[] => {
+        const weight = weighted(one, 0, one.isReversed)
+        return weight === undefined ? [] : [{ kind: 'interface', interface: one.name, ...weight }]
+      }),
+      ...named.flatMap((one): TrackSpec[] => {
+        const script = scripts.get(one.name)
+        if (script === undefined) return []
+        const weight = weighted(one, script.weight, one.isReversed || script.isReversed)
+        return weight === undefined ? [] : [{ ...commandOf(script), ...weight }]
+      }),
+    ]
+  }
+  return [...from(instance.tracking), ...(group === undefined ? [] : from(group.tracking))]
+}
+
+function commandOf({ argv, user, intervalSeconds, timeoutSeconds, rise, fall }: TrackScript): TrackSpec {
+  return {
+    kind: 'command',
+    argv: asUser(argv, user),
+    everyMs: intervalSeconds * 1000,
+    timeoutMs: timeoutSeconds * 1000,
+    rise,
+    fall,
+  }
+}
+
+/** What Baton's own file could not say is an error here, too: the router goes once through its text. */
+function fits(router: VirtualRouterSpec, { place }: Instance, say: Say): boolean {
+  const spec: ClusterSpec = {
+    name: 'keepalived',
+    hosts: { local: { name: 'local', hypervisor: 'qemu' } },
+    images: {},
+    guests: {},
+    services: {},
+    directors: { hosts: ['local'], engine: 'auto', vrrp: [router] },
+  }
+  const read = parseSpec({
+    file: 'keepalived.conf',
+    text: printSpec(spec),
+    environment: {},
+    readInclude: () => undefined,
+  })
+  for (const { severity, message, hint } of read.diagnostics)
+    say(severity, place, `${router.name}: ${message}${hint === undefined ? '' : ` (${hint})`}`)
+  return read.spec !== undefined
+}

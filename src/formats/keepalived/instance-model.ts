@@ -1,0 +1,95 @@
+/** What a keepalived.conf says of its virtual routers, every default filled in. Plain data. */
+import type { Family } from '../../lvs/service.ts'
+import type { Place } from './finding.ts'
+import type { Entry } from './tree.ts'
+
+/** `words`: those of iproute2 after the address, but for `dev`. */
+export type VrrpAddress = {
+  readonly place: Place
+  readonly address: string
+  readonly prefix: number
+  readonly interface?: string
+  readonly words: readonly string[]
+}
+
+/** What is tracked, by its name; a weight that is written here goes before its own. */
+export type Weighted = {
+  readonly name: string
+  readonly place: Place
+  readonly weight?: number
+  readonly isReversed: boolean
+}
+
+/** `others`: files, processes and BFD sessions. */
+export type Tracking = {
+  readonly interfaces: readonly Weighted[]
+  readonly scripts: readonly Weighted[]
+  readonly others: readonly Weighted[]
+}
+
+export type Instance = {
+  readonly place: Place
+  readonly name: string
+  readonly entries: readonly Entry[]
+  readonly interface?: string
+  /** undefined: keepalived does not run it. */
+  readonly id?: number
+  readonly family: Family
+  readonly version: 2 | 3
+  readonly priority: number
+  readonly advertSeconds: number
+  readonly addresses: readonly VrrpAddress[]
+  readonly excluded: readonly VrrpAddress[]
+  readonly peers: readonly string[]
+  readonly source?: string
+  /** A multicast group of its own. */
+  readonly group?: string
+  readonly password?: string
+  /** By the IPsec header. */
+  readonly isAuthenticated: boolean
+  readonly preempts: boolean
+  readonly preemptDelaySeconds: number
+  readonly garpDelay: number
+  readonly garpRepeat: number
+  readonly garpRefresh: number
+  readonly garpRefreshRepeat: number
+  readonly garpLowerDelay: number
+  readonly garpLowerRepeat: number
+  readonly missed: number
+  readonly answersLower: boolean
+  readonly hasVirtualMac: boolean
+  readonly tracking: Tracking
+}
+
+export type SyncGroup = {
+  readonly place: Place
+  readonly name: string
+  readonly entries: readonly Entry[]
+  readonly members: readonly string[]
+  /** Otherwise what its members track has no weights: it fails, and they are at fault. */
+  readonly keepsWeights: boolean
+  readonly tracking: Tracking
+}
+
+/** `group`: a name or a number. */
+export type ScriptUser = { readonly name: string; readonly group?: string }
+
+export type TrackScript = {
+  readonly place: Place
+  readonly name: string
+  readonly argv: readonly string[]
+  readonly intervalSeconds: number
+  readonly timeoutSeconds: number
+  readonly weight: number
+  readonly isReversed: boolean
+  readonly rise: number
+  readonly fall: number
+  readonly user?: ScriptUser
+}
+
+export type Routers = {
+  readonly instances: readonly Instance[]
+  readonly groups: readonly SyncGroup[]
+  /** By their names; without those that keepalived passes over. */
+  readonly scripts: ReadonlyMap<string, TrackScript>
+}
