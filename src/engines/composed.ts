@@ -14,6 +14,7 @@ import {
   type ServiceSnapshot,
   throwIfCancelled,
 } from './engine.ts'
+import { portsAs } from './porting.ts'
 import { throwIfRefused } from './refusals.ts'
 import { composedCapabilities, type PartName, partOf, type Share, settingsFor, sharesOf, undoing } from './shares.ts'
 
@@ -104,6 +105,7 @@ export function composedEngine(base: Engine, openers: PartOpeners): Engine {
     async *connections(options) {
       for (const part of parts.values()) yield* part.connections(options)
     },
+    ...portsAs(base),
     ...(base.trace === undefined ? {} : { trace: base.trace.bind(base) }),
     ...(base.release === undefined
       ? {}

@@ -3,6 +3,7 @@ import { InfraError } from '../errors.ts'
 import type { Application } from '../lvs/application.ts'
 import type { ConnectionState } from '../lvs/connection-state.ts'
 import type { SyncDaemon, SyncRole } from '../lvs/edit.ts'
+import type { PortableConnection } from '../lvs/portable-connection.ts'
 import type {
   Endpoint,
   Forwarding,
@@ -15,6 +16,7 @@ import type {
   Tunnel,
 } from '../lvs/service.ts'
 import type { Settings, SettingsChange, SysctlName } from '../lvs/settings.ts'
+import type { TellingRules } from '../lvs/telling.ts'
 import type { SeenFrame } from '../wire/balanced-packet.ts'
 
 export type EngineName = 'userspace' | 'ebpf' | 'ipvs' | 'fake'
@@ -44,9 +46,24 @@ export type EngineCapabilities = {
   readonly applications: readonly Application['kind'][]
   /** DNS-based services. */
   readonly dns: boolean
+  /** Runs synchronisation daemons itself, by `daemon.start`. */
   readonly syncDaemon: boolean
+  readonly porting: PortingCapabilities
   /** The sysctls that it heeds; the others cannot be changed from their defaults. */
   readonly sysctls: readonly SysctlName[]
+}
+
+/** Which of its connections an engine can hand to another director, or take over from one. */
+export type Portion = 'all' | 'templates' | 'none'
+
+export type PortingCapabilities = {
+  /** What stands, when asked for. */
+  readonly exports: Portion
+  /** What has changed, without being asked. */
+  readonly changes: Portion
+  readonly imports: Portion
+  /** Why not all, in words, and what there is instead. */
+  readonly limit?: string
 }
 
 export type TableChange =
@@ -106,6 +123,24 @@ export type Connection = {
   readonly persistenceData?: { readonly engine: 'sip'; readonly data: string }
 }
 
+/** What backups are to be told. */
+export type ChangedConnections = {
+  readonly connections: readonly PortableConnection[]
+  /** How many more were not told since the last ones, as whoever listens was too slow for them. */
+  readonly dropped: number
+}
+
+/** What became of connections that were taken over. */
+export type TakenConnections = {
+  readonly taken: number
+  /** They stood here already. */
+  readonly updated: number
+  /** Of a service or a real server that is not here (yet): they are bound to it when they are told of again, or when it comes. */
+  readonly waiting: number
+  /** How many were left aside, by reason. */
+  readonly refused: Readonly<Record<string, number>>
+}
+
 /** A client's packet that is not sent: where would it go? */
 export type TraceQuestion = {
   readonly protocol: 'tcp' | 'udp'
@@ -148,6 +183,8 @@ export type EngineReport = {
 
 export type CallOptions = { readonly signal: AbortSignal }
 
+export type FollowOptions = CallOptions & { readonly rules: TellingRules }
+
 /** `only`: of a large table just these services, where they exist. */
 export type ReadOptions = CallOptions & { readonly only?: readonly ServiceId[] }
 
@@ -169,6 +206,24 @@ export interface Engine extends AsyncDisposable {
   zero(id: ServiceId | undefined, options: CallOptions): Promise<void>
   /** The connections that stand now. Lazy: a million of them need no million objects at once. */
   connections(options: CallOptions): AsyncIterable<Connection>
+  /**
+   * What stands now, as another director can go on with it, in batches, templates first; of TCP only what has been
+   * established. What is not of `capabilities.porting.exports` is left out.
+   */
+  exportConnections(options: CallOptions): AsyncIterable<readonly PortableConnection[]>
+  /**
+   * From this call on what backups are to be told, in batches, until the signal is aborted or the engine ends. What stood
+   * before may be told, too. Nothing comes twice in a batch.
+   * @throws InfraError `unsupported` where `capabilities.porting.changes` is `none`.
+   */
+  changedConnections(options: FollowOptions): AsyncIterable<ChangedConnections>
+  /**
+   * Puts connections of another director among its own; those that stand are brought up to date, so that it may be told
+   * the same again. As with the kernel's backup daemon they are bound to this director's own service and real server,
+   * whose forwarding they take, and statistics do not count them.
+   * @throws InfraError `unsupported` where `capabilities.porting.imports` is `none`.
+   */
+  takeConnections(connections: readonly PortableConnection[], options: CallOptions): Promise<TakenConnections>
   /** Only engines that look at packets can say. Nothing is sent, and nothing changes. @throws InfraError */
   trace?(question: TraceQuestion, options: CallOptions): Promise<TraceAnswer>
   /** Ends this side only, traffic goes on as it is. Engines that traffic passes through do not have it. */

@@ -11,6 +11,7 @@ import {
   isTableChange,
   type ServiceSnapshot,
 } from '../../engines/engine.ts'
+import { portsAs } from '../../engines/porting.ts'
 import { realServerKey, type ServiceId, serviceKey } from '../../lvs/service.ts'
 
 export type Counts = Counters & { readonly failures: number }
@@ -98,6 +99,7 @@ export function openTotals(): Totals {
       read: (options) => engine.read(options),
       info: (options) => engine.info(options),
       connections: (options) => engine.connections(options),
+      ...portsAs(engine),
       ...(engine.trace === undefined ? {} : { trace: engine.trace.bind(engine) }),
       ...(engine.release === undefined ? {} : { release: () => engine.release?.() ?? Promise.resolve() }),
       [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),

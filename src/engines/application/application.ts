@@ -17,6 +17,7 @@ import {
   type TableChange,
   throwIfCancelled,
 } from '../engine.ts'
+import { noPorting, portsNothing } from '../porting.ts'
 import { throwIfRefused } from '../refusals.ts'
 import { plainChange } from '../table.ts'
 import { threadFile } from '../thread-file.ts'
@@ -53,6 +54,7 @@ const applicationCapabilities: EngineCapabilities = {
   applications: ['http', 'sni', 'tls'],
   dns: false,
   syncDaemon: false,
+  porting: noPorting,
   sysctls: ['expire_nodest_conn', 'expire_quiescent_template', 'lblc_expiration', 'lblcr_expiration'],
 }
 
@@ -112,6 +114,7 @@ export async function applicationEngine(options: ApplicationOptions = {}): Promi
         from = page.next
       }
     },
+    ...portsNothing('userspace'),
     async [Symbol.asyncDispose]() {
       await link.close({ kind: 'close' })
     },

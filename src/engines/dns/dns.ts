@@ -19,6 +19,7 @@ import {
   throwIfCancelled,
 } from '../engine.ts'
 import { estimateMs } from '../estimator.ts'
+import { noPorting, portsNothing } from '../porting.ts'
 import { throwIfRefused } from '../refusals.ts'
 import {
   type Listener,
@@ -51,6 +52,7 @@ const dnsCapabilities: EngineCapabilities = {
   applications: [],
   dns: true,
   syncDaemon: false,
+  porting: noPorting,
   sysctls: [],
 }
 
@@ -126,6 +128,7 @@ export async function dnsEngine(options: Partial<DnsOptions> = {}): Promise<Engi
       throwIfCancelled(callOptions, 'connections')
       yield* []
     },
+    ...portsNothing(engineName),
     async [Symbol.asyncDispose]() {
       await applying.idle()
       clearInterval(timer)

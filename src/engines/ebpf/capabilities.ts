@@ -1,5 +1,6 @@
 /** What the eBPF engine can carry today; all else it refuses before anything is changed. */
 import type { EngineCapabilities } from '../engine.ts'
+import { noPorting } from '../porting.ts'
 
 export const ebpfCapabilities: EngineCapabilities = {
   protocols: ['tcp', 'udp'],
@@ -21,6 +22,7 @@ export const ebpfCapabilities: EngineCapabilities = {
   applications: [],
   dns: false,
   syncDaemon: false,
+  porting: noPorting,
   sysctls: [
     'am_droprate', 'amemthresh', 'conn_reuse_mode', 'drop_entry', 'drop_packet', 'expire_nodest_conn',
     'expire_quiescent_template', 'lblc_expiration', 'lblcr_expiration', 'pmtu_disc', 'schedule_icmp', 'secure_tcp',

@@ -22,6 +22,7 @@ import {
   type TraceQuestion,
   throwIfCancelled,
 } from '../engine.ts'
+import { portsNothing } from '../porting.ts'
 import { throwIfRefused } from '../refusals.ts'
 import { availablePages } from './available-pages.ts'
 import { ebpfCapabilities } from './capabilities.ts'
@@ -186,6 +187,10 @@ class RunningEngine implements EbpfEngine {
     throwIfCancelled(options, 'trace')
     return await trace(this.program, this.#table, question)
   }
+
+  readonly exportConnections = portsNothing('ebpf').exportConnections
+  readonly changedConnections = portsNothing('ebpf').changedConnections
+  readonly takeConnections = portsNothing('ebpf').takeConnections
 
   async release(): Promise<void> {
     clearInterval(this.#timer)

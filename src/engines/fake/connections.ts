@@ -3,6 +3,7 @@ import type { ConnectionState } from '../../lvs/connection-state.ts'
 import { firstTimeoutSeconds, isActiveState } from '../../lvs/connection-state.ts'
 import { invalidPort, postponedSeconds, type TemplateKey } from '../../lvs/persistence.ts'
 import { type Endpoint, type Forwarding, formatEndpoint, type Protocol } from '../../lvs/service.ts'
+import type { Told } from '../../lvs/telling.ts'
 import { type Timed, Timers } from '../../lvs/timers.ts'
 import type { InstalledServer } from './services.ts'
 
@@ -16,6 +17,8 @@ export type ConnectionParts = {
   readonly by: Forwarding | 'bypass'
   readonly kind: 'connection' | 'one-packet' | 'template'
   readonly callId?: string | undefined
+  /** Of the service that it came by, where that has one. */
+  readonly mark?: number
 }
 
 export class Entry implements Timed {
@@ -23,10 +26,11 @@ export class Entry implements Timed {
   readonly client: Endpoint
   service: Endpoint
   server: Endpoint
-  readonly on: InstalledServer | undefined
-  readonly by: Forwarding | 'bypass'
+  on: InstalledServer | undefined
+  by: Forwarding | 'bypass'
   readonly kind: ConnectionParts['kind']
   readonly callId: string | undefined
+  readonly mark: number
   state: ConnectionState
   isActive = false
   /** No reply has been seen, as is usual with direct routing and tunnels. */
@@ -40,6 +44,8 @@ export class Entry implements Timed {
   queuedAtMs = Number.POSITIVE_INFINITY
   /** From the client. */
   packets = 0
+  /** To backups. */
+  told: Told = { state: 'NONE', endsMs: 0, retries: 0 }
   /** The next newer one with the same client and server. */
   olderReply: Entry | undefined
 
@@ -52,6 +58,7 @@ export class Entry implements Timed {
     this.by = parts.by
     this.kind = parts.kind
     this.callId = parts.callId
+    this.mark = parts.mark ?? markOf(parts.on)
     this.state = parts.protocol === 'udp' && parts.kind !== 'template' ? 'UDP' : 'NONE'
     this.isInputOnly = parts.by !== 'masq' && parts.by !== 'bypass'
   }
@@ -59,6 +66,16 @@ export class Entry implements Timed {
   get isTemplate(): boolean {
     return this.kind === 'template'
   }
+
+  /** Of a template that is found by nobody any more. */
+  get isNameless(): boolean {
+    return this.isTemplate && this.service.port === invalidPort
+  }
+}
+
+function markOf(on: InstalledServer | undefined): number {
+  const id = on?.service.service.id
+  return id?.kind === 'fwmark' ? id.mark : 0
 }
 
 const connectionKey = (protocol: Protocol, client: Endpoint, service: Endpoint): string =>
@@ -93,17 +110,21 @@ export class Connections {
   /** Its timer starts with the first `restart`. One-packet connections are found by nobody. */
   open(parts: ConnectionParts): Entry {
     const entry = new Entry(parts)
-    if (entry.kind !== 'one-packet') {
-      this.all.add(entry)
-      this.#byKey.set(keyOf(entry), entry)
-    }
-    if (entry.kind === 'connection') {
-      const key = replyKeyOf(entry)
-      entry.olderReply = this.#byReply.get(key)
-      this.#byReply.set(key, entry)
-    }
+    if (entry.kind !== 'one-packet') this.all.add(entry)
+    this.#link(entry)
     entry.on?.bind(entry.isTemplate)
     return entry
+  }
+
+  /** One that was taken over before its real server came; its forwarding is that server's from now on. */
+  bind(entry: Entry, on: InstalledServer): void {
+    this.#unlink(entry)
+    entry.on = on
+    entry.by = on.server.forwarding
+    entry.isInputOnly = entry.by !== 'masq'
+    this.#link(entry)
+    on.bind(entry.isTemplate)
+    if (entry.isActive) on.activate(true)
   }
 
   control(entry: Entry, template: Entry): void {
@@ -116,9 +137,9 @@ export class Connections {
     if (entry.protocol === 'ip' || state === entry.state) return
     entry.state = state
     const isActive = isActiveState(entry.protocol, state)
-    if (entry.on !== undefined && isActive !== entry.isActive) {
+    if (isActive !== entry.isActive) {
       entry.isActive = isActive
-      entry.on.activate(isActive)
+      entry.on?.activate(isActive)
     }
     if (state === 'ESTABLISHED') assure(entry)
   }
@@ -135,7 +156,7 @@ export class Connections {
 
   /** A template whose server cannot be used any more is found by nobody, and waits for its end. */
   invalidate(template: Entry): void {
-    if (template.service.port === invalidPort) return
+    if (template.isNameless) return
     this.#unlink(template)
     template.service = { ...template.service, port: invalidPort }
     template.server = { ...template.server, port: invalidPort }
@@ -166,6 +187,14 @@ export class Connections {
     this.#unlink(entry)
     if (entry.control !== undefined) entry.control.controls -= 1
     entry.on?.unbind(entry.isTemplate, entry.isActive)
+  }
+
+  #link(entry: Entry): void {
+    if (entry.kind !== 'one-packet') this.#byKey.set(keyOf(entry), entry)
+    if (entry.kind !== 'connection') return
+    const key = replyKeyOf(entry)
+    entry.olderReply = this.#byReply.get(key)
+    this.#byReply.set(key, entry)
   }
 
   #unlink(entry: Entry): void {

@@ -13,6 +13,7 @@ import {
 } from '../engine.contract.ts'
 import type { Connection } from '../engine.ts'
 import { engineStateContract } from '../engine-state.contract.ts'
+import { portingContract } from '../porting.contract.ts'
 import { fakeEngine } from './fake.ts'
 
 const open = async (): Promise<EngineUnderTest> => {
@@ -27,6 +28,7 @@ const open = async (): Promise<EngineUnderTest> => {
 
 engineContract('fake', open)
 engineStateContract('fake', open)
+portingContract('fake', open)
 
 const web: ServiceId = { kind: 'address', protocol: 'tcp', address: '192.0.2.1', port: 80 }
 

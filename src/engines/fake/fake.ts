@@ -6,6 +6,7 @@ import { sysctlNames } from '../../lvs/settings.ts'
 import { type Engine, type EngineCapabilities, type EngineChange, throwIfCancelled } from '../engine.ts'
 import { throwIfRefused } from '../refusals.ts'
 import { Ipvs, type IpvsOptions, tableSize } from './ipvs.ts'
+import { portable, takeAll } from './porting.ts'
 import { type FakeTraffic, fakeTraffic } from './traffic.ts'
 
 export const fakeCapabilities: EngineCapabilities = {
@@ -27,6 +28,7 @@ export const fakeCapabilities: EngineCapabilities = {
   applications: ['http', 'sni', 'tls'],
   dns: true,
   syncDaemon: true,
+  porting: { exports: 'all', changes: 'all', imports: 'all' },
   sysctls: sysctlNames,
 }
 
@@ -91,6 +93,22 @@ export function fakeEngine(options: FakeOptions = {}): FakeEngine {
         yield ipvs.describe(entry)
       }
     },
+    async *exportConnections(callOptions) {
+      catchUp()
+      const all = [...ipvs.connections.all]
+      for (const wantsTemplates of [true, false]) {
+        throwIfCancelled(callOptions, 'exportConnections')
+        const wanted = all.filter(({ isTemplate }) => isTemplate === wantsTemplates)
+        const batch = wanted.flatMap((entry) => portable(entry, ipvs.nowMs) ?? [])
+        if (batch.length > 0) yield batch
+      }
+    },
+    changedConnections: ({ rules, signal }) => ipvs.follower.follow(rules, signal),
+    async takeConnections(connections, callOptions) {
+      throwIfCancelled(callOptions, 'takeConnections')
+      catchUp()
+      return { ...takeAll(ipvs, connections), refused: {} }
+    },
     receive(packet) {
       const nowMs = clock()
       if (nowMs > ipvs.nowMs) ipvs.advanceTo(nowMs)
@@ -107,7 +125,9 @@ export function fakeEngine(options: FakeOptions = {}): FakeEngine {
         failure = error
       },
     },
-    async [Symbol.asyncDispose]() {},
+    async [Symbol.asyncDispose]() {
+      ipvs.follower.close()
+    },
   }
 }
 

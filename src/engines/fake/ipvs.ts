@@ -11,6 +11,7 @@ import type { Connection, EngineChange, ServerSnapshot, ServiceSnapshot } from '
 import { estimateMs } from '../estimator.ts'
 import { Connections, type Entry } from './connections.ts'
 import { type Path, receive } from './path.ts'
+import { Follower } from './porting.ts'
 import { type InstalledService, Services } from './services.ts'
 import { Estimation } from './statistics.ts'
 
@@ -29,6 +30,7 @@ export const tableSize = 4096
 export class Ipvs {
   readonly services: Services
   readonly connections = new Connections()
+  readonly follower = new Follower()
   readonly #estimation = new Estimation()
   readonly #options: IpvsOptions
   readonly #random: () => number
@@ -56,6 +58,7 @@ export class Ipvs {
       securesTcp: false,
       isBackup: false,
       isDropped: () => this.#isDropped(),
+      carried: (entry) => this.follower.carried(entry, this.nowMs),
     }
   }
 

@@ -26,6 +26,8 @@ export type Path = {
   isBackup: boolean
   /** Whether drop_packet takes the packet that is about to be scheduled. */
   isDropped(): boolean
+  /** After a packet of a client's: backups may have to be told. */
+  carried(entry: Entry): void
 }
 
 const accept = { kind: 'accept' } as const
@@ -124,6 +126,7 @@ function carry(path: Path, entry: Entry, packet: TransportPacket, isNew: boolean
   follow(path, entry, packet, 'in')
   countPacket(entry)
   path.connections.restart(entry, path.nowMs)
+  path.carried(entry)
   return onward(entry, isNew)
 }
 

@@ -2,6 +2,7 @@
 import { schedulerNames } from '../../lvs/service.ts'
 import { sysctlNames } from '../../lvs/settings.ts'
 import type { EngineCapabilities } from '../engine.ts'
+import { noPorting } from '../porting.ts'
 
 /** Schedulers are modules: those that this kernel has not are taken out when the engine is opened. */
 export const ipvsCapabilities: EngineCapabilities = {
@@ -22,5 +23,6 @@ export const ipvsCapabilities: EngineCapabilities = {
   applications: [],
   dns: false,
   syncDaemon: true,
+  porting: noPorting,
   sysctls: sysctlNames,
 }

@@ -32,6 +32,7 @@ import {
   type TableChange,
   throwIfCancelled,
 } from '../engine.ts'
+import { portsNothing } from '../porting.ts'
 import { throwIfRefused } from '../refusals.ts'
 import { ipvsCapabilities } from './capabilities.ts'
 import { type IpvsKernel, openKernel } from './kernel.ts'
@@ -123,7 +124,10 @@ class IpvsEngine implements Engine {
     }
   }
 
-  /** What stands in the kernel stays. */
+  readonly exportConnections = portsNothing('ipvs').exportConnections
+  readonly changedConnections = portsNothing('ipvs').changedConnections
+  readonly takeConnections = portsNothing('ipvs').takeConnections
+
   /** The table is the kernel's: it stays in either case. */
   release(): Promise<void> {
     return this[Symbol.asyncDispose]()

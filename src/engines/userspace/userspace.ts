@@ -19,6 +19,7 @@ import {
   throwIfCancelled,
 } from '../engine.ts'
 import { sharedLedgerMemory } from '../ledger.ts'
+import { noPorting, portsNothing } from '../porting.ts'
 import { throwIfRefused } from '../refusals.ts'
 import type { TablePage } from '../scheduling.ts'
 import { plainChange } from '../table.ts'
@@ -66,6 +67,7 @@ export const userspaceCapabilities: EngineCapabilities = {
   applications: [],
   dns: false,
   syncDaemon: false,
+  porting: noPorting,
   sysctls: ['expire_nodest_conn', 'expire_quiescent_template', 'lblc_expiration', 'lblcr_expiration'],
 }
 
@@ -138,6 +140,7 @@ export async function userspaceEngine(options: UserspaceOptions = {}): Promise<U
         }
       }
     },
+    ...portsNothing('userspace'),
     async [Symbol.asyncDispose]() {
       await closeAll(links)
     },
