@@ -19,8 +19,8 @@ const withScan: readonly SchedulerName[] = ['lc', 'wlc', 'sed', 'nq']
 
 /** Whether a cost stays as it is; those that do not. */
 export async function perPacket(isShort: boolean): Promise<string[]> {
-  const sizes = { connections: isShort ? 20_000 : 1_100_000, services: 16, servers: 8192, slots: 524_288 }
-  await using world = await openPacketWorld({ sizes, halfOpen: sizes.connections })
+  const most = { connections: isShort ? 20_000 : 1_100_000, services: 16, servers: 8192, 'table-entries': 524_288 }
+  await using world = await openPacketWorld({ limits: { ...most, 'half-open': most.connections } })
   await warm(world, isShort ? 20 : 2000)
   const missed = await byServers(world, isShort ? [1, 16] : [1, 16, 256, 4096], isShort ? 100 : 2000)
   return [

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { layoutVersion } from '../../src/engines/ebpf/layout.ts'
 import { addServer, addService, aServer, aService, errorOf, within } from '../../src/engines/engine.contract.ts'
-import type { Connection, Engine, EngineChange, ServiceSnapshot } from '../../src/engines/engine.ts'
+import type { Connection, Engine, EngineChange, EngineReport, ServiceSnapshot } from '../../src/engines/engine.ts'
 import type { ServiceId } from '../../src/lvs/service.ts'
 import { decodeFrame, encodeFrame, type TcpFlag } from '../ipvs/packets.ts'
 import { eventually } from '../net/loopback.ts'
@@ -186,7 +186,7 @@ describe('the life of an eBPF engine', () => {
   })
 
   test('a flood of SYNs takes no more than its share; what is established stays, and gets through', async () => {
-    await using world = await openPacketWorld({ halfOpen: 200 })
+    await using world = await openPacketWorld({ limits: { 'half-open': 200 } })
     const { engine } = world
     await engine.apply([addService(aService(web)), ...servers(web, 2)], within())
     world.run(request(web, 60_000))
@@ -215,7 +215,9 @@ describe('the life of an eBPF engine', () => {
   })
 
   test('a full table turns new clients away, and no other', async () => {
-    await using world = await openPacketWorld({ sizes: { connections: 64, services: 8, servers: 8, slots: 1024 } })
+    await using world = await openPacketWorld({
+      limits: { connections: 64, services: 8, servers: 8, 'table-entries': 1024 },
+    })
     await world.engine.apply([addService(aService(names)), ...servers(names, 2)], within())
     const verdicts = Array.from({ length: 100 }, (_, client) => world.run(request(names, client)).verdict)
     expect(verdicts.filter((verdict) => verdict === 'send')).toHaveLength(64)
@@ -225,8 +227,35 @@ describe('the life of an eBPF engine', () => {
     expect((await one(world.engine, names))?.servers).toHaveLength(1)
   })
 
+  test('tables that stand take fewer, as they are told, and no more than they have room for, which is said', async () => {
+    await using world = await openPacketWorld({ limits: { connections: 64, services: 8, servers: 8 } })
+    await world.engine.apply([addService(aService(names)), ...servers(names, 2)], within())
+    const taken = (from: number): number =>
+      Array.from({ length: 100 }, (_, client) => world.run(request(names, from + client)).verdict).filter(
+        (verdict) => verdict === 'send',
+      ).length
+    expect(taken(0)).toBe(64)
+    await world.engine.release()
+    const reports: EngineReport[] = []
+    const onReport = (report: EngineReport): void => void reports.push(report)
+    const wide = await world.again({ limits: { connections: 1000 }, onReport })
+    expect(reports).toEqual([
+      {
+        kind: 'trouble',
+        subject: 'limit connections',
+        message: expect.stringContaining('64 instead of 1000') as string,
+      },
+    ])
+    expect((await wide.info(within())).tableSize).toBe(64)
+    await wide.release()
+    const narrow = await world.again({ limits: { connections: 32 }, onReport })
+    expect((await narrow.info(within())).tableSize).toBe(32)
+    expect(reports).toHaveLength(1)
+    expect(taken(1000)).toBe(0)
+  })
+
   test('4,096 servers in one service: picked in turn, the least loaded found, and edited in good time', async () => {
-    await using world = await openPacketWorld({ halfOpen: 8192 })
+    await using world = await openPacketWorld({ limits: { 'half-open': 8192 } })
     const { engine } = world
     const many = Array.from({ length: 4096 }, (_, index) =>
       addServer(web, aServer(1000 + index, { address: '10.50.0.2' })),

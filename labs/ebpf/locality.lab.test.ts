@@ -16,7 +16,9 @@ import { openPacketWorld, type PacketWorld } from './packet-world.ts'
 
 let world: PacketWorld
 beforeAll(async () => {
-  world = await openPacketWorld({ sizes: { connections: 65_536, services: 256, servers: 8192, slots: 262_144 } })
+  world = await openPacketWorld({
+    limits: { connections: 65_536, services: 256, servers: 8192, 'table-entries': 262_144 },
+  })
 })
 afterAll(() => world[Symbol.asyncDispose]())
 

@@ -39,15 +39,20 @@ export async function openPacketWorld(options: EbpfOptions = {}): Promise<Packet
   const world = await openBpfWorld()
   const namespace = await enterNewNamespace()
   await settleNeighbours(namespace.name, [2, 3, 4, 5, 6, 7, 8, 9])
-  const sizes = { connections: 8192, templates: 4096, services: 256, servers: 8192, slots: 262_144 }
-  let engine = await ebpfEngine({ ...world, sizes, ...options })
+  const limits = { connections: 8192, templates: 4096, services: 256, servers: 8192, 'table-entries': 262_144 }
+  let engine = await ebpfEngine({ ...world, ...options, limits: { ...limits, ...options.limits } })
   const lan = listInterfaces().find(({ name }) => name === 'lan')?.index ?? 0
   return {
     get engine() {
       return engine
     },
     again: async (over = {}) => {
-      engine = await ebpfEngine({ ...world, sizes, ...options, ...over })
+      engine = await ebpfEngine({
+        ...world,
+        ...options,
+        ...over,
+        limits: { ...limits, ...options.limits, ...over.limits },
+      })
       return engine
     },
     namespace: namespace.name,

@@ -7,6 +7,7 @@ import type { DirectorEvent } from '../director/events.ts'
 import { fileIntentStore, type IntentStore } from '../director/intent.ts'
 import { servicesOf } from '../director/intent-changes.ts'
 import type { Intent } from '../director/schemas.ts'
+import type { EbpfTuning } from '../engines/ebpf/tuning.ts'
 import type { Engine, EngineChange, EngineName, EngineReport } from '../engines/engine.ts'
 import { openEngine } from '../engines/open.ts'
 import { describeError, InfraError, isInfraError } from '../errors.ts'
@@ -22,10 +23,7 @@ export type DaemonOptions = {
   readonly host: Host
   /** `auto`: the one that ran here last, or else the best that works here. */
   readonly engine: EngineName | 'auto'
-  /** Of the ebpf engine; left out, all that routes lead through. */
-  readonly interfaces?: readonly string[]
-  /** Of the ebpf engine: whether it sends on ahead of the stack. */
-  readonly xdp?: 'off' | 'auto' | 'native'
+  readonly ebpf?: EbpfTuning
   readonly log: Logger
   /** Ends the daemon in order. Its reason says by what: SIGTERM keeps traffic, where the engine can do that. */
   readonly signal: AbortSignal
@@ -77,7 +75,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
 
 /** Resolves at its end to the engine whose traffic goes on. */
 async function serve(options: DaemonOptions, goesOn: boolean): Promise<EngineName | undefined> {
-  const { host, engine, interfaces, xdp, log, signal, supervised, onReady, onEnd } = options
+  const { host, engine, ebpf, log, signal, supervised, onReady, onEnd } = options
   const { socket, byHand } = directorFiles(host)
   const { store, intent } = await loadedStore(host)
   const end = endOf(signal)
@@ -95,8 +93,7 @@ async function serve(options: DaemonOptions, goesOn: boolean): Promise<EngineNam
       takeReport(report, troubles, log)
     },
     director: host.directories.runtime,
-    ...(interfaces === undefined ? {} : { interfaces }),
-    ...(xdp === undefined ? {} : { xdp }),
+    ...(ebpf === undefined ? {} : { ebpf }),
   })
   if (!goesOn) await removeLeftovers(opened, intent)
   let keeps = false
@@ -118,6 +115,7 @@ async function serve(options: DaemonOptions, goesOn: boolean): Promise<EngineNam
     engineTroubles: troubles,
     ...(trace === undefined ? {} : { onTrace: (record) => trace.write(record) }),
     restarts,
+    ...(ebpf === undefined ? {} : { ebpf }),
   })
   metrics.attach(director)
   // Loaded last: after a crash the services come first, and whoever asks meanwhile waits.

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { within } from '../deadline.ts'
 import type { DirectorControl, DirectorStatus, StopRequest } from '../director/control.ts'
+import { type EbpfTuning, isTuned, tuningArguments } from '../engines/ebpf/tuning.ts'
 import type { EngineName } from '../engines/engine.ts'
 import { InfraError, isInfraError } from '../errors.ts'
 import type { Host } from '../hosts/host.ts'
@@ -12,6 +13,7 @@ type CallOptions = { readonly signal: AbortSignal }
 
 export type Launch = {
   readonly engine: EngineName | 'auto'
+  readonly ebpf?: EbpfTuning
   /** The command that runs this very Baton. */
   readonly program: readonly string[]
 }
@@ -22,7 +24,8 @@ const maxLogBytes = 10 * 1024 * 1024
 
 /**
  * Makes sure that a director with this engine runs, and resolves when it answers. One that runs with another engine is
- * ended and started anew, unless it also serves other clusters. @throws InfraError `busy` then.
+ * ended and started anew, unless it also serves other clusters; one whose ebpf engine is tuned otherwise keeps its traffic
+ * meanwhile. @throws InfraError `busy` when it serves others.
  */
 export async function launchDirector(
   host: Host,
@@ -36,15 +39,17 @@ export async function launchDirector(
   try {
     const standing = await runningStatus(control, signal)
     if (standing !== undefined) {
-      if (launch.engine === 'auto' || standing.engine === launch.engine) return control
+      const isSameEngine = launch.engine === 'auto' || standing.engine === launch.engine
+      const isAsWanted = standing.engine !== 'ebpf' || isTuned(standing.ebpf, launch.ebpf)
+      if (isSameEngine && isAsWanted) return control
       const others = standing.clusters.filter((other) => other.cluster !== cluster).map((other) => other.cluster)
       if (standing.services.some((service) => service.cluster === undefined)) others.push('what was made by hand')
-      if (others.length > 0)
+      if (others.length > 0 && !isSameEngine)
         throw new InfraError('busy', `the director runs the ${standing.engine} engine for ${others.join(', ')}`, {
           subject: host.name,
           hint: `use engine: ${standing.engine}, or take the other clusters down first`,
         })
-      await end(host, control, signal, false)
+      await end(host, control, signal, isSameEngine)
     }
     await start(host, launch, control, signal)
     return control
@@ -55,7 +60,7 @@ export async function launchDirector(
 
 async function start(
   host: Host,
-  { engine, program }: Launch,
+  { engine, ebpf, program }: Launch,
   control: DirectorControl,
   signal: AbortSignal,
 ): Promise<void> {
@@ -64,7 +69,7 @@ async function start(
   await host.makeDirectory(directory, { signal, mode: 0o700 })
   const size = await host.run(['stat', '-c', '%s', logFile], { signal })
   if (Number(size.stdout) > maxLogBytes) await host.rename(logFile, `${logFile}.1`, { signal })
-  const pid = await host.spawn([...program, 'director', '--supervise', '--engine', engine], {
+  const pid = await host.spawn([...program, 'director', '--supervise', '--engine', engine, ...tuningArguments(ebpf)], {
     signal,
     logFile,
     environment: { BATON_RUNTIME_DIR: runtime, BATON_STATE_DIR: state, BATON_CACHE_DIR: cache },

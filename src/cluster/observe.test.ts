@@ -86,7 +86,7 @@ describe('asking the hosts', () => {
     if (director === undefined) throw new Error('no h2')
     const sites = new Map([...world.sites].map(([name, site]): [string, Site] => [name, { ...site, director }]))
     const spec = { ...three, directors: { hosts: ['h2'], engine: 'fake' } } as const
-    await director.launch('fake', 'shop', within())
+    await director.launch({ engine: 'fake' }, 'shop', within())
     const { hosts } = await observe(spec, sites, within())
     expect([...hosts].map(([name, one]) => [name, one.director?.engine, one.sharesDirectorOf])).toEqual([
       ['h1', undefined, 'h2'],

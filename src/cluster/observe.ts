@@ -66,9 +66,10 @@ async function observeDirector(
   signal: AbortSignal,
 ): Promise<ObservedDirector | undefined> {
   try {
-    const { engine, clusters, services } = await site.director.control.status({ signal })
+    const { engine, ebpf, clusters, services } = await site.director.control.status({ signal })
     return {
       engine,
+      ...(ebpf === undefined ? {} : { ebpf }),
       services: clusters.find((mine) => mine.cluster === cluster),
       unwell: unwellGuests(cluster, services),
       servesOthers:

@@ -1,8 +1,7 @@
 /** A site: one host of the cluster with everything that Baton speaks to there. */
 import { directorClient } from '../api/client.ts'
-import { launchDirector, stopDirector } from '../api/launch.ts'
+import { type Launch, launchDirector, stopDirector } from '../api/launch.ts'
 import type { DirectorControl } from '../director/control.ts'
-import type { EngineName } from '../engines/engine.ts'
 import { InfraError } from '../errors.ts'
 import type { Hypervisor } from '../guests/hypervisor.ts'
 import { pretendedImages } from '../guests/images/pretended.ts'
@@ -26,7 +25,7 @@ export type DirectorAccess = {
   /** Its methods throw `not-found` while none runs. */
   readonly control: DirectorControl
   /** Makes sure that one with this engine runs, for this cluster. */
-  launch(engine: EngineName | 'auto', cluster: string, options: CallOptions): Promise<void>
+  launch(wanted: Omit<Launch, 'program'>, cluster: string, options: CallOptions): Promise<void>
   stop(options: CallOptions): Promise<void>
 }
 
@@ -78,8 +77,8 @@ function openSite(name: string, spec: HostSpec, director: DirectorAccess): Site 
 export function directorAccess(host: Host, program: readonly string[]): DirectorAccess {
   return {
     control: directorClient(host),
-    launch: async (engine, cluster, options) =>
-      void (await launchDirector(host, { engine, program }, options, cluster)),
+    launch: async (wanted, cluster, options) =>
+      void (await launchDirector(host, { ...wanted, program }, options, cluster)),
     stop: async (options) => void (await stopDirector(host, options)),
   }
 }

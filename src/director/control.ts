@@ -1,4 +1,5 @@
 /** What one asks of a director: the same interface in its process and over its control socket. */
+import type { EbpfTuning } from '../engines/ebpf/tuning.ts'
 import type {
   Connection,
   Counters,
@@ -140,6 +141,8 @@ export type DirectorStatus = {
   readonly pid: number
   readonly startedAt: string
   readonly engine: EngineName
+  /** What the ebpf engine was told when it began; undefined when nothing. */
+  readonly ebpf?: EbpfTuning
   readonly capabilities: EngineCapabilities
   /** How often the supervisor had to start it again. */
   readonly restarts: number

@@ -1,4 +1,5 @@
 /** The director: joins what is wanted, what is healthy and what is drained, and keeps the engine at it. */
+import type { EbpfTuning } from '../engines/ebpf/tuning.ts'
 import type { Connection, EngineName, ServiceSnapshot } from '../engines/engine.ts'
 import { describeError, InfraError } from '../errors.ts'
 import { serviceKey } from '../lvs/service.ts'
@@ -25,6 +26,8 @@ export type DirectorOptions = KeeperOptions &
     readonly onStop: (keep: boolean) => void
     /** What is wrong beside, in words. */
     readonly troubles?: () => readonly string[]
+    /** As the engine began, where it is ebpf. */
+    readonly ebpf?: EbpfTuning
     /** What the engine has told of itself, by the key of the service that it is about. */
     readonly engineTroubles?: ReadonlyMap<string, string>
   }
@@ -90,6 +93,7 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
         pid: process.pid,
         startedAt,
         engine: engine.name,
+        ...(options.ebpf === undefined || engine.name !== 'ebpf' ? {} : { ebpf: options.ebpf }),
         capabilities: engine.capabilities,
         restarts: options.restarts ?? 0,
         clusters: intent.clusters,

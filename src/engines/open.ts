@@ -6,6 +6,7 @@ import { localHost } from '../hosts/local/local.ts'
 import type { ApplicationReport } from './application/calls.ts'
 import { composedEngine } from './composed.ts'
 import { ebpfCapabilities } from './ebpf/capabilities.ts'
+import type { EbpfTuning } from './ebpf/tuning.ts'
 import type { Engine, EngineCapabilities, EngineName, EngineReport } from './engine.ts'
 import { fakeCapabilities, fakeEngine } from './fake/fake.ts'
 import { ipvsCapabilities } from './ipvs/capabilities.ts'
@@ -14,9 +15,7 @@ import { userspaceCapabilities, userspaceEngine } from './userspace/userspace.ts
 
 export type OpenEngineOptions = {
   readonly onReport?: (report: EngineReport) => void
-  /** Of the ebpf engine. */
-  readonly interfaces?: readonly string[]
-  readonly xdp?: 'off' | 'auto' | 'native'
+  readonly ebpf?: EbpfTuning
   /** The runtime directory: which director of this machine it is. */
   readonly director?: string
 }
@@ -35,12 +34,11 @@ export async function openEngine(name: EngineName | 'auto', options: OpenEngineO
   return assertNever(name)
 }
 
-async function openEbpf({ interfaces, xdp, director, onReport }: OpenEngineOptions): Promise<Engine> {
+async function openEbpf({ ebpf, director, onReport }: OpenEngineOptions): Promise<Engine> {
   const { ebpfEngine } = await import('./ebpf/ebpf.ts')
   return await ebpfEngine({
     bpfFileSystem: bpfFileSystem(),
-    ...(interfaces === undefined ? {} : { interfaces }),
-    ...(xdp === undefined ? {} : { xdp }),
+    ...ebpf,
     ...(director === undefined ? {} : { director }),
     ...(onReport === undefined ? {} : { onReport }),
   })

@@ -1,5 +1,7 @@
 /** Network interfaces of this namespace, as rtnetlink(7) tells of them: sysfs may be another namespace's. */
 import { readFileSync } from 'node:fs'
+import { addressFromBytes, type Cidr, isInNetwork } from '../lvs/address.ts'
+import { familyOf } from '../lvs/service.ts'
 import { decodeAttributes, encodeAttributes, readText, readU16, readU32, text } from '../wire/netlink.ts'
 import { NetlinkError, NetlinkSocket } from './netlink.ts'
 
@@ -81,6 +83,45 @@ export function interfacesWithRoutes(): ReadonlySet<string> {
     ...ipv6.map((line) => line.trim().split(/\s+/u).at(-1) ?? ''),
   ]
   return new Set(names.filter((name) => name !== ''))
+}
+
+/** Names of those that a route of the main table for this address leads through, however dear. */
+export function interfacesTowards(address: string): ReadonlySet<string> {
+  const routes =
+    familyOf(address) === 'ipv4'
+      ? ipv4Routes(lines('/proc/self/net/route'))
+      : ipv6Routes(lines('/proc/self/net/ipv6_route'))
+  return new Set(routes.filter(({ network }) => isInNetwork(address, network)).map(({ name }) => name))
+}
+
+type Route = { readonly name: string; readonly network: Cidr }
+
+/** Words in the machine's own order: proc_pid_net(5). */
+export function ipv4Routes([, ...rows]: readonly string[]): Route[] {
+  return rows.flatMap((row) => {
+    const [name = '', destination = '', , , , , , mask = ''] = row.split(/\s+/u)
+    const [address, ones] = [destination, mask].map((word) => Buffer.from(word, 'hex').reverse())
+    if (address?.length !== 4 || ones === undefined) return []
+    return [{ name, network: { address: addressFromBytes(address, 'ipv4'), prefix: bitsIn(ones) } }]
+  })
+}
+
+export function ipv6Routes(rows: readonly string[]): Route[] {
+  return rows.flatMap((row) => {
+    const [destination = '', prefix = '', ...rest] = row.trim().split(/\s+/u)
+    const address = Buffer.from(destination, 'hex')
+    if (address.length !== 16) return []
+    return [
+      {
+        name: rest.at(-1) ?? '',
+        network: { address: addressFromBytes(address, 'ipv6'), prefix: Number.parseInt(prefix, 16) },
+      },
+    ]
+  })
+}
+
+function bitsIn(bytes: Uint8Array): number {
+  return bytes.reduce((sum, byte) => sum + byte.toString(2).replaceAll('0', '').length, 0)
 }
 
 function lines(file: string): string[] {

@@ -8,6 +8,7 @@ import { runDaemon } from '../../api/daemon.ts'
 import { directorFiles } from '../../api/files.ts'
 import type { Director } from '../../director/director.ts'
 import { hopelessCode, restartsVariable, supervise } from '../../director/supervisor.ts'
+import { type EbpfTuning, limitNames, parseLimit, type Xdp, xdpWays } from '../../engines/ebpf/tuning.ts'
 import type { EngineName } from '../../engines/engine.ts'
 import { describeError, isInfraError } from '../../errors.ts'
 import { localHost } from '../../hosts/local/local.ts'
@@ -21,7 +22,8 @@ import { errorLines, streamOutput } from '../output.ts'
 export type DirectorCommandOptions = {
   readonly engine: EngineName | 'auto'
   readonly interface?: readonly string[]
-  readonly xdp?: 'off' | 'auto' | 'native'
+  readonly xdp?: Xdp
+  readonly limit?: readonly string[]
   readonly supervise?: true
   readonly config?: string
   readonly ipvsadmRules?: string
@@ -49,8 +51,9 @@ export function register(program: Command): void {
       new Option(
         '--xdp <how>',
         'with the ebpf engine: let drivers send on what goes by direct routing or tunnel; auto: hardware’s that can',
-      ).choices(['off', 'auto', 'native']),
+      ).choices(xdpWays),
     )
+    .option('--limit <name=number...>', `with the ebpf engine: how much its tables take; ${limitNames.join(', ')}`)
     .option('--supervise', 'start the daemon again whenever it crashes')
     .option(
       '--config <file>',
@@ -73,15 +76,35 @@ export function register(program: Command): void {
       'keep each result of each check, for `baton replay`; at 64 MiB, and at each start, what is there becomes FILE.1',
     )
     .action(async (options: DirectorCommandOptions) => {
-      if (options.interface !== undefined && options.engine !== 'ebpf')
-        program.error('error: --interface goes with --engine ebpf')
-      if (options.xdp !== undefined && options.engine !== 'ebpf') program.error('error: --xdp goes with --engine ebpf')
+      const wrong = wrongTuning(options)
+      if (wrong.length > 0) program.error(wrong.map((text) => `error: ${text}`).join('\n'))
       if (options.ipvsadmRules === undefined && (options.ipvsadmDefault !== undefined || options.saveOnStop === true))
         program.error('error: --ipvsadm-default and --save-on-stop go with --ipvsadm-rules FILE')
       process.exitCode = await runDirectorCommand(options)
       // Nothing that a library left open may keep a daemon that has ended.
       process.exit()
     })
+}
+
+function wrongTuning({ engine, interface: interfaces, xdp, limit = [] }: DirectorCommandOptions): string[] {
+  const given = [interfaces && '--interface', xdp && '--xdp', limit.length > 0 && '--limit'].filter(Boolean)
+  const isEbpf = engine === 'ebpf' || engine === 'auto'
+  return [
+    ...given.flatMap((option) => (isEbpf ? [] : [`${option} goes with --engine ebpf`])),
+    ...limit.map(parseLimit).flatMap((read) => ('wrong' in read ? [read.wrong] : [])),
+  ]
+}
+
+function tuningOf({ interface: interfaces, xdp, limit }: DirectorCommandOptions): { readonly ebpf?: EbpfTuning } {
+  const limits = limit?.map(parseLimit).flatMap((read) => ('wrong' in read ? [] : [[read.name, read.most] as const]))
+  if (interfaces === undefined && xdp === undefined && limits === undefined) return {}
+  return {
+    ebpf: {
+      ...(interfaces === undefined ? {} : { interfaces }),
+      ...(xdp === undefined ? {} : { xdp }),
+      ...(limits === undefined ? {} : { limits: Object.fromEntries(limits) }),
+    },
+  }
 }
 
 /** Resolves to the exit code. The log goes to standard output; by hand, people are told on standard error. */
@@ -131,8 +154,7 @@ async function runDirector(options: DirectorCommandOptions, log: Logger): Promis
     await runDaemon({
       host,
       engine,
-      ...(options.interface === undefined ? {} : { interfaces: options.interface }),
-      ...(options.xdp === undefined ? {} : { xdp: options.xdp }),
+      ...tuningOf(options),
       log,
       signal,
       supervised,

@@ -5,6 +5,8 @@ import type { Diagnostic } from '../../cluster/spec/diagnostic.ts'
 import { checkAgainstHost } from '../../cluster/spec/facts.ts'
 import type { ClusterSpec } from '../../cluster/spec/model.ts'
 import type { ParsedSpec, PlaceLookup } from '../../cluster/spec/parse.ts'
+import type { DirectorStatus } from '../../director/control.ts'
+import { throwIfCutsOff } from '../../engines/ebpf/own-session.ts'
 import { throwIfUnprivileged } from '../../engines/ebpf/program.ts'
 import { isInfraError } from '../../errors.ts'
 import type { HypervisorInfo } from '../../guests/hypervisor.ts'
@@ -25,17 +27,24 @@ export async function checkMachine(
 ): Promise<Diagnostic[]> {
   const facts = await localHost().facts(options)
   const capacity = Object.fromEntries(Object.keys(spec.hosts).map((name) => [name, facts]))
-  const found = await Promise.all([checkHypervisors(places, spec, options), checkAddresses(places, spec, options)])
-  return [...checkAgainstHost(spec, places, capacity), ...checkEngine(places, spec), ...found.flat()]
+  const director = await runningDirector(options)
+  const found = await Promise.all([checkHypervisors(places, spec, options), checkAddresses(places, spec, director)])
+  return [...checkAgainstHost(spec, places, capacity), ...checkEngine(places, spec, director), ...found.flat()]
 }
 
-function checkEngine(places: PlaceLookup, { directors }: ClusterSpec): Diagnostic[] {
+/** One that runs has been told where it may take packets. */
+function checkEngine(
+  places: PlaceLookup,
+  { directors }: ClusterSpec,
+  director: DirectorStatus | undefined,
+): Diagnostic[] {
   if (directors.engine !== 'ebpf') return []
   try {
     throwIfUnprivileged()
+    if (director?.engine !== 'ebpf') throwIfCutsOff(directors.ebpf ?? {})
     return []
   } catch (error) {
-    if (!isInfraError(error, 'permission')) throw error
+    if (!isInfraError(error, 'permission') && !isInfraError(error, 'unsupported')) throw error
     return [problemAt(places, ['directors', 'engine'], error.message, error.hint)]
   }
 }
@@ -78,9 +87,13 @@ async function hypervisorInfo(
 }
 
 /** An address that our director serves already is ours, one of a bridge that Baton makes will be; the fake engine listens nowhere. */
-async function checkAddresses(places: PlaceLookup, spec: ClusterSpec, options: CallOptions): Promise<Diagnostic[]> {
+async function checkAddresses(
+  places: PlaceLookup,
+  spec: ClusterSpec,
+  director: DirectorStatus | undefined,
+): Promise<Diagnostic[]> {
   if (spec.directors.engine === 'fake') return []
-  const ours = await servedAddresses(options)
+  const ours = servedAddresses(director)
   const ofBridges = Object.values(spec.hosts).map(({ bridgeAddress }) => bridgeAddress?.split('/')[0])
   const found = await Promise.all(
     Object.values(spec.services).map(async ({ name, service: { id } }): Promise<Diagnostic[]> => {
@@ -93,16 +106,19 @@ async function checkAddresses(places: PlaceLookup, spec: ClusterSpec, options: C
   return found.flat()
 }
 
-async function servedAddresses(options: CallOptions): Promise<ReadonlySet<string>> {
+function servedAddresses(director: DirectorStatus | undefined): ReadonlySet<string> {
+  return new Set(
+    (director?.services ?? []).flatMap(({ service: { id } }) =>
+      id.kind === 'address' ? [`${id.protocol} ${formatEndpoint(id)}`] : [],
+    ),
+  )
+}
+
+async function runningDirector(options: CallOptions): Promise<DirectorStatus | undefined> {
   try {
-    const { services } = await directorClient(localHost()).status(options)
-    return new Set(
-      services.flatMap(({ service: { id } }) =>
-        id.kind === 'address' ? [`${id.protocol} ${formatEndpoint(id)}`] : [],
-      ),
-    )
+    return await directorClient(localHost()).status(options)
   } catch (error) {
-    if (isInfraError(error, 'not-found')) return new Set()
+    if (isInfraError(error, 'not-found')) return undefined
     throw error
   }
 }

@@ -44,7 +44,7 @@ export async function runAction(action: Action, context: ActionContext): Promise
       membership.mayReturn(action.guest)
       return
     case 'director.start':
-      return site.director.launch(action.engine, cluster, { signal })
+      return site.director.launch(action, cluster, { signal })
     case 'director.stop':
       return site.director.stop({ signal })
     case 'services.apply':

@@ -1,5 +1,6 @@
 /** The plan: the ordered steps from what is to what should be, each with its reason. Plain data. */
 import type { ClusterServices } from '../../director/control.ts'
+import type { EbpfTuning } from '../../engines/ebpf/tuning.ts'
 import type { EngineName } from '../../engines/engine.ts'
 import type { GuestDefinition, GuestState } from '../../guests/hypervisor.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
@@ -27,7 +28,12 @@ export type Action =
   | { readonly kind: 'guest.replace'; readonly host: string; readonly guest: PlannedGuest }
   /** Drained, shut down, forgotten with its disk. */
   | { readonly kind: 'guest.remove'; readonly host: string; readonly guest: string }
-  | { readonly kind: 'director.start'; readonly host: string; readonly engine: EngineName | 'auto' }
+  | {
+      readonly kind: 'director.start'
+      readonly host: string
+      readonly engine: EngineName | 'auto'
+      readonly ebpf?: EbpfTuning
+    }
   | { readonly kind: 'director.stop'; readonly host: string }
   /** Hands the cluster's services to the director; the guests' addresses are read when the step runs. */
   | { readonly kind: 'services.apply'; readonly host: string }
@@ -63,6 +69,7 @@ export type Plan = { readonly cluster: string; readonly steps: readonly Step[]; 
 /** What a director runs, as it says itself. */
 export type ObservedDirector = {
   readonly engine: EngineName
+  readonly ebpf?: EbpfTuning
   /** This cluster's services there. */
   readonly services: ClusterServices | undefined
   /** This cluster's guests whose check has not succeeded there, sorted. */

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { buildService } from '../../../test/build/services.ts'
 import { buildPool, buildServiceSpec, buildSpec, mebibyte } from '../../../test/build/spec.ts'
 import type { ClusterServices } from '../../director/control.ts'
+import type { EbpfTuning } from '../../engines/ebpf/tuning.ts'
 import type { GuestDefinition, GuestState } from '../../guests/hypervisor.ts'
 import { guestDefinition } from '../apply/definition.ts'
 import type { ClusterSpec, HostSpec } from '../spec/model.ts'
@@ -243,6 +244,22 @@ describe('the plan for directors and services', () => {
     )
     expect(steps(planned(spec, observed))).toEqual([['director.start local', 'engine changes from userspace to fake']])
     expect(planned({ ...spec, directors: { hosts: ['local'], engine: 'auto' } }, observed).steps).toEqual([])
+  })
+
+  test('an ebpf engine that is to begin otherwise does so, and one that was tuned by hand is left alone', () => {
+    const tuned = { limits: { connections: 5000 } }
+    const spec = { ...buildSpec(), directors: { hosts: ['local'], engine: 'ebpf' as const, ebpf: tuned } }
+    const running = (ebpf: EbpfTuning) =>
+      standing(
+        spec,
+        withDirector((one) => one && { ...one, engine: 'ebpf', ebpf }),
+      )
+    expect(planned(spec, running(tuned)).steps).toEqual([])
+    expect(planned(spec, running({ limits: { connections: 64 } })).steps.map(({ action }) => action)).toEqual([
+      { kind: 'director.start', host: 'local', engine: 'ebpf', ebpf: tuned },
+    ])
+    const untold = { ...spec, directors: { hosts: ['local'], engine: 'ebpf' as const } }
+    expect(planned(untold, running({ xdp: 'auto' })).steps).toEqual([])
   })
 
   test.each<{ name: string; before: Parameters<typeof buildServiceSpec>[1]; reason: string }>([

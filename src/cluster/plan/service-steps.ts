@@ -1,4 +1,5 @@
 /** The steps that bring the directors and a cluster's services to what is wanted. Pure. */
+import { isTuned } from '../../engines/ebpf/tuning.ts'
 import type { ClusterSpec, ServiceSpec } from '../spec/model.ts'
 import { type GuestSteps, markedGuests } from './guest-steps.ts'
 import type { Observed, ObservedDirector } from './plan.ts'
@@ -67,15 +68,20 @@ function directorHosts(spec: ClusterSpec, observed: Observed): string[] {
 }
 
 function directorStep(
-  { directors: { engine } }: ClusterSpec,
+  { directors: { engine, ebpf } }: ClusterSpec,
   host: string,
   director: ObservedDirector | undefined,
   builder: StepBuilder,
 ): string[] {
-  if (director === undefined) return [builder.add({ kind: 'director.start', host, engine }, host, 'none runs')]
-  if (engine === 'auto' || director.engine === engine) return []
-  const reason = `engine changes from ${director.engine} to ${engine}`
-  return [builder.add({ kind: 'director.start', host, engine }, host, reason)]
+  const start = (reason: string): string[] => {
+    const tuning = ebpf === undefined ? {} : { ebpf }
+    return [builder.add({ kind: 'director.start', host, engine, ...tuning }, host, reason)]
+  }
+  if (director === undefined) return start('none runs')
+  if (engine !== 'auto' && director.engine !== engine)
+    return start(`engine changes from ${director.engine} to ${engine}`)
+  if (director.engine !== 'ebpf' || isTuned(director.ebpf, ebpf)) return []
+  return start('what the ebpf engine is told at its start changes; its traffic goes on meanwhile')
 }
 
 /** A director that serves nothing any more is stopped, also when the run that took its services away did not get there. */

@@ -1,5 +1,6 @@
 /** Keys that need or exclude one another inside one thing, and the names of things. Looks at what is written, so that it finds all at once. */
 import { checkKinds } from './check-schema.ts'
+import { checkEbpf } from './ebpf-schema.ts'
 import { whereOf } from './explain.ts'
 import { checkHealth } from './health-combinations.ts'
 import { namePattern, nameRule, show } from './leaf.ts'
@@ -42,6 +43,7 @@ export function checkCombinations(root: SourceMap, report: Report): void {
   const sinks: Path = ['directors', 'notify']
   for (const [index, sink] of items(nodeAt(root, sinks)).entries()) checkSink(sink, [...sinks, index], report)
   checkTracked(root, report)
+  checkEbpf(root, report)
 }
 
 /** Exactly one key of `kinds` says what a thing is; each other key goes with some kinds only. */

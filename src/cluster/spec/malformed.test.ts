@@ -442,6 +442,11 @@ const fine: Row[] = [
   [directors('metrics: ▲9600'), 'metrics: expected an address and port such as 127.0.0.1:9600'],
   [directors('metrics: ▲"localhost:9600"'), 'metrics: expected an address and port'],
   [`${address('10.0.0.1:80')}directors: { metrics: ▲"10.0.0.1:80" }\n`, '10.0.0.1:80 is where www stands'],
+  [directors('ebpf: { ▲xpd: auto }'), 'unknown key xpd: did you mean xdp?'],
+  [directors('ebpf: { xdp: ▲generic }'), 'unknown way of XDP generic'],
+  [directors('ebpf: { limits: { connections: ▲1 } }'), 'connections: expected a whole number from 16 to 100000000, found 1'],
+  [directors('ebpf: { limits: { half-open: ▲2000000 } }'), 'half-open 2000000 is above connections 1000000'],
+  [directors('engine: userspace, ▲ebpf: { xdp: auto }'), 'ebpf does not go with engine: userspace'],
   [directors('sysctls: { ▲expire_nodest: 1 }'), 'unknown key expire_nodest'],
   [directors('sysctls: { expire_nodest_conn: ▲true }'), 'expire_nodest_conn: expected a whole number'],
 ]

@@ -1,5 +1,6 @@
 /** The spec: what the user wrote, parsed and checked, every default filled in. Plain, deterministic data. */
 import type { Fallback, NotifySink, OnFailure } from '../../director/control.ts'
+import type { EbpfTuning } from '../../engines/ebpf/tuning.ts'
 import type { EngineName } from '../../engines/engine.ts'
 import type { HypervisorName } from '../../guests/hypervisor.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
@@ -116,6 +117,7 @@ export type VirtualRouterSpec = PathSpec &
 export type DirectorsSpec = {
   readonly hosts: readonly string[]
   readonly engine: EngineName | 'auto'
+  readonly ebpf?: EbpfTuning
   readonly settings?: SettingsChange
   readonly notify?: readonly NotifySink[]
   /** Where /metrics is served over TCP. */

@@ -1,4 +1,5 @@
 /** From the file's shape to the model: short forms written out, paths resolved, names put into their things. */
+import type { EbpfTuning, LimitName, LimitTuning } from '../../engines/ebpf/tuning.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
 import { given } from './given.ts'
 import type { ClusterSpec, GuestPoolSpec, HostSpec, NetworkSpec } from './model.ts'
@@ -37,6 +38,7 @@ export function normalize(file: FileShape, resolve: ResolvePath): ClusterSpec {
     directors: {
       hosts: file.directors.hosts ?? [firstHost],
       engine: file.directors.engine,
+      ...given('ebpf', tuningOf(file)),
       ...given('settings', settingsOf(file.directors)),
       ...given('maintenance', directoryOf(file, resolve)),
       ...given('notify', sinkSpecs(file.directors.notify)),
@@ -44,6 +46,16 @@ export function normalize(file: FileShape, resolve: ResolvePath): ClusterSpec {
       ...given('vrrp', routerSpecs(file.directors.vrrp)),
     },
   }
+}
+
+function tuningOf({ directors: { ebpf } }: FileShape): EbpfTuning | undefined {
+  if (ebpf === undefined) return undefined
+  const { interfaces, xdp, limits } = ebpf
+  return { ...given('interfaces', interfaces), ...given('xdp', xdp), ...given('limits', limits && withoutGaps(limits)) }
+}
+
+function withoutGaps(limits: Readonly<Partial<Record<LimitName, number | undefined>>>): LimitTuning {
+  return Object.fromEntries(Object.entries(limits).filter(([, most]) => most !== undefined))
 }
 
 function directoryOf({ directors: { maintenance } }: FileShape, resolve: ResolvePath): string | undefined {

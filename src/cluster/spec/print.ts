@@ -19,6 +19,7 @@ export function printSpec(spec: ClusterSpec): string {
     hosts:
       spec.directors.hosts.length === 1 && spec.directors.hosts[0] === first?.name ? undefined : spec.directors.hosts,
     engine: spec.directors.engine === 'auto' ? undefined : spec.directors.engine,
+    ebpf: spec.directors.ebpf,
     ...settingsText(spec.directors.settings),
     maintenance: spec.directors.maintenance,
     notify: spec.directors.notify?.map(sinkText),

@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import type { NotifySink } from '../../director/control.ts'
 import { eventKinds } from '../../director/events.ts'
+import { type EbpfTuning, xdpWays } from '../../engines/ebpf/tuning.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
 import { given } from './given.ts'
 import type { ClusterSpec, GuestPoolSpec, HostSpec } from './model.ts'
@@ -137,6 +138,16 @@ const randomSink: fc.Arbitrary<NotifySink> = fc.oneof(
 )
 
 /** Each is the only one that its printed file can mean. */
+const limit = fc.integer({ min: 1000, max: 16_384 })
+const randomTuning: fc.Arbitrary<EbpfTuning> = fc.record(
+  {
+    interfaces: fc.constant(['eth0', 'lo']),
+    xdp: fc.constantFrom(...xdpWays),
+    limits: fc.record({ connections: fc.constant(20_000), 'half-open': limit, services: limit }, { requiredKeys: [] }),
+  },
+  { requiredKeys: [] },
+)
+
 export const randomSpec: fc.Arbitrary<ClusterSpec> = fc
   .tuple(name, hosts, fc.uniqueArray(name, { maxLength: 4 }), fc.array(image, { minLength: 4, maxLength: 4 }))
   .chain(([name, hosts, imageNames, images]) => {
@@ -154,8 +165,9 @@ export const randomSpec: fc.Arbitrary<ClusterSpec> = fc
           fc.record(
             {
               hosts: fc.constantFrom(...Object.keys(hosts)).map((host) => [host]),
-              engine: fc.constantFrom('auto' as const, 'userspace' as const, 'fake' as const),
+              engine: fc.constantFrom('auto' as const, 'ebpf' as const),
               settings: randomSettings,
+              ebpf: randomTuning,
               notify: fc.array(randomSink, { minLength: 1, maxLength: 3 }),
               // None at which a service stands.
               metrics: fc.record({

@@ -1,6 +1,7 @@
 /** The file's shape: every key with its meaning, and every default, each written down here and nowhere else. */
 import * as z from 'zod'
 import { check } from './check-schema.ts'
+import { ebpf } from './ebpf-schema.ts'
 import { address, choice, cidr, flag, integer, later, leaf, name, path, reference, size, text } from './leaf.ts'
 import { map } from './map.ts'
 import { metrics, notify } from './notify-schema.ts'
@@ -111,6 +112,7 @@ const directors = map({
   engine: choice('engine', ['auto', 'userspace', 'ebpf', 'ipvs', 'fake'])
     .prefault('auto')
     .describe('What moves the connections; auto takes the best that the host can run.'),
+  ebpf: ebpf.optional().describe('How the ebpf engine begins: where it takes packets, and what its tables hold.'),
   vrrp,
   sync: later('connection synchronisation is', 'run one director'),
 })

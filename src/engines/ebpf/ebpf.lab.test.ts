@@ -3,12 +3,12 @@ import { type EngineUnderTest, engineContract } from '../engine.contract.ts'
 import { engineStateContract } from '../engine-state.contract.ts'
 import { ebpfEngine } from './ebpf.ts'
 
-const sizes = { connections: 4096, templates: 1024, services: 256, servers: 1024, slots: 65_536 }
+const limits = { connections: 4096, templates: 1024, services: 256, servers: 1024, 'table-entries': 65_536 }
 
 async function open(): Promise<EngineUnderTest> {
   const world = await openBpfWorld()
   const namespace = await enterNewNamespace()
-  const engine = await ebpfEngine({ ...world, sizes })
+  const engine = await ebpfEngine({ ...world, limits })
   let port = 8000
   return {
     engine,

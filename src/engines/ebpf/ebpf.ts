@@ -32,22 +32,23 @@ import { defaultGround, type Ground, type GroundOptions, takeGround } from './gr
 import { type HookOptions, Hooks } from './hooks.ts'
 import { indexKey } from './maps.ts'
 import { closeOwnRoutes, openOwnRoutes } from './own-routes.ts'
+import { throwIfCutsOff } from './own-session.ts'
 import { otherPlaces, removeDeserted, removeGoneNamespaces, removeOtherVersions, removePlace } from './place.ts'
-import { defaultSizes, openProgram, type Program, type Sizes, throwIfUnprivileged } from './program.ts'
-import { decodeSettings, encodeSettings } from './settings.ts'
+import { openProgram, type Program, throwIfUnprivileged } from './program.ts'
+import { decodeSettings, encodeSettings, type Limits } from './settings.ts'
 import { Statistics } from './statistics.ts'
 import { marksOf, removeSteering, Steering } from './steering.ts'
 import { Sweep } from './sweep.ts'
 import { EbpfTable } from './table.ts'
 import { trace } from './trace.ts'
+import { type LimitTuning, limitsOf } from './tuning.ts'
 import { Vouch } from './vouch.ts'
 import { Ways } from './ways.ts'
 
-export type EbpfOptions = Partial<GroundOptions & Omit<HookOptions, 'root'>> & {
-  /** Of maps that are made anew; those that stand keep theirs. */
-  readonly sizes?: Partial<Sizes>
-  /** Half-open connections at most; left out: an eighth of all. */
-  readonly halfOpen?: number
+export type EbpfOptions = Partial<GroundOptions & Omit<HookOptions, 'root' | 'interfaces'>> & {
+  readonly interfaces?: readonly string[]
+  /** Tables that stand keep their size: they can take less, and not more. */
+  readonly limits?: LimitTuning
   readonly onReport?: (report: EngineReport) => void
 }
 
@@ -61,7 +62,6 @@ const tickMs = 250
 const ticksPerLook = 8
 /** A minute, as the kernel's timers of lblc and lblcr have it. */
 const ticksPerForgetting = 240
-const halfOpenShare = 8
 const ticksPerDefense = defenseMs / tickMs
 
 /**
@@ -77,7 +77,8 @@ export async function ebpfEngine(options: EbpfOptions = {}): Promise<EbpfEngine>
   let program: Program | undefined
   let hooks: Hooks | undefined
   try {
-    program = await openProgram(root, directory, { ...defaultSizes, ...options.sizes })
+    if (!stood) throwIfCutsOff(options)
+    program = await openProgram(root, directory, limitsOf(options.limits))
     const { interfaces, attach = 'tcx', xdp = 'off' } = options
     hooks = new Hooks(program, { root, lockDirectory, interfaces, attach, xdp })
     // Before anything is written: what stands may be another director's.
@@ -109,7 +110,7 @@ class RunningEngine implements EbpfEngine {
   readonly #vouch: Vouch
   readonly #steering: Steering
   readonly #timer: NodeJS.Timeout
-  readonly #halfOpen: number
+  readonly #limits: Limits
   readonly #onReport: (report: EngineReport) => void
   #settings: Settings
   /** As the program was told of them. */
@@ -129,7 +130,7 @@ class RunningEngine implements EbpfEngine {
     this.program = program
     this.#hooks = hooks
     this.#ground = ground
-    this.#halfOpen = options.halfOpen ?? Math.max(Math.floor(sizes.connections / halfOpenShare), 1)
+    this.#limits = withinSizes(limitsOf(options.limits), sizes)
     this.#onReport = options.onReport ?? (() => {})
     const standing = maps.settings.lookup(indexKey(0))
     this.#settings = (standing && decodeSettings(standing)) ?? defaultSettings
@@ -140,6 +141,7 @@ class RunningEngine implements EbpfEngine {
     this.#dropEntry = new DropEntry(maps, program.reap)
     this.#ways = new Ways(this.#table)
     this.#steering = new Steering(program.steered, ground.lockDirectory)
+    this.#tellOfLimits(limitsOf(options.limits))
     this.#isWaiting = !program.isContinued && hooks.hasPredecessor
     if (!this.#isWaiting) this.#serve()
     this.#vouch = new Vouch(maps.vouched)
@@ -165,7 +167,7 @@ class RunningEngine implements EbpfEngine {
 
   async info(options: CallOptions): Promise<EngineInfo> {
     throwIfCancelled(options, 'info')
-    return { settings: this.#settings, daemons: [], tableSize: this.program.sizes.connections }
+    return { settings: this.#settings, daemons: [], tableSize: this.#limits.connections }
   }
 
   async zero(id: ServiceId | undefined, options: CallOptions): Promise<void> {
@@ -264,12 +266,10 @@ class RunningEngine implements EbpfEngine {
   }
 
   #writeSettings(): void {
-    const { connections, templates } = this.program.sizes
-    const limits = { connections, templates, halfOpen: this.#halfOpen }
     this.#lookups = this.#table.lookups
     this.#level = defenseLevel(this.#settings.sysctls, availablePages())
     this.#settings = withSettings(this.#settings, { sysctls: this.#level.modes })
-    const settings = encodeSettings(this.#settings, limits, { lookups: this.#lookups, level: this.#level })
+    const settings = encodeSettings(this.#settings, this.#limits, { lookups: this.#lookups, level: this.#level })
     this.program.maps.settings.update(indexKey(0), settings)
   }
 
@@ -324,7 +324,25 @@ class RunningEngine implements EbpfEngine {
     )
   }
 
+  #tellOfLimits(wanted: Limits): void {
+    for (const name of ['connections', 'templates'] as const)
+      if (this.#limits[name] < wanted[name])
+        this.#onReport({
+          kind: 'trouble',
+          subject: `limit ${name}`,
+          message: `${this.#limits[name]} instead of ${wanted[name]}: the tables of the director before this one take no more; baton director stop --flush ends them and their connections`,
+        })
+  }
+
   #report(kind: EngineReport['kind'], message: string): void {
     this.#onReport({ kind, subject: 'ebpf engine', message })
+  }
+}
+
+function withinSizes(wanted: Limits, { connections, templates }: Program['sizes']): Limits {
+  return {
+    'half-open': wanted['half-open'],
+    connections: Math.min(wanted.connections, connections),
+    templates: Math.min(wanted.templates, templates),
   }
 }

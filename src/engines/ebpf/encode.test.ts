@@ -16,7 +16,7 @@ const port = fc.nat(65_535)
 const uint32 = fc.integer({ min: 0, max: 0x7fff_ffff })
 
 const level = { dropRate: 0, securesTcp: false }
-const limits = { connections: 10, halfOpen: 5, templates: 3 }
+const limits = { connections: 10, 'half-open': 5, templates: 3 }
 
 describe('services and servers as the program sees them', () => {
   test('a service is read back as it was written', () => {

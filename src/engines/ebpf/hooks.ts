@@ -9,9 +9,10 @@ import { networkNamespaceId } from '../../os/network-namespace.ts'
 import { type Attachment, attachmentFile, attachmentsOf, drop, isGone } from './attachments.ts'
 import { encodePort } from './encode.ts'
 import { indexKey } from './maps.ts'
-import { hooksOf, meetingPlaces, runsAhead, type Xdp } from './meeting-places.ts'
+import { hooksOf, meetingPlaces, runsAhead } from './meeting-places.ts'
 import { otherPlaces } from './place.ts'
 import type { Program } from './program.ts'
+import type { Xdp } from './tuning.ts'
 
 export type HookOptions = {
   /** Names; left out: those that `meetingPlaces` chooses. */

@@ -7,6 +7,7 @@ import { InfraError } from '../../errors.ts'
 import type { Hook } from '../../os/bpf.ts'
 import { type Interface, interfacesWithRoutes } from '../../os/interfaces.ts'
 import { steeringInterfaces } from './steering.ts'
+import type { Xdp } from './tuning.ts'
 
 /** A VRF only has routes of its own: its packets come in by its ports. */
 const wholes: readonly (string | undefined)[] = ['bridge', 'bond', 'team']
@@ -40,9 +41,6 @@ function named(all: readonly Interface[], name: string): Interface {
     hint: `name the ${portOf} itself: packets are met there`,
   })
 }
-
-/** Whether connections that stand are sent on by interfaces' drivers, ahead of the stack: wherever that gains, or everywhere. */
-export type Xdp = 'off' | 'auto' | 'native'
 
 /**
  * Whether to try it there. It takes segmentation offload from interfaces that are made by programs (veth, virtio): there

@@ -9,28 +9,10 @@ import { BpfMap } from '../../os/bpf-map.ts'
 import { missingCapabilities } from '../../os/capabilities.ts'
 import { layoutVersion, type MapName, mapNames } from './layout.ts'
 import { type Maps, openMaps } from './maps.ts'
+import type { LimitName } from './tuning.ts'
 
-export type Sizes = {
-  /** Connections at most; each has two entries where its packets are rewritten. */
-  readonly connections: number
-  /** Of persistence, at most; more clients are not remembered. */
-  readonly templates: number
-  readonly services: number
-  readonly servers: number
-  /** Entries of all lists and hash tables together. */
-  readonly slots: number
-  /** That lblc and lblcr remember, of all services together. */
-  readonly destinations: number
-}
-
-export const defaultSizes: Sizes = {
-  connections: 1_000_000,
-  templates: 262_144,
-  services: 16_384,
-  servers: 65_536,
-  slots: 1_048_576,
-  destinations: 131_072,
-}
+/** How much its maps take. A connection has two entries of `flows` where its packets are rewritten. */
+export type Sizes = Readonly<Record<Exclude<LimitName, 'half-open'>, number>>
 
 export type Program = Disposable & {
   readonly maps: Maps
@@ -73,7 +55,7 @@ export async function openProgram(root: string, directory: string, wanted: Sizes
       templates: maps.templates.info.maxEntries,
       services: maps.turns.entries,
       servers: maps.servers.entries,
-      slots: maps.slots.entries,
+      'table-entries': maps.slots.entries,
       destinations: maps.destinations.info.maxEntries,
     }
     return programOf(object, maps, { directory, sizes, isContinued: standing['flows'] !== undefined })
@@ -117,14 +99,8 @@ function pinnedMaps(folder: string): Readonly<Record<string, number>> {
   return {}
 }
 
-function entries({
-  connections,
-  templates,
-  services,
-  servers,
-  slots,
-  destinations,
-}: Sizes): Readonly<Record<string, number>> {
+function entries(sizes: Sizes): Readonly<Record<string, number>> {
+  const { connections, templates, services, servers, destinations } = sizes
   return {
     flows: 2 * connections,
     templates,
@@ -132,7 +108,7 @@ function entries({
     services,
     turns: services,
     servers,
-    slots,
+    slots: sizes['table-entries'],
     counters: servers,
     kept: 2 * services + servers,
     destinations,

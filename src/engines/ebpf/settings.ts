@@ -7,13 +7,8 @@ import { defaultSettings, type Settings, sysctlNames } from '../../lvs/settings.
 import { type Direction, nextTcpState } from '../../lvs/tcp-states.ts'
 import { directions, events, layouts, statesPerRow } from './layout.ts'
 
-export type Limits = {
-  readonly connections: number
-  /** Of these, those whose client has not been heard of after its first packet. */
-  readonly halfOpen: number
-  /** Of persistence. */
-  readonly templates: number
-}
+/** Those that the program counts by. */
+export type Limits = Readonly<Record<'connections' | 'half-open' | 'templates', number>>
 
 /** What else the program is to know. */
 export type Surroundings = {
@@ -62,7 +57,7 @@ export function encodeSettings(
   target.writeBigUInt64LE(BigInt(timeouts.udp) * nanoseconds, at.udp_timeout)
   target.writeBigUInt64LE(hurriedSeconds * nanoseconds, at.hurried_timeout)
   target.writeUInt32LE(limits.connections, at.most_connections)
-  target.writeUInt32LE(limits.halfOpen, at.most_half_open)
+  target.writeUInt32LE(limits['half-open'], at.most_half_open)
   target.writeUInt16LE(
     states((state) => isActiveState('tcp', state)),
     at.active_states,
