@@ -21,9 +21,12 @@ import { notifyManager } from './notify.ts'
 
 export type DaemonOptions = {
   readonly host: Host
-  /** `auto`: the one that ran here last, or else the best that works here. */
   readonly engine: EngineName | 'auto'
   readonly ebpf?: EbpfTuning
+  /** Why this engine, where somebody has chosen it. */
+  readonly because?: string
+  /** What `auto` is, for services that are not wanted here yet; `standing` is what ran here last. */
+  readonly choose?: (standing: EngineName | undefined) => Promise<ChosenName | undefined>
   readonly log: Logger
   /** Ends the daemon in order. Its reason says by what: SIGTERM keeps traffic, where the engine can do that. */
   readonly signal: AbortSignal
@@ -32,13 +35,18 @@ export type DaemonOptions = {
   /** A file for all that is told of servers' health. */
   readonly checkTrace?: string
   /**
-   * Called once it serves; what it returns is awaited, and ends the daemon when it fails. `goesOn`: what stood before is
-   * there, as one that crashed or kept its traffic has left it.
+   * Called once it serves; what it returns is awaited, and ends the daemon when it fails.
    */
-  readonly onReady?: (director: Director, goesOn: boolean) => Promise<void>
+  readonly onReady?: (director: Director, serving: Serving) => Promise<void>
   /** Called at an orderly end while all still stands. */
   readonly onEnd?: (director: Director) => Promise<void>
 }
+
+/** `goesOn`: what stood before is there, as one that crashed or kept its traffic has left it. */
+export type Serving = { readonly engine: EngineName; readonly goesOn: boolean }
+
+/** Why, where that was chosen. */
+type ChosenName = { readonly name: EngineName; readonly reason?: string }
 
 const filesMs = 10_000
 const leftoversMs = 30_000
@@ -75,7 +83,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
 
 /** Resolves at its end to the engine whose traffic goes on. */
 async function serve(options: DaemonOptions, goesOn: boolean): Promise<EngineName | undefined> {
-  const { host, engine, ebpf, log, signal, supervised, onReady, onEnd } = options
+  const { host, ebpf, log, signal, supervised, onReady, onEnd } = options
   const { socket, byHand } = directorFiles(host)
   const { store, intent } = await loadedStore(host)
   const end = endOf(signal)
@@ -87,7 +95,8 @@ async function serve(options: DaemonOptions, goesOn: boolean): Promise<EngineNam
     restarts,
     onTrouble: (at, reason) => logMetrics(log, at, reason),
   })
-  const opened = await openEngine(engine === 'auto' ? (intent.engine ?? 'auto') : engine, {
+  const { name, reason } = await chosenEngine(options, intent, goesOn)
+  const opened = await openEngine(name, {
     onReport(report) {
       metrics.report(report.kind)
       takeReport(report, troubles, log)
@@ -101,6 +110,7 @@ async function serve(options: DaemonOptions, goesOn: boolean): Promise<EngineNam
   await using director = await openDirector({
     ...metrics.hooks,
     engine: metrics.heed(opened),
+    ...(reason === undefined ? {} : { engineReason: reason }),
     intent: store,
     journal: fileEditJournal(byHand),
     timing: machineTiming,
@@ -121,15 +131,32 @@ async function serve(options: DaemonOptions, goesOn: boolean): Promise<EngineNam
   // Loaded last: after a crash the services come first, and whoever asks meanwhile waits.
   const { listenControl } = await import('./server.ts')
   await using _control = await listenControl(director, socket, metrics.scrape)
-  log.info({ component: 'director', engine: opened.name, restarts, socket }, 'director serves')
-  await onReady?.(director, goesOn)
+  log.info({ component: 'director', engine: name, because: reason, restarts, socket }, 'director serves')
+  await onReady?.(director, { engine: name, goesOn })
   await tellManager(host, log, 'READY=1', 'STATUS=serves')
   const { asked, keep } = await end.reached
   keeps = keep && opened.release !== undefined
   log.info({ component: 'director', asked, keeps }, 'director ends')
   await tellManager(host, log, 'STOPPING=1')
   await onEnd?.(director)
-  return keeps ? opened.name : undefined
+  return keeps ? name : undefined
+}
+
+/** `auto`: where traffic goes on, what it goes through; else what is chosen for what is wanted. */
+async function chosenEngine(
+  { host, engine, because, choose }: DaemonOptions,
+  intent: Intent,
+  goesOn: boolean,
+): Promise<ChosenName> {
+  if (engine !== 'auto') return because === undefined ? { name: engine } : { name: engine, reason: because }
+  const kept = await host.readFile(directorFiles(host).kept, { signal: AbortSignal.timeout(filesMs) })
+  const standing = kept === undefined ? intent.engine : (new TextDecoder().decode(kept).trim() as EngineName)
+  const goingOn = standing === undefined ? undefined : { name: standing, reason: 'it ran here before' }
+  if (goesOn && goingOn !== undefined) return goingOn
+  const chosen = await choose?.(standing)
+  if (chosen !== undefined) return chosen
+  if (goingOn !== undefined) return goingOn
+  return { name: 'userspace', reason: 'no service is wanted here yet, and it needs no privileges' }
 }
 
 /** Loaded when it is asked for: the fewer modules, the sooner a director that crashed is back. */

@@ -14,6 +14,10 @@ type CallOptions = { readonly signal: AbortSignal }
 export type Launch = {
   readonly engine: EngineName | 'auto'
   readonly ebpf?: EbpfTuning
+  /** Why this engine, where it was chosen among others. */
+  readonly because?: string
+  /** One that runs already will do, whatever its engine. */
+  readonly keeps?: boolean
   /** The command that runs this very Baton. */
   readonly program: readonly string[]
 }
@@ -41,7 +45,7 @@ export async function launchDirector(
     if (standing !== undefined) {
       const isSameEngine = launch.engine === 'auto' || standing.engine === launch.engine
       const isAsWanted = standing.engine !== 'ebpf' || isTuned(standing.ebpf, launch.ebpf)
-      if (isSameEngine && isAsWanted) return control
+      if (launch.keeps === true || (isSameEngine && isAsWanted)) return control
       const others = standing.clusters.filter((other) => other.cluster !== cluster).map((other) => other.cluster)
       if (standing.services.some((service) => service.cluster === undefined)) others.push('what was made by hand')
       if (others.length > 0 && !isSameEngine)
@@ -60,7 +64,7 @@ export async function launchDirector(
 
 async function start(
   host: Host,
-  { engine, ebpf, program }: Launch,
+  { engine, because, ebpf, program }: Launch,
   control: DirectorControl,
   signal: AbortSignal,
 ): Promise<void> {
@@ -69,7 +73,9 @@ async function start(
   await host.makeDirectory(directory, { signal, mode: 0o700 })
   const size = await host.run(['stat', '-c', '%s', logFile], { signal })
   if (Number(size.stdout) > maxLogBytes) await host.rename(logFile, `${logFile}.1`, { signal })
-  const pid = await host.spawn([...program, 'director', '--supervise', '--engine', engine, ...tuningArguments(ebpf)], {
+  const why = because === undefined ? [] : ['--because', because]
+  const words = ['director', '--supervise', '--engine', engine, ...why, ...tuningArguments(ebpf)]
+  const pid = await host.spawn([...program, ...words], {
     signal,
     logFile,
     environment: { BATON_RUNTIME_DIR: runtime, BATON_STATE_DIR: state, BATON_CACHE_DIR: cache },

@@ -6,6 +6,7 @@ import { describeError, InfraError, isInfraError } from '../errors.ts'
 import type { Observed, ObservedDirector, ObservedHost } from './plan/plan.ts'
 import { imageSpecOf, wantedGuests } from './plan/wanted.ts'
 import type { DirectorAccess, Site } from './site.ts'
+import { given } from './spec/given.ts'
 import type { ClusterSpec } from './spec/model.ts'
 
 type CallOptions = { readonly signal: AbortSignal }
@@ -29,7 +30,7 @@ export async function observe(
   const owners = directorOwners(spec, sites)
   const ask = async (site: Site): Promise<readonly [string, ObservedHost]> => {
     const soon = within(signal, hostMs)
-    return [site.name, await observeSite(spec.name, site, owners.get(site.director) ?? site.name, soon)]
+    return [site.name, await observeSite(spec, site, owners.get(site.director) ?? site.name, soon)]
   }
   const hosts = await askAll([...sites.values()], (site) => site.name, ask)
   return { hosts: new Map(hosts), ...(await observeImages(spec, sites, signal)) }
@@ -46,7 +47,7 @@ function directorOwners(spec: ClusterSpec, sites: ReadonlyMap<string, Site>): Re
 }
 
 async function observeSite(
-  cluster: string,
+  spec: ClusterSpec,
   site: Site,
   directorOwner: string,
   signal: AbortSignal,
@@ -55,9 +56,12 @@ async function observeSite(
     return { guests: await site.hypervisor.list({ signal }), director: undefined, sharesDirectorOf: directorOwner }
   const [guests, director] = await Promise.all([
     site.hypervisor.list({ signal }),
-    observeDirector(cluster, site, signal),
+    observeDirector(spec.name, site, signal),
   ])
-  return { guests, director }
+  const isAsked = spec.directors.engine === 'auto' && Object.keys(spec.services).length > 0
+  if (!isAsked) return { guests, director }
+  const { name, reason } = await site.director.choose(spec, director?.engine)
+  return { guests, director, engine: { name, ...given('reason', reason) } }
 }
 
 async function observeDirector(

@@ -2,6 +2,7 @@
 import { directorClient } from '../api/client.ts'
 import { type Launch, launchDirector, stopDirector } from '../api/launch.ts'
 import type { DirectorControl } from '../director/control.ts'
+import type { EngineName } from '../engines/engine.ts'
 import { InfraError } from '../errors.ts'
 import type { Hypervisor } from '../guests/hypervisor.ts'
 import { pretendedImages } from '../guests/images/pretended.ts'
@@ -9,6 +10,9 @@ import { type ImageStore, imageStore } from '../guests/images/store.ts'
 import { openHypervisor } from '../guests/open.ts'
 import type { Directories, Host } from '../hosts/host.ts'
 import { localHost } from '../hosts/local/local.ts'
+import { engineFor } from './engine-for.ts'
+import type { ChosenEngine } from './spec/engine-check.ts'
+import { given } from './spec/given.ts'
 import type { ClusterSpec, HostSpec } from './spec/model.ts'
 
 type CallOptions = { readonly signal: AbortSignal }
@@ -26,6 +30,8 @@ export type DirectorAccess = {
   readonly control: DirectorControl
   /** Makes sure that one with this engine runs, for this cluster. */
   launch(wanted: Omit<Launch, 'program'>, cluster: string, options: CallOptions): Promise<void>
+  /** The engine that is to carry the spec there, when `standing` runs. */
+  choose(spec: ClusterSpec, standing: EngineName | undefined): Promise<ChosenEngine>
   stop(options: CallOptions): Promise<void>
 }
 
@@ -79,6 +85,7 @@ export function directorAccess(host: Host, program: readonly string[]): Director
     control: directorClient(host),
     launch: async (wanted, cluster, options) =>
       void (await launchDirector(host, { ...wanted, program }, options, cluster)),
+    choose: async (spec, standing) => engineFor(spec, given('standing', standing)),
     stop: async (options) => void (await stopDirector(host, options)),
   }
 }

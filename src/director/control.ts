@@ -141,6 +141,8 @@ export type DirectorStatus = {
   readonly pid: number
   readonly startedAt: string
   readonly engine: EngineName
+  /** Why this one, where `auto` has chosen it. */
+  readonly engineReason?: string
   /** What the ebpf engine was told when it began; undefined when nothing. */
   readonly ebpf?: EbpfTuning
   readonly capabilities: EngineCapabilities

@@ -24,6 +24,8 @@ export type DirectorOptions = KeeperOptions &
   Pick<VirtualRoutersOptions, 'openVrrp'> & {
     /** Called once when a client asks the daemon to stop. */
     readonly onStop: (keep: boolean) => void
+    /** Why this engine, where it was chosen among others. */
+    readonly engineReason?: string
     /** What is wrong beside, in words. */
     readonly troubles?: () => readonly string[]
     /** As the engine began, where it is ebpf. */
@@ -93,6 +95,7 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
         pid: process.pid,
         startedAt,
         engine: engine.name,
+        ...(options.engineReason === undefined ? {} : { engineReason: options.engineReason }),
         ...(options.ebpf === undefined || engine.name !== 'ebpf' ? {} : { ebpf: options.ebpf }),
         capabilities: engine.capabilities,
         restarts: options.restarts ?? 0,

@@ -4,10 +4,11 @@ import { join } from 'node:path'
 import { assertNever } from '../errors.ts'
 import { localHost } from '../hosts/local/local.ts'
 import type { ApplicationReport } from './application/calls.ts'
+import type { EngineChoice } from './choice.ts'
 import { composedEngine } from './composed.ts'
 import { ebpfCapabilities } from './ebpf/capabilities.ts'
 import type { EbpfTuning } from './ebpf/tuning.ts'
-import type { Engine, EngineCapabilities, EngineName, EngineReport } from './engine.ts'
+import type { Engine, EngineName, EngineReport } from './engine.ts'
 import { fakeCapabilities, fakeEngine } from './fake/fake.ts'
 import { ipvsCapabilities } from './ipvs/capabilities.ts'
 import { composedCapabilities } from './shares.ts'
@@ -20,16 +21,13 @@ export type OpenEngineOptions = {
   readonly director?: string
 }
 
-/**
- * Opens an engine; `auto` takes the best that works here, which today is `userspace`.
- * @throws InfraError `unsupported` or `permission` where it cannot be used here.
- */
-export async function openEngine(name: EngineName | 'auto', options: OpenEngineOptions = {}): Promise<Engine> {
+/** @throws InfraError `unsupported` or `permission` where it cannot be used here. */
+export async function openEngine(name: EngineName, options: OpenEngineOptions = {}): Promise<Engine> {
   // Its packets would never come to another engine.
   if (name !== 'ebpf') await removeEbpfTraces(options.director)
-  if (name === 'auto' || name === 'userspace') return withParts(await userspaceEngine(), options)
+  if (name === 'userspace') return withParts(await userspaceEngine(), options)
   if (name === 'ebpf') return withParts(await openEbpf(options), options)
-  if (name === 'ipvs') return withParts(await openIpvs(), options)
+  if (name === 'ipvs') return withParts(await openIpvs(options), options)
   if (name === 'fake') return fakeEngine({ nowMs: () => performance.now() })
   return assertNever(name)
 }
@@ -44,9 +42,9 @@ async function openEbpf({ ebpf, director, onReport }: OpenEngineOptions): Promis
   })
 }
 
-async function openIpvs(): Promise<Engine> {
+async function openIpvs({ onReport }: OpenEngineOptions): Promise<Engine> {
   const { ipvsEngine } = await import('./ipvs/ipvs.ts')
-  return await ipvsEngine(localHost())
+  return await ipvsEngine(localHost(), onReport)
 }
 
 /** BATON_BPF_DIR: where it is not at its usual place. */
@@ -86,14 +84,11 @@ function plainReport(report: ApplicationReport): EngineReport {
   return { kind: 'trouble', subject, message: `${file} is no good, the old certificate serves on: ${report.reason}` }
 }
 
-/** What the engine of that name can do, without opening it; undefined when this build does not have it. */
-export function capabilitiesOf(
-  name: EngineName | 'auto',
-): { readonly name: EngineName; readonly capabilities: EngineCapabilities } | undefined {
-  if (name === 'auto' || name === 'userspace')
-    return { name: 'userspace', capabilities: composedCapabilities(userspaceCapabilities) }
+/** What the engine of that name can do, without opening it. */
+export function capabilitiesOf(name: EngineName): Pick<EngineChoice, 'name' | 'capabilities'> {
+  if (name === 'userspace') return { name, capabilities: composedCapabilities(userspaceCapabilities) }
   if (name === 'ebpf') return { name, capabilities: composedCapabilities(ebpfCapabilities) }
   if (name === 'ipvs') return { name, capabilities: composedCapabilities(ipvsCapabilities) }
   if (name === 'fake') return { name, capabilities: fakeCapabilities }
-  return undefined
+  return assertNever(name)
 }

@@ -25,7 +25,7 @@ export function composedCapabilities(base: EngineCapabilities): EngineCapabiliti
 }
 
 /** Where a service belongs by what it is. */
-function partFor({ id, application }: Pick<Service, 'id' | 'application'>): PartName {
+export function partFor({ id, application }: Pick<Service, 'id' | 'application'>): PartName {
   if (id.kind === 'dns') return 'dns'
   return id.kind === 'pool' || application !== undefined ? 'application' : 'base'
 }

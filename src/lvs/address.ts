@@ -52,6 +52,11 @@ export function isAnyAddress(address: string): boolean {
 }
 
 /** Whether a canonical address lies in the network of `network`; addresses of the other family never do. */
+/** Of this machine alone: its packets cross no interface (RFC 1122 §3.2.1.3, RFC 4291 §2.5.3). */
+export function isLoopback(address: string): boolean {
+  return address === '::1' || address.startsWith('127.')
+}
+
 export function isInNetwork(address: string, network: Cidr): boolean {
   if (familyOf(address) !== familyOf(network.address)) return false
   const hostBits = BigInt(addressBits(familyOf(address)) - network.prefix)

@@ -4,7 +4,7 @@ import { koffi, libc } from './libc.ts'
 import { addressOf, type Pinned, pinned } from './sockets.ts'
 
 export const commands = {
-  mapLookup: 1, mapUpdate: 2, mapDelete: 3, pin: 6, get: 7, testRun: 10, infoByFd: 15,
+  mapCreate: 0, mapLookup: 1, mapUpdate: 2, mapDelete: 3, pin: 6, get: 7, testRun: 10, infoByFd: 15,
   mapLookupBatch: 24, mapUpdateBatch: 26, linkCreate: 28, linkUpdate: 29, linkDetach: 34,
 } as const // biome-ignore format: a list to read at a glance
 

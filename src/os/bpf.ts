@@ -26,6 +26,21 @@ type Libbpf = {
 
 let libbpf: Libbpf | undefined
 
+/** Whether programs can be loaded here at all. @throws InfraError `missing-tool`, `unsupported` or `permission`, with what would help. */
+export function throwIfNoBpf(): void {
+  library()
+  const array = { type: 2, keyBytes: 4, valueBytes: 4, entries: 1 }
+  const fd = bpfCall(commands.mapCreate, (attribute) => {
+    for (const [at, value] of Object.values(array).entries()) attribute.writeUInt32LE(value, at * 4)
+  })
+  if (fd >= 0) return closeFd(fd)
+  const errno = errnoName(-fd)
+  const isDenied = errno === 'EPERM' || errno === 'EACCES'
+  throw new InfraError(isDenied ? 'permission' : 'unsupported', `the kernel refuses bpf(2): ${errno}`, {
+    subject: 'eBPF',
+  })
+}
+
 /** @throws InfraError `missing-tool`. */
 function library(): Libbpf {
   if (libbpf !== undefined) return libbpf

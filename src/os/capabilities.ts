@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 
 /** By their numbers, include/uapi/linux/capability.h. */
-const numbers = { CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21, CAP_PERFMON: 38, CAP_BPF: 39 } as const
+const numbers = { CAP_NET_ADMIN: 12, CAP_SYS_MODULE: 16, CAP_SYS_ADMIN: 21, CAP_PERFMON: 38, CAP_BPF: 39 } as const
 export type Capability = keyof typeof numbers
 
 /** What CAP_SYS_ADMIN included before Linux 5.8, and still does. */

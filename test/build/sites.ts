@@ -5,7 +5,7 @@ import type { ClusterSpec } from '../../src/cluster/spec/model.ts'
 import type { DirectorControl } from '../../src/director/control.ts'
 import { type Director, openDirector } from '../../src/director/director.ts'
 import { memoryIntentStore } from '../../src/director/intent.ts'
-import { type FakeEngine, fakeEngine } from '../../src/engines/fake/fake.ts'
+import { type FakeEngine, fakeCapabilities, fakeEngine } from '../../src/engines/fake/fake.ts'
 import { InfraError } from '../../src/errors.ts'
 import { type FakeHypervisor, fakeHypervisor } from '../../src/guests/fake/fake.ts'
 import type { ImageSpec } from '../../src/guests/images/image.ts'
@@ -120,6 +120,8 @@ function fakeDirectorAccess(name: string, onEffect: OnEffect): FakeAccess {
   }
   const access: DirectorAccess = {
     control,
+    // Whatever is wanted, it pretends.
+    choose: async () => ({ name: 'fake', capabilities: fakeCapabilities }),
     async launch() {
       await onEffect('launch director')
       if (running !== undefined) return

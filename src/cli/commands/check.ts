@@ -6,7 +6,7 @@ import { runAction } from '../action.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { checkMachine, machineMs } from '../local/machine-check.ts'
 import { hasErrors, readSpec } from '../local/spec-file.ts'
-import { type CheckJson, checkView } from '../views/check.ts'
+import { type CheckJson, checkedEngine, checkView } from '../views/check.ts'
 
 export function register(program: Command): void {
   program
@@ -21,7 +21,7 @@ export function register(program: Command): void {
           read.spec === undefined ? [] : await checkMachine(read, read.spec, { signal: within(signal, machineMs) })
         const diagnostics = [...read.diagnostics, ...found]
         const isRight = !hasErrors(diagnostics)
-        const json: CheckJson = { file: read.file, ok: isRight, diagnostics }
+        const json: CheckJson = { file: read.file, ok: isRight, diagnostics, engine: checkedEngine(read) }
         if (options.json === true) output.json(json, 'document')
         else {
           output.note(diagnostics.map(formatDiagnostic))

@@ -6,6 +6,7 @@ import { type Command, Option } from 'commander'
 import { type Logger, pino } from 'pino'
 import { runDaemon } from '../../api/daemon.ts'
 import { directorFiles } from '../../api/files.ts'
+import type { ChosenEngine } from '../../cluster/spec/engine-check.ts'
 import type { Director } from '../../director/director.ts'
 import { hopelessCode, restartsVariable, supervise } from '../../director/supervisor.ts'
 import { type EbpfTuning, limitNames, parseLimit, type Xdp, xdpWays } from '../../engines/ebpf/tuning.ts'
@@ -21,6 +22,7 @@ import { errorLines, streamOutput } from '../output.ts'
 
 export type DirectorCommandOptions = {
   readonly engine: EngineName | 'auto'
+  readonly because?: string
   readonly interface?: readonly string[]
   readonly xdp?: Xdp
   readonly limit?: readonly string[]
@@ -43,6 +45,7 @@ export function register(program: Command): void {
         .choices(['auto', 'userspace', 'ebpf', 'ipvs', 'fake'])
         .default('auto'),
     )
+    .addOption(new Option('--because <reason>', 'why this engine, as baton status shows it').hideHelp())
     .option(
       '--interface <name...>',
       'with the ebpf engine: where it takes packets; all that routes lead through when left out',
@@ -124,7 +127,7 @@ async function runSupervisor(log: Logger): Promise<number> {
 }
 
 async function runDirector(options: DirectorCommandOptions, log: Logger): Promise<number> {
-  const { engine, config, ipvsadmRules, ipvsadmDefault, saveOnStop, checkTrace } = options
+  const { engine, because, config, ipvsadmRules, ipvsadmDefault, saveOnStop, checkTrace } = options
   const restarts = process.env[restartsVariable]
   const supervised = restarts === undefined ? undefined : { pid: process.ppid, restarts: Number(restarts) }
   const output = supervised === undefined ? streamOutput(process.stdout, process.stderr, process.env) : undefined
@@ -154,19 +157,21 @@ async function runDirector(options: DirectorCommandOptions, log: Logger): Promis
     await runDaemon({
       host,
       engine,
+      ...(because === undefined ? {} : { because }),
+      ...(config === undefined ? {} : { choose: (standing) => chosenFor(resolve(config), standing) }),
       ...tuningOf(options),
       log,
       signal,
       supervised,
       ...(checkTrace === undefined ? {} : { checkTrace: resolve(checkTrace) }),
-      onReady: async (director, goesOn) => {
+      onReady: async (director, serving) => {
         if (config !== undefined) {
           const { servedFile } = await import('../local/served-file.ts')
-          file = servedFile(resolve(config), engine, log, output)
-          await file.serve(director, goesOn)
+          file = servedFile(resolve(config), serving.engine, log, output)
+          await file.serve(director, serving.goesOn)
         }
         // After a crash, or where traffic was kept, what they have made is there already, with what was changed since.
-        if (rules !== undefined && !(goesOn && wasEdited)) await loadOnce(rules, director, loading)
+        if (rules !== undefined && !(serving.goesOn && wasEdited)) await loadOnce(rules, director, loading)
         output?.note([`baton: the director (process ${process.pid}) serves; Ctrl-C ends it`])
       },
       onEnd: async (director) => {
@@ -184,6 +189,12 @@ async function runDirector(options: DirectorCommandOptions, log: Logger): Promis
     if (supervised === undefined) return exitCodes.failed
     return isInfraError(error) && !error.retryable ? hopelessCode : exitCodes.failed
   }
+}
+
+/** A file that is wrong is told later, by whoever serves it. */
+async function chosenFor(file: string, standing: EngineName | undefined): Promise<ChosenEngine | undefined> {
+  const { servedServices } = await import('../local/served-services.ts')
+  return (await servedServices(file, 'auto', standing)).engine
 }
 
 /** A crash in the middle leaves the file `loading`: what was loaded by then is taken away, and all is loaded anew. */

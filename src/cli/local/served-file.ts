@@ -5,10 +5,11 @@ import { formatDiagnostic } from '../../cluster/spec/diagnostic.ts'
 import type { InDirector } from '../../compat/ldirectord/in-director.ts'
 import type { ClusterServices } from '../../director/control.ts'
 import type { Director } from '../../director/director.ts'
+import type { EngineName } from '../../engines/engine.ts'
 import { errorMessage } from '../../engines/thread-messages.ts'
 import { Bug, describeError, InfraError } from '../../errors.ts'
 import { errorLines, type Output } from '../output.ts'
-import { type ServedServices, servedServices, type WantedEngine } from './served-services.ts'
+import { type ServedServices, servedServices } from './served-services.ts'
 
 /** How long the services of a file may take to stand. */
 const putMs = 60_000
@@ -22,7 +23,7 @@ export type ServedFile = {
 }
 
 /** The services of a file, put as a cluster; a file that is wrong changes nothing. */
-export function servedFile(file: string, engine: WantedEngine, log: Logger, output: Output | undefined): ServedFile {
+export function servedFile(file: string, engine: EngineName, log: Logger, output: Output | undefined): ServedFile {
   let director: Director | undefined
   let standing: Read | undefined
   /** Of an ldirectord.cf. */
@@ -103,12 +104,7 @@ type Foreign = NonNullable<ServedServices['foreign']>
 type Read = { readonly services: ClusterServices; readonly foreign: Foreign | undefined }
 
 /** @throws InfraError `invalid` after every diagnostic has been said. */
-async function readServices(
-  file: string,
-  engine: WantedEngine,
-  log: Logger,
-  output: Output | undefined,
-): Promise<Read> {
+async function readServices(file: string, engine: EngineName, log: Logger, output: Output | undefined): Promise<Read> {
   const { diagnostics, services, foreign, error } = await servedServices(file, engine)
   for (const diagnostic of diagnostics) {
     const { severity, line, column, message, hint } = diagnostic

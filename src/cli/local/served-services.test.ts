@@ -73,7 +73,9 @@ describe('the services of a file', () => {
     await withFile(
       block('gate'),
       async (file) => {
-        expect((await servedServices(file)).diagnostics).toMatchObject([{ severity: 'error', file, line: 1 }])
+        expect((await servedServices(file, 'userspace')).diagnostics).toMatchObject([
+          { severity: 'error', file, line: 1 },
+        ])
         expect((await servedServices(file, 'fake')).services?.services).toHaveLength(1)
       },
       'services.cf',

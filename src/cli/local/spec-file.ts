@@ -1,9 +1,9 @@
 /** The FILE of a command: found, read, parsed; everything that is wrong with it is said at once. */
 import { readFileSync, statSync } from 'node:fs'
+import { engineFor } from '../../cluster/engine-for.ts'
 import { type Diagnostic, formatDiagnostic } from '../../cluster/spec/diagnostic.ts'
 import type { ClusterSpec } from '../../cluster/spec/model.ts'
 import { type ParsedSpec, parseSpec } from '../../cluster/spec/parse.ts'
-import { capabilitiesOf } from '../../engines/open.ts'
 import { InfraError } from '../../errors.ts'
 import type { Output } from '../output.ts'
 
@@ -11,10 +11,16 @@ const defaultFile = 'baton.yaml'
 /** Nobody writes a spec as long as this: it is another file. */
 const maxBytes = 16 * 1024 * 1024
 
+/** What `engineFor` goes by beside the spec. */
+export type ChosenBy = Parameters<typeof engineFor>[1] & object
+
 export type SpecFile = ParsedSpec & { readonly file: string }
 
-/** @throws InfraError `not-found` or `permission` when there is no such file to read. */
-export function readSpec(named: string | undefined): SpecFile {
+/**
+ * `chosen`: the engine, where it is another than the file says. @throws InfraError `not-found` or `permission` when there
+ * is no such file to read.
+ */
+export function readSpec(named: string | undefined, chosen: ChosenBy = {}): SpecFile {
   const file = named ?? defaultFile
   const text = readText(file, named === undefined)
   const readInclude = (path: string): string | undefined => {
@@ -27,7 +33,14 @@ export function readSpec(named: string | undefined): SpecFile {
   const directory = process.cwd()
   return {
     file,
-    ...parseSpec({ file, text, directory, environment: process.env, readInclude, engine: capabilitiesOf }),
+    ...parseSpec({
+      file,
+      text,
+      directory,
+      environment: process.env,
+      readInclude,
+      engine: (spec) => engineFor(spec, chosen),
+    }),
   }
 }
 

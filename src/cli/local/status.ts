@@ -99,6 +99,8 @@ export type RouterJson = {
 export type DirectorJson = {
   readonly host: string
   readonly engine: EngineName
+  /** Why this one, where `auto` has chosen it. */
+  readonly engineReason: string | null
   readonly version: string
   readonly processId: number
   readonly startedAt: string
@@ -144,12 +146,12 @@ export function statusJson(
   problem: string | null = null,
 ): StatusJson {
   if (director === undefined) return { guests, services: [], routers: [], director: null, problem }
-  const { engine, version, pid, startedAt, restarts, problems } = director
+  const { engine, engineReason = null, version, pid, startedAt, restarts, problems } = director
   return {
     guests,
     services: director.services.map(serviceJson),
     routers: director.routers.map(routerJson),
-    director: { host, engine, version, processId: pid, startedAt, restarts, problems },
+    director: { host, engine, engineReason, version, processId: pid, startedAt, restarts, problems },
     problem,
   }
 }

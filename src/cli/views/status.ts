@@ -26,9 +26,10 @@ export function statusView(status: StatusJson, paint: Paint): string[] {
 function serviceLines({ director, services, routers, problem }: StatusJson, paint: Paint): string[] {
   if (problem !== null) return [paint('red', `the director does not answer: ${printable(problem)}`)]
   if (director === null) return ['no director runs']
-  const { engine, processId, restarts, problems } = director
+  const { engine, engineReason, processId, restarts, problems } = director
   const times = restarts === 0 ? '' : `, started again ${restarts === 1 ? 'once' : `${restarts} times`}`
-  const heading = `director: engine ${engine}, process ${processId}${times}`
+  const why = engineReason === null ? '' : ` (${printable(engineReason)})`
+  const heading = `director: engine ${engine}${why}, process ${processId}${times}`
   const said = problems.map((problem) => paint('yellow', `problem: ${printable(problem)}`))
   const roles = routersView(routers, paint)
   if (services.length === 0) return [heading, ...said, ...roles, 'no services']

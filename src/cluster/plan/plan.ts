@@ -32,6 +32,8 @@ export type Action =
       readonly kind: 'director.start'
       readonly host: string
       readonly engine: EngineName | 'auto'
+      /** Why this engine, where it was chosen among others. */
+      readonly because?: string
       readonly ebpf?: EbpfTuning
     }
   | { readonly kind: 'director.stop'; readonly host: string }
@@ -40,6 +42,9 @@ export type Action =
   | { readonly kind: 'services.remove'; readonly host: string }
   /** Until every server that has a check is healthy. */
   | { readonly kind: 'services.wait'; readonly host: string }
+
+/** With a reason where it was chosen among others. */
+export type WantedEngine = { readonly name: EngineName | 'auto'; readonly reason?: string }
 
 export type ActionKind = Action['kind']
 
@@ -82,6 +87,8 @@ export type ObservedHost = {
   readonly guests: readonly GuestState[]
   /** undefined: none runs. */
   readonly director: ObservedDirector | undefined
+  /** What `auto` is here, for the services that are wanted. */
+  readonly engine?: WantedEngine
   /** The host on the same machine that stands for the machine's one director; this one has none of its own then. */
   readonly sharesDirectorOf?: string
 }

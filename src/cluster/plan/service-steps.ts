@@ -1,8 +1,9 @@
 /** The steps that bring the directors and a cluster's services to what is wanted. Pure. */
-import { isTuned } from '../../engines/ebpf/tuning.ts'
+import { type EbpfTuning, isTuned } from '../../engines/ebpf/tuning.ts'
+import { given } from '../spec/given.ts'
 import type { ClusterSpec, ServiceSpec } from '../spec/model.ts'
 import { type GuestSteps, markedGuests } from './guest-steps.ts'
-import type { Observed, ObservedDirector } from './plan.ts'
+import type { Observed, ObservedDirector, WantedEngine } from './plan.ts'
 import { serviceReasons } from './service-changes.ts'
 import type { StepBuilder } from './steps.ts'
 import { unreachedServers, type WantedGuest, wantedServices } from './wanted.ts'
@@ -23,13 +24,13 @@ export function planServices(
     }),
   )
   const directing = new Set(Object.keys(spec.services).length === 0 ? [] : directorHosts(spec, observed))
-  for (const [host, { director, sharesDirectorOf }] of observed.hosts) {
+  for (const [host, { director, engine, sharesDirectorOf }] of observed.hosts) {
     if (sharesDirectorOf !== undefined) continue
     if (!directing.has(host)) {
       done.push(...planLeave(host, director, guests, builder))
       continue
     }
-    const needs = directorStep(spec, host, director, builder)
+    const needs = directorStep(engine ?? { name: spec.directors.engine }, spec.directors.ebpf, host, director, builder)
     const resolved = wantedServices(spec, states, director?.services)
     const reasons = serviceReasons(director?.services, resolved)
     for (const { service, guest, port } of unreachedServers(spec, resolved))
@@ -68,18 +69,22 @@ function directorHosts(spec: ClusterSpec, observed: Observed): string[] {
 }
 
 function directorStep(
-  { directors: { engine, ebpf } }: ClusterSpec,
+  { name, reason: because }: WantedEngine,
+  ebpf: EbpfTuning | undefined,
   host: string,
   director: ObservedDirector | undefined,
   builder: StepBuilder,
 ): string[] {
   const start = (reason: string): string[] => {
-    const tuning = ebpf === undefined ? {} : { ebpf }
-    return [builder.add({ kind: 'director.start', host, engine, ...tuning }, host, reason)]
+    const how = { engine: name, ...given('because', because), ...given('ebpf', ebpf) }
+    return [builder.add({ kind: 'director.start', host, ...how }, host, reason)]
   }
-  if (director === undefined) return start('none runs')
-  if (engine !== 'auto' && director.engine !== engine)
-    return start(`engine changes from ${director.engine} to ${engine}`)
+  if (director === undefined)
+    return start(because === undefined ? 'none runs' : `none runs; engine ${name}: ${because}`)
+  if (name !== 'auto' && director.engine !== name) {
+    const why = because === undefined ? '' : `: ${because}`
+    return start(`engine changes from ${director.engine} to ${name}${why}`)
+  }
   if (director.engine !== 'ebpf' || isTuned(director.ebpf, ebpf)) return []
   return start('what the ebpf engine is told at its start changes; its traffic goes on meanwhile')
 }

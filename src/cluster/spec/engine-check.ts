@@ -1,18 +1,20 @@
 /** What the chosen engine would refuse, said at the key that asks for it. */
-import type { EngineCapabilities, EngineChange, EngineName } from '../../engines/engine.ts'
+import type { EngineChoice } from '../../engines/choice.ts'
+import type { EngineCapabilities, EngineChange } from '../../engines/engine.ts'
 import { refusals } from '../../engines/refusals.ts'
 import type { RealServer, Service, ServiceId } from '../../lvs/service.ts'
 import type { ClusterSpec, ServiceSpec } from './model.ts'
 import { type Path, type Place, problem, type Report } from './source.ts'
 
-export type ChosenEngine = { readonly name: EngineName; readonly capabilities: EngineCapabilities }
+/** With a reason where it was chosen by `auto`. */
+export type ChosenEngine = Pick<EngineChoice, 'name' | 'capabilities'> & Partial<EngineChoice>
 
 /** What a key asks for; the last change alone is what it adds. */
 type Demand = readonly [path: Path, changes: readonly EngineChange[]]
 
 export function checkEngine(
   spec: ClusterSpec,
-  { name, capabilities }: ChosenEngine,
+  { name, capabilities, missing }: ChosenEngine,
   place: (path: Path) => Place,
   report: Report,
 ): void {
@@ -26,7 +28,14 @@ export function checkEngine(
   ]
   for (const [path, changes] of demands)
     for (const { change, reason, hint } of refusals(name, capabilities, changes))
-      if (change === changes.at(-1)) report(problem(place(path), reason, hint))
+      if (change === changes.at(-1)) report(problem(place(path), reason, hintOf(hint, missing)))
+}
+
+/** `missing`: with `auto` it is the best that there is here; why others are not. */
+function hintOf(hint: string | undefined, missing: string | undefined): string | undefined {
+  return missing === undefined
+    ? hint
+    : [...(hint === undefined ? [] : [hint]), `no engine here can carry all: ${missing}`].join('; ')
 }
 
 /** Services that demand one thing at a time, so that a refusal belongs to one key. */

@@ -320,9 +320,7 @@ describe('what the chosen engine cannot do', () => {
   ].join('\n')
 
   test('is said at the key that asks for it', () => {
-    const parsed = parse(text, {
-      engine: (wanted) => (wanted === 'auto' ? { name: 'userspace', capabilities } : undefined),
-    })
+    const parsed = parse(text, { engine: () => ({ name: 'userspace', capabilities }) })
     expect(parsed.diagnostics.map(({ line, message }) => [line, message])).toEqual([
       [5, 'the userspace engine has no connection thresholds'],
       [6, 'the userspace engine cannot forward by tunnel'],

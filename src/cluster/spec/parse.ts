@@ -1,9 +1,9 @@
 /** The way from the file's text to the spec: read, check everything, say all that is wrong at once. */
-import type { EngineCapabilities, EngineName } from '../../engines/engine.ts'
 import { checkCombinations } from './combinations.ts'
 import type { Diagnostic } from './diagnostic.ts'
-import { checkEngine } from './engine-check.ts'
+import { type ChosenEngine, checkEngine } from './engine-check.ts'
 import { explain } from './explain.ts'
+import { given } from './given.ts'
 import { loadSource, type SourceInput } from './include.ts'
 import type { ClusterSpec } from './model.ts'
 import { normalize } from './normalize.ts'
@@ -15,8 +15,8 @@ import { type Path, type Place, placeAt, plainValue, problem, type Report, type 
 export type SpecInput = SourceInput & {
   /** An absolute directory against which `file` is meant: paths in the spec become absolute then. */
   readonly directory?: string
-  /** What the chosen engine can do, when it is known: services that it would refuse are diagnosed then. */
-  readonly engine?: (wanted: EngineName | 'auto') => { name: EngineName; capabilities: EngineCapabilities } | undefined
+  /** The engine that is to carry it, when it is known: services that it would refuse are diagnosed then. */
+  readonly engine?: (spec: ClusterSpec) => ChosenEngine
 }
 
 /** The place of a value by its path, such as ['guests', 'web', 'memory']; where it is not written, of the key above. */
@@ -28,6 +28,8 @@ export type ParsedSpec = {
   /** By file in reading order, then by line and column. */
   readonly diagnostics: readonly Diagnostic[]
   readonly places: PlaceLookup
+  /** What is to carry it, where that was asked for. */
+  readonly engine?: ChosenEngine
   /** All files that were read, the file itself first. */
   readonly files: readonly string[]
 }
@@ -37,9 +39,10 @@ export function parseSpec(input: SpecInput): ParsedSpec {
   const source = loadSource(input)
   const findings = [...source.findings]
   const places: PlaceLookup = (path) => placeAt(source.root, path, input.file)
-  const spec = source.root === undefined ? undefined : check(source.root, source.isComplete, input, findings)
+  const { spec, engine } = source.root === undefined ? {} : check(source.root, source.isComplete, input, findings)
   const diagnostics = ordered(findings, source.files)
-  return { spec: hasErrors(diagnostics) ? undefined : spec, diagnostics, places, files: source.files }
+  const common = { diagnostics, places, files: source.files, ...given('engine', engine) }
+  return { spec: hasErrors(diagnostics) ? undefined : spec, ...common }
 }
 
 function check(
@@ -47,7 +50,7 @@ function check(
   isComplete: boolean,
   input: SpecInput,
   findings: Diagnostic[],
-): ClusterSpec | undefined {
+): { readonly spec?: ClusterSpec; readonly engine?: ChosenEngine } {
   // A value whose variable or alias is unknown is wrong already: nothing more is said about it.
   const known = new Set(findings.map(positionOf))
   const report: Report = (finding) => {
@@ -60,11 +63,11 @@ function check(
   }
   checkCombinations(root, report)
   if (isComplete) checkReferences(root, report)
-  if (!read.success || hasErrors(findings)) return undefined
+  if (!read.success || hasErrors(findings)) return {}
   const spec = normalize(read.data, pathResolver(root, input, report))
-  const engine = input.engine?.(spec.directors.engine)
+  const engine = input.engine?.(spec)
   if (engine !== undefined) checkEngine(spec, engine, (path) => placeAt(root, path, input.file), report)
-  return spec
+  return { spec, ...given('engine', engine) }
 }
 
 function positionOf({ file, line, column }: Diagnostic): string {

@@ -111,7 +111,9 @@ const directors = map({
   metrics,
   engine: choice('engine', ['auto', 'userspace', 'ebpf', 'ipvs', 'fake'])
     .prefault('auto')
-    .describe('What moves the connections; auto takes the best that the host can run.'),
+    .describe(
+      'What moves the connections; auto takes the best that the host has and that can carry all: docs/engines.md.',
+    ),
   ebpf: ebpf.optional().describe('How the ebpf engine begins: where it takes packets, and what its tables hold.'),
   vrrp,
   sync: later('connection synchronisation is', 'run one director'),

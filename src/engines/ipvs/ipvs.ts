@@ -26,6 +26,7 @@ import {
   type EngineCapabilities,
   type EngineChange,
   type EngineInfo,
+  type EngineReport,
   isTableChange,
   type ReadOptions,
   type ServiceSnapshot,
@@ -35,22 +36,25 @@ import {
 import { portsNothing } from '../porting.ts'
 import { throwIfRefused } from '../refusals.ts'
 import { ipvsCapabilities } from './capabilities.ts'
+import { ForwardingWatch } from './forwarding.ts'
 import { type IpvsKernel, openKernel } from './kernel.ts'
 import { daemonOf, daemonRecord, isKernelService, serviceIdRecord } from './records.ts'
 import { readSettings, writeSettings } from './settings.ts'
 import { Changes, readService, readServices, type Undo } from './table.ts'
 
 /** Loads the module where it is not loaded. @throws InfraError `unsupported` without IPVS, `permission`. */
-export async function ipvsEngine(host: Host): Promise<Engine> {
-  return await ipvsEngineOn(await openKernel(host))
+export async function ipvsEngine(host: Host, onReport?: OnReport): Promise<Engine> {
+  return await ipvsEngineOn(await openKernel(host), onReport)
 }
 
 /** On a kernel that was opened before; the engine closes it. */
-export async function ipvsEngineOn(kernel: IpvsKernel): Promise<Engine> {
+export async function ipvsEngineOn(kernel: IpvsKernel, onReport: OnReport = () => {}): Promise<Engine> {
   const schedulers: SchedulerName[] = []
   for (const name of ipvsCapabilities.schedulers) if (await kernel.hasModule(`ip_vs_${name}`)) schedulers.push(name)
-  return new IpvsEngine(kernel, { ...ipvsCapabilities, schedulers })
+  return new IpvsEngine(kernel, { ...ipvsCapabilities, schedulers }, onReport)
 }
+
+type OnReport = (report: EngineReport) => void
 
 class IpvsEngine implements Engine {
   readonly name = 'ipvs'
@@ -60,9 +64,11 @@ class IpvsEngine implements Engine {
   /** When services came, by key: the kernel does not remember. */
   readonly #order = new Map<string, number>()
   #nextOrder = 0
+  readonly #forwarding: ForwardingWatch
 
-  constructor(kernel: IpvsKernel, capabilities: EngineCapabilities) {
+  constructor(kernel: IpvsKernel, capabilities: EngineCapabilities, onReport: OnReport) {
     this.#kernel = kernel
+    this.#forwarding = new ForwardingWatch(kernel, onReport)
     this.capabilities = capabilities
   }
 
@@ -88,7 +94,11 @@ class IpvsEngine implements Engine {
 
   async read(options: ReadOptions): Promise<readonly ServiceSnapshot[]> {
     throwIfCancelled(options, 'read')
-    if (options.only === undefined) return (await readServices(this.#kernel)).toSorted(this.#byAge)
+    if (options.only === undefined) {
+      const all = (await readServices(this.#kernel)).toSorted(this.#byAge)
+      await this.#forwarding.look(all)
+      return all
+    }
     const found: ServiceSnapshot[] = []
     for (const id of new Map(options.only.map((one) => [serviceKey(one), one])).values()) {
       const snapshot = isKernelService(id) ? await readService(this.#kernel, id) : undefined

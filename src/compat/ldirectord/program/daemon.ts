@@ -1,8 +1,12 @@
 /** The daemon itself: from its start to the signal that ends it. In the foreground with -d and supervised=yes. */
+import type { Launch } from '../../../api/launch.ts'
+import { engineFor } from '../../../cluster/engine-for.ts'
+import { given } from '../../../cluster/spec/given.ts'
 import type { EngineName } from '../../../engines/engine.ts'
 import { describeError, isInfraError } from '../../../errors.ts'
 import type { Finding } from '../../../formats/ldirectord/model.ts'
 import { localHost } from '../../../hosts/local/local.ts'
+import { convertLdirectord } from '../convert.ts'
 import { type LogTarget, logTarget } from '../duties/log-line.ts'
 import { type MovableLog, openMovableLog } from '../duties/log-sink.ts'
 import { openMailer } from '../duties/mailer.ts'
@@ -99,13 +103,13 @@ async function opened(
       else err(`${text}\n`)
     }
   }
-  const engine = (environment['BATON_ENGINE'] ?? 'auto') as EngineName | 'auto'
+  const launch = launchOf((environment['BATON_ENGINE'] ?? 'auto') as EngineName | 'auto', read, instance.name)
   const mailer = openMailer({ log: (message) => log.write(message) })
   try {
     const companion = await openCompanion(
       {
         instance,
-        director: ownDirector(host, { engine, program: baton }, instance.name),
+        director: ownDirector(host, { ...launch, program: baton }, instance.name),
         commands: { host, ldirectord, log: (message) => log.write(message) },
         mailer,
         log: (message) => log.write(message),
@@ -132,6 +136,15 @@ async function opened(
     log.write(`Exiting with exit_status ${exitCodes.configuration}: config_error: ${error.message}`)
     return exitCodes.configuration
   }
+}
+
+/** `auto`: what can carry the file; one that runs already stays. */
+function launchOf(engine: EngineName | 'auto', { file }: ReadFile, cluster: string): Omit<Launch, 'program'> {
+  if (engine !== 'auto') return { engine }
+  const { spec } = convertLdirectord(file, { cluster, directory: process.cwd(), company: 'daemon' })
+  if (spec === undefined) return { engine }
+  const { name, reason } = engineFor(spec)
+  return { engine: name, ...given('because', reason), keeps: true }
 }
 
 function fail(message: string, { mode, err }: Pick<DaemonOptions, 'mode' | 'err'>, log: MovableLog): number {
