@@ -68,18 +68,15 @@ export function isInNetwork(address: string, network: Cidr): boolean {
 /** In network order: 4 bytes, or 16. Of what is no address all are 0. */
 export function addressBytes(address: string): Uint8Array {
   const bytes = new Uint8Array(addressBits(familyOf(address)) / 8)
-  let rest = addressNumber(address) ?? 0n
-  for (let at = bytes.length - 1; at >= 0; at--, rest >>= 8n) bytes[at] = Number(rest & 255n)
+  if (bytes.length === 4) bytes.set(parseIpv4(address) ?? [])
+  else for (const [at, group] of (parseIpv6(address) ?? []).entries()) bytes.set([group >> 8, group & 255], 2 * at)
   return bytes
 }
 
 /** The canonical text of an address in network order; as many bytes are read as the family has. */
 export function addressFromBytes(bytes: Uint8Array, family: Family): string {
-  const own = bytes.subarray(0, addressBits(family) / 8)
-  return addressText(
-    own.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n),
-    family,
-  )
+  if (family === 'ipv4') return bytes.subarray(0, 4).join('.')
+  return formatIpv6(Array.from({ length: 8 }, (_, at) => ((bytes[2 * at] ?? 0) << 8) | (bytes[2 * at + 1] ?? 0)))
 }
 
 /** The address as a number of 32 or 128 bits, in network byte order. */

@@ -1,6 +1,5 @@
 /** Packets of one IP protocol, with what their headers say: raw(7), ip(7), ipv6(7). */
 
-import { InfraError } from '../errors.ts'
 import { addressBytes, addressFromBytes } from '../lvs/address.ts'
 import type { Family } from '../lvs/service.ts'
 import { decodeIp, encodeIp, type IpPacket } from '../wire/ip.ts'
@@ -11,6 +10,15 @@ import { watchReadable } from './readiness.ts'
 import { receiveMessage } from './receive-message.ts'
 import { addressWords, sockaddrBytes, sockaddrText, writeSockaddr } from './socket-address.ts'
 import {
+  bindToInterface,
+  IP_ADD_MEMBERSHIP,
+  IPPROTO_IP,
+  IPV6_JOIN_GROUP,
+  integer,
+  setOption,
+  socketFailure,
+} from './socket-option.ts'
+import {
   AF_INET,
   AF_INET6,
   IPPROTO_IPV6,
@@ -20,16 +28,11 @@ import {
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
   SOCK_RAW,
-  SOL_SOCKET,
   type SocketCalls,
 } from './sockets.ts'
 
-const IPPROTO_IP = 0
 /** A raw socket of this protocol takes whole packets, headers included. */
 const IPPROTO_RAW = 255
-const SO_BINDTODEVICE = 25
-const IP_ADD_MEMBERSHIP = 35
-const IPV6_JOIN_GROUP = 20
 const IPV6_RECVPKTINFO = 49
 const IPV6_PKTINFO = 50
 const IPV6_RECVHOPLIMIT = 51
@@ -54,14 +57,10 @@ export function hearProtocol(
   const { family, protocol, link, groups } = options
   const calls = loadSocketCalls()
   const fd = openRaw(calls, family, protocol)
-  const set = (level: number, name: number, value: Uint8Array, what: string): void => {
-    const { bytes, address } = pinned(value.length)
-    bytes.set(value)
-    if (calls.setsockopt(fd, level, name, address, bytes.length) < 0)
-      throw failure(`${what} on ${link.name}: ${errnoName()}`, link.name)
-  }
+  const set = (level: number, name: number, value: Uint8Array, what: string): void =>
+    setOption(fd, level, name, value, { what, subject: link.name })
   try {
-    set(SOL_SOCKET, SO_BINDTODEVICE, new TextEncoder().encode(`${link.name}\0`), 'listen')
+    bindToInterface(fd, link.name, 'listen')
     if (family === 'ipv6')
       for (const option of [IPV6_RECVPKTINFO, IPV6_RECVHOPLIMIT]) set(IPPROTO_IPV6, option, integer(1), 'listen')
     for (const group of groups) {
@@ -149,18 +148,6 @@ export function openIpSender(family: Family): IpSender {
 
 function openRaw(calls: SocketCalls, family: Family, protocol: number): number {
   const fd = calls.socket(family === 'ipv6' ? AF_INET6 : AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol)
-  if (fd < 0) throw failure(`open a raw socket: ${errnoName()}`, family)
+  if (fd < 0) throw socketFailure(`open a raw socket: ${errnoName()}`, family)
   return fd
-}
-
-function failure(message: string, subject: string): InfraError {
-  const isRefused = message.endsWith('EPERM')
-  return new InfraError(isRefused ? 'permission' : 'failed', message, {
-    subject,
-    ...(isRefused ? { hint: 'run as root, or with CAP_NET_RAW' } : {}),
-  })
-}
-
-function integer(value: number): Uint8Array {
-  return new Uint8Array(Int32Array.of(value).buffer)
 }
