@@ -22,6 +22,7 @@ export async function buildAll() {
         baton: 'src/cli/main.ts',
         'userspace-worker': 'src/engines/userspace/worker.ts',
         'application-worker': 'src/engines/application/worker.ts',
+        'sync-worker': 'src/sync/worker.ts',
         'vrrp-worker': 'src/vrrp/worker.ts',
         'spec-worker': 'src/cli/local/spec-worker.ts',
       },

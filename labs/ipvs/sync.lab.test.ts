@@ -69,7 +69,7 @@ describe('with Linux’s own daemons', () => {
     ])
     const answers = await guest.do([...steps, { kind: 'sleep', ms: 4000 } as const])
     const datagrams = answers.flatMap(({ frames }) => frames.flatMap((frame) => syncPayload(frame) ?? []))
-    const messages = datagrams.map((datagram) => received(decodeSync(datagram), 42, defaultTimeouts))
+    const messages = datagrams.map((datagram) => received(decodeSync(datagram), defaultTimeouts))
     expect(messages.flatMap(({ flaws }) => flaws)).toEqual([])
     const found = messages.flatMap(({ connections }) => connections)
     expect(found).toEqual(expect.arrayContaining([plain, v6]))

@@ -1,11 +1,20 @@
 /** Edits by hand as they cross the control socket and are kept in the journal. */
 import * as z from 'zod'
 import type { SyncDaemon, TableEdit } from '../lvs/edit.ts'
+import type { TellingRules } from '../lvs/telling.ts'
 import { address, port, realServerSchema, serviceIdSchema, serviceSchema, timeoutsSchema } from './service-schemas.ts'
 
 const role = z.enum(['master', 'backup'])
 
-const daemon: z.ZodType<SyncDaemon> = z.strictObject({
+const rules: z.ZodType<TellingRules> = z.strictObject({
+  threshold: z.int().min(0),
+  period: z.int().min(0),
+  refreshSeconds: z.number().min(0),
+  retries: z.int().min(0).max(3),
+  persistentOnly: z.boolean(),
+})
+
+export const syncDaemonSchema: z.ZodType<SyncDaemon> = z.strictObject({
   role,
   interface: z.string(),
   syncId: z.int(),
@@ -13,6 +22,8 @@ const daemon: z.ZodType<SyncDaemon> = z.strictObject({
   group: z.string(),
   port,
   ttl: z.int(),
+  keyFile: z.string().min(1).exactOptional(),
+  rules: rules.exactOptional(),
 })
 
 const edit: z.ZodType<TableEdit> = z.discriminatedUnion('kind', [
@@ -23,7 +34,7 @@ const edit: z.ZodType<TableEdit> = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('flush') }),
   z.strictObject({ kind: z.literal('zero'), id: serviceIdSchema.exactOptional() }),
   z.strictObject({ kind: z.literal('timeouts'), timeouts: timeoutsSchema }),
-  z.strictObject({ kind: z.literal('daemon.start'), daemon }),
+  z.strictObject({ kind: z.literal('daemon.start'), daemon: syncDaemonSchema }),
   z.strictObject({ kind: z.literal('daemon.stop'), role }),
 ])
 

@@ -106,6 +106,7 @@ export function composedEngine(base: Engine, openers: PartOpeners): Engine {
       for (const part of parts.values()) yield* part.connections(options)
     },
     ...portsAs(base),
+    ...(base.synchronisation === undefined ? {} : { synchronisation: base.synchronisation.bind(base) }),
     ...(base.trace === undefined ? {} : { trace: base.trace.bind(base) }),
     ...(base.release === undefined
       ? {}

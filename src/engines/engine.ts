@@ -16,6 +16,7 @@ import type {
   Tunnel,
 } from '../lvs/service.ts'
 import type { Settings, SettingsChange, SysctlName } from '../lvs/settings.ts'
+import type { SyncStatus } from '../lvs/sync-daemon.ts'
 import type { TellingRules } from '../lvs/telling.ts'
 import type { SeenFrame } from '../wire/balanced-packet.ts'
 
@@ -48,6 +49,8 @@ export type EngineCapabilities = {
   readonly dns: boolean
   /** Runs synchronisation daemons itself, by `daemon.start`. */
   readonly syncDaemon: boolean
+  /** Its daemons can be given a key, and rules of their own: they are Baton's. */
+  readonly syncSeals: boolean
   readonly porting: PortingCapabilities
   /** The sysctls that it heeds; the others cannot be changed from their defaults. */
   readonly sysctls: readonly SysctlName[]
@@ -224,6 +227,8 @@ export interface Engine extends AsyncDisposable {
    * @throws InfraError `unsupported` where `capabilities.porting.imports` is `none`.
    */
   takeConnections(connections: readonly PortableConnection[], options: CallOptions): Promise<TakenConnections>
+  /** How its synchronisation daemons do; left out where they are the kernel's. */
+  synchronisation?(options: CallOptions): Promise<readonly SyncStatus[]>
   /** Only engines that look at packets can say. Nothing is sent, and nothing changes. @throws InfraError */
   trace?(question: TraceQuestion, options: CallOptions): Promise<TraceAnswer>
   /** Ends this side only, traffic goes on as it is. Engines that traffic passes through do not have it. */

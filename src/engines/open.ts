@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { assertNever } from '../errors.ts'
 import { localHost } from '../hosts/local/local.ts'
+import { synchronisedCapabilities, synchronisedEngine } from '../sync/synchronised.ts'
 import type { ApplicationReport } from './application/calls.ts'
 import type { EngineChoice } from './choice.ts'
 import { composedEngine } from './composed.ts'
@@ -25,10 +26,10 @@ export type OpenEngineOptions = {
 export async function openEngine(name: EngineName, options: OpenEngineOptions = {}): Promise<Engine> {
   // Its packets would never come to another engine.
   if (name !== 'ebpf') await removeEbpfTraces(options.director)
-  if (name === 'userspace') return withParts(await userspaceEngine(), options)
-  if (name === 'ebpf') return withParts(await openEbpf(options), options)
+  if (name === 'userspace') return withParts(synchronisedEngine(await userspaceEngine()), options)
+  if (name === 'ebpf') return withParts(synchronisedEngine(await openEbpf(options)), options)
   if (name === 'ipvs') return withParts(await openIpvs(options), options)
-  if (name === 'fake') return fakeEngine({ nowMs: () => performance.now() })
+  if (name === 'fake') return synchronisedEngine(fakeEngine({ nowMs: () => performance.now() }))
   return assertNever(name)
 }
 
@@ -86,8 +87,8 @@ function plainReport(report: ApplicationReport): EngineReport {
 
 /** What the engine of that name can do, without opening it. */
 export function capabilitiesOf(name: EngineName): Pick<EngineChoice, 'name' | 'capabilities'> {
-  if (name === 'userspace') return { name, capabilities: composedCapabilities(userspaceCapabilities) }
-  if (name === 'ebpf') return { name, capabilities: composedCapabilities(ebpfCapabilities) }
+  if (name === 'userspace') return { name, capabilities: composedCapabilities(synchronisedCapabilities(userspaceCapabilities)) }
+  if (name === 'ebpf') return { name, capabilities: composedCapabilities(synchronisedCapabilities(ebpfCapabilities)) }
   if (name === 'ipvs') return { name, capabilities: composedCapabilities(ipvsCapabilities) }
   if (name === 'fake') return { name, capabilities: fakeCapabilities }
   return assertNever(name)

@@ -1,5 +1,6 @@
 /** What an engine cannot do, said before anything is changed. Pure. */
 import { InfraError } from '../errors.ts'
+import type { SyncDaemon } from '../lvs/edit.ts'
 import { isMixedFamily } from '../lvs/edit-rules.ts'
 import { type Service, serviceKey, type Tunnel } from '../lvs/service.ts'
 import { defaultSysctls, isSysctlValue, type SysctlName } from '../lvs/settings.ts'
@@ -32,13 +33,29 @@ export function refusals(name: EngineName, can: EngineCapabilities, changes: rea
       case 'settings':
         return because(settingsReasons(name, can, change))
       case 'daemon.start':
-        return can.syncDaemon ? [] : because([{ reason: `the ${name} engine does not synchronise connections` }])
+        return because(daemonReasons(name, can, change.daemon))
       case 'service.remove':
       case 'server.remove':
       case 'daemon.stop':
         return []
     }
   })
+}
+
+function daemonReasons(name: EngineName, can: EngineCapabilities, { keyFile, rules }: SyncDaemon): Reason[] {
+  if (!can.syncDaemon) {
+    const { limit } = can.porting
+    const reason = `the ${name} engine does not synchronise connections`
+    return [{ reason: limit === undefined ? reason : `${reason}: ${limit}` }]
+  }
+  if (can.syncSeals) return []
+  const kernels = 'the daemon is the kernel’s own'
+  return [
+    ...(keyFile === undefined ? [] : [{ reason: `${kernels}, whose protocol has no keys`, hint: 'leave the key out' }]),
+    ...(rules === undefined
+      ? []
+      : [{ reason: `${kernels}`, hint: 'set sysctls net.ipv4.vs.sync_threshold, sync_refresh_period … instead' }]),
+  ]
 }
 
 function serviceReasons(name: EngineName, can: EngineCapabilities, { service }: ServiceChange): Reason[] {

@@ -2,6 +2,7 @@
 
 import type { Endpoint, RealServer, Service, ServiceId } from './service.ts'
 import type { Timeouts } from './settings.ts'
+import type { TellingRules } from './telling.ts'
 
 export type SyncRole = 'master' | 'backup'
 
@@ -16,6 +17,10 @@ export type SyncDaemon = {
   readonly group: string
   readonly port: number
   readonly ttl: number
+  /** A file whose content seals what is said, and is asked of all that is heard. Of Baton's own daemons only. */
+  readonly keyFile?: string
+  /** Of a master: when backups are told of a connection; undefined: the kernel's defaults. Of Baton's own daemons only. */
+  readonly rules?: TellingRules
 }
 
 export type TableEdit =

@@ -41,7 +41,12 @@ describe('what is let in from the group', () => {
       reason: 'unsealed',
     },
     { name: 'a seal of another key', gate: new Gate(7, other), bytes: sealer().records(message, now), reason: 'seal' },
-    { name: 'a seal, without a key', gate: new Gate(7, undefined), bytes: sealer().records(message, now), reason: 'seal' },
+    {
+      name: 'a seal, without a key',
+      gate: new Gate(7, undefined),
+      bytes: sealer().records(message, now),
+      reason: 'seal',
+    },
     {
       name: 'a sealed message of another sync id',
       gate: new Gate(8, key),

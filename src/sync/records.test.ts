@@ -41,7 +41,7 @@ describe('connections for another director', () => {
         const writer = new SyncWriter(5, 65_507)
         for (const one of connections) writer.add(recordOf(one))
         const datagram = writer.take()
-        const back = datagram === undefined ? [] : received(decodeSync(datagram), 5, defaultTimeouts).connections
+        const back = datagram === undefined ? [] : received(decodeSync(datagram), defaultTimeouts).connections
         expect(back).toEqual(connections)
       }),
     )
@@ -96,13 +96,25 @@ describe('connections for another director', () => {
     expect(connectionOf(template, defaultTimeouts)).toMatchObject({ timeoutSeconds: 180, state: 'ASSURED' })
   })
 
-  test('a backup takes its own master’s messages; with id 0 those of all', () => {
+  test('what cannot be read is counted apart from what is not taken over', () => {
     const writer = new SyncWriter(5, 1472)
     writer.add(recordOf(plain))
-    const message = decodeSync(writer.take() ?? new Uint8Array())
-    expect(received(message, 5, defaultTimeouts).connections).toHaveLength(1)
-    expect(received(message, 0, defaultTimeouts).connections).toHaveLength(1)
-    expect(received(message, 6, defaultTimeouts)).toEqual({ connections: [], flaws: ['of sync id 5, not 6'] })
-    expect(received(decodeSync(new Uint8Array(3)), 0, defaultTimeouts).flaws).toEqual(['shorter than a header'])
+    writer.add({ ...recordOf(plain), protocol: 99 })
+    writer.add(recordOf(plain))
+    const datagram = writer.take() ?? new Uint8Array()
+    expect(received(decodeSync(datagram), defaultTimeouts)).toEqual({
+      connections: [plain, plain],
+      refused: { malformed: 0, unknown: 1 },
+      flaws: ['of protocol 99'],
+    })
+    // A type of record that nobody knows ends the message.
+    expect(received(decodeSync(datagram.with(8 + 36, 7)), defaultTimeouts)).toMatchObject({
+      connections: [plain],
+      refused: { malformed: 1, unknown: 0 },
+    })
+    expect(received(decodeSync(new Uint8Array(3)), defaultTimeouts)).toMatchObject({
+      connections: [],
+      refused: { malformed: 1, unknown: 0 },
+    })
   })
 })

@@ -83,23 +83,28 @@ export function connectionOf(record: SyncRecord, timeouts: Timeouts): PortableCo
 
 export type Received = {
   readonly connections: readonly PortableConnection[]
-  /** Why the message, or some of its records, were left aside. */
+  /** How many records were left aside. */
+  readonly refused: Readonly<Record<'malformed' | 'unknown', number>>
+  /** Why the message, or some of its records, were left aside, in words. */
   readonly flaws: readonly string[]
 }
 
-/** What a backup takes of a message. `syncId` 0 takes those of all masters. */
-export function received(message: SyncMessage, syncId: number, timeouts: Timeouts): Received {
-  if (message.kind === 'refused') return { connections: [], flaws: [message.reason] }
-  if (syncId !== 0 && message.syncId !== syncId)
-    return { connections: [], flaws: [`of sync id ${message.syncId}, not ${syncId}`] }
+/** What a backup takes of a message that is for it. */
+export function received(message: SyncMessage, timeouts: Timeouts): Received {
+  if (message.kind === 'refused')
+    return { connections: [], refused: { malformed: 1, unknown: 0 }, flaws: [message.reason] }
   const connections: PortableConnection[] = []
-  const flaws = [...message.flaws]
+  const unknown: string[] = []
   for (const record of message.records) {
     const found = connectionOf(record, timeouts)
-    if (typeof found === 'string') flaws.push(found)
+    if (typeof found === 'string') unknown.push(found)
     else connections.push(found)
   }
-  return { connections, flaws }
+  return {
+    connections,
+    refused: { malformed: message.flaws.length, unknown: unknown.length },
+    flaws: [...message.flaws, ...unknown],
+  }
 }
 
 function statesOf(

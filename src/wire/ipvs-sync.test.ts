@@ -141,6 +141,7 @@ describe('connection synchronisation', () => {
     const writer = new SyncWriter(1, 40)
     expect(writer.add(plain)).toBeUndefined()
     expect(writer.isEmpty).toBe(true)
+    expect(writer.leftOut).toBe(1)
   })
 
   test.each([

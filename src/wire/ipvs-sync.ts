@@ -101,6 +101,8 @@ export class SyncWriter {
   #parts: Uint8Array[] = []
   #count = 0
   #length = headerBytes
+  /** Records that fit into no datagram. */
+  leftOut = 0
 
   /** `maxBytes`: of the UDP payload. */
   constructor(syncId: number, maxBytes: number) {
@@ -115,7 +117,10 @@ export class SyncWriter {
   /** The datagram that was full already, if there was one. A record that fits into none is left out. */
   add(record: SyncRecord): Uint8Array | undefined {
     const bytes = encodeRecord(record)
-    if (headerBytes + bytes.length > this.#maxBytes) return undefined
+    if (headerBytes + bytes.length > this.#maxBytes) {
+      this.leftOut += 1
+      return undefined
+    }
     const isFull = aligned(this.#length) + bytes.length > this.#maxBytes || this.#count === mostRecords
     const full = isFull ? this.take() : undefined
     this.#parts.push(new Uint8Array(aligned(this.#length) - this.#length), bytes)

@@ -100,6 +100,7 @@ export function openTotals(): Totals {
       info: (options) => engine.info(options),
       connections: (options) => engine.connections(options),
       ...portsAs(engine),
+      ...(engine.synchronisation === undefined ? {} : { synchronisation: engine.synchronisation.bind(engine) }),
       ...(engine.trace === undefined ? {} : { trace: engine.trace.bind(engine) }),
       ...(engine.release === undefined ? {} : { release: () => engine.release?.() ?? Promise.resolve() }),
       [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),

@@ -73,6 +73,7 @@ const director: DirectorStatus = {
     applications: [],
     dns: false,
     syncDaemon: false,
+    syncSeals: false,
     porting: { exports: 'none', changes: 'none', imports: 'none' },
     sysctls: [],
   },

@@ -288,6 +288,7 @@ describe('what the chosen engine cannot do', () => {
     applications: [],
     dns: false,
     syncDaemon: false,
+    syncSeals: false,
     porting: { exports: 'none', changes: 'none', imports: 'none' },
     sysctls: [],
   }

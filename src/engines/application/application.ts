@@ -54,6 +54,7 @@ const applicationCapabilities: EngineCapabilities = {
   applications: ['http', 'sni', 'tls'],
   dns: false,
   syncDaemon: false,
+  syncSeals: false,
   porting: noPorting,
   sysctls: ['expire_nodest_conn', 'expire_quiescent_template', 'lblc_expiration', 'lblcr_expiration'],
 }

@@ -52,6 +52,7 @@ const dnsCapabilities: EngineCapabilities = {
   applications: [],
   dns: true,
   syncDaemon: false,
+  syncSeals: false,
   porting: noPorting,
   sysctls: [],
 }

@@ -22,6 +22,7 @@ export const ebpfCapabilities: EngineCapabilities = {
   applications: [],
   dns: false,
   syncDaemon: false,
+  syncSeals: false,
   porting: noPorting,
   sysctls: [
     'am_droprate', 'amemthresh', 'conn_reuse_mode', 'drop_entry', 'drop_packet', 'expire_nodest_conn',

@@ -28,6 +28,7 @@ export const fakeCapabilities: EngineCapabilities = {
   applications: ['http', 'sni', 'tls'],
   dns: true,
   syncDaemon: true,
+  syncSeals: true,
   porting: { exports: 'all', changes: 'all', imports: 'all' },
   sysctls: sysctlNames,
 }

@@ -23,6 +23,7 @@ export const ipvsCapabilities: EngineCapabilities = {
   applications: [],
   dns: false,
   syncDaemon: true,
+  syncSeals: false,
   porting: noPorting,
   sysctls: sysctlNames,
 }

@@ -67,6 +67,7 @@ export const userspaceCapabilities: EngineCapabilities = {
   applications: [],
   dns: false,
   syncDaemon: false,
+  syncSeals: false,
   porting: noPorting,
   sysctls: ['expire_nodest_conn', 'expire_quiescent_template', 'lblc_expiration', 'lblcr_expiration'],
 }
