@@ -103,8 +103,9 @@ export class Station implements Disposable {
     const link: Group = { group, port, link: { name, index: found.index }, bufferBytes }
     const sender = openGroupSender({ ...link, ttl })
     try {
-      const heard = role === 'master' ? this.#heardByMaster : this.#heardByBackup
-      const hearing = hearGroup(link, (datagram) => heard.call(this, running, datagram))
+      const hearing = hearGroup(link, (datagram) =>
+        role === 'master' ? this.#heardByMaster(running, datagram) : this.#heardByBackup(running, datagram),
+      )
       running.sockets = { index: found.index, sender, hearing }
     } catch (error) {
       sender[Symbol.dispose]()
