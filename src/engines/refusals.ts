@@ -54,7 +54,12 @@ function daemonReasons(name: EngineName, can: EngineCapabilities, { keyFile, rul
     ...(keyFile === undefined ? [] : [{ reason: `${kernels}, whose protocol has no keys`, hint: 'leave the key out' }]),
     ...(rules === undefined
       ? []
-      : [{ reason: `${kernels}, with rules of its own`, hint: 'set sysctls net.ipv4.vs.sync_threshold, sync_refresh_period … instead' }]),
+      : [
+          {
+            reason: `${kernels}, with rules of its own`,
+            hint: 'set sysctls net.ipv4.vs.sync_threshold, sync_refresh_period … instead',
+          },
+        ]),
   ]
 }
 
