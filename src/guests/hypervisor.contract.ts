@@ -2,13 +2,13 @@
 import type { Duplex } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { isInfraError } from '../errors.ts'
-import type { CallOptions, GuestDefinition, GuestReach, GuestState, Hypervisor } from './hypervisor.ts'
+import type { CallOptions, GuestDefinition, GuestNetwork, GuestReach, GuestState, Hypervisor } from './hypervisor.ts'
 
 export type HypervisorUnderTest = AsyncDisposable & {
   readonly hypervisor: Hypervisor
   /** Another one over the same host, as a second command has it. */
   readonly another: () => Hypervisor
-  /** A small guest that boots; TCP port 80 is forwarded. */
+  /** A small guest that boots; on a user network TCP port 80 is forwarded. */
   readonly definition: (name: string, change?: Partial<GuestDefinition>) => GuestDefinition
   /** What the console prints once the guest serves port 80 and answers a power-off. */
   readonly bootMark: string
@@ -76,7 +76,12 @@ async function readUntil(stream: Duplex, text: string): Promise<string> {
   throw new Error(`the console ended before it said ${text}: ${seen}`)
 }
 
-export function hypervisorContract(name: string, open: () => Promise<HypervisorUnderTest>): void {
+/** `network`: what kind its guests' network is; on a bridge they have addresses of their own, and no forwards. */
+export function hypervisorContract(
+  name: string,
+  open: () => Promise<HypervisorUnderTest>,
+  network: GuestNetwork['kind'] = 'user',
+): void {
   const scenes = async (run: (scene: Scene) => Promise<void>): Promise<void> => {
     await using world = await open()
     await run(scene(world))
@@ -84,6 +89,7 @@ export function hypervisorContract(name: string, open: () => Promise<HypervisorU
   describe(`hypervisor contract: ${name}`, () => {
     describe('definitions', () => definitions(scenes))
     describe('life cycle', () => lifeCycle(scenes))
+    if (network === 'user') describe('forwarded ports', () => forwardedPorts(scenes))
     describe('accidents', () => accidents(scenes))
     describe('console and statistics', () => observation(scenes))
   })
@@ -193,14 +199,14 @@ function lifeCycle(scenes: Scenes): void {
     }))
 
   test('a saved guest goes on where it was', () =>
-    scenes(async ({ hypervisor, boot, state, reach, request, bootMark, soon }) => {
+    scenes(async ({ hypervisor, definition, boot, state, reach, request, bootMark, soon }) => {
       await boot('one')
       await hypervisor.save('one', soon())
       await hypervisor.save('one', soon())
       expect(await state('one')).toBe('saved')
       await hypervisor.start('one', soon())
       expect(await state('one')).toBe('running')
-      if (request !== undefined) {
+      if (request !== undefined && definition('one').network.kind === 'user') {
         const log = await hypervisor.consoleLog('one', { maxBytes: 262_144, ...soon() })
         expect(log.split(bootMark).length).toBeLessThanOrEqual(2)
         const [way] = await reach('one')
@@ -219,6 +225,38 @@ function lifeCycle(scenes: Scenes): void {
       expect(await state('one')).toBe('stopped')
     }))
 
+  test('a running guest is listed as it was defined', () =>
+    scenes(async ({ hypervisor, definition, soon }) => {
+      const wanted = definition('one', { mark: { cluster: 'shop', pool: 'web' }, autostart: true })
+      await hypervisor.define(wanted, soon())
+      await hypervisor.start('one', soon())
+      expect((await hypervisor.list(soon()))[0]?.definition).toEqual(wanted)
+      const { mark: _none, ...unmarked } = wanted
+      await hypervisor.define(unmarked, soon())
+      expect((await hypervisor.list(soon()))[0]?.definition).toEqual(unmarked)
+    }))
+
+  test('guests start in parallel', () =>
+    scenes(async ({ hypervisor, definition, state, soon }) => {
+      const names = ['one', 'two', 'three']
+      await Promise.all(names.map((guest) => hypervisor.define(definition(guest), soon())))
+      await Promise.all(names.map((guest) => hypervisor.start(guest, soon())))
+      expect(await Promise.all(names.map(state))).toEqual(names.map(() => 'running'))
+    }))
+
+  test('what a running guest was defined as anew waits for its next start, except forwards', () =>
+    scenes(async ({ hypervisor, definition, soon }) => {
+      const before = definition('one')
+      await hypervisor.define(before, soon())
+      await hypervisor.start('one', soon())
+      await hypervisor.define({ ...before, memoryBytes: before.memoryBytes * 2 }, soon())
+      expect((await hypervisor.list(soon()))[0]?.definition).toEqual(before)
+      await hypervisor.destroy('one', soon())
+      expect((await hypervisor.list(soon()))[0]?.definition.memoryBytes).toBe(before.memoryBytes * 2)
+    }))
+}
+
+function forwardedPorts(scenes: Scenes): void {
   test('guests start in parallel, each reached by its own ports', () =>
     scenes(async ({ hypervisor, definition, boot, reach, request, soon }) => {
       const names = ['one', 'two', 'three']
@@ -246,28 +284,13 @@ function lifeCycle(scenes: Scenes): void {
       expect(await reach('one')).toEqual(both.filter((way) => way.guestPort === 8080))
     }))
 
-  test('a running guest is listed as it was defined', () =>
+  test('a running guest is listed with all its forwards in their order', () =>
     scenes(async ({ hypervisor, definition, soon }) => {
       const forwards = [443, 80, 81].map((port) => ({ protocol: 'tcp', port }) as const)
-      const mark = { cluster: 'shop', pool: 'web' }
-      const wanted = definition('one', { network: { kind: 'user', forwards }, mark, autostart: true })
+      const wanted = definition('one', { network: { kind: 'user', forwards } })
       await hypervisor.define(wanted, soon())
       await hypervisor.start('one', soon())
       expect((await hypervisor.list(soon()))[0]?.definition).toEqual(wanted)
-      const { mark: _none, ...unmarked } = wanted
-      await hypervisor.define(unmarked, soon())
-      expect((await hypervisor.list(soon()))[0]?.definition).toEqual(unmarked)
-    }))
-
-  test('what a running guest was defined as anew waits for its next start, except forwards', () =>
-    scenes(async ({ hypervisor, definition, soon }) => {
-      const before = definition('one')
-      await hypervisor.define(before, soon())
-      await hypervisor.start('one', soon())
-      await hypervisor.define({ ...before, memoryBytes: before.memoryBytes * 2 }, soon())
-      expect((await hypervisor.list(soon()))[0]?.definition).toEqual(before)
-      await hypervisor.destroy('one', soon())
-      expect((await hypervisor.list(soon()))[0]?.definition.memoryBytes).toBe(before.memoryBytes * 2)
     }))
 
   test('a guest that is started again is reached where it was', () =>
@@ -388,11 +411,11 @@ function observation(scenes: Scenes): void {
     }))
 
   test('info says what executes guests and why', () =>
-    scenes(async ({ hypervisor, soon }) => {
+    scenes(async ({ hypervisor, definition, soon }) => {
       const info = await hypervisor.info(soon())
       expect(info.name).toBe(hypervisor.name)
       expect(info.version).not.toBe('')
       expect(info.acceleration.reason).not.toBe('')
-      expect(info.networks).toContain('user')
+      expect(info.networks).toContain(definition('one').network.kind)
     }))
 }

@@ -16,6 +16,8 @@ export type GuestDisk = {
   readonly sizeBytes?: number
   /** The directory on the host that holds the disk; undefined: the hypervisor's own place. */
   readonly directory?: string
+  /** The LVM volume group that holds it, instead of a directory. */
+  readonly volumeGroup?: string
 }
 
 export type GuestNetwork =

@@ -6,6 +6,7 @@ import { fakeHypervisor } from './fake/fake.ts'
 import { fileStore } from './fake/store.ts'
 import type { Hypervisor, HypervisorName } from './hypervisor.ts'
 import { qemuHypervisor } from './qemu/qemu.ts'
+import { xenHypervisor } from './xen/xen.ts'
 
 /** Does not touch the host yet. @throws InfraError `unsupported` for a hypervisor that this Baton cannot drive. */
 export function openHypervisor(name: HypervisorName, host: Host): Hypervisor {
@@ -14,11 +15,12 @@ export function openHypervisor(name: HypervisorName, host: Host): Hypervisor {
       return fakeHypervisor({ store: fileStore(host), address: pretendedAddress(host.name) })
     case 'qemu':
       return qemuHypervisor(host)
-    case 'libvirt':
     case 'xen':
+      return xenHypervisor(host)
+    case 'libvirt':
       throw new InfraError('unsupported', `hypervisor ${name} cannot be driven yet`, {
         subject: name,
-        hint: 'use `hypervisor: qemu`',
+        hint: 'use `hypervisor: qemu` or `hypervisor: xen`',
       })
   }
 }

@@ -4,11 +4,12 @@ import { isInfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
 import type { CallOptions, GuestDefinition, GuestReach, GuestRunState, GuestState } from '../hypervisor.ts'
 import { isGuestName, standingDefinition, unknownGuest } from '../lifecycle.ts'
+import { neighbourAddress } from '../neighbours.ts'
+import { readJson } from '../records.ts'
 import { macAddress } from './arguments.ts'
 import { type GuestPaths, guestPaths, savedName } from './paths.ts'
 import { findProcess } from './process.ts'
 import { type Qmp, withQmp } from './qmp.ts'
-import { neighbourAddress } from './tap.ts'
 import { parseForwards, sameForwards } from './user-network.ts'
 
 /** One guest as it stands: what an operation decides by. */
@@ -161,10 +162,4 @@ export async function readDefinition(
 
 export async function readStarted(host: Host, paths: GuestPaths, options: CallOptions): Promise<Started | undefined> {
   return readJson(host, paths.started, options)
-}
-
-/** Files that this hypervisor writes itself, each atomically. */
-export async function readJson<T>(host: Host, path: string, options: CallOptions): Promise<T | undefined> {
-  const content = await host.readFile(path, options)
-  return content === undefined ? undefined : (JSON.parse(new TextDecoder().decode(content)) as T)
 }

@@ -3,12 +3,13 @@ import { Bug, InfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
 import type { CallOptions, GuestDefinition, GuestStatistics, Hypervisor, HypervisorInfo } from '../hypervisor.ts'
 import { checkDefinition, type GuestOperation, isGuestName, mustAct, unknownGuest } from '../lifecycle.ts'
+import { openSerialLine, readLogEnd } from '../serial-line.ts'
 import { ensureDisk } from '../storage/dir.ts'
 import { watchGuests } from '../watch.ts'
 import { findAcceleration } from './acceleration.ts'
 import { tapName } from './arguments.ts'
 import { leaveBridge } from './bridge.ts'
-import { openConsole, readConsoleLog } from './console.ts'
+import { serialLine } from './console.ts'
 import { launchGuest, notePorts } from './launch.ts'
 import { saveMemory } from './memory.ts'
 import { type Known, knownGuest, listGuests, readDefinition, readStarted } from './observe.ts'
@@ -73,11 +74,11 @@ export function qemuHypervisor(host: Host): Hypervisor {
       const { paths, state, pid } = await knownGuest(host, name, options)
       mustAct('console', name, state)
       if (pid === undefined) throw new Bug(`${name} is ${state} without a process`)
-      return openConsole(host, pid, paths, options)
+      return openSerialLine(host, serialLine(pid, paths), options)
     },
     async consoleLog(name, options) {
       const { paths } = await mustBeDefined(host, name, options)
-      return readConsoleLog(host, paths, options)
+      return readLogEnd(host, paths.consoleLog, options)
     },
     statistics: (name, options) => guestStatistics(host, name, options),
     events: ({ signal }) => watchGuests(list, eventsEveryMs, { signal }),

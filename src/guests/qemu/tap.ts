@@ -38,15 +38,3 @@ export async function tapCounters(
   const [received, sent] = await Promise.all([read('tx_bytes'), read('rx_bytes')])
   return received === undefined || sent === undefined ? undefined : { receivedBytes: received, sentBytes: sent }
 }
-
-/** The address that the host has seen behind a MAC address on the bridge. */
-export async function neighbourAddress(
-  host: Host,
-  bridge: string,
-  mac: string,
-  options: Signalled,
-): Promise<string | undefined> {
-  const result = await host.run(['ip', '-o', 'neighbour', 'show', 'dev', bridge], options)
-  const line = result.stdout.split('\n').find((text) => text.includes(mac) && !text.startsWith('fe80:'))
-  return line?.split(' ')[0]
-}

@@ -1,4 +1,4 @@
-/** Guest disks in a directory: qcow2 overlays that hold only what the guest changed. */
+/** Guest disks in a directory: qcow2 overlays that hold only what the guest changed, or raw files, sparse and whole. */
 import { randomUUID } from 'node:crypto'
 import { basename, dirname } from 'node:path'
 import { InfraError, isInfraError } from '../../errors.ts'
@@ -7,11 +7,19 @@ import type { GuestDisk } from '../hypervisor.ts'
 
 type Signalled = { readonly signal: AbortSignal }
 
+/** `qcow2`: an overlay over the disk's base. `raw`: a copy of it, for hypervisors that take block devices. */
+export type DiskFormat = 'qcow2' | 'raw'
+
 /**
  * Makes the disk unless it is there: an existing one holds the guest's data and is never made anew. A kill in the middle
  * leaves a `.partial` file, which the next call removes. @throws InfraError `invalid` for a disk smaller than its base.
  */
-export async function ensureDisk(host: Host, path: string, disk: GuestDisk, options: Signalled): Promise<void> {
+export async function ensureDisk(
+  host: Host,
+  path: string,
+  disk: GuestDisk,
+  { format = 'qcow2', ...options }: Signalled & { readonly format?: DiskFormat },
+): Promise<void> {
   const directory = dirname(path)
   const files = await host.list(directory, options)
   if (files === undefined) await host.makeDirectory(directory, { ...options, mode: 0o700 })
@@ -21,18 +29,33 @@ export async function ensureDisk(host: Host, path: string, disk: GuestDisk, opti
     if (file.startsWith(basename(path))) await host.remove(`${directory}/${file}`, options)
   // Its own name each time: the qemu-img of a killed command may still be at work on the last one.
   const partial = `${path}.${randomUUID()}.partial`
-  const base = disk.base === undefined ? [] : ['-b', disk.base.path, '-F', disk.base.format]
-  const size = disk.sizeBytes === undefined ? [] : [String(disk.sizeBytes)]
-  await qemuImg(host, ['create', '-q', '-f', 'qcow2', ...base, partial, ...size], path, options)
+  const make = format === 'raw' ? makeRaw : makeOverlay
+  await make(host, path, partial, disk, options)
   await host.rename(partial, path, options)
 }
 
-/** qemu-img cuts an overlay that is smaller than its base, and with it the guest's file system. */
-async function checkSize(host: Host, path: string, { base, sizeBytes }: GuestDisk, options: Signalled): Promise<void> {
+type Make = (host: Host, path: string, partial: string, disk: GuestDisk, options: Signalled) => Promise<void>
+
+const makeOverlay: Make = async (host, path, partial, disk, options) => {
+  const base = disk.base === undefined ? [] : ['-b', disk.base.path, '-F', disk.base.format]
+  const size = disk.sizeBytes === undefined ? [] : [String(disk.sizeBytes)]
+  await qemuImg(host, ['create', '-q', '-f', 'qcow2', ...base, partial, ...size], path, options)
+}
+
+/** Sparse; where the file system shares blocks between files, a copy takes no room of its own. */
+const makeRaw: Make = async (host, path, partial, { base, sizeBytes }, options) => {
+  const copy = ['cp', '--reflink=auto', '--sparse=always', '--', base?.path ?? '', partial]
+  if (base?.format === 'raw') await must(host, copy, path, options)
+  else if (base !== undefined)
+    await qemuImg(host, ['convert', '-f', base.format, '-O', 'raw', base.path, partial], path, options)
+  if (sizeBytes !== undefined) await must(host, ['truncate', '-s', String(sizeBytes), '--', partial], path, options)
+}
+
+/** A disk that is cut loses a part of its base's file system. @throws InfraError `invalid` */
+export async function checkSize(host: Host, path: string, disk: GuestDisk, options: Signalled): Promise<void> {
+  const { base, sizeBytes } = disk
   if (base === undefined || sizeBytes === undefined) return
-  const args = ['info', '--output=json', '-U', '-f', base.format, base.path]
-  const { stdout } = await qemuImg(host, args, path, options)
-  const { 'virtual-size': least } = JSON.parse(stdout) as { readonly 'virtual-size': number }
+  const least = await sizeOfBase(host, base, options)
   if (sizeBytes >= least) return
   throw new InfraError('invalid', `make disk ${path}: ${sizeBytes} bytes are less than its image has (${least})`, {
     subject: base.path,
@@ -40,14 +63,28 @@ async function checkSize(host: Host, path: string, { base, sizeBytes }: GuestDis
   })
 }
 
+/** What a disk of this base has to hold at least, bytes. */
+export async function sizeOfBase(
+  host: Host,
+  { path, format }: NonNullable<GuestDisk['base']>,
+  options: Signalled,
+): Promise<number> {
+  const { stdout } = await qemuImg(host, ['info', '--output=json', '-U', '-f', format, path], path, options)
+  return (JSON.parse(stdout) as { readonly 'virtual-size': number })['virtual-size']
+}
+
+async function must(host: Host, command: readonly string[], path: string, options: Signalled): Promise<RunResult> {
+  const result = await host.run(command, options)
+  if (result.code === 0) return result
+  const reason = result.stderr.trim()
+  const code = /No space left/.test(reason) ? 'no-space' : 'failed'
+  throw new InfraError(code, `make disk ${path}: ${reason.replaceAll(/^qemu-img: /gm, '')}`, { subject: path })
+}
+
 async function qemuImg(host: Host, args: readonly string[], path: string, options: Signalled): Promise<RunResult> {
-  const result = await host.run(['qemu-img', ...args], options).catch((error: unknown) => {
+  return must(host, ['qemu-img', ...args], path, options).catch((error: unknown) => {
     if (!isInfraError(error, 'missing-tool')) throw error
     const hint = 'apt-get install qemu-utils'
     throw new InfraError('missing-tool', 'qemu-img is not installed', { subject: 'qemu-img', cause: error, hint })
   })
-  if (result.code === 0) return result
-  const reason = result.stderr.trim().replaceAll(/^qemu-img: /gm, '')
-  const code = /No space left/.test(reason) ? 'no-space' : 'failed'
-  throw new InfraError(code, `make disk ${path}: ${reason}`, { subject: path })
 }

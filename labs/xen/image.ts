@@ -1,0 +1,116 @@
+/** The Xen lab's machine: Debian's Xen 4.17, its kernel as Dom0, and a Debian with the toolstack on a disk. */
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
+import { fileEntry, listTree, moduleEntries, skeletonEntries, textEntry } from '../../src/guests/images/initramfs.ts'
+import type { Host } from '../../src/hosts/host.ts'
+import { encodeArchive } from '../../src/wire/newc.ts'
+import { dom0Files, dom0Init, ramdiskInit } from './dom0-init.ts'
+
+export type XenImage = {
+  /** The hypervisor, a plain ELF file as QEMU's -kernel takes it. */
+  readonly xen: string
+  readonly kernel: string
+  readonly ramdisk: string
+  readonly disk: string
+}
+
+const suite = 'bookworm'
+const packages = [
+  ...'base-files base-passwd bash coreutils dash sed grep findutils gawk util-linux mount hostname linux-image-amd64 xen-hypervisor-4.17-amd64 xen-utils-4.17 xenstore-utils busybox-static kmod'.split(' '),
+  ...'iproute2 bridge-utils lvm2 thin-provisioning-tools e2fsprogs procps qemu-utils socat openssh-client'.split(' '),
+]
+/** Documents and translations make a third of it, and nobody reads them here. */
+const leftOut = ['/usr/share/man/*', '/usr/share/locale/*', '/usr/share/doc/*']
+const folders = 'bin dev lib lib/modules machine proc'.split(' ')
+const applets = 'sh mount umount cat echo insmod switch_root'.split(' ')
+const modules = 'virtio_pci virtio_blk ext4 crc32c_generic'.split(' ')
+const spareMebibytes = 1024
+
+
+/** Builds it once per recipe into the host's cache (two minutes); a build that was killed leaves nothing that counts. */
+export async function xenImage(host: Host, signal: AbortSignal): Promise<XenImage> {
+  const agent = await readFile(join(import.meta.dirname, 'agent.pl'), 'utf8')
+  const digest = createHash('sha256')
+    .update(JSON.stringify([recipe, agent]))
+    .digest('hex')
+    .slice(0, 16)
+  const root = `${host.directories.cache}/labs`
+  const directory = `${root}/xen-${digest}`
+  await host.makeDirectory(root, { signal })
+  await using _lock = await host.lock(`${root}/xen.lock`, { signal })
+  const image = filesIn(directory)
+  if (((await host.list(root, { signal })) ?? []).includes(`xen-${digest}`)) return image
+  const partial = `${root}/xen-${digest}.partial`
+  await host.remove(partial, { signal })
+  await build(host, partial, agent, signal)
+  await host.remove(`${partial}/scratch`, { signal })
+  await host.rename(partial, directory, { signal })
+  return image
+}
+
+const filesIn = (directory: string): XenImage => ({
+  xen: `${directory}/xen`,
+  kernel: `${directory}/vmlinuz`,
+  ramdisk: `${directory}/ramdisk.gz`,
+  disk: `${directory}/disk.raw`,
+})
+
+async function build(host: Host, directory: string, agent: string, signal: AbortSignal): Promise<void> {
+  const scratch = `${directory}/scratch`
+  const tree = `${scratch}/tree`
+  const files = { host, signal }
+  const must = async (...command: readonly string[]): Promise<void> => {
+    const { code, stderr } = await host.run(command, { signal, environment: { LC_ALL: 'C' } })
+    if (code !== 0) throw new Error(`${command[0]}: ${stderr.slice(-2000)}`)
+  }
+  await host.makeDirectory(tree, { signal })
+  // Unpacked only: without maintainer scripts it takes a fraction of the time, and Dom0 has an init of its own.
+  await must(
+    ...['mmdebstrap', '--mode=root', '--variant=extract', '--format=tar', `--include=${packages.join(',')}`],
+    ...['--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr', ...leftOut.map((path) => `--dpkgopt=path-exclude=${path}`)],
+    ...['--aptopt=Apt::Install-Recommends "false"', '--', suite, `${scratch}/root.tar`],
+  )
+  await must('tar', '-C', tree, '--exclude', './dev/*', '--numeric-owner', '-xpf', `${scratch}/root.tar`)
+  await must('sh', '-euc', finish, 'sh', tree)
+  for (const [path, text] of Object.entries(dom0Files)) await host.writeFile(`${tree}/${path}`, text, { signal })
+  await host.writeFile(`${tree}/sbin/lab-init`, dom0Init, { signal, mode: 0o755 })
+  await host.writeFile(`${tree}/agent.pl`, agent, { signal })
+  await must('mkdir', '-p', `${tree}/var/log/xen/console`, `${tree}/etc/xen/auto`, `${tree}/srv/guests`)
+  const { xen, kernel, ramdisk, disk } = filesIn(directory)
+  await must(
+    'sh',
+    '-euc',
+    'cp "$1"/boot/vmlinuz-* "$2"; gunzip -c "$1"/boot/xen-4.17-amd64.gz > "$3"',
+    'sh',
+    tree,
+    kernel,
+    xen,
+  )
+  const archive = encodeArchive([
+    ...skeletonEntries(folders, applets),
+    textEntry('init', 0o755, ramdiskInit),
+    await fileEntry(files, (await listTree(files, tree))(/\/s?bin\/busybox$/), 'bin/busybox', 0o755),
+    ...(await moduleEntries(files, tree, modules)),
+  ])
+  await host.writeFile(ramdisk, await promisify(gzip)(archive), { signal })
+  await must('sh', '-euc', makeDisk, 'sh', tree, disk, String(spareMebibytes))
+}
+
+/** What maintainer scripts would have made: users, and which module needs which. */
+const finish = `
+cp "$1/usr/share/base-passwd/passwd.master" "$1/etc/passwd"
+cp "$1/usr/share/base-passwd/group.master" "$1/etc/group"
+for modules in "$1"/lib/modules/*; do chroot "$1" depmod "\${modules##*/}"; done
+`
+
+const makeDisk = `
+rm -rf "$1"/var/cache/apt/archives/*.deb
+size=$(du -sm --apparent-size "$1" | cut -f1)
+truncate -s "$((size * 5 / 4 + $3))M" "$2"
+mke2fs -q -t ext4 -L dom0 -d "$1" "$2"
+`
+
+const recipe = [suite, packages, leftOut, folders, applets, modules, spareMebibytes, finish, makeDisk, ramdiskInit, dom0Init, dom0Files]
