@@ -47,7 +47,7 @@ while :; do wait; sleep 1; done
 
 /** Files of Dom0: consoles are logged, as `baton host prepare` sets it. */
 export const dom0Files: Readonly<Record<string, string>> = {
-  'etc/default/xen': 'XENSTORED=oxenstored\nXENCONSOLED_ARGS="--log=guest"\n',
+  'etc/default/xen': 'XENCONSOLED_ARGS="--log=guest"\n',
   'etc/hostname': 'dom0\n',
   'etc/hosts': '127.0.0.1 localhost dom0\n',
   'etc/resolv.conf': 'nameserver 10.0.2.3\n',

@@ -18,8 +18,13 @@ export type XenImage = {
 }
 
 const suite = 'bookworm'
+/** What Debian counts as essential, and so names nowhere, as far as scripts here need it; then Xen's and LVM's. */
 const packages = [
-  ...'base-files base-passwd bash coreutils dash sed grep findutils gawk util-linux mount hostname linux-image-amd64 xen-hypervisor-4.17-amd64 xen-utils-4.17 xenstore-utils busybox-static kmod'.split(' '),
+  ...'base-files base-passwd bash bsdutils coreutils dash debianutils diffutils dpkg findutils grep gzip hostname mawk'.split(
+    ' ',
+  ),
+  ...'mount perl-base sed sysvinit-utils tar util-linux'.split(' '),
+  ...'linux-image-amd64 xen-hypervisor-4.17-amd64 xen-utils-4.17 xenstore-utils busybox-static kmod'.split(' '),
   ...'iproute2 bridge-utils lvm2 thin-provisioning-tools e2fsprogs procps qemu-utils socat openssh-client'.split(' '),
 ]
 /** Documents and translations make a third of it, and nobody reads them here. */
@@ -28,7 +33,6 @@ const folders = 'bin dev lib lib/modules machine proc'.split(' ')
 const applets = 'sh mount umount cat echo insmod switch_root'.split(' ')
 const modules = 'virtio_pci virtio_blk ext4 crc32c_generic'.split(' ')
 const spareMebibytes = 1024
-
 
 /** Builds it once per recipe into the host's cache (two minutes); a build that was killed leaves nothing that counts. */
 export async function xenImage(host: Host, signal: AbortSignal): Promise<XenImage> {
@@ -70,7 +74,10 @@ async function build(host: Host, directory: string, agent: string, signal: Abort
   // Unpacked only: without maintainer scripts it takes a fraction of the time, and Dom0 has an init of its own.
   await must(
     ...['mmdebstrap', '--mode=root', '--variant=extract', '--format=tar', `--include=${packages.join(',')}`],
-    ...['--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr', ...leftOut.map((path) => `--dpkgopt=path-exclude=${path}`)],
+    ...[
+      '--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr',
+      ...leftOut.map((path) => `--dpkgopt=path-exclude=${path}`),
+    ],
     ...['--aptopt=Apt::Install-Recommends "false"', '--', suite, `${scratch}/root.tar`],
   )
   await must('tar', '-C', tree, '--exclude', './dev/*', '--numeric-owner', '-xpf', `${scratch}/root.tar`)
@@ -99,10 +106,11 @@ async function build(host: Host, directory: string, agent: string, signal: Abort
   await must('sh', '-euc', makeDisk, 'sh', tree, disk, String(spareMebibytes))
 }
 
-/** What maintainer scripts would have made: users, and which module needs which. */
+/** What maintainer scripts would have made: users, awk, and which module needs which. */
 const finish = `
 cp "$1/usr/share/base-passwd/passwd.master" "$1/etc/passwd"
 cp "$1/usr/share/base-passwd/group.master" "$1/etc/group"
+ln -sf mawk "$1/usr/bin/awk"
 for modules in "$1"/lib/modules/*; do chroot "$1" depmod "\${modules##*/}"; done
 `
 
@@ -113,4 +121,17 @@ truncate -s "$((size * 5 / 4 + $3))M" "$2"
 mke2fs -q -t ext4 -L dom0 -d "$1" "$2"
 `
 
-const recipe = [suite, packages, leftOut, folders, applets, modules, spareMebibytes, finish, makeDisk, ramdiskInit, dom0Init, dom0Files]
+const recipe = [
+  suite,
+  packages,
+  leftOut,
+  folders,
+  applets,
+  modules,
+  spareMebibytes,
+  finish,
+  makeDisk,
+  ramdiskInit,
+  dom0Init,
+  dom0Files,
+]

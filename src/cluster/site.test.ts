@@ -35,7 +35,7 @@ describe('sites', () => {
       code: 'invalid',
     },
     { name: 'another machine', specs: [{ name: 'a', hypervisor: 'qemu', ssh: 'root@a' }], code: 'unsupported' },
-    { name: 'a hypervisor that cannot be driven', specs: [{ name: 'a', hypervisor: 'xen' }], code: 'unsupported' },
+    { name: 'a hypervisor that cannot be driven', specs: [{ name: 'a', hypervisor: 'libvirt' }], code: 'unsupported' },
   ] as const)('$name cannot be had: $code', ({ specs, code }) => {
     expect(() => openSites(hosts(...specs))).toThrow(expect.objectContaining({ code }) as Error)
   })

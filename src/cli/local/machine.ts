@@ -21,12 +21,13 @@ export interface Machine extends AsyncDisposable {
   readonly director: DirectorControl
 }
 
-/** Everything on this machine that may have guests: QEMU, and the pretended hosts of `hypervisor: fake`. */
+/** Everything on this machine that may have guests: QEMU, Xen when it runs here, and the pretended hosts of `hypervisor: fake`. */
 export async function openMachine({ signal }: CallOptions): Promise<Machine> {
   const host = localHost()
   const fakeNames = (await host.list(pretendedHostsFolder(host.directories), { signal })) ?? []
   const places: Place[] = [
     { host: host.name, hypervisor: openHypervisor('qemu', host) },
+    ...((await runsXen(host, { signal })) ? [{ host: host.name, hypervisor: openHypervisor('xen', host) }] : []),
     ...fakeNames.map((name): Place => ({ host: name, hypervisor: openHypervisor('fake', pretendedHost(name)) })),
   ]
   return {
@@ -37,6 +38,12 @@ export async function openMachine({ signal }: CallOptions): Promise<Machine> {
       await Promise.all(places.map(({ hypervisor }) => hypervisor[Symbol.asyncDispose]()))
     },
   }
+}
+
+/** Whether this is a Dom0: Xen's file system says what this domain may control. */
+async function runsXen(host: Host, options: CallOptions): Promise<boolean> {
+  const capabilities = await host.readFile('/proc/xen/capabilities', options)
+  return new TextDecoder().decode(capabilities).includes('control_d')
 }
 
 /** All guests of all hypervisors, sorted by name. */

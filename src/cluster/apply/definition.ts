@@ -4,8 +4,13 @@ import type { BuiltImage } from '../../guests/images/image.ts'
 import type { PlannedGuest } from '../plan/plan.ts'
 
 export function guestDefinition(guest: PlannedGuest, image: BuiltImage): GuestDefinition {
-  const { imageSpec: _spec, diskBytes, diskDirectory, ...rest } = guest
-  return { ...rest, image: image.digest, boot: bootOf(guest, image), disks: disksOf(diskBytes, diskDirectory, image) }
+  const { imageSpec: _spec, diskBytes, diskDirectory, diskVolumeGroup, ...rest } = guest
+  const disks = disksOf(image, {
+    ...(diskBytes === undefined ? {} : { sizeBytes: diskBytes }),
+    ...(diskDirectory === undefined ? {} : { directory: diskDirectory }),
+    ...(diskVolumeGroup === undefined ? {} : { volumeGroup: diskVolumeGroup }),
+  })
+  return { ...rest, image: image.digest, boot: bootOf(guest, image), disks }
 }
 
 /** The guest learns its name, and a fixed address, from its kernel's command line. */
@@ -30,8 +35,7 @@ function fixedAddress(name: string, cidr: string, gateway: string | undefined): 
   return `ip=${address}::${gateway ?? ''}:${netmask}:${name}:eth0:off`
 }
 
-function disksOf(sizeBytes: number | undefined, directory: string | undefined, { disk }: BuiltImage): GuestDisk[] {
-  const own = { ...(sizeBytes === undefined ? {} : { sizeBytes }), ...(directory === undefined ? {} : { directory }) }
+function disksOf({ disk }: BuiltImage, own: Omit<GuestDisk, 'base'>): GuestDisk[] {
   if (disk !== undefined) return [{ base: { path: disk.path, format: disk.format }, ...own }]
-  return sizeBytes === undefined ? [] : [own]
+  return own.sizeBytes === undefined ? [] : [own]
 }

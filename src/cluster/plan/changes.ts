@@ -28,9 +28,10 @@ export function guestChange(
   if (actual.image !== digest) replace.push(`image ${wanted.image} changed`)
   const disk = actual.disks[0]?.sizeBytes
   if (disk !== wanted.diskBytes) replace.push(`disk changes from ${sizeWord(disk)} to ${sizeWord(wanted.diskBytes)}`)
-  const [{ directory } = { directory: wanted.diskDirectory }] = actual.disks
-  if (directory !== wanted.diskDirectory)
-    replace.push(`storage moves from ${directory ?? 'the usual place'} to ${wanted.diskDirectory ?? 'the usual place'}`)
+  const place = placeWord({ directory: wanted.diskDirectory, volumeGroup: wanted.diskVolumeGroup })
+  const [first] = actual.disks
+  if (first !== undefined && placeWord(first) !== place)
+    replace.push(`storage moves from ${placeWord(first)} to ${place}`)
   if (actual.memoryBytes !== wanted.memoryBytes)
     restart.push(`memory changes from ${formatSize(actual.memoryBytes)} to ${formatSize(wanted.memoryBytes)}`)
   if (actual.vcpus !== wanted.vcpus) restart.push(`vcpus change from ${actual.vcpus} to ${wanted.vcpus}`)
@@ -63,6 +64,13 @@ function missingForwards(has: GuestNetwork, wanted: GuestNetwork): readonly Forw
 
 const sizeWord = (bytes: number | undefined): string =>
   bytes === undefined ? "the image's own size" : formatSize(bytes)
+
+/** Where a disk lies. */
+const placeWord = (disk: {
+  readonly directory?: string | undefined
+  readonly volumeGroup?: string | undefined
+}): string =>
+  disk.volumeGroup === undefined ? (disk.directory ?? 'the usual place') : `volume group ${disk.volumeGroup}`
 
 function networkText(network: GuestNetwork): string {
   if (network.kind === 'user') return 'user'

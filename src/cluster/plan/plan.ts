@@ -13,6 +13,8 @@ export type PlannedGuest = Omit<GuestDefinition, 'boot' | 'disks' | 'image'> & {
   readonly diskBytes?: number
   /** Where on the host its disk lies; undefined: the hypervisor's own place. */
   readonly diskDirectory?: string
+  /** The volume group that gives it, instead of a directory. */
+  readonly diskVolumeGroup?: string
 }
 
 export type Action =

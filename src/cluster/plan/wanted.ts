@@ -39,6 +39,7 @@ export function wantedGuests(spec: ClusterSpec): Map<string, WantedGuest> {
           imageSpec: imageSpecOf(spec, pool.image),
           ...(pool.diskBytes === undefined ? {} : { diskBytes: pool.diskBytes }),
           ...(storage?.kind === 'dir' ? { diskDirectory: storage.path } : {}),
+          ...(storage?.kind === 'lvm' ? { diskVolumeGroup: storage.volumeGroup } : {}),
           network: networkOf(pool, index, forwards),
           autostart: pool.autostart,
         },

@@ -316,9 +316,12 @@ const references: Row[] = [
 // biome-ignore format: one row each
 const notYet: Row[] = [
   [host('ssh: ▲root@hv1'), 'hosts over SSH are not available in this version'],
-  [host('hypervisor: ▲xen'), 'hypervisor xen is not available in this version'],
   [host('hypervisor: ▲libvirt'), 'hypervisor libvirt is not available in this version'],
-  [host('storage: { lvm: ▲vg0 }'), 'storage on LVM is not available in this version'],
+  [host('storage: { lvm: ▲vg0 }'), 'storage on LVM needs hypervisor: xen'],
+  [host('hypervisor: xen, storage: { dir: /srv, lvm: ▲vg0 }'), 'expected one of dir and lvm'],
+  [host('hypervisor: xen, bridge: xenbr0, bridge-address: ▲10.0.0.1/24'), 'with hypervisor: xen the bridge is made once'],
+  [spec('hosts: { a: { hypervisor: xen, bridge: xenbr0 } }\nguests: { w: { image: tiny, network: ▲user } }'), 'guests on Xen are on a bridge'],
+  [spec('hosts: { a: { hypervisor: xen, bridge: xenbr0 } }\nguests: { w: ▲{ image: tiny } }'), 'guests on Xen are on a bridge'],
   [image('disk: ./x, cloud-init: ▲{ user: admin }'), 'cloud-init is not available in this version'],
   [pool('swap: ▲1000M'), 'swap is not available in this version'],
   [directors('sync: ▲{ interface: eth0 }'), 'connection synchronisation is not available in this version'],

@@ -67,13 +67,14 @@ function mapValues<A, B>(from: Readonly<Record<string, A>>, change: (name: strin
 }
 
 function hostSpec(name: string, { hypervisor, bridge, storage, ...others }: HostShape): HostSpec {
-  const directory = storage?.dir
+  const [directory, volumeGroup] = [storage?.dir, storage?.lvm]
   return {
     name,
     hypervisor,
     ...given('bridge', bridge),
     ...given('bridgeAddress', others['bridge-address']),
     ...(directory === undefined ? {} : { storage: { kind: 'dir', path: directory } }),
+    ...(volumeGroup === undefined ? {} : { storage: { kind: 'lvm', volumeGroup } }),
   }
 }
 

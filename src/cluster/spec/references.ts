@@ -43,7 +43,31 @@ function checkHosts(root: SourceMap, report: Report): void {
     const made = child(value, 'bridge-address')
     if (made !== undefined && child(value, 'bridge') === undefined)
       report(problem(made.place, 'bridge-address needs the name of the bridge', 'add bridge: br-baton'))
+    checkStorage(value, report)
+    if (made !== undefined && textOf(child(value, 'hypervisor')) === 'xen')
+      report(
+        problem(
+          made.place,
+          'with hypervisor: xen the bridge is made once, by hand or by baton host prepare',
+          'leave bridge-address out',
+        ),
+      )
   }
+}
+
+function checkStorage(host: SourceNode, report: Report): void {
+  const lvm = child(child(host, 'storage'), 'lvm')
+  if (lvm === undefined) return
+  if (child(child(host, 'storage'), 'dir') !== undefined)
+    report(problem(lvm.place, 'a host keeps its disks in a directory or on LVM: expected one of dir and lvm'))
+  if (textOf(child(host, 'hypervisor')) !== 'xen')
+    report(problem(lvm.place, 'storage on LVM needs hypervisor: xen', 'write dir: and a directory'))
+}
+
+/** undefined: the default. */
+function hypervisorOf(root: SourceMap, pool: SourceNode): string | undefined {
+  const host = textOf(child(pool, 'host')) ?? namesOf(root, 'hosts')[0]
+  return host === undefined ? undefined : textOf(child(child(child(root, 'hosts'), host), 'hypervisor'))
 }
 
 function checkPools(root: SourceMap, report: Report): void {
@@ -54,7 +78,8 @@ function checkPools(root: SourceMap, report: Report): void {
     checkKnown(child(value, 'host'), 'host', hosts, report)
     checkBridge(root, value, report)
     const autostart = child(value, 'autostart')
-    if (autostart?.kind === 'scalar' && autostart.value === true)
+    const hypervisor = hypervisorOf(root, value)
+    if (autostart?.kind === 'scalar' && autostart.value === true && hypervisor !== 'xen')
       report(
         warning(
           autostart.place,
@@ -77,7 +102,17 @@ function countOf(pool: SourceNode | undefined): number | undefined {
   return count?.kind === 'scalar' && typeof count.value === 'number' ? count.value : undefined
 }
 
+/** On Xen there is no network of the kind `user`, which is the default elsewhere. */
+function checkXenNetwork(root: SourceMap, pool: SourceNode, report: Report): void {
+  if (hypervisorOf(root, pool) !== 'xen') return
+  const network = child(pool, 'network')
+  if (network !== undefined && textOf(network) !== 'user') return
+  const hint = 'write network: dhcp, or fixed addresses on a bridge'
+  report(problem((network ?? pool).place, 'guests on Xen are on a bridge: expected network: dhcp or addresses', hint))
+}
+
 function checkBridge(root: SourceMap, pool: SourceNode, report: Report): void {
+  checkXenNetwork(root, pool, report)
   const network = child(pool, 'network')
   const isBridged = network?.kind === 'map' || textOf(network) === 'dhcp'
   if (network === undefined || !isBridged || child(network, 'bridge') !== undefined) return

@@ -12,14 +12,18 @@ const storage = map({
   dir: text('an absolute path such as /srv/baton', /^\/[^\0]*$/)
     .optional()
     .describe('A directory on the host for the disks of its guests; made when it is not there.'),
-  lvm: later('storage on LVM is', 'leave it out, or write dir: and a directory'),
+  lvm: text('the name of a volume group', /^(?!-)[a-zA-Z0-9+_.-]{1,127}$/)
+    .optional()
+    .describe(
+      'The LVM volume group that gives each disk a volume, with hypervisor: xen. Only volumes that Baton made are ever touched.',
+    ),
 })
 
 const host = map({
   ssh: later('hosts over SSH are', 'leave ssh out: the host is this machine then'),
-  hypervisor: choice('hypervisor', ['qemu', 'fake'], ['libvirt', 'xen'])
+  hypervisor: choice('hypervisor', ['qemu', 'xen', 'fake'], ['libvirt'])
     .prefault('qemu')
-    .describe('What runs the guests: qemu, or fake to try a spec without real machines.'),
+    .describe('What runs the guests: qemu, xen (by xl, under Xen), or fake to try a spec without real machines.'),
   bridge: text('the name of a network bridge', /^[^\s/]{1,15}$/)
     .optional()
     .describe('The bridge for guests with network: dhcp or an address.'),

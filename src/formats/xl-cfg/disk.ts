@@ -51,11 +51,8 @@ function described(
   found: { readonly target?: string; readonly format?: string; readonly vdev?: string; readonly access?: string },
   isCdromWord: boolean,
 ): XlDisk {
-  const written = found.target ?? ''
-  const [bare = '', inner] = [
-    written.replace(prefixes, ''),
-    /^(qcow2?|vhd|qed|raw):/.exec(written.replace(prefixes, ''))?.[1],
-  ]
+  const bare = (found.target ?? '').replace(prefixes, '')
+  const inner = /^(qcow2?|vhd|qed|raw):/.exec(bare)?.[1]
   const path = inner === undefined ? bare : bare.slice(inner.length + 1)
   const [vdev = '', suffix] = (found.vdev ?? '').split(':')
   const isCdrom = isCdromWord || suffix === 'cdrom'

@@ -151,12 +151,14 @@ async function describeImage(
 /** Which guests' definitions name which image: a disk overlay is worth nothing without its base. */
 async function imageUsers(host: Host, signal: AbortSignal): Promise<ReadonlyMap<string, readonly string[]>> {
   const users = new Map<string, string[]>()
-  const guests = `${host.directories.state}/guests`
-  for (const guest of (await host.list(guests, { signal })) ?? []) {
-    const definition = await host.readFile(`${guests}/${guest}/definition.json`, { signal })
-    if (definition === undefined) continue
-    const digest = /"image":\s*"([0-9a-f]{32})"/.exec(new TextDecoder().decode(definition))?.[1]
-    if (digest !== undefined) users.set(digest, [...(users.get(digest) ?? []), guest])
+  for (const folder of ['guests', 'xen']) {
+    const guests = `${host.directories.state}/${folder}`
+    for (const guest of (await host.list(guests, { signal })) ?? []) {
+      const definition = await host.readFile(`${guests}/${guest}/definition.json`, { signal })
+      if (definition === undefined) continue
+      const digest = /"image":\s*"([0-9a-f]{32})"/.exec(new TextDecoder().decode(definition))?.[1]
+      if (digest !== undefined) users.set(digest, [...(users.get(digest) ?? []), guest])
+    }
   }
   return users
 }

@@ -15,13 +15,15 @@ import type { Made, Recipe } from './recipe.ts'
 import { init, leaseScript, webServerConfig } from './tiny-init.ts'
 
 /** Part of the digest: another recipe is another image. */
-export const tinyRecipe = '2'
+export const tinyRecipe = '3'
 
-/** What a guest on virtio hardware needs; the rest is built into the cloud kernel. */
-const wantedModules =
-  'virtio_pci virtio_mmio virtio_net virtio_blk virtio_console virtio_rng virtio_balloon evdev button'.split(' ')
+/** What a guest on virtio hardware needs, or under Xen; the rest is built into the cloud kernel. */
+const wantedModules = [
+  ...'virtio_pci virtio_mmio virtio_net virtio_blk virtio_console virtio_rng virtio_balloon evdev button'.split(' '),
+  ...'xen_netfront xen_blkfront'.split(' '),
+]
 
-const folders = 'bin dev etc lib lib64 lib/modules proc root run sys tmp www'.split(' ')
+const folders = 'bin dev etc lib lib64 lib/modules proc root run sbin sys tmp www'.split(' ')
 
 /** What init and a person at the console call by name; `busybox NAME` knows the others. */
 const applets =
@@ -47,6 +49,12 @@ export async function buildTiny(recipe: Recipe): Promise<Made> {
   const lighttpd = { from: unpacked(/\/sbin\/lighttpd$/), to: 'bin/lighttpd' }
   const entries = [
     ...skeletonEntries(folders, applets),
+    // What the kernel calls when Xen asks it to power off or to reboot.
+    ...['poweroff', 'reboot'].map((name) => ({
+      kind: 'symlink' as const,
+      path: `sbin/${name}`,
+      target: '../bin/busybox',
+    })),
     textEntry('init', 0o755, init),
     textEntry('lease', 0o755, leaseScript),
     textEntry('etc/lighttpd.conf', 0o644, webServerConfig),
