@@ -18,6 +18,7 @@ socket(my $server, PF_INET, SOCK_STREAM, 0) or die "socket: $!";
 setsockopt($server, SOL_SOCKET, SO_REUSEADDR, 1);
 bind($server, pack_sockaddr_in($port, INADDR_ANY)) or die "bind: $!";
 listen($server, 128) or die "listen: $!";
+syswrite(STDOUT, "lab: ready\n");
 while (1) {
   accept(my $client, $server) or next;
   my $child = fork() // next;

@@ -39,7 +39,6 @@ ip address add 10.0.2.15/24 dev xenbr0
 ip link set xenbr0 up
 ip route add default via 10.0.2.2
 /etc/init.d/xen start
-echo "lab: ready"
 # Orphans are its children: it takes them away.
 perl /agent.pl 7 &
 while :; do wait; sleep 1; done
