@@ -36,7 +36,7 @@ export async function openLab(mode: Mode, over: TopologyOptions = {}): Promise<L
     expect([code, stderr], words.join(' ')).toEqual([0, ''])
     return stdout
   }
-  await eventually('the director serves', async () => (await baton.run('ipvsadm', '-L')).code === 0, 20_000)
+  await eventually('the director serves', async () => (await baton.run('ipvsadm', '-L')).code === 0, 60_000)
   return {
     topology,
     baton,

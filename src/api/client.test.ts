@@ -2,9 +2,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { buildWanted } from '../../test/build/services.ts'
 import type { DirectorControl } from '../director/control.ts'
+import type { Connection } from '../engines/engine.ts'
 import { InfraError } from '../errors.ts'
 import { localHost } from '../hosts/local/local.ts'
 import { directorClient } from './client.ts'
@@ -62,6 +64,14 @@ const control = (changes: Partial<DirectorControl>): DirectorControl => ({
   stop: unused,
   ...changes,
 })
+const connection: Connection = {
+  protocol: 'udp',
+  client: { address: '198.51.100.7', port: 4000 },
+  service: { address: '10.0.0.1', port: 53 },
+  server: { address: '10.0.1.2', port: 5353 },
+  state: 'UDP',
+  expiresSeconds: 299,
+}
 const put = { id: 1, at: '', event: { kind: 'cluster.put', cluster: 'shop', services: 1 } } as const
 const within = (ms = 5000): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(ms) })
 const json = (status: number, text: string): string =>
@@ -172,10 +182,64 @@ describe('director client', () => {
   test('a director that is being started again is waited for', async () => {
     await using world = await openWorld()
     await writeFile(join(dirname(world.socket), 'director.pid'), `${process.pid}\n`)
-    const asking = world.control.connections(within())
+    const asking = world.control.checkNow({ kind: 'pool', name: 'api' }, within())
     await new Promise((resolve) => setTimeout(resolve, 50))
-    await using _server = await listenControl(control({ connections: async () => [] }), world.socket)
-    expect(await asking).toEqual([])
+    await using _server = await listenControl(control({ checkNow: async () => {} }), world.socket)
+    await asking
+  })
+
+  test('connections come in batches as long as somebody takes them', async () => {
+    await using world = await openWorld()
+    let made = 0
+    let isOver = false
+    async function* endless() {
+      try {
+        for (;;) {
+          made += 1
+          yield Array.from({ length: 500 }, () => connection)
+        }
+      } finally {
+        isOver = true
+      }
+    }
+    await using _server = await listenControl(control({ connections: endless }), world.socket)
+    let taken = 0
+    for await (const batch of world.control.connections(within())) {
+      expect(batch.every((one) => isDeepStrictEqual(one, connection))).toBe(true)
+      taken += batch.length
+      // Who does not read holds the director back.
+      if (taken < 20_000) continue
+      const before = made
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      expect(made - before).toBeLessThan(20)
+      break
+    }
+    expect(made).toBeLessThan(100)
+    await expect.poll(() => isOver).toBe(true)
+  })
+
+  test('none are no lines, and a list that breaks off is an error', async () => {
+    await using world = await openWorld()
+    const lists: (() => AsyncGenerator<Connection[]>)[] = [
+      async function* () {},
+      async function* () {
+        yield await Promise.reject(new InfraError('busy', 'not now', { subject: 'engine', hint: 'later' }))
+      },
+      async function* () {
+        yield [connection]
+        throw new Error('the engine broke')
+      },
+    ]
+    const connections = (): AsyncGenerator<Connection[]> => lists.shift()?.() ?? raise(new Error('asked too often'))
+    await using _server = await listenControl(control({ connections }), world.socket)
+    const listed = async (): Promise<Connection[]> => {
+      const all: Connection[] = []
+      for await (const batch of world.control.connections(within())) all.push(...batch)
+      return all
+    }
+    expect(await listed()).toEqual([])
+    await expect(listed()).rejects.toMatchObject({ code: 'busy', message: 'not now', hint: 'later' })
+    await expect(listed()).rejects.toMatchObject({ code: 'unreachable', retryable: true })
   })
 
   test('one that left its files behind is gone', async () => {

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { within } from '../deadline.ts'
 import type { DirectorControl, DirectorStatus, TableView } from '../director/control.ts'
-import type { Connection, TraceAnswer } from '../engines/engine.ts'
+import type { TraceAnswer } from '../engines/engine.ts'
 import { InfraError, isInfraError } from '../errors.ts'
 import type { Host } from '../hosts/host.ts'
 import type { EditResult } from '../lvs/edit.ts'
@@ -40,7 +40,10 @@ export function directorClient(host: Host): DirectorControl {
     drain: async (target, { signal }) => servers(await call(routes.drain, signal, '', target)),
     undrain: async (target, { signal }) => servers(await call(routes.undrain, signal, '', target)),
     moveGuest: async (guest, reach, { signal }) => void (await call(routes.moveGuest, signal, guest, reach)),
-    connections: async ({ signal }) => (await call(routes.connections, signal)) as Connection[],
+    async *connections({ signal }) {
+      const { remoteConnections } = await import('./remote-connections.ts')
+      yield* remoteConnections((connecting) => connectOrExplain(host, within(connecting, answerMs)), signal)
+    },
     async edit(edits, { signal }) {
       const results: EditResult[] = []
       // In pages, as one that never ends would hold up everybody else.

@@ -30,7 +30,7 @@ export const routes = {
     path: '/v1/guests/:name/reach',
     summary: 'A guest is reached elsewhere now',
   },
-  connections: { method: 'GET', path: '/v1/connections', summary: 'The connections that stand now' },
+  connections: { method: 'GET', path: '/v1/connections', summary: 'The connections that stand now, one in a line' },
   edit: {
     method: 'POST',
     path: '/v1/edits',

@@ -41,6 +41,7 @@ const queries: Readonly<Partial<Record<RouteName, z.ZodType>>> = { events: event
 /** Of routes that answer with something else than JSON. */
 const answerTypes: Readonly<Partial<Record<RouteName, string>>> = {
   events: 'text/event-stream',
+  connections: 'application/x-ndjson',
   metrics: 'text/plain',
 }
 

@@ -57,6 +57,8 @@ type Call = {
 type Stream = { readonly type: string; readonly content: Readable }
 
 const json = 'application/json; charset=utf-8'
+/** Values of JSON, one in a line. */
+const linesType = 'application/x-ndjson; charset=utf-8'
 
 type Handler = (control: DirectorControl, call: Call) => Promise<unknown>
 
@@ -75,7 +77,8 @@ const handlers: Readonly<Record<RouteName, Handler>> = {
     servers: await control.undrain(parse(drainTargetSchema, body), options),
   }),
   moveGuest: (control, { body, name, options }) => control.moveGuest(name, parse(reachSchema, body), options),
-  connections: (control, { options }) => control.connections(options),
+  // As slowly as it is read: nothing is held but a batch.
+  connections: async (control, { lasting }) => ({ type: linesType, content: inLines(control.connections(lasting)) }),
   edit: (control, { body, options }) => control.edit(parse(editRequestSchema, body).edits, options),
   table: async (control, { body, options }) => {
     const { services, ...rest } = await control.table({ ...options, ...parse(tableRequestSchema, body) })
@@ -194,6 +197,13 @@ function inPieces(rest: object, name: string, list: readonly unknown[]): Stream 
     yield ']}'
   }
   return { type: json, content: Readable.from(pieces(), { objectMode: true, highWaterMark: 1 }) }
+}
+
+function inLines(batches: AsyncIterable<readonly unknown[]>): Readable {
+  const pieces = async function* (): AsyncGenerator<string> {
+    for await (const batch of batches) yield batch.map((value) => `${JSON.stringify(value)}\n`).join('')
+  }
+  return Readable.from(pieces(), { objectMode: true, highWaterMark: 1 })
 }
 
 function isStream(result: unknown): result is Stream {

@@ -41,6 +41,11 @@ export const commandGroups: readonly CommandGroup[] = [
       },
       { name: 'top', summary: 'guests and connections, live', load: () => import('./commands/top.ts') },
       {
+        name: 'connections',
+        summary: 'the connections that stand now',
+        load: () => import('./commands/connections.ts'),
+      },
+      {
         name: 'events',
         summary: 'what happened in the director, and what happens',
         load: () => import('./commands/events.ts'),

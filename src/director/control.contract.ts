@@ -175,7 +175,9 @@ export function controlContract(name: string, open: () => Promise<ControlUnderTe
       await using world = await open()
       await world.control.putCluster({ cluster: 'shop', services: [buildWanted()] }, within())
       world.engine.traffic.connect(buildService().id)
-      expect(await world.control.connections(within())).toMatchObject([{ protocol: 'tcp', service: { port: 8080 } }])
+      const listed = []
+      for await (const batch of world.control.connections(within())) listed.push(...batch)
+      expect(listed).toMatchObject([{ protocol: 'tcp', service: { port: 8080 } }])
     })
 
     test('edits by hand are answered one by one, as the kernel answers, and stand', async () => {

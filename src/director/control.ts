@@ -183,7 +183,8 @@ export interface DirectorControl {
   undrain(target: DrainTarget, options: CallOptions): Promise<number>
   /** A guest is reached elsewhere now (it was started again): moves its servers there. They must prove healthy anew. */
   moveGuest(guest: string, reach: readonly ServerReach[], options: CallOptions): Promise<void>
-  connections(options: CallOptions): Promise<readonly Connection[]>
+  /** Those that stand now, in batches: nobody has to hold a million of them at once. */
+  connections(options: CallOptions): AsyncIterable<readonly Connection[]>
   /**
    * Edits by hand, in order, each answered by itself as the kernel answers; one that fails does not stop the others. What
    * is made by hand lives beside the clusters' services: no reload touches it, and it touches nothing of theirs (`EPERM`,

@@ -1,10 +1,11 @@
 /** The director: joins what is wanted, what is healthy and what is drained, and keeps the engine at it. */
 import type { EbpfTuning } from '../engines/ebpf/tuning.ts'
-import type { Connection, EngineName, ServiceSnapshot } from '../engines/engine.ts'
+import type { EngineName, ServiceSnapshot } from '../engines/engine.ts'
 import { describeError, InfraError } from '../errors.ts'
 import { serviceKey } from '../lvs/service.ts'
 import { version } from '../version.ts'
 import { throwIfUnacceptable } from './acceptable.ts'
+import { inBatches } from './batches.ts'
 import { resultEvents } from './check-events.ts'
 import { checkNow } from './checks.ts'
 import type { CallOptions, DirectorControl, DirectorStatus, ServiceStatus } from './control.ts'
@@ -138,11 +139,7 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
       await keeper.change(callOptions, (intent) => withGuestMoved(intent, guest, reach), { started: guest })
       tell({ guest }, (servers) => ({ kind: 'guest.moved', guest, servers }))
     },
-    async connections({ signal }) {
-      const all: Connection[] = []
-      for await (const connection of engine.connections({ signal })) all.push(connection)
-      return all
-    },
+    connections: (callOptions) => inBatches(engine.connections(callOptions)),
     edit: (edits, callOptions) => keeper.edit(callOptions, edits),
     async table({ signal, only }) {
       const [services, info] = await Promise.all([

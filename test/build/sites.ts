@@ -109,7 +109,9 @@ function fakeDirectorAccess(name: string, onEffect: OnEffect): FakeAccess {
     drain: async (target, options) => director().drain(target, options),
     undrain: async (target, options) => director().undrain(target, options),
     moveGuest: async (guest, reach, options) => director().moveGuest(guest, reach, options),
-    connections: async (options) => director().connections(options),
+    async *connections(options) {
+      yield* director().connections(options)
+    },
     edit: async (edits, options) => director().edit(edits, options),
     table: async (options) => director().table(options),
     trace: async (question, options) => director().trace(question, options),

@@ -51,14 +51,14 @@ async function listService(
 }
 
 async function listConnections(format: ListFormat, front: Front): Promise<number> {
-  const connections = await front.director.connections({ signal: front.signal })
-  const addresses = connections.flatMap(({ client, service, server }) => [
-    client.address,
-    service.address,
-    server.address,
-  ])
-  const namer = format.numeric ? noNames : await front.names.namer(addresses)
-  return print([...connectionsTitle(format), ...connections.map((one) => connectionLine(one, format, namer))], front)
+  let title = connectionsTitle(format)
+  for await (const batch of front.director.connections({ signal: front.signal })) {
+    const addresses = batch.flatMap(({ client, service, server }) => [client.address, service.address, server.address])
+    const namer = format.numeric ? noNames : await front.names.namer(addresses)
+    print([...title, ...batch.map((one) => connectionLine(one, format, namer))], front)
+    title = []
+  }
+  return print(title, front)
 }
 
 async function tableNamer(

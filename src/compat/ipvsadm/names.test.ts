@@ -125,4 +125,23 @@ describe('a name book', () => {
     expect(asked.length).toBeLessThanOrEqual(4)
     expect(namer.host('192.0.2.9')).toBeUndefined()
   })
+
+  test('asks for an address once, and for no longer in many batches than in one', async () => {
+    let now = 0
+    const from = source({
+      now: () => now,
+      reverse: async (address) => {
+        from.asked.push(address)
+        now += 500
+        return `name-of-${address}`
+      },
+    })
+    const book = nameBook(from)
+    const batches = Array.from({ length: 10 }, (_, at) => [`192.0.2.${at}`, '192.0.2.0', '10.0.0.77'])
+    const hosts: (string | undefined)[] = []
+    for (const batch of batches) hosts.push((await book.namer(batch)).host('192.0.2.0'))
+    expect(new Set(hosts)).toEqual(new Set(['name-of-192.0.2.0']))
+    expect(from.asked).toEqual([0, 1, 2, 3, 4, 5, 6].map((at) => `192.0.2.${at}`))
+    expect((await book.namer(batches[9] ?? [])).host('192.0.2.9')).toBeUndefined()
+  })
 })

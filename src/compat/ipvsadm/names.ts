@@ -34,6 +34,8 @@ const lookupsAtOnce = 4
 const lookupBudgetMs = 3_000
 /** A resolver that takes this long to find nothing does not answer. */
 const silenceMs = 900
+/** Names that are kept for what is listed next. */
+const mostRemembered = 16_384
 
 export function nameBook(source: NameSource): NameBook {
   const files = lazyFiles(source)
@@ -57,7 +59,7 @@ export function nameBook(source: NameSource): NameBook {
       asked.clear()
       await someAtOnce(missing, async (name) => void known.set(name, await source.lookUp(name)))
     },
-    namer: (addresses) => namerOf(addresses, files, source),
+    namer: openNamer(files, source),
   }
 }
 
@@ -73,22 +75,34 @@ function lazyFiles(source: NameSource): Files {
   }
 }
 
-async function namerOf(addresses: Iterable<string>, files: Files, source: NameSource): Promise<Namer> {
-  const names = new Map<string, string | undefined>()
-  for (const address of addresses) names.set(address, files.hosts().nameOf(address))
-  const unnamed = [...names].flatMap(([address, name]) => (name === undefined ? [address] : []))
-  const startedMs = source.now()
+/** What it has learned, and how long that took, counts for all that is listed: a million connections come in many batches. */
+function openNamer(files: Files, source: NameSource): NameBook['namer'] {
+  let names = new Map<string, string | undefined>()
+  let spentMs = 0
   let isSilent = false
-  await someAtOnce(unnamed, async (address) => {
-    const askedMs = source.now()
-    if (isSilent || askedMs - startedMs > lookupBudgetMs) return
-    const name = await source.reverse(address)
-    names.set(address, name)
-    isSilent ||= name === undefined && source.now() - askedMs > silenceMs
-  })
-  return {
-    host: (address) => names.get(address),
-    port: (port, protocol) => files.services().name(port, protocol),
+  return async (addresses) => {
+    if (names.size > mostRemembered) names = new Map()
+    const known = names
+    const unnamed: string[] = []
+    for (const address of addresses) {
+      if (known.has(address)) continue
+      const name = files.hosts().nameOf(address)
+      known.set(address, name)
+      if (name === undefined) unnamed.push(address)
+    }
+    const startedMs = source.now()
+    await someAtOnce(unnamed, async (address) => {
+      const askedMs = source.now()
+      if (isSilent || spentMs + askedMs - startedMs > lookupBudgetMs) return
+      const name = await source.reverse(address)
+      known.set(address, name)
+      isSilent ||= name === undefined && source.now() - askedMs > silenceMs
+    })
+    spentMs += source.now() - startedMs
+    return {
+      host: (address) => known.get(address),
+      port: (port, protocol) => files.services().name(port, protocol),
+    }
   }
 }
 

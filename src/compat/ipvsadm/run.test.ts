@@ -24,7 +24,7 @@ const empty: TableView = { services: [], info: { settings: defaultSettings, daem
 const willing: Front['director'] = {
   edit: async (edits) => edits.map(() => ({ ok: true })),
   table: async () => empty,
-  connections: async () => [],
+  async *connections() {},
 }
 
 type Chunks = readonly string[] | AsyncIterable<Uint8Array>
@@ -64,7 +64,9 @@ describe('without a director', () => {
   const gone = {
     edit: () => Promise.reject(none),
     table: () => Promise.reject(none),
-    connections: () => Promise.reject(none),
+    async *connections() {
+      yield await Promise.reject(none)
+    },
   }
 
   test.each(['', '-L', '-Lc', '-A -t 10.0.0.1:80', '-h', '-v', '--bogus', '-A', '-R', '-S'])(

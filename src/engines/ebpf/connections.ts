@@ -1,8 +1,11 @@
-/** The connections and persistence templates of the program, page by page: a million of them need no million objects at once. */
-import { setImmediate } from 'node:timers/promises'
+/**
+ * The connections and persistence templates of the program, page by page and beside the event loop: a million of them need
+ * no million objects at once.
+ */
 import { tcpStates } from '../../lvs/connection-state.ts'
 import { invalidPort } from '../../lvs/persistence.ts'
 import type { Endpoint, Family, Protocol } from '../../lvs/service.ts'
+import { MapWalk } from '../../os/bpf-walk.ts'
 import type { Connection } from '../engine.ts'
 import { addressAt, familyAt } from './encode.ts'
 import { flowKinds, layouts, protocols, templateFlags } from './layout.ts'
@@ -31,16 +34,16 @@ export async function* listConnections(maps: Maps, servers: ServerSlots): AsyncI
 
 async function* entries(map: Maps['flows']): AsyncIterable<readonly [Buffer, Buffer]> {
   const { keyBytes, valueBytes } = map.info
+  const walk = new MapWalk(map, pageEntries)
   let from: Uint8Array | undefined
   do {
-    const page = map.page(from, pageEntries)
+    const page = await walk.page(from)
     for (let index = 0; index < page.count; index++)
       yield [
         page.keys.subarray(index * keyBytes, (index + 1) * keyBytes),
         page.values.subarray(index * valueBytes, (index + 1) * valueBytes),
       ]
     from = page.next
-    await setImmediate()
   } while (from !== undefined)
 }
 
