@@ -18,7 +18,7 @@ import { addresses } from './topology.ts'
 const count = Number(process.env['BATON_LAB_CONNECTIONS'] ?? 200_000)
 const few = 2_000
 /** What Node leaves to be collected, beside a batch. A million connections as objects, or as text, are several times that. */
-const boundBytes = 96 * 2 ** 20
+const boundBytes = 64 * 2 ** 20
 const sampleMs = 50
 const patienceMs = 300_000
 
