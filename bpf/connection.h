@@ -275,6 +275,17 @@ static __always_inline __u16 server_port(const struct service *service, const st
 	return server->port;
 }
 
+/* Its server as source, its client as destination. */
+static __always_inline void name_ends(struct flow *flow, const struct flow_key *key, const struct server *server, __u16 port)
+{
+	__builtin_memcpy(flow->other.source, server->address, 16);
+	__builtin_memcpy(flow->other.destination, key->source, 16);
+	flow->other.source_port = port;
+	flow->other.destination_port = key->source_port;
+	flow->other.protocol = key->protocol;
+	flow->other.family = server->family;
+}
+
 /* What the connection is to be, by its first packet. */
 static __always_inline void describe(struct flow *flow, const struct packet *packet, const struct placed *placed,
 				     const struct server *server, const struct settings *now, struct totals *sums, __u64 at)
@@ -292,12 +303,7 @@ static __always_inline void describe(struct flow *flow, const struct packet *pac
 	flow->template = placed->template;
 	flow->forwarding = server->forwarding;
 	flow->expires = at + (packet->is_icmp ? FIRST_TIMEOUT : timeout_of(now, sums, word, key->protocol));
-	__builtin_memcpy(flow->other.source, server->address, 16);
-	__builtin_memcpy(flow->other.destination, key->source, 16);
-	flow->other.source_port = placed->port;
-	flow->other.destination_port = key->source_port;
-	flow->other.protocol = key->protocol;
-	flow->other.family = server->family;
+	name_ends(flow, key, server, placed->port);
 }
 
 static __always_inline void count_begun(struct server *server, struct totals *sums, __u64 word, long change)
@@ -312,11 +318,33 @@ static __always_inline void count_begun(struct server *server, struct totals *su
 enum entered { ENTERED, ENTERED_NOT, ENTERED_HALF };
 
 /* Into the table, counted on its server, with the entry of its replies; or not, or without that one: then it is to end. */
+static __always_inline int put_in(const struct flow_key *of_client, struct flow *entry, struct server *server,
+				  struct totals *sums)
+{
+	struct flow_key of_server;
+
+	/* Counted first: whoever schedules meanwhile sees it. */
+	count_begun(server, sums, entry->word, 1);
+	if (bpf_map_update_elem(&flows, of_client, entry, BPF_NOEXIST)) {
+		/* Another processor was first with the same packet sent again; or the table is full. */
+		count_begun(server, sums, entry->word, -1);
+		return ENTERED_NOT;
+	}
+	if (entry->template && of_client->protocol == IPPROTO_TCP && (entry->word & WORD_STATE) == STATE_ESTABLISHED)
+		assure_template(entry->template);
+	if (entry->forwarding != FORWARD_MASQ)
+		return ENTERED;
+	of_server = entry->other;
+	entry->kind = FLOW_REPLY;
+	entry->other = *of_client;
+	return bpf_map_update_elem(&flows, &of_server, entry, BPF_ANY) ? ENTERED_HALF : ENTERED;
+}
+
 __noinline int enter(const struct packet *packet, const struct placed *placed, __u64 at)
 {
 	struct settings *now = current_settings();
 	struct totals *sums = current_totals();
-	struct flow_key of_client, of_server;
+	struct flow_key of_client;
 	struct flow entry = {};
 	struct server *server;
 
@@ -327,21 +355,7 @@ __noinline int enter(const struct packet *packet, const struct placed *placed, _
 		return ENTERED_NOT;
 	of_client = packet->key;
 	describe(&entry, packet, placed, server, now, sums, at);
-	/* Counted first: whoever schedules meanwhile sees it. */
-	count_begun(server, sums, entry.word, 1);
-	if (bpf_map_update_elem(&flows, &of_client, &entry, BPF_NOEXIST)) {
-		/* Another processor was first with the same packet sent again; or the table is full. */
-		count_begun(server, sums, entry.word, -1);
-		return ENTERED_NOT;
-	}
-	if (entry.template && of_client.protocol == IPPROTO_TCP && (entry.word & WORD_STATE) == STATE_ESTABLISHED)
-		assure_template(entry.template);
-	if (entry.forwarding != FORWARD_MASQ)
-		return ENTERED;
-	of_server = entry.other;
-	entry.kind = FLOW_REPLY;
-	entry.other = of_client;
-	return bpf_map_update_elem(&flows, &of_server, &entry, BPF_ANY) ? ENTERED_HALF : ENTERED;
+	return put_in(&of_client, &entry, server, sums);
 }
 
 /* A new connection, counted on its server. With one-packet scheduling there is none: the packet goes where `placed` says. */

@@ -5,7 +5,7 @@
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
-#include "connection.h"
+#include "adopt.h"
 #include "express.h"
 #include "send.h"
 
@@ -371,4 +371,22 @@ int reap(struct __sk_buff *skb)
 		ended += are_templates ? reap_template(index, at, are_unproven) :
 					 reap_one(index, at, now->expire_nodest_conn, are_unproven);
 	return ended;
+}
+
+/* Run by the director on what it has put into `adopting`, as much as the mark says: connections, or templates. */
+SEC("tc")
+int adopt(struct __sk_buff *skb)
+{
+	__u64 at = bpf_ktime_get_coarse_ns();
+	__u32 count = skb->mark & (ADOPT_TEMPLATES - 1);
+	int are_templates = skb->mark & ADOPT_TEMPLATES;
+
+	for (__u32 index = 0; index < ADOPT_MOST && index < count; index++) {
+		__u32 own = index;
+		struct adoption *asked = bpf_map_lookup_elem(&adopting, &own);
+
+		if (asked)
+			asked->adopted = are_templates ? adopt_template(index, at) : adopt_connection(index, at);
+	}
+	return count;
 }

@@ -106,9 +106,16 @@ static __always_inline int leads_on(const struct template *template, const struc
 	return server->use == SERVER_INSTALLED && !(now->expire_quiescent_template && server->weight == 0);
 }
 
+/* One that leads nowhere any more is found by nobody; its end is left to the director. */
+static __always_inline void unname(struct template *template, __u64 number, const struct flow_key *name)
+{
+	if (!(change_template(template, number, TEMPLATE_DEAD | TEMPLATE_NAMELESS, TEMPLATE_NAMELESS, 0) & TEMPLATE_DEAD))
+		bpf_map_delete_elem(&remembered, name);
+}
+
 /*
  * The template of that name, held once more, with `chosen` its server; 0 when there is none that leads on. One that does
- * not loses its name, and its end is left to the director.
+ * not loses its name.
  */
 __noinline __u64 recall(const struct flow_key *asked, __u64 at, __u32 *chosen)
 {
@@ -132,8 +139,7 @@ __noinline __u64 recall(const struct flow_key *asked, __u64 at, __u32 *chosen)
 	if (!server)
 		return 0;
 	if (!leads_on(template, server, now, at)) {
-		if (!(change_template(template, number, TEMPLATE_DEAD | TEMPLATE_NAMELESS, TEMPLATE_NAMELESS, 0) & TEMPLATE_DEAD))
-			bpf_map_delete_elem(&remembered, &name);
+		unname(template, number, &name);
 		return 0;
 	}
 	if (change_template(template, number, TEMPLATE_DEAD | TEMPLATE_NAMELESS, 0, TEMPLATE_ONE) & TEMPLATE_DEAD)
@@ -145,23 +151,19 @@ __noinline __u64 recall(const struct flow_key *asked, __u64 at, __u32 *chosen)
 	return number;
 }
 
-/* A new one, held once; 0 when there is no room: then this client is not remembered. */
-__noinline __u64 remember(const struct flow_key *name, __u64 at, __u32 seconds, __u32 slot)
+/* A new one, `word`: its flags, and whether it is held; 0 when there is no room. */
+static __always_inline __u64 plant(const struct flow_key *name, __u64 at, __u64 timeout, __u32 slot, __u16 port, __u64 word)
 {
 	struct settings *now = current_settings();
 	struct totals *sums = current_totals();
 	struct server *server = server_at(slot);
-	struct template made = { .server = slot }, *standing;
+	struct template made = { .server = slot, .server_port = port, .timeout = timeout, .expires = at + timeout }, *standing;
 	__u64 number;
 
-	if (!name || !now || !sums || !server || sums->templates >= now->most_templates)
+	if (!now || !sums || !server || sums->templates >= now->most_templates)
 		return 0;
 	number = (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32() | 1;
-	made.word = (number & TEMPLATE_NUMBER) + TEMPLATE_ONE;
-	made.timeout = seconds * SECOND;
-	made.expires = at + made.timeout;
-	if (name->destination_port)
-		made.server_port = server->port;
+	made.word = (number & TEMPLATE_NUMBER) + word;
 	made.name = *name;
 	__sync_fetch_and_add(&server->persistent, 1);
 	__sync_fetch_and_add(&sums->templates, 1);
@@ -177,9 +179,20 @@ __noinline __u64 remember(const struct flow_key *name, __u64 at, __u32 seconds, 
 	if (standing) {
 		standing->expires = at;
 		__sync_fetch_and_or(&standing->word, TEMPLATE_NAMELESS);
-		__sync_fetch_and_add(&standing->word, -TEMPLATE_ONE);
+		if (word & TEMPLATE_COUNT)
+			__sync_fetch_and_add(&standing->word, -TEMPLATE_ONE);
 	}
 	return 0;
+}
+
+/* A new one, held once; 0 when there is no room: then this client is not remembered. */
+__noinline __u64 remember(const struct flow_key *name, __u64 at, __u32 seconds, __u32 slot)
+{
+	struct server *server = server_at(slot);
+
+	if (!name || !server)
+		return 0;
+	return plant(name, at, seconds * SECOND, slot, name->destination_port ? server->port : 0, TEMPLATE_ONE);
 }
 
 #endif

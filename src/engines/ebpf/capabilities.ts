@@ -1,6 +1,5 @@
 /** What the eBPF engine can carry today; all else it refuses before anything is changed. */
 import type { EngineCapabilities } from '../engine.ts'
-import { noPorting } from '../porting.ts'
 
 export const ebpfCapabilities: EngineCapabilities = {
   protocols: ['tcp', 'udp'],
@@ -23,7 +22,7 @@ export const ebpfCapabilities: EngineCapabilities = {
   dns: false,
   syncDaemon: false,
   syncSeals: false,
-  porting: noPorting,
+  porting: { exports: 'all', changes: 'all', imports: 'all' },
   sysctls: [
     'am_droprate', 'amemthresh', 'conn_reuse_mode', 'drop_entry', 'drop_packet', 'expire_nodest_conn',
     'expire_quiescent_template', 'lblc_expiration', 'lblcr_expiration', 'pmtu_disc', 'schedule_icmp', 'secure_tcp',

@@ -1,6 +1,7 @@
 import { enterNewNamespace, openBpfWorld } from '../../../labs/ebpf/world.ts'
 import { type EngineUnderTest, engineContract } from '../engine.contract.ts'
 import { engineStateContract } from '../engine-state.contract.ts'
+import { portingContract } from '../porting.contract.ts'
 import { ebpfEngine } from './ebpf.ts'
 
 const limits = { connections: 4096, templates: 1024, services: 256, servers: 1024, 'table-entries': 65_536 }
@@ -23,3 +24,4 @@ async function open(): Promise<EngineUnderTest> {
 
 engineContract('ebpf', open)
 engineStateContract('ebpf', open)
+portingContract('ebpf', open)

@@ -5,29 +5,34 @@
 import { existsSync } from 'node:fs'
 import { describeError } from '../../errors.ts'
 import { type DefenseLevel, defenseLevel, defenseMs } from '../../lvs/defense.ts'
+import type { PortableConnection } from '../../lvs/portable-connection.ts'
 import { type ServiceId, serviceKey } from '../../lvs/service.ts'
 import { defaultSettings, type Settings, withSettings } from '../../lvs/settings.ts'
 import {
   type CallOptions,
+  type ChangedConnections,
   type Connection,
   type Engine,
   type EngineChange,
   type EngineInfo,
   type EngineReport,
+  type FollowOptions,
   isTableChange,
   type ReadOptions,
   type ServiceSnapshot,
   type TableChange,
+  type TakenConnections,
   type TraceAnswer,
   type TraceQuestion,
   throwIfCancelled,
 } from '../engine.ts'
-import { portsNothing } from '../porting.ts'
 import { throwIfRefused } from '../refusals.ts'
+import { Adopter } from './adopt.ts'
 import { availablePages } from './available-pages.ts'
 import { ebpfCapabilities } from './capabilities.ts'
 import { listConnections } from './connections.ts'
 import { DropEntry } from './drop-entry.ts'
+import { exportAll, type Followed, followChanges } from './follow.ts'
 import { defaultGround, type Ground, type GroundOptions, takeGround } from './ground.ts'
 import { type HookOptions, Hooks } from './hooks.ts'
 import { indexKey } from './maps.ts'
@@ -106,6 +111,8 @@ class RunningEngine implements EbpfEngine {
   readonly #statistics: Statistics
   readonly #sweep: Sweep
   readonly #dropEntry: DropEntry
+  readonly #adopter: Adopter
+  readonly #followed: Followed
   readonly #ways: Ways
   readonly #vouch: Vouch
   readonly #steering: Steering
@@ -139,6 +146,13 @@ class RunningEngine implements EbpfEngine {
     this.#writeSettings()
     this.#sweep = new Sweep(maps, program.reap)
     this.#dropEntry = new DropEntry(maps, program.reap)
+    this.#adopter = new Adopter(program.adopting, program.adopt, this.#table)
+    this.#followed = {
+      maps,
+      servers: this.#table.servers,
+      marks: () => this.#table.marks(),
+      timeouts: () => this.#settings.timeouts,
+    }
     this.#ways = new Ways(this.#table)
     this.#steering = new Steering(program.steered, ground.lockDirectory)
     this.#tellOfLimits(limitsOf(options.limits))
@@ -154,6 +168,7 @@ class RunningEngine implements EbpfEngine {
     const table = changes.filter(isTableChange)
     if (table.length > 0) this.#applyTable(table)
     this.#ways.look(table)
+    if (table.length > 0) this.#adoptLate()
     for (const change of changes)
       if (change.kind === 'settings') this.#settings = withSettings(this.#settings, change.settings)
     if (table.length < changes.length || this.#table.lookups !== this.#lookups) this.#writeSettings()
@@ -190,9 +205,19 @@ class RunningEngine implements EbpfEngine {
     return await trace(this.program, this.#table, question)
   }
 
-  readonly exportConnections = portsNothing('ebpf').exportConnections
-  readonly changedConnections = portsNothing('ebpf').changedConnections
-  readonly takeConnections = portsNothing('ebpf').takeConnections
+  exportConnections(options: CallOptions): AsyncIterable<readonly PortableConnection[]> {
+    throwIfCancelled(options, 'exportConnections')
+    return exportAll(this.#followed, this.#untilEnd(options))
+  }
+
+  changedConnections(options: FollowOptions): AsyncIterable<ChangedConnections> {
+    return followChanges(this.#followed, options.rules, this.#untilEnd(options))
+  }
+
+  async takeConnections(connections: readonly PortableConnection[], options: CallOptions): Promise<TakenConnections> {
+    throwIfCancelled(options, 'takeConnections')
+    return await this.#adopter.take(connections, this.#untilEnd(options))
+  }
 
   async release(): Promise<void> {
     clearInterval(this.#timer)
@@ -250,6 +275,17 @@ class RunningEngine implements EbpfEngine {
     } finally {
       this.#steer()
     }
+  }
+
+  #adoptLate(): void {
+    const { signal } = this.#ending
+    this.#adopter.retry(signal).catch((error: unknown) => {
+      if (!signal.aborted) this.#report('trouble', describeError(error))
+    })
+  }
+
+  #untilEnd({ signal }: CallOptions): AbortSignal {
+    return AbortSignal.any([signal, this.#ending.signal])
   }
 
   #standingIds(): ServiceId[] {

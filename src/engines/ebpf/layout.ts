@@ -15,6 +15,7 @@ export const layouts = {
   },
   vouched: { bytes: 16, at: { until: 0, generation: 8 } },
   template: { bytes: 72, at: { word: 0, expires: 8, timeout: 16, server: 24, server_port: 28, name: 32 } },
+  adoption: { bytes: 56, at: { key: 0, timeout: 40, server: 48, port: 52, state: 54, adopted: 55 } },
   service_key: { bytes: 20, at: { address: 0, port: 16, protocol: 18, family: 19 } },
   service: {
     bytes: 76,
@@ -82,6 +83,9 @@ export const noServer = 0xffff_ffff
 export const mostServers = 4096
 /** Keys that `reap` looks at in one run. */
 export const reapMost = 256
+/** Connections that `adopt` takes in one run, and that they are templates. */
+export const adoptMost = 256
+export const adoptTemplates = 0x1_0000
 /** They are numbers of templates. */
 export const reapTemplates = 0x1_0000
 /** Those that drop_entry takes: half-open ones, and templates that no connection has worked under. */

@@ -26,10 +26,7 @@ export type Maps = {
 }
 
 export function openMaps(fdOf: (name: MapName) => number): Maps {
-  const shared = (name: MapName): SharedArray => {
-    const map = new BpfMap(name, fdOf(name))
-    return { ...map.mapped(), entries: map.info.maxEntries }
-  }
+  const shared = (name: MapName): SharedArray => sharedArray(new BpfMap(name, fdOf(name)))
   const cpus = possibleCpus()
   return {
     flows: new BpfMap('flows', fdOf('flows')),
@@ -49,6 +46,10 @@ export function openMaps(fdOf: (name: MapName) => number): Maps {
     reaping: shared('reaping'),
     localities: shared('localities'),
   }
+}
+
+export function sharedArray(map: BpfMap): SharedArray {
+  return { ...map.mapped(), entries: map.info.maxEntries }
 }
 
 /** The kernel keeps an entry of a per-CPU map for each processor that may ever be plugged in. */

@@ -8,7 +8,7 @@ import { ensureBpfFileSystem } from '../../os/bpf-file-system.ts'
 import { BpfMap } from '../../os/bpf-map.ts'
 import { missingCapabilities } from '../../os/capabilities.ts'
 import { layoutVersion, type MapName, mapNames } from './layout.ts'
-import { type Maps, openMaps } from './maps.ts'
+import { type Maps, openMaps, type SharedArray, sharedArray } from './maps.ts'
 import type { LimitName } from './tuning.ts'
 
 /** How much its maps take. A connection has two entries of `flows` where its packets are rewritten. */
@@ -21,6 +21,9 @@ export type Program = Disposable & {
   /** At the interface by which packets with a firewall's mark come. */
   readonly steered: number
   readonly reap: number
+  /** Puts connections of another director in, and what it is told them by; they go with it, not with the table. */
+  readonly adopt: number
+  readonly adopting: SharedArray
   /** The way ahead of the stack (XDP), and the interfaces that it is at; they go with it, not with the table. */
   readonly ahead: number
   readonly ports: BpfMap
@@ -80,6 +83,8 @@ function programOf(
     out: object.program('director_out'),
     steered: object.program('director_steered'),
     reap: object.program('reap'),
+    adopt: object.program('adopt'),
+    adopting: sharedArray(new BpfMap('adopting', object.map('adopting'))),
     ahead: object.program('director_express'),
     ports: new BpfMap('ports', object.map('ports')),
     [Symbol.dispose]: () => object[Symbol.dispose](),

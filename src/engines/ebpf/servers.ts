@@ -75,6 +75,11 @@ export class ServerSlots {
     return serverAt(this.#bytes, this.#start(slot))
   }
 
+  /** The slot of its service. */
+  service(slot: number): number {
+    return this.#bytes.readUInt32LE(this.#start(slot) + at.service)
+  }
+
   active(slot: number): number {
     return this.#bytes.readUInt32LE(this.#start(slot) + at.active)
   }

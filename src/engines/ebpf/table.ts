@@ -90,6 +90,13 @@ export class EbpfTable {
     return flags
   }
 
+  /** Firewall marks of services, by the service's slot. */
+  marks(): ReadonlyMap<number, number> {
+    const found = new Map<number, number>()
+    for (const { id, slot } of this.services.values()) if (id.kind === 'fwmark') found.set(slot, id.mark)
+    return found
+  }
+
   leavingSlots(): ReadonlySet<number> {
     return this.#leaving.slots()
   }
