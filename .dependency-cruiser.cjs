@@ -39,7 +39,7 @@ module.exports = {
       name: 'pure-rooms-look-only-at-pure-rooms',
       severity: 'error',
       from: { path: pure.map(folder), pathNot: '\\.test\\.ts$' },
-      to: { path: '^src/(cli|compat|api|director|guests|engines|sync|hosts|os|cluster/(apply|observe))', pathNot: '^src/(guests/hypervisor|guests/images/image|engines/(engine|refusals|choice|ebpf/tuning)|director/(control|events)|hosts/host)\\.ts$' },
+      to: { path: '^src/(cli|compat|api|director|guests|engines|sync|hosts|os|cluster/(apply|observe))', pathNot: '^src/(guests/hypervisor|guests/images/image|engines/(engine|refusals|choice|ebpf/tuning)|director/(control|events)|hosts/host|hosts/ssh/destination)\\.ts$' },
     },
     { name: 'only-os-speaks-ffi', severity: 'error', from: { pathNot: '^src/os/' }, to: { path: 'node_modules/koffi' } },
     {

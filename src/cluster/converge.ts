@@ -42,9 +42,9 @@ export async function run(
 ): Promise<ApplyResult> {
   const result = await apply(plan, spec, sites, options)
   if (direction === 'down')
-    for (const { host } of sites.values()) {
+    for (const { host, isHere } of sites.values()) {
       await sweepLaunch(host, { signal: AbortSignal.timeout(sweepMs) })
-      await sweepTraffic(host, spec.name, { signal: AbortSignal.timeout(sweepMs) })
+      if (isHere) await sweepTraffic(host, spec.name, { signal: AbortSignal.timeout(sweepMs) })
       await removeEmptyDirectories(host)
     }
   return result

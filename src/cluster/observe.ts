@@ -2,7 +2,8 @@
 
 import { within } from '../deadline.ts'
 import type { ServiceStatus } from '../director/control.ts'
-import { describeError, InfraError, isInfraError } from '../errors.ts'
+import { isInfraError } from '../errors.ts'
+import { askAll } from './ask-all.ts'
 import type { Observed, ObservedDirector, ObservedHost } from './plan/plan.ts'
 import { imageSpecOf, wantedGuests } from './plan/wanted.ts'
 import type { DirectorAccess, Site } from './site.ts'
@@ -32,7 +33,7 @@ export async function observe(
     const soon = within(signal, hostMs)
     return [site.name, await observeSite(spec, site, owners.get(site.director) ?? site.name, soon)]
   }
-  const hosts = await askAll([...sites.values()], (site) => site.name, ask)
+  const hosts = await askAll([...sites.values()], concurrency, (site) => site.name, ask)
   return { hosts: new Map(hosts), ...(await observeImages(spec, sites, signal)) }
 }
 
@@ -111,12 +112,14 @@ async function observeImages(
   const digests = new Map(
     await askAll(
       [...first],
+      concurrency,
       ([, site]) => site.name,
       async ([image, site]) => [image, await site.images.digest(imageSpecOf(spec, image), { signal: soon() })] as const,
     ),
   )
   const built = await askAll(
     [...needed.values()],
+    concurrency,
     ({ site }) => site.name,
     async ({ site, image }) => {
       const digest = digests.get(image) ?? ''
@@ -125,42 +128,4 @@ async function observeImages(
     },
   )
   return { digests, built: new Set(built.flat()) }
-}
-
-/** All answers in the order of the things; @throws InfraError with every failure, each with its host. */
-async function askAll<T, R>(
-  things: readonly T[],
-  hostOf: (thing: T) => string,
-  ask: (thing: T) => Promise<R>,
-): Promise<R[]> {
-  const answers = new Map<number, R>()
-  const failures: Failure[] = []
-  let next = 0
-  const worker = async (): Promise<void> => {
-    for (let at = next++; at < things.length; at = next++) {
-      const thing = things[at] as T
-      try {
-        answers.set(at, await ask(thing))
-      } catch (error) {
-        failures.push({ host: hostOf(thing), error })
-      }
-    }
-  }
-  await Promise.all(Array.from({ length: Math.min(concurrency, things.length) }, worker))
-  if (failures.length > 0) throw couldNotAsk(failures)
-  return [...answers].sort(([a], [b]) => a - b).map(([, answer]) => answer)
-}
-
-type Failure = { readonly host: string; readonly error: unknown }
-
-function couldNotAsk(failures: readonly Failure[]): InfraError {
-  const [first] = failures
-  const words = failures.map(({ host, error }) => `${host}: ${describeError(error)}`).join('; ')
-  const known = isInfraError(first?.error) ? first.error : undefined
-  return new InfraError(known?.code ?? 'failed', `could not ask ${words}`, {
-    subject: first?.host ?? '',
-    cause: first?.error,
-    retryable: known?.retryable ?? false,
-    ...(known?.hint === undefined ? {} : { hint: known.hint }),
-  })
 }

@@ -10,6 +10,8 @@ import { type ImageStore, imageStore } from '../guests/images/store.ts'
 import { openHypervisor } from '../guests/open.ts'
 import type { Directories, Host } from '../hosts/host.ts'
 import { localHost } from '../hosts/local/local.ts'
+import { destinationForm, parseDestination } from '../hosts/ssh/destination.ts'
+import { askAll } from './ask-all.ts'
 import { engineFor } from './engine-for.ts'
 import type { ChosenEngine } from './spec/engine-check.ts'
 import { given } from './spec/given.ts'
@@ -23,6 +25,8 @@ export type Site = {
   readonly hypervisor: Hypervisor
   readonly images: ImageStore
   readonly director: DirectorAccess
+  /** Whether the host is this machine: only its kernel can be asked and swept directly. */
+  readonly isHere: boolean
 }
 
 export type DirectorAccess = {
@@ -40,20 +44,26 @@ export function thisProgram(): readonly string[] {
   return [process.execPath, ...process.execArgv, process.argv[1] ?? 'baton']
 }
 
-/** Hosts of one machine share its director. @throws InfraError `unsupported` or `invalid` for hosts that cannot be had. */
-export function openSites(
+/**
+ * Hosts of one machine share its director. All that are reached over SSH are connected to side by side.
+ * @throws InfraError `unsupported` or `invalid` for hosts that cannot be had; for those that cannot be reached, one that
+ * names all of them.
+ */
+export async function openSites(
   spec: Pick<ClusterSpec, 'hosts'>,
-  program: readonly string[] = thisProgram(),
-): ReadonlyMap<string, Site> {
+  { signal, program = thisProgram() }: CallOptions & { readonly program?: readonly string[] },
+): Promise<ReadonlyMap<string, Site>> {
+  const remote = await connectAll(spec, signal)
   const director = directorAccess(localHost(), program)
   const places = new Map<string, string>()
   return new Map(
     Object.entries(spec.hosts).map(([name, host]) => {
-      const site = openSite(name, host, director)
-      const place = `${host.hypervisor} ${site.host.directories.state}`
+      const far = remote.get(name)
+      const site = far === undefined ? openSite(name, host, director) : farSite(name, host, far)
+      const place = `${host.hypervisor} ${host.ssh ?? ''} ${site.host.directories.state}`
       const other = places.get(place)
       if (other !== undefined)
-        throw new InfraError('invalid', `hosts ${other} and ${name} are the same ${host.hypervisor} on this machine`, {
+        throw new InfraError('invalid', `hosts ${other} and ${name} are the same ${host.hypervisor} on one machine`, {
           subject: name,
           hint: 'leave one of them out',
         })
@@ -64,11 +74,6 @@ export function openSites(
 }
 
 function openSite(name: string, spec: HostSpec, director: DirectorAccess): Site {
-  if (spec.ssh !== undefined)
-    throw new InfraError('unsupported', `host ${name}: other machines cannot be reached yet`, {
-      subject: name,
-      hint: 'leave `ssh` out: guests run on this machine then',
-    })
   const isPretended = spec.hypervisor === 'fake'
   const host = isPretended ? pretendedHost(name) : localHost({ name })
   return {
@@ -77,7 +82,47 @@ function openSite(name: string, spec: HostSpec, director: DirectorAccess): Site 
     hypervisor: openHypervisor(spec.hypervisor, host),
     images: isPretended ? pretendedImages() : imageStore(host),
     director,
+    isHere: true,
   }
+}
+
+/** Its director is run by the Baton that is installed there. */
+function farSite(name: string, spec: HostSpec, host: Host): Site {
+  return {
+    name,
+    host,
+    hypervisor: openHypervisor(spec.hypervisor, host),
+    images: imageStore(host),
+    director: directorAccess(host, ['baton']),
+    isHere: false,
+  }
+}
+
+/** So many hosts are connected to at once. */
+const concurrency = 32
+
+async function connectAll(
+  { hosts }: Pick<ClusterSpec, 'hosts'>,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, Host>> {
+  const far = Object.values(hosts).filter(({ ssh }) => ssh !== undefined)
+  if (far.length === 0) return new Map()
+  const { openSshHost } = await import('../hosts/ssh/ssh.ts')
+  const opened = await askAll(
+    far,
+    concurrency,
+    ({ name }) => name,
+    async ({ name, ssh = '', sudo = false }) => {
+      const destination = parseDestination(ssh)
+      if (destination === undefined)
+        throw new InfraError('invalid', `${ssh} is no SSH destination`, {
+          subject: name,
+          hint: `write ${destinationForm}`,
+        })
+      return [name, await openSshHost(destination, { name, sudo }, { signal })] as const
+    },
+  )
+  return new Map(opened)
 }
 
 export function directorAccess(host: Host, program: readonly string[]): DirectorAccess {

@@ -87,7 +87,8 @@ function plainReport(report: ApplicationReport): EngineReport {
 
 /** What the engine of that name can do, without opening it. */
 export function capabilitiesOf(name: EngineName): Pick<EngineChoice, 'name' | 'capabilities'> {
-  if (name === 'userspace') return { name, capabilities: composedCapabilities(synchronisedCapabilities(userspaceCapabilities)) }
+  if (name === 'userspace')
+    return { name, capabilities: composedCapabilities(synchronisedCapabilities(userspaceCapabilities)) }
   if (name === 'ebpf') return { name, capabilities: composedCapabilities(synchronisedCapabilities(ebpfCapabilities)) }
   if (name === 'ipvs') return { name, capabilities: composedCapabilities(ipvsCapabilities) }
   if (name === 'fake') return { name, capabilities: fakeCapabilities }

@@ -59,7 +59,7 @@ function buildSite(name: string, index: number, onEffect: OnEffect): FakeSite {
     },
   })
   const { access, engine, dispose } = fakeDirectorAccess(name, onEffect)
-  return { name, host, hypervisor, images: fakeImages(onEffect), director: access, engine, dispose }
+  return { name, host, hypervisor, images: fakeImages(onEffect), director: access, isHere: true, engine, dispose }
 }
 
 /** A digest of the spec itself; files are not looked at. */

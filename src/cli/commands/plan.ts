@@ -21,7 +21,7 @@ export function register(program: Command): void {
         const loaded = loadSpec(file, output)
         if (loaded === undefined) return exitCodes.failed
         const direction = options.down === true ? 'down' : 'up'
-        const plan = await makePlan(loaded.spec, openSites(loaded.spec), direction, { signal })
+        const plan = await makePlan(loaded.spec, await openSites(loaded.spec, { signal }), direction, { signal })
         const needsYes = direction === 'up' ? exceeds(plan.blast) : []
         show(output, options.json === true, planJson(plan, needsYes), planView)
         return plan.steps.length === 0 ? exitCodes.ok : exitCodes.changes

@@ -37,7 +37,7 @@ export async function converge(request: ConvergeRequest, context: Context): Prom
   const { spec } = loaded
   const onWait = (): void => output.note([`baton: another up or down of ${spec.name} is under way: waiting for it`])
   await using _lock = await lockCluster(localHost(), spec.name, { signal, onWait })
-  const sites = openSites(spec)
+  const sites = await openSites(spec, { signal })
   const plan = await makePlan(spec, sites, direction, { signal })
   const refusal = plan.steps.length === 0 ? undefined : await guard(plan, loaded)
   if (refusal !== undefined) return refusal
@@ -51,7 +51,7 @@ export async function converge(request: ConvergeRequest, context: Context): Prom
 async function runShown(
   plan: Plan,
   spec: ClusterSpec,
-  sites: ReturnType<typeof openSites>,
+  sites: Awaited<ReturnType<typeof openSites>>,
   { direction, asJson }: ConvergeRequest,
   { signal, output }: Context,
 ): Promise<ApplyResult> {

@@ -26,10 +26,15 @@ export async function checkMachine(
   options: CallOptions,
 ): Promise<Diagnostic[]> {
   const facts = await localHost().facts(options)
-  const capacity = Object.fromEntries(Object.keys(spec.hosts).map((name) => [name, facts]))
+  const capacity = Object.fromEntries(here(spec).map(({ name }) => [name, facts]))
   const director = await runningDirector(options)
   const found = await Promise.all([checkHypervisors(places, spec, options), checkAddresses(places, spec, director)])
   return [...checkAgainstHost(spec, places, capacity), ...checkEngine(places, spec, director), ...found.flat()]
+}
+
+/** Other hosts are looked at by `baton host check`. */
+function here({ hosts }: ClusterSpec): ClusterSpec['hosts'][string][] {
+  return Object.values(hosts).filter(({ ssh }) => ssh === undefined)
 }
 
 /** One that runs has been told where it may take packets. */
@@ -52,7 +57,7 @@ function checkEngine(
 async function checkHypervisors(places: PlaceLookup, spec: ClusterSpec, options: CallOptions): Promise<Diagnostic[]> {
   const [firstHost] = Object.keys(spec.hosts)
   const found = await Promise.all(
-    Object.values(spec.hosts).map(async ({ name, hypervisor }): Promise<Diagnostic[]> => {
+    here(spec).map(async ({ name, hypervisor }): Promise<Diagnostic[]> => {
       const pools = Object.values(spec.guests).filter((pool) => (pool.host ?? firstHost) === name)
       if (pools.length === 0) return []
       const info = await hypervisorInfo(hypervisor, options)
@@ -92,7 +97,7 @@ async function checkAddresses(
   spec: ClusterSpec,
   director: DirectorStatus | undefined,
 ): Promise<Diagnostic[]> {
-  if (spec.directors.engine === 'fake') return []
+  if (spec.directors.engine === 'fake' || spec.hosts[spec.directors.hosts[0] ?? '']?.ssh !== undefined) return []
   const ours = servedAddresses(director)
   const ofBridges = Object.values(spec.hosts).map(({ bridgeAddress }) => bridgeAddress?.split('/')[0])
   const found = await Promise.all(

@@ -1,5 +1,6 @@
 /** The single values of the file: each reads one written value, and says what it expected when it cannot. */
 import * as z from 'zod'
+import { parseDestination } from '../../hosts/ssh/destination.ts'
 import { parseAddress, parseCidr, parseEndpoint } from '../../lvs/address.ts'
 import type { Endpoint } from '../../lvs/service.ts'
 import { durationPattern, formatDuration, parseDuration } from './duration.ts'
@@ -133,6 +134,13 @@ export function integer(minimum: number, maximum: number): Leaf<number> {
 }
 
 export const port = (): Leaf<number> => integer(1, 65_535)
+
+/** Kept as it is written: `hosts/ssh` reads it again. */
+export function destination(): Leaf<string> {
+  return leaf('where to connect by SSH, such as root@hv1 or admin@10.0.0.2:2222', { type: 'string' }, (value) =>
+    typeof value === 'string' && parseDestination(value) !== undefined ? value : undefined,
+  )
+}
 
 export function flag(): Leaf<boolean> {
   return leaf('true or false', { type: 'boolean' }, (value) => {

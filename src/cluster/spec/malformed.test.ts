@@ -311,11 +311,15 @@ const references: Row[] = [
   [pool('network: { bridge: br0, address: 10.0.0.5/24, gateway: ▲10.0.1.1 }'), 'the gateway 10.0.1.1 is not in the network of 10.0.0.5/24'],
   [spec('guests: { web: { image: tiny, network: { bridge: br0, address: 10.0.0.1/24 } } }\nservices: { www: { address: ▲10.0.0.1:80, servers: [], fallback: 10.0.0.2:80 } }'), "10.0.0.1 is a guest's own address"],
   [spec('hosts:\n  hv1: {}\n  ▲hv2: {}'), 'hv2 is the same machine as hv1'],
+  [host('ssh: ▲root@'), 'expected where to connect by SSH, such as root@hv1'],
+  [host('sudo: ▲true'), 'sudo is for hosts over SSH'],
+  [host('ssh: hv1, hypervisor: ▲fake'), 'fake guests are pretended on this machine'],
+  [spec('hosts: { hv1: { ssh: root@hv1 } }\nimages: { web: { kernel: ▲./vmlinuz } }\nguests: { web: { image: web } }'), 'files of this machine are not brought to other hosts yet'],
+  [spec('hosts: { here: {}, hv1: { ssh: root@hv1 } }\nguests: { web: { image: tiny, host: hv1 } }\nservices: { www: { address: 10.0.0.1:80, servers: [{ guests: ▲web, port: 80 }] } }'), 'www is directed by here, from where the guests of web on hv1 with network: user cannot be reached'],
 ]
 
 // biome-ignore format: one row each
 const notYet: Row[] = [
-  [host('ssh: ▲root@hv1'), 'hosts over SSH are not available in this version'],
   [host('hypervisor: ▲libvirt'), 'hypervisor libvirt is not available in this version'],
   [host('storage: { lvm: ▲vg0 }'), 'storage on LVM needs hypervisor: xen'],
   [host('hypervisor: xen, storage: { dir: /srv, lvm: ▲vg0 }'), 'expected one of dir and lvm'],

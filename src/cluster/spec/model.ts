@@ -14,6 +14,8 @@ export type HostSpec = {
   readonly name: string
   /** undefined: this machine. */
   readonly ssh?: string
+  /** Over SSH, as a user who is not root. */
+  readonly sudo?: boolean
   readonly hypervisor: HypervisorName
   readonly bridge?: string
   /** Baton makes the bridge, with this address (CIDR); undefined: it is there. */

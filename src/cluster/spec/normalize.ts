@@ -66,10 +66,12 @@ function mapValues<A, B>(from: Readonly<Record<string, A>>, change: (name: strin
   return Object.fromEntries(Object.entries(from).map(([name, value]) => [name, change(name, value)]))
 }
 
-function hostSpec(name: string, { hypervisor, bridge, storage, ...others }: HostShape): HostSpec {
+function hostSpec(name: string, { ssh, sudo, hypervisor, bridge, storage, ...others }: HostShape): HostSpec {
   const [directory, volumeGroup] = [storage?.dir, storage?.lvm]
   return {
     name,
+    ...given('ssh', ssh),
+    ...(sudo === true ? { sudo } : {}),
     hypervisor,
     ...given('bridge', bridge),
     ...given('bridgeAddress', others['bridge-address']),

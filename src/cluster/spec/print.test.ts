@@ -32,6 +32,17 @@ describe('printing a spec', () => {
     )
   })
 
+  test('a host over SSH keeps its way', () => {
+    const text = 'name: shop\nhosts:\n  hv1:\n    ssh: admin@hv1:2222\n    sudo: true\n'
+    expect(parse(text).spec?.hosts['hv1']).toEqual({
+      name: 'hv1',
+      ssh: 'admin@hv1:2222',
+      sudo: true,
+      hypervisor: 'qemu',
+    })
+    expect(printSpec(parse(text).spec ?? expect.fail('it has no errors'))).toContain(text)
+  })
+
   test('a small spec is printed as one would write it', () => {
     const text = [
       'name: hello',

@@ -64,9 +64,9 @@ function isBare({ hypervisor, bridge, storage, ssh }: HostSpec): boolean {
   )
 }
 
-function hostText({ ssh, hypervisor, bridge, bridgeAddress, storage }: HostSpec): Written {
+function hostText({ ssh, sudo, hypervisor, bridge, bridgeAddress, storage }: HostSpec): Written {
   const place = storage?.kind === 'dir' ? { dir: storage.path } : storage && { lvm: storage.volumeGroup }
-  const machine = { ssh, hypervisor: unless(defaultHost.shape.hypervisor, hypervisor) }
+  const machine = { ssh, sudo, hypervisor: unless(defaultHost.shape.hypervisor, hypervisor) }
   return { ...machine, bridge, 'bridge-address': bridgeAddress, storage: place }
 }
 

@@ -1,6 +1,7 @@
 /** What holds between things: references to nothing, things that are there twice, addresses that clash. Looks at what is written. */
 import { isInNetwork, parseCidr, parseEndpoint } from '../../lvs/address.ts'
 import { checkKnown, namesOf, takeOnce } from './known.ts'
+import { checkRemote } from './remote-check.ts'
 import { defaultHost } from './schema.ts'
 import { checkServices } from './service-references.ts'
 import {
@@ -21,6 +22,7 @@ import { checkVirtualRouters } from './vrrp-check.ts'
 
 export function checkReferences(root: SourceMap, report: Report): void {
   checkHosts(root, report)
+  checkRemote(root, report)
   checkPools(root, report)
   checkFixedAddresses(root, report)
   checkServices(root, report)
@@ -40,6 +42,17 @@ function checkHosts(root: SourceMap, report: Report): void {
   for (const [name, { key }] of local.slice(1))
     report(problem(key, `${name} is the same machine as ${local[0]?.[0]}: expected one host without ssh`))
   for (const [, { value }] of members(child(root, 'hosts'))) {
+    const sudo = child(value, 'sudo')
+    if (sudo !== undefined && child(value, 'ssh') === undefined)
+      report(problem(sudo.place, 'sudo is for hosts over SSH', 'add ssh:, or run Baton itself as root'))
+    if (textOf(child(value, 'hypervisor')) === 'fake' && child(value, 'ssh') !== undefined)
+      report(
+        problem(
+          child(value, 'hypervisor')?.place ?? value.place,
+          'fake guests are pretended on this machine',
+          'leave ssh out',
+        ),
+      )
     const made = child(value, 'bridge-address')
     if (made !== undefined && child(value, 'bridge') === undefined)
       report(problem(made.place, 'bridge-address needs the name of the bridge', 'add bridge: br-baton'))

@@ -2,7 +2,21 @@
 import * as z from 'zod'
 import { check } from './check-schema.ts'
 import { ebpf } from './ebpf-schema.ts'
-import { address, choice, cidr, flag, integer, later, leaf, name, path, reference, size, text } from './leaf.ts'
+import {
+  address,
+  choice,
+  cidr,
+  destination,
+  flag,
+  integer,
+  later,
+  leaf,
+  name,
+  path,
+  reference,
+  size,
+  text,
+} from './leaf.ts'
 import { map } from './map.ts'
 import { metrics, notify } from './notify-schema.ts'
 import { service, sysctls, timeouts } from './service-schema.ts'
@@ -20,7 +34,14 @@ const storage = map({
 })
 
 const host = map({
-  ssh: later('hosts over SSH are', 'leave ssh out: the host is this machine then'),
+  ssh: destination()
+    .optional()
+    .describe(
+      'Where the host is reached by SSH, as ssh(1) would: its key must be known, and what ssh_config says of it counts. Left out, the host is this machine.',
+    ),
+  sudo: flag()
+    .optional()
+    .describe('With ssh, for a user who is not root: everything is done by sudo, which must not ask for a password.'),
   hypervisor: choice('hypervisor', ['qemu', 'xen', 'fake'], ['libvirt'])
     .prefault('qemu')
     .describe('What runs the guests: qemu, xen (by xl, under Xen), or fake to try a spec without real machines.'),

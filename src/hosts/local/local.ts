@@ -1,17 +1,14 @@
 /** The Host port on this machine. */
 import { connect } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { InfraError } from '../../errors.ts'
 import { directoriesFromEnvironment } from '../directories.ts'
 import type { Directories, Host } from '../host.ts'
+import { throwIfTooLong } from '../socket-path.ts'
 import { widenBacklog } from './backlog.ts'
 import { readFacts } from './facts.ts'
 import { abortError, asInfraError } from './failures.ts'
 import { listDirectory, lockFile, makeDirectory, readWhole, removeAll, renameOver, writeAtomically } from './files.ts'
 import { runCommand, signalProcess, spawnDaemon } from './processes.ts'
-
-/** sun_path of unix(7), less its terminating zero. */
-const maxSocketPathBytes = 107
 
 export function localHost(options: { readonly name?: string; readonly directories?: Directories } = {}): Host {
   return {
@@ -36,11 +33,7 @@ export function localHost(options: { readonly name?: string; readonly directorie
 async function connectSocket(path: string, { signal }: { readonly signal: AbortSignal }): Promise<Duplex> {
   const what = `connect to ${path}`
   if (signal.aborted) throw abortError(signal, what, path)
-  if (Buffer.byteLength(path) > maxSocketPathBytes)
-    throw new InfraError('invalid', `${what}: the path is longer than ${maxSocketPathBytes} bytes`, {
-      subject: path,
-      hint: 'choose a shorter BATON_RUNTIME_DIR',
-    })
+  throwIfTooLong(path, what)
   return new Promise((resolve, reject) => {
     const socket = connect({ path, allowHalfOpen: true })
     const onAbort = (): void => {

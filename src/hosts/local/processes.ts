@@ -4,10 +4,9 @@ import { open } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { InfraError } from '../../errors.ts'
 import type { Host, RunOptions, RunResult } from '../host.ts'
+import { collector, maxOutputBytes } from '../output.ts'
 import { abortError, asInfraError, systemCode } from './failures.ts'
 
-/** More than this from one command is a fault of the command; it is ended rather than held in memory. */
-const maxOutputBytes = 64 * 1024 * 1024
 /** How long a process group may take to end after SIGTERM. */
 const graceMs = 2_000
 
@@ -49,7 +48,9 @@ export async function runCommand(command: readonly string[], options: RunOptions
     if (signal.aborted) throw abortError(signal, what, program)
     if (collect.overflowed())
       throw new InfraError('failed', `${what}: printed more than ${maxOutputBytes} bytes`, { subject: program })
-    return { code: code ?? 128 + (signalName === null ? 0 : constants.signals[signalName]), ...collect.text() }
+    const { stdout, stderr } = collect.bytes()
+    const ended = code ?? 128 + (signalName === null ? 0 : constants.signals[signalName])
+    return { code: ended, stdout: stdout.toString(), stderr: stderr.toString() }
   } catch (error) {
     throw startError(error, program, what, signal)
   } finally {
@@ -107,28 +108,4 @@ function startError(error: unknown, program: string, what: string, signal: Abort
   return systemCode(error) === 'ENOENT'
     ? new InfraError('missing-tool', `${program} is not installed`, { subject: program, cause: error })
     : asInfraError(error, what, program, signal)
-}
-
-function collector(onOverflow: () => void): {
-  stdout: (chunk: Buffer) => void
-  stderr: (chunk: Buffer) => void
-  overflowed: () => boolean
-  text: () => { stdout: string; stderr: string }
-} {
-  const out: Buffer[] = []
-  const errors: Buffer[] = []
-  let size = 0
-  const into =
-    (list: Buffer[]) =>
-    (chunk: Buffer): void => {
-      size += chunk.length
-      if (size > maxOutputBytes) onOverflow()
-      else list.push(chunk)
-    }
-  return {
-    stdout: into(out),
-    stderr: into(errors),
-    overflowed: () => size > maxOutputBytes,
-    text: () => ({ stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(errors).toString() }),
-  }
 }
