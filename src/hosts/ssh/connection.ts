@@ -66,7 +66,7 @@ export async function openConnection(
         reject(lost)
       })
       client.connect({
-        sock: line.stream as Socket,
+        sock: line.stream,
         username: settings.user,
         readyTimeout: 0,
         algorithms: { serverHostKey: [...host.algorithms] as never },

@@ -4,7 +4,7 @@ import { abortError } from '../local/failures.ts'
 import { fileError } from './files.ts'
 import { lostError, type Remote, runOwn } from './processes.ts'
 import type { Sessions } from './sessions.ts'
-import { sayGroup, shellLine } from './shell.ts'
+import { parseBeginning, sayGroup, shellLine } from './shell.ts'
 
 /**
  * Holds the lock of flock(2) as long as its standard input is open, which ends with us or the connection. A lock counts
@@ -66,9 +66,9 @@ async function holdLock(
       let errors = ''
       const onAbort = (): void => {
         // The script waits in flock(1), deaf to the end of its input: it is ended by its group.
-        const group = /\u0001baton (\d+)\n/.exec(out)?.[1]
-        if (group !== undefined)
-          void runOwn(remote, 'kill -s KILL -- "-$1"', [group], 'end a wait', {
+        const begun = parseBeginning(Buffer.from(out))?.beginning
+        if (typeof begun === 'object')
+          void runOwn(remote, 'kill -s KILL -- "-$1"', [String(begun.group)], 'end a wait', {
             signal: AbortSignal.timeout(10_000),
           }).catch(() => undefined)
         channel.close()
