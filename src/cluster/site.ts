@@ -93,7 +93,12 @@ function farSite(name: string, spec: HostSpec, host: Host): Site {
     host,
     hypervisor: openHypervisor(spec.hypervisor, host),
     images: imageStore(host),
-    director: directorAccess(host, ['baton']),
+    // What the engine is chosen by is looked up on this machine: over there it is named, or the one that runs everywhere.
+    director: {
+      ...directorAccess(host, ['baton']),
+      choose: async (chosen, standing) =>
+        engineFor(chosen, chosen.directors.engine === 'auto' ? { wanted: standing ?? 'userspace' } : {}),
+    },
     isHere: false,
   }
 }
