@@ -11,7 +11,7 @@ if (front === undefined) {
   await runLdirectordFront(front.words)
 } else if (front.name === 'keepalived') {
   const { runKeepalivedFront } = await import('../compat/keepalived/main.ts')
-  runKeepalivedFront(front.words)
+  await runKeepalivedFront(front.words)
 } else {
   const { runFront } = await import('../compat/ipvsadm/main.ts')
   await runFront(front.name, front.words)

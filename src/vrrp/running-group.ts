@@ -80,8 +80,10 @@ export class RunningGroup {
   /** How something that is tracked stands now, by its name. */
   track(name: string, state: TrackedState): void {
     if (this.#tracked.get(name) === state) return
+    const wasWaiting = this.#isWaiting()
     this.#tracked.set(name, state)
     this.#judge()
+    if (wasWaiting && !this.#isWaiting()) this.#tellFaults()
   }
 
   /** The addresses of a master stand, whoever has taken one away. */
@@ -194,8 +196,26 @@ export class RunningGroup {
           from: effect.from,
           to: effect.to,
           reason: effect.reason,
+          priority: this.#state[member]?.priority ?? router.config.priority,
+          ...(effect.to === 'fault' && this.#isWaiting() ? { isWaiting: true } : {}),
         })
     }
+  }
+
+  /** Those that only waited are at fault for a reason now. */
+  #tellFaults(): void {
+    for (const [at, { kind, faults, heldBy }] of this.#state.entries())
+      if (kind === 'fault') {
+        const reason = faults[0] ?? `${heldBy ?? 'another'} of its group is at fault`
+        this.#perform(at, { kind: 'turned', from: 'fault', to: 'fault', reason })
+      }
+  }
+
+  /** Nothing that is tracked is known to be ill. */
+  #isWaiting(): boolean {
+    return this.#spec.members.every(({ tracked }) =>
+      tracked.every((one) => this.#tracked.get(trackName(one)) !== 'ill'),
+    )
   }
 
   #find(member: number, finding: Finding): void {

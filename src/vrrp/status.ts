@@ -29,6 +29,10 @@ export type VrrpEvent =
       readonly from: RouterKind
       readonly to: RouterKind
       readonly reason: string
+      /** What it is then: the configured one, and what is tracked. */
+      readonly priority: number
+      /** At fault only until all that is tracked was looked at for the first time. */
+      readonly isWaiting?: true
     }
   | {
       readonly kind: 'vrrp.trouble'

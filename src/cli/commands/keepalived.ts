@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 export function register(program: Command): void {
   program
     .command('keepalived')
-    .description('check a keepalived.conf as keepalived -t does')
+    .description('serve a keepalived.conf as keepalived does, or check one (-t)')
     .addHelpText(
       'after',
       '\n`baton keepalived --help` says more. A symbolic link keepalived to this program is that program.',

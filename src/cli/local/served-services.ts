@@ -94,7 +94,7 @@ async function readOfKeepalived(file: string, chosen: ChosenBy) {
   const { readKeepalived } = await import('../../compat/keepalived/file.ts')
   const { spec } = readKeepalived(file)
   const engine = spec && engineFor(spec, chosen)
-  return { ...readKeepalived(file, engine), engine }
+  return { ...readKeepalived(file, given('engine', engine)), engine }
 }
 
 async function readInThread(file: string, chosen: ChosenBy): Promise<ServedServices> {

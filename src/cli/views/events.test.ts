@@ -65,7 +65,15 @@ const lines: readonly [DirectorEvent, string][] = [
   [{ kind: 'intent.trouble', reason: 'set aside' }, 'intent.trouble set aside'],
   [{ kind: 'maintenance.trouble', cluster: 'shop', reason: 'ENOENT' }, 'maintenance.trouble shop (ENOENT)'],
   [
-    { kind: 'vrrp.turned', router: 'shop/edge', id: 51, from: 'backup', to: 'master', reason: '10.0.0.2 has resigned' },
+    {
+      kind: 'vrrp.turned',
+      router: 'shop/edge',
+      id: 51,
+      from: 'backup',
+      to: 'master',
+      reason: '10.0.0.2 has resigned',
+      priority: 100,
+    },
     'vrrp.turned shop/edge (51) backup → master (10.0.0.2 has resigned)',
   ],
   [

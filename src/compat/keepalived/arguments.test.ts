@@ -17,7 +17,25 @@ describe("keepalived's command line", () => {
     { words: ['--foo'], is: { kind: 'wrong', message: 'Unknown option --foo' } },
     { words: ['k.conf'], is: { kind: 'wrong', message: 'Unexpected argument(s): k.conf' } },
     { words: ['-v'], is: { kind: 'version' } },
-    { words: [], is: { kind: 'start', file: '/etc/keepalived/keepalived.conf' } },
+    {
+      words: ['-x'],
+      is: { kind: 'wrong', message: '--snmp: there is no SNMP agent: the control socket serves /metrics' },
+    },
+    { words: ['-S9'], is: { kind: 'wrong', message: "Invalid log facility '9'" } },
+    {
+      words: [],
+      is: {
+        kind: 'start', file: '/etc/keepalived/keepalived.conf', allIncludes: false, parts: 'all', isForeground: false,
+        log: { isConsole: false, facility: 1, isSilent: false }, dumps: false, pidFile: '/run/keepalived.pid', morePidFiles: [],
+      }, // biome-ignore format: a call
+    },
+    {
+      words: ['-PnlGd', '-g', '-pp', '-r', 'v', '-S3', '-u022', '-f', 'k'],
+      is: {
+        kind: 'start', file: 'k', allIncludes: false, parts: 'vrrp', isForeground: true, dumps: true, pidFile: 'p', umask: '022',
+        log: { isConsole: true, file: '/tmp/keepalived.log', facility: 3, isSilent: true }, morePidFiles: ['v'],
+      }, // biome-ignore format: a call
+    },
   ])('$words', ({ words, is }) => {
     expect(readCall(words)).toEqual(is)
   })

@@ -13,7 +13,41 @@ export type KeepalivedCall =
       readonly configId?: string
       readonly allIncludes: boolean
     }
-  | { readonly kind: 'start'; readonly file: string }
+  | ({ readonly kind: 'start'; readonly file: string } & StartOptions)
+
+export type StartOptions = {
+  readonly configId?: string
+  readonly allIncludes: boolean
+  /** -P and -C: only its virtual routers, only its virtual servers. */
+  readonly parts: 'all' | 'vrrp' | 'checkers'
+  /** -n: it stays the process that was started. */
+  readonly isForeground: boolean
+  /** -l, -g, and the number of the facility local0 to local7 (-S). */
+  readonly log: {
+    readonly isConsole: boolean
+    readonly file?: string
+    readonly facility: number
+    readonly isSilent: boolean
+  }
+  readonly dumps: boolean
+  readonly pidFile: string
+  /** Written beside it, when they are named. */
+  readonly morePidFiles: readonly string[]
+  readonly umask?: string
+}
+
+/** Options that say what is not done here, and what does it. */
+const refused: Readonly<Record<string, string>> = {
+  'dont-release-vrrp': 'addresses go with the daemon: `baton director handover` leaves them to another router in order',
+  'dont-release-ipvs':
+    'what it serves goes with the daemon: `baton director --config FILE` and `director stop --keep` let traffic go on',
+  snmp: 'there is no SNMP agent: the control socket serves /metrics',
+  'snmp-agent-socket': 'there is no SNMP agent: the control socket serves /metrics',
+  namespace: 'it stays where it was started: ip netns exec NAME keepalived …',
+  genhash: 'digests are made by another program: curl URL | md5sum',
+}
+
+export const defaultPidFile = '/run/keepalived.pid'
 
 export const defaultFile = '/etc/keepalived/keepalived.conf'
 
@@ -67,8 +101,8 @@ export function readCall(words: readonly string[]): KeepalivedCall {
   if (first !== undefined) return { kind: 'signal', name: first.value ?? '' }
   const file = last('use-file')?.value ?? defaultFile
   const test = last('config-test')
-  if (test === undefined) return { kind: 'start', file }
   const configId = last('config-id')?.value
+  if (test === undefined) return startOf(file, configId, last)
   return {
     kind: 'test',
     file,
@@ -77,6 +111,44 @@ export function readCall(words: readonly string[]): KeepalivedCall {
     ...(configId === undefined ? {} : { configId }),
   }
 }
+
+function startOf(
+  file: string,
+  configId: string | undefined,
+  last: (name: string) => Option | undefined,
+): KeepalivedCall {
+  const cannot = Object.entries(refused).find(([name]) => last(name) !== undefined)
+  if (cannot !== undefined) return { kind: 'wrong', message: `--${cannot[0]}: ${cannot[1]}` }
+  const isVrrp = last('vrrp') !== undefined && last('check') === undefined
+  const isCheckers = last('check') !== undefined && last('vrrp') === undefined
+  const facility = Number(last('log-facility')?.value ?? 1)
+  if (!Number.isInteger(facility) || facility < 0 || facility > 7)
+    return { kind: 'wrong', message: `Invalid log facility '${last('log-facility')?.value ?? ''}'` }
+  const umask = last('umask')?.value
+  if (umask !== undefined && !/^0?[0-7]{1,3}$/.test(umask))
+    return { kind: 'wrong', message: `Invalid umask '${umask}'` }
+  const log = last('log-file')
+  return {
+    kind: 'start',
+    file,
+    ...(configId === undefined ? {} : { configId }),
+    allIncludes: last('all-config') !== undefined,
+    parts: isVrrp ? 'vrrp' : isCheckers ? 'checkers' : 'all',
+    isForeground: last('dont-fork') !== undefined,
+    log: {
+      isConsole: last('log-console') !== undefined,
+      ...(log === undefined ? {} : { file: log.value ?? defaultLogFile }),
+      facility,
+      isSilent: last('no-syslog') !== undefined,
+    },
+    dumps: last('dump-conf') !== undefined,
+    pidFile: last('pid')?.value ?? defaultPidFile,
+    morePidFiles: ['vrrp_pid', 'checkers_pid', 'bfd_pid'].flatMap((name) => last(name)?.value ?? []),
+    ...(umask === undefined ? {} : { umask }),
+  }
+}
+
+const defaultLogFile = '/tmp/keepalived.log'
 
 function readOptions(words: readonly string[]): { readonly options: readonly Option[] } | { readonly wrong: string } {
   const found: Option[] = []

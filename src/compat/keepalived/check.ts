@@ -1,5 +1,6 @@
 /** keepalived's checkers in Baton's words. Pure. */
 import type { Place } from '../../formats/keepalived/finding.ts'
+import { commandOf } from '../../formats/keepalived/instances.ts'
 import type { Checker, Real, Virtual } from '../../formats/keepalived/model.ts'
 import { allOf, type Entry, lastOf } from '../../formats/keepalived/tree.ts'
 import { isSet } from '../../formats/keepalived/virtuals.ts'
@@ -93,9 +94,7 @@ function probesOf(checker: Checker, real: Real, virtual: Virtual, say: Say): rea
     case 'SMTP_CHECK':
       return [{ kind: 'smtp', helo: word('helo_name') ?? 'smtpchecker.keepalived.org' }]
     case 'MISC_CHECK': {
-      const written = lastOf(entries, 'misc_path')?.words ?? []
-      // A whole command in quotes is taken apart once more.
-      const argv = written.length === 1 ? (written[0] ?? '').split(/\s+/) : written
+      const argv = commandOf(lastOf(entries, 'misc_path') ?? { words: [] })
       return [
         { kind: 'external', command: { argv }, ...(isSet(entries, 'misc_dynamic') ? { exitIsWeight: true } : {}) },
       ]

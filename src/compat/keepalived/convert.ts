@@ -43,12 +43,12 @@ export function convertKeepalived(
     const diagnostic: Diagnostic = { severity, ...place, column: 1, message }
     if (!diagnostics.some((one) => sameData(one, diagnostic))) diagnostics.push(diagnostic)
   }
-  reportOthers(parsed.entries, say)
+  reportOthers(parsed.entries, hasCompany, say)
   const vrrp = convertRouters(parsed.routers, hasCompany, say)
   const services: Record<string, ServiceSpec> = {}
   for (const virtual of parsed.virtuals)
     for (const place of virtual.places) {
-      const service = convertVirtual(virtual, place, say)
+      const service = convertVirtual(virtual, place, hasCompany, say)
       const checked =
         service &&
         throughSpec(service, virtual.place.line, engine, (severity, _, message) =>
@@ -77,12 +77,22 @@ const carriedGlobals = new Set([
   'script_user', 'enable_script_security', 'router_id',
 ]) // biome-ignore format: a list to read at a glance
 
+/** What is done beside a director (`duties/plan.ts`). */
+const companyGlobals = new Set([
+  'notify_fifo', 'notify_fifo_script', 'vrrp_notify_fifo', 'vrrp_notify_fifo_script', 'lvs_notify_fifo',
+  'lvs_notify_fifo_script', 'notification_email', 'notification_email_from', 'smtp_server', 'smtp_alert',
+  'smtp_alert_vrrp', 'smtp_alert_checker',
+]) // biome-ignore format: a list to read at a glance
+const companyServers = new Set(['quorum_up', 'quorum_down', 'omega', 'notify_up', 'notify_down', 'smtp_alert'])
+
 /** Everything outside the virtual servers and routers. */
-function reportOthers(entries: readonly Entry[], say: Say): void {
+function reportOthers(entries: readonly Entry[], hasCompany: boolean, say: Say): void {
   for (const { keyword, words, place, entries: inner } of entries) {
     if (blocks.has(keyword)) continue
     if (keyword !== 'global_defs') say('warning', place, `${[keyword, ...words].join(' ')} is not taken over`)
-    else for (const one of inner) if (!carriedGlobals.has(one.keyword)) notTaken(one, say)
+    else
+      for (const one of inner)
+        if (!carriedGlobals.has(one.keyword) && !(hasCompany && companyGlobals.has(one.keyword))) notTaken(one, say)
   }
 }
 
@@ -104,10 +114,13 @@ const carriedByReal = new Set([
   'connect_timeout', 'virtualhost', ...checkerNames,
 ]) // biome-ignore format: a list to read at a glance
 
-function convertVirtual(virtual: Virtual, at: VirtualAddress, say: Say): ServiceSpec | undefined {
-  for (const entry of virtual.entries) if (!carriedByVirtual.has(entry.keyword)) notTaken(entry, say)
-  for (const real of virtual.reals)
-    for (const entry of real.entries) if (!carriedByReal.has(entry.keyword)) notTaken(entry, say)
+function convertVirtual(virtual: Virtual, at: VirtualAddress, hasCompany: boolean, say: Say): ServiceSpec | undefined {
+  const check = (entries: readonly Entry[], carried: ReadonlySet<string>): void => {
+    for (const entry of entries)
+      if (!carried.has(entry.keyword) && !(hasCompany && companyServers.has(entry.keyword))) notTaken(entry, say)
+  }
+  check(virtual.entries, carriedByVirtual)
+  for (const real of virtual.reals) check(real.entries, carriedByReal)
   const { place, quorum, hysteresis, persistence, sorry } = virtual
   if (quorum > 1 || hysteresis > 0)
     say(
@@ -159,9 +172,9 @@ function convertVirtual(virtual: Virtual, at: VirtualAddress, say: Say): Service
   }
 }
 
-type Id = Extract<ServiceId, { kind: 'address' | 'fwmark' }>
+export type Id = Extract<ServiceId, { kind: 'address' | 'fwmark' }>
 
-function idOf(at: VirtualAddress, { protocol, entries, reals }: Virtual): Id {
+export function idOf(at: VirtualAddress, { protocol, entries, reals }: Virtual): Id {
   if (at.kind === 'address')
     return { kind: 'address', protocol: protocol === 'UDP' ? 'udp' : 'tcp', address: at.address, port: at.port }
   const written = entries.findLast(({ keyword }) => keyword === 'ip_family')?.value
@@ -171,7 +184,7 @@ function idOf(at: VirtualAddress, { protocol, entries, reals }: Virtual): Id {
 }
 
 /** As an ldirectord.cf's: `tcp-10-0-0-1-80`, `fwm-5`. */
-function nameOf(id: Id): string {
+export function nameOf(id: Id): string {
   if (id.kind === 'fwmark') return `fwm${id.family === 'ipv6' ? '6' : ''}-${id.mark}`
   return `${id.protocol}-${id.address.replaceAll(/[.:]/g, '-')}-${id.port}`
 }
@@ -181,7 +194,7 @@ function flagsOf({ flags }: Virtual, scheduler: SchedulerName): readonly string[
 }
 
 /** Packets that are not rewritten keep their port. */
-function portOf(written: number, id: Id, forwarding: Forwarding): number {
+export function portOf(written: number, id: Id, forwarding: Forwarding): number {
   if (id.kind !== 'address') return written
   return written === 0 || forwarding !== 'masq' ? id.port : written
 }

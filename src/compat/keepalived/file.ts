@@ -1,6 +1,6 @@
 /** A keepalived.conf of this machine: its includes read, and held against its interfaces, commands and users. */
 import { accessSync, constants, readFileSync, statSync } from 'node:fs'
-import { hostname } from 'node:os'
+import { hostname, networkInterfaces } from 'node:os'
 import { basename, dirname, isAbsolute, relative, resolve } from 'node:path'
 import type { ChosenEngine } from '../../cluster/spec/engine-check.ts'
 import { InfraError } from '../../errors.ts'
@@ -69,15 +69,16 @@ function include(pattern: string, directory: string): Included {
   return { files, missing, directories }
 }
 
-function machine(): Machine {
+export function machine(): Machine {
+  let interfaces: ReadonlySet<string> | undefined
   let users: ReadonlyMap<string, string> | undefined
   return {
     interface(name) {
-      const directory = `/sys/class/net/${name}`
-      if (!/^[^/\s]{1,15}$/.test(name) || name.startsWith('.')) return 'none'
-      if (statSync(directory, { throwIfNoEntry: false }) === undefined) return 'none'
-      // IFF_LOOPBACK of <linux/if.h>.
-      return (Number(readFileSync(`${directory}/flags`, 'utf8')) & 0x8) === 0 ? 'there' : 'loopback'
+      // /sys may be mounted of another network namespace.
+      interfaces ??= new Set(readFileSync('/proc/net/dev', 'utf8').match(/[^\s:]+(?=:)/g))
+      if (!interfaces.has(name)) return 'none'
+      const isLoopback = name === 'lo' || networkInterfaces()[name]?.some(({ internal }) => internal) === true
+      return isLoopback ? 'loopback' : 'there'
     },
     isExecutable(program) {
       const directories = program.includes('/') ? [''] : searchPath
@@ -110,11 +111,17 @@ function readUsers(): ReadonlyMap<string, string> {
   )
 }
 
-/** `/etc/keepalived/web.conf` is `web`. */
-export function readKeepalived(file: string, engine?: ChosenEngine): Converted {
+export type ReadFile = Converted & { readonly parsed: KeepalivedFile; readonly cluster: string }
+
+export type ReadWith = ReadOptions & { readonly engine?: ChosenEngine; readonly hasCompany?: boolean }
+
+/** `/etc/keepalived/web.conf` is `web`. @throws InfraError when it is not there, or cannot be read. */
+export function readKeepalived(file: string, { engine, hasCompany = false, ...options }: ReadWith = {}): ReadFile {
   const main = readMain(file)
   if (main === undefined) throw new InfraError('not-found', `there is no file ${file}`, { subject: file })
   const name = basename(file).replace(/\..*$/, '')
   const cluster = /^(?=.*[A-Za-z])[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/.test(name) ? name : 'keepalived'
-  return convertKeepalived(parseHere(main), { file, cluster, ...(engine === undefined ? {} : { engine }) })
+  const parsed = parseHere(main, options)
+  const more = engine === undefined ? {} : { engine }
+  return { ...convertKeepalived(parsed, { file, cluster, hasCompany, ...more }), parsed, cluster }
 }

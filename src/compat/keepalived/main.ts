@@ -1,16 +1,20 @@
 /** Where `keepalived` begins: the words as they were typed, nobody else's options. */
+import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { errorMessage } from '../../engines/thread-messages.ts'
 import { exitCodeOf, type Finding } from '../../formats/keepalived/finding.ts'
 import { version } from '../../version.ts'
+import { ownProgram } from '../own-program.ts'
+import { tellManager } from '../tell-manager.ts'
 import { type KeepalivedCall, readCall, signals } from './arguments.ts'
 import { parseHere, readMain } from './file.ts'
 import { helpText } from './help.ts'
+import { runDaemon } from './program/daemon.ts'
 
 type Call<K extends KeepalivedCall['kind']> = Extract<KeepalivedCall, { readonly kind: K }>
 
 /** Runs to its end; the process ends with its exit code. */
-export function runKeepalivedFront(words: readonly string[]): void {
+export async function runKeepalivedFront(words: readonly string[]): Promise<void> {
   const call = readCall(words)
   switch (call.kind) {
     case 'wrong':
@@ -21,7 +25,7 @@ export function runKeepalivedFront(words: readonly string[]): void {
       process.stdout.write(helpText)
       return
     case 'version':
-      process.stderr.write(`Keepalived v2.2.7, as Baton ${version} reads its files\n`)
+      process.stderr.write(`Keepalived ${programVersion}\n`)
       return
     case 'signal':
       process.exitCode = printSignal(call.name)
@@ -30,11 +34,31 @@ export function runKeepalivedFront(words: readonly string[]): void {
       process.exitCode = test(call)
       return
     case 'start':
-      process.stderr.write(
-        `baton keepalived checks files (-t) and starts nothing: baton director --config ${call.file} serves the virtual servers of one\n`,
-      )
-      process.exitCode = 1
+      // Nothing that a library left open may keep a program that has ended.
+      process.exit(await start(call, words))
   }
+}
+
+const programVersion = `v2.2.7, as Baton ${version} does its work`
+
+/** In the background, as keepalived does it: whoever started it does not wait. Resolves to the exit code. */
+async function start(call: Call<'start'>, words: readonly string[]): Promise<number> {
+  const { NOTIFY_SOCKET: manager } = process.env
+  delete process.env['NOTIFY_SOCKET']
+  if (!call.isForeground) {
+    const [program = '', ...more] = [...ownProgram(), 'keepalived', '--dont-fork', ...words]
+    spawn(program, more, { detached: true, stdio: 'ignore' }).unref()
+    return 0
+  }
+  const err = (text: string): void => void process.stderr.write(text)
+  return await runDaemon({
+    start: call,
+    version: programVersion,
+    baton: ownProgram(),
+    environment: process.env,
+    err,
+    onReady: () => void tellManager(manager, err),
+  })
 }
 
 function printSignal(name: string): number {

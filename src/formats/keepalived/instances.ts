@@ -15,6 +15,7 @@ import { readInteger } from './keyword.ts'
 import type { Machine } from './machine.ts'
 import { allOf, type Entry, lastOf } from './tree.ts'
 import { isMissing } from './vrrp.ts'
+import { splitCommand } from './words.ts'
 
 const defaults = { garpDelay: 5, garpRepeat: 5, refreshRepeat: 1, missed: 3, priority: 100, owner: 255 }
 
@@ -125,7 +126,7 @@ export function userOf(own: Entry | undefined, globals: readonly Entry[], machin
 
 /** A whole command in quotes is taken apart once more. */
 export function commandOf({ words }: Pick<Entry, 'words'>): readonly string[] {
-  return words.length === 1 ? (words[0] ?? '').split(/\s+/).filter((word) => word !== '') : words
+  return words.length === 1 ? splitCommand(words[0] ?? '').words : words
 }
 
 function pathOf(entries: readonly Entry[], globals: readonly Entry[], family: Family) {

@@ -13,6 +13,8 @@ export type LogSinkOptions = {
   readonly now: () => Date
   readonly out: (text: string) => void
   readonly err: (text: string) => void
+  /** What the system's log is told that says it; ldirectord when left out. */
+  readonly tag?: string
   /** The socket of the system's log; left out, its own. */
   readonly socket?: string
 }
@@ -70,9 +72,9 @@ function streamSink(write: (message: string) => void): LogSink {
 }
 
 /** Through logger(1), which lives as long as we: a datagram to a unix socket is nothing that Node can send. */
-function syslogSink(facility: string, { pid, err, socket }: LogSinkOptions): LogSink {
+function syslogSink(facility: string, { pid, err, socket, tag = 'ldirectord' }: LogSinkOptions): LogSink {
   const place = socket === undefined ? [] : ['--socket', socket]
-  const words = ['--tag', 'ldirectord', `--id=${pid}`, '--priority', `${facility}.info`, ...place]
+  const words = ['--tag', tag, `--id=${pid}`, '--priority', `${facility}.info`, ...place]
   let child: ChildProcessByStdio<Writable, null, null> | undefined
   const start = (): ChildProcessByStdio<Writable, null, null> => {
     const started = spawn('logger', words, { stdio: ['pipe', 'ignore', 'ignore'] })

@@ -1,18 +1,14 @@
 /** What ldirectord does beside a director: follows its cluster's events, and logs, mails and writes down what they say. */
-import { anySignal, within } from '../../../deadline.ts'
-import type { DirectorControl, EventRecord } from '../../../director/control.ts'
+import { anySignal } from '../../../deadline.ts'
 import { describeError } from '../../../errors.ts'
+import { type FollowOptions, follow } from '../../following.ts'
 import { wantsResults } from './narrate.ts'
 import type { WorkPlan } from './plan.ts'
 import { openTeller, type Teller, type WorkPorts } from './tell.ts'
 
-export type WorkOptions = {
-  readonly director: Pick<DirectorControl, 'status' | 'events'>
-  readonly cluster: string
+export type WorkOptions = Pick<FollowOptions, 'director' | 'cluster' | 'regain'> & {
   readonly plan: WorkPlan
   readonly ports: WorkPorts
-  /** After the events have ended: makes sure that there is a director with the cluster. */
-  readonly regain: (signal: AbortSignal) => Promise<void>
   /** Once in each interval. */
   readonly onInterval: (signal: AbortSignal) => Promise<void>
 }
@@ -28,38 +24,36 @@ export type Work = AsyncDisposable & {
 
 /** How long is waited for the last events. */
 const toldMs = 3_000
-const statusMs = 15_000
-/** A stream that lasted so long begins the count of its failures anew. */
-const steadyMs = 10_000
-const mostWaitMs = 5_000
 
 type Self = WorkOptions & {
   plan: WorkPlan
   readonly teller: Teller
   readonly closing: AbortSignal
-  /** Ends the stream that is open: another is wanted. */
-  stream: AbortController
-  /** What was before we came is no news. */
-  readonly since: string
-  /** Which director it is, and the last that was heard of it. */
-  life: string
-  after: number
 }
 
 /** Resolves once what the director says of the cluster now is known; to be called before its services are put. */
 export async function openWork(options: WorkOptions): Promise<Work> {
   const { plan, cluster, ports } = options
-  const { timing, now } = ports
+  const { timing, now, log } = ports
   const closing = new AbortController()
   const teller = openTeller(plan, cluster, ports)
-  const start = { stream: new AbortController(), since: now().toISOString(), life: '', after: 0 }
-  const self: Self = { ...options, ...start, teller, closing: closing.signal }
-  self.life = await readStanding(self, true)
-  const loops = Promise.all([followEvents(self), keepIntervals(self)])
+  const self: Self = { ...options, teller, closing: closing.signal }
+  const following = await follow({
+    ...options,
+    timing,
+    now,
+    log,
+    closing: closing.signal,
+    wantsResults: () => wantsResults(self.plan),
+    onStatus: ({ services }, isFirst) => teller.standing(services, isFirst),
+    onEvent: (event) => teller.event(event),
+  })
+  const loops = Promise.all([following.ended, keepIntervals(self)])
   return {
     follow(next) {
-      if (wantsResults(self.plan) !== wantsResults(next)) self.stream.abort()
+      const isOther = wantsResults(self.plan) !== wantsResults(next)
       self.plan = next
+      if (isOther) following.again()
       teller.follow(next)
     },
     stop: () => teller.stop(),
@@ -77,54 +71,6 @@ export async function openWork(options: WorkOptions): Promise<Work> {
       await loops
     },
   }
-}
-
-/** Resolves to which director it is. */
-async function readStanding({ director, teller, closing }: Self, isFirst: boolean): Promise<string> {
-  const { services, startedAt, pid } = await director.status({ signal: within(closing, statusMs) })
-  teller.standing(services, isFirst)
-  return `${pid} ${startedAt}`
-}
-
-async function followEvents(self: Self): Promise<void> {
-  const { closing, regain, ports } = self
-  const { log, timing } = ports
-  for (let failures = 0; !closing.aborted; ) {
-    const begunMs = timing.now()
-    try {
-      if (failures > 0) {
-        await regain(closing)
-        const life = await readStanding(self, false)
-        // Numbers begin anew with each director.
-        if (life !== self.life) self.after = 0
-        self.life = life
-        log('The director is followed again')
-      }
-      await attend(self)
-      if (self.stream.signal.aborted) self.stream = new AbortController()
-      failures = 0
-    } catch (error) {
-      if (closing.aborted) return
-      if (timing.now() - begunMs > steadyMs) failures = 0
-      if (failures === 0) log(`The director is not heard any more: ${describeError(error)}`)
-      await timing.sleep(Math.min(100 * 2 ** failures, mostWaitMs), closing)
-      failures += 1
-    }
-  }
-}
-
-async function attend(self: Self): Promise<void> {
-  const { director, cluster, closing, since, after } = self
-  const signal = anySignal(closing, self.stream.signal)
-  for await (const record of director.events({ signal, cluster, after, results: wantsResults(self.plan) })) {
-    self.after = record.id
-    if (record.at >= since) await take(self, record)
-  }
-}
-
-async function take(self: Self, { event }: EventRecord): Promise<void> {
-  self.teller.event(event)
-  if (event.kind === 'events.lost' || event.kind === 'table.changed') await readStanding(self, false)
 }
 
 async function keepIntervals(self: Self): Promise<void> {

@@ -1,10 +1,9 @@
 /** Where `ldirectord` begins: the words as they were typed, nobody else's options. */
 import { spawn } from 'node:child_process'
-import { realpathSync } from 'node:fs'
 import { basename } from 'node:path'
-import { notifyManager } from '../../../api/notify.ts'
-import { localHost } from '../../../hosts/local/local.ts'
 import { signalProcess } from '../../../hosts/local/processes.ts'
+import { ownProgram } from '../../own-program.ts'
+import { tellManager } from '../../tell-manager.ts'
 import { type DaemonMode, runDaemon } from './daemon.ts'
 import { defaultLog, type Instance } from './instance.ts'
 import { type ReadFile, readFile } from './read.ts'
@@ -39,7 +38,7 @@ function asked(words: readonly string[]): Promise<number> {
     startInBackground: (instance) => startInBackground([...ldirectord(), ...words], instance, err),
     isManaged: manager !== undefined,
     runInForeground: (instance, read, mode) =>
-      served(instance, read, mode, { err, onReady: () => void tellManager(manager) }),
+      served(instance, read, mode, { err, onReady: () => void tellManager(manager, err) }),
   })
 }
 
@@ -66,26 +65,11 @@ function served(
     mode,
     defaultLog: defaultLog(process.env),
     ldirectord: ldirectord(),
-    baton: baton(),
+    baton: ownProgram(),
     environment: process.env,
     out,
     ...to,
   })
-}
-
-async function tellManager(socket: string | undefined): Promise<void> {
-  if (socket === undefined) return
-  const environment = { NOTIFY_SOCKET: socket }
-  const host = localHost()
-  const run: typeof host.run = (command, options) => host.run(command, { ...options, environment })
-  const failure = await notifyManager({ ...host, run }, environment, 'READY=1')
-  if (failure !== undefined) err(`systemd could not be told that we serve: ${failure}\n`)
-}
-
-/** The words that call Baton, whatever name this call had. */
-function baton(): string[] {
-  const script = process.argv[1] ?? 'baton'
-  return [process.execPath, ...process.execArgv, realpathSync(script)]
 }
 
 /** The words that call ldirectord: by its own name, or as `baton ldirectord`. */

@@ -1,0 +1,165 @@
+/** keepalived and `baton keepalived` with one configuration: the same lines in the named pipe, the same calls of commands. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { Site, until } from '../ha/world.ts'
+import { openBaton } from '../hello/baton.ts'
+import { isRoot } from '../net/namespaces.ts'
+
+const isThere = spawnKeepalived() === 0
+if (!isThere) console.warn('skipped: Debian’s package keepalived is not installed')
+const program = join(import.meta.dirname, '../../bin/baton')
+const waitMs = 60_000
+
+function spawnKeepalived(): number | null {
+  try {
+    execFileSync('keepalived', ['--version'], { stdio: 'ignore' })
+    return 0
+  } catch {
+    return null
+  }
+}
+
+const instance = (name: string, id: number, priority: number, more: string): string => `
+vrrp_instance ${name} {
+  interface eth0
+  virtual_router_id ${id}
+  priority ${priority}
+  version 3
+  advert_int 0.2
+  virtual_ipaddress { 10.99.0.${100 + id}/24 }
+  notify "DIR/told.sh own-${name}"
+  notify_master "DIR/told.sh ${name}-master 'a b'"
+  notify_fault "DIR/told.sh ${name}-fault"
+  ${more}
+}`
+
+const configuration = `
+global_defs {
+  enable_script_security
+  script_user root
+  vrrp_notify_fifo DIR/fifo
+}
+vrrp_script good {
+  script "/bin/sh -c 'test -e DIR/good'"
+  interval 1
+}
+vrrp_sync_group G {
+  group {
+    A
+    B
+  }
+  notify "DIR/told.sh group"
+  notify_stop "DIR/told.sh group-stop"
+}
+${instance('A', 1, 100, '')}
+${instance('B', 2, 90, 'track_script { \n good \n }')}
+${instance('C', 3, 80, '')}
+`
+
+/** What each instance and group was said to have become, in order. */
+type Told = { readonly lines: Readonly<Record<string, readonly string[]>>; readonly calls: readonly string[] }
+
+async function play(
+  site: Site,
+  directory: string,
+  start: (file: string) => ChildProcess,
+): Promise<{ told: Told; code: number | null }> {
+  const file = join(directory, 'keepalived.conf')
+  const good = join(directory, 'good')
+  const fifo = join(directory, 'fifo')
+  writeFileSync(file, configuration.replaceAll('DIR', directory))
+  const script = `#!/bin/sh\nfor word; do printf '<%s>' "$word"; done >>${directory}/calls\necho >>${directory}/calls\n`
+  writeFileSync(join(directory, 'told.sh'), script, { mode: 0o755 })
+  writeFileSync(join(directory, 'calls'), '')
+  writeFileSync(good, '')
+  execFileSync('mkfifo', [fifo])
+  const fd = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK)
+  const heard: string[] = []
+  const look = (): readonly string[] => {
+    heard.push(...readAll(fd).split('\n').filter(Boolean))
+    return heard
+  }
+  const hear = (line: string, times: number): Promise<number> =>
+    until(line, async () => look().filter((one) => one === line).length >= times, waitMs)
+  const child = start(file)
+  const ended = once(child, 'exit')
+  try {
+    await hear('GROUP "G" MASTER 0', 1)
+    await hear('INSTANCE "C" MASTER 80', 1)
+    rmSync(good)
+    await hear('GROUP "G" FAULT 0', 1)
+    writeFileSync(good, '')
+    await hear('GROUP "G" MASTER 0', 2)
+    await site.cable(0, 'down')
+    await hear('GROUP "G" FAULT 0', 2)
+    await hear('INSTANCE "C" FAULT 80', 1)
+    await site.cable(0, 'up')
+    await hear('GROUP "G" MASTER 0', 3)
+    await hear('INSTANCE "C" MASTER 80', 2)
+    expect(await site.holders('10.99.0.101')).toEqual([0])
+    child.kill('SIGTERM')
+    const [code] = (await ended) as [number | null]
+    await hear('GROUP "G" STOP 0', 1)
+    const called = (): string[] => readFileSync(join(directory, 'calls'), 'utf8').split('\n').filter(Boolean)
+    await until('all commands', async () => called().includes('<group-stop>'), waitMs)
+    expect(await site.holders('10.99.0.101')).toEqual([])
+    const lines: Record<string, string[]> = {}
+    for (const line of look()) {
+      const [, who = '', what = ''] = /^(\S+ "[^"]+") (.*)$/.exec(line) ?? []
+      lines[who] = [...(lines[who] ?? []), what]
+    }
+    return { told: { lines, calls: called().toSorted() }, code }
+  } finally {
+    child.kill('SIGTERM')
+    await ended
+    closeSync(fd)
+  }
+}
+
+function readAll(fd: number): string {
+  const buffer = Buffer.alloc(65_536)
+  try {
+    return buffer.subarray(0, readSync(fd, buffer)).toString()
+  } catch {
+    return '' // EAGAIN: nothing is there
+  }
+}
+
+describe.skipIf(!isThere || !isRoot())('the daemon', () => {
+  test('tells the same of the same happenings, by commands and by the named pipe', async () => {
+    await using theirs = await Site.open(1)
+    await using ours = await Site.open(1)
+    const folder = mkdtempSync(join(tmpdir(), 'baton-keepalived-'))
+    await using baton = openBaton(ours.inside(0))
+    try {
+      const pids = ['-p', join(folder, 'pid'), '-r', join(folder, 'vrrp.pid')]
+      const run = (site: Site, environment: NodeJS.ProcessEnv, ...command: readonly string[]): ChildProcess => {
+        const [first = '', ...words] = [...site.inside(0), ...command]
+        return spawn(first, words, { env: environment, stdio: 'ignore' })
+      }
+      const [one, other] = await Promise.all([
+        play(theirs, mkdtempSync(join(folder, 'theirs-')), (file) =>
+          run(theirs, process.env, 'keepalived', '-P', '-n', '-l', '-f', file, ...pids),
+        ),
+        play(
+          ours,
+          mkdtempSync(join(folder, 'ours-')),
+          (file) =>
+          run(
+            ours, { ...baton.environment, BATON_ENGINE: 'userspace' }, process.execPath, program, 'keepalived', '-P', '-n',
+            '-l', '-f', file, '-p', join(folder, 'own.pid'),
+          ), // biome-ignore format: one command
+        ),
+      ])
+      expect(other.told.lines).toEqual(one.told.lines)
+      expect(other.told.calls).toEqual(one.told.calls)
+      expect([one.code, other.code]).toEqual([0, 0])
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }, 180_000)
+})
