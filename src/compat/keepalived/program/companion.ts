@@ -62,12 +62,11 @@ export async function openCompanion(options: CompanionOptions, signal: AbortSign
 /** @throws InfraError `invalid` after everything was said that stands against the file. */
 function serve({ file, start, log }: CompanionOptions, engine: EngineName): Served {
   const { parts, dumps, configId, allIncludes } = start
-  const capabilities = capabilitiesOf(engine)
   const { spec, diagnostics, parsed, cluster } = readKeepalived(file, {
     allIncludes,
     hasCompany: true,
     ...(configId === undefined ? {} : { configId }),
-    ...(capabilities === undefined ? {} : { engine: capabilities }),
+    engine: capabilitiesOf(engine),
   })
   for (const diagnostic of diagnostics) log(formatDiagnostic(diagnostic))
   if (spec === undefined)
