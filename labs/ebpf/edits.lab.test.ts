@@ -77,6 +77,7 @@ test('after each of a thousand edits the program’s table is the wanted one, an
     table,
     around: { schedulers: world.engine.capabilities.schedulers, addresses: [], interfaces: new Map<string, number>() },
     ownerOf: () => undefined,
+    syncOwner: () => undefined,
     onMade: async () => undefined,
     onAsk: () => undefined,
   }

@@ -4,16 +4,18 @@ import { refusals } from '../engines/refusals.ts'
 import { describeError, InfraError } from '../errors.ts'
 import { patternsOf } from '../health/patterns.ts'
 import { type RealServer, realServerKey, serviceKey } from '../lvs/service.ts'
+import type { HandTable } from './by-hand.ts'
 import type { ClusterServices, WantedService } from './control.ts'
 import { settingConflicts } from './settings.ts'
 import { fallbackServer } from './table.ts'
+import { bothSides, syncConflicts } from './wanted-daemons.ts'
 
 /** @throws InfraError `invalid` or `unsupported`, with every reason. */
 export function throwIfUnacceptable(
   engine: Pick<Engine, 'name' | 'capabilities'>,
   wanted: ClusterServices,
   clusters: readonly ClusterServices[],
-  byHand: ReadonlyMap<string, unknown>,
+  byHand: Pick<HandTable, 'daemons'> & { readonly services: ReadonlyMap<string, unknown> },
 ): void {
   const subject = wanted.cluster
   const conflicts = addressConflicts(wanted, clusters)
@@ -21,7 +23,7 @@ export function throwIfUnacceptable(
     throw new InfraError('invalid', conflicts.join('; '), { subject, hint: 'choose other addresses or ports' })
   const ids = routerConflicts(wanted, clusters)
   if (ids.length > 0) throw new InfraError('invalid', ids.join('; '), { subject, hint: 'choose another id' })
-  const handMade = wanted.services.filter(({ service }) => byHand.has(serviceKey(service.id)))
+  const handMade = wanted.services.filter(({ service }) => byHand.services.has(serviceKey(service.id)))
   if (handMade.length > 0)
     throw new InfraError(
       'invalid',
@@ -30,6 +32,12 @@ export function throwIfUnacceptable(
         .join('; '),
       { subject, hint: 'delete it first with baton ipvsadm -D, or choose another address' },
     )
+  const daemons = syncConflicts(wanted, clusters, byHand.daemons())
+  if (daemons.length > 0)
+    throw new InfraError('invalid', daemons.join('; '), {
+      subject,
+      hint: 'leave directors.sync out, or stop the other first: baton ipvsadm --stop-daemon',
+    })
   const otherwise = settingConflicts(wanted, clusters)
   if (otherwise.length > 0)
     throw new InfraError('invalid', otherwise.join('; '), { subject, hint: 'say the same in both files' })
@@ -45,6 +53,13 @@ export function throwIfUnacceptable(
         ({ reason, hint }) => ({ reason, hint }),
       ),
     )
+  if (wanted.sync !== undefined)
+    for (const role of bothSides)
+      refused.push(
+        ...refusals(engine.name, engine.capabilities, [{ kind: 'daemon.start', daemon: { role, ...wanted.sync } }]).map(
+          ({ reason, hint }) => ({ reason, hint }),
+        ),
+      )
   if (refused.length === 0) return
   const hint = refused.find((refusal) => refusal.hint !== undefined)?.hint
   const reasons = [...new Set(refused.map(({ reason }) => reason))]

@@ -11,9 +11,10 @@ import type {
   TraceQuestion,
 } from '../engines/engine.ts'
 import type { CheckSpec, ProbeKind } from '../health/check.ts'
-import type { EditResult, TableEdit } from '../lvs/edit.ts'
+import type { EditResult, Synchronisation, TableEdit } from '../lvs/edit.ts'
 import type { Endpoint, Forwarding, Protocol, RealServer, Service, ServiceId } from '../lvs/service.ts'
 import type { SettingsChange } from '../lvs/settings.ts'
+import type { SyncStatus } from '../lvs/sync-daemon.ts'
 import type { VrrpSpec } from '../vrrp/spec.ts'
 import type { RouterStatus } from '../vrrp/status.ts'
 import type { DirectorEvent } from './events.ts'
@@ -66,6 +67,8 @@ export type ClusterServices = {
   readonly metrics?: Endpoint
   /** Virtual routers: addresses that go to another director when this one fails. */
   readonly vrrp?: VrrpSpec
+  /** Connections are synchronised with other directors'. */
+  readonly sync?: Synchronisation
 }
 
 /** Which events: all when left out. A webhook gets each as the JSON of an `EventRecord` by POST, a command on its standard input. */
@@ -151,6 +154,8 @@ export type DirectorStatus = {
   readonly clusters: readonly ClusterServices[]
   readonly services: readonly ServiceStatus[]
   readonly routers: readonly RouterStatus[]
+  /** The daemons that synchronise connections, master first. */
+  readonly sync: readonly SyncStatus[]
   /** Changes that the engine refused or could not make, in words; retried until they stand. */
   readonly problems: readonly string[]
 }

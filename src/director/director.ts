@@ -3,6 +3,7 @@ import type { EbpfTuning } from '../engines/ebpf/tuning.ts'
 import type { EngineName, ServiceSnapshot } from '../engines/engine.ts'
 import { describeError, InfraError } from '../errors.ts'
 import { serviceKey } from '../lvs/service.ts'
+import type { SyncStatus } from '../lvs/sync-daemon.ts'
 import { version } from '../version.ts'
 import { throwIfUnacceptable } from './acceptable.ts'
 import { inBatches } from './batches.ts'
@@ -40,6 +41,7 @@ export type Measures = {
   readonly engine: EngineName
   readonly problems: number
   readonly lateChecks: number
+  readonly sync: readonly SyncStatus[]
   /** To be taken soon, but not in one go. */
   readonly services: Iterable<ServiceStatus>
 }
@@ -80,6 +82,8 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
   const { checker } = keeper
   const statuses = (standing: readonly ServiceSnapshot[]) => serviceStatuses(keeper.intent(), standing, keeper)
   const problems = (): string[] => [...keeper.problems(), ...routers.problems(), ...(options.troubles?.() ?? [])]
+  const synchronisation = async (call: CallOptions): Promise<readonly SyncStatus[]> =>
+    (await engine.synchronisation?.(call)) ?? (await engine.info(call)).daemons.map((daemon) => ({ daemon }))
   /** Says what was done with the servers that are meant, and gives back how many they are. */
   const tell = (target: DrainTarget, said: (servers: number) => DirectorEvent): number => {
     const meant = serversMeant(keeper.intent(), target)
@@ -103,13 +107,14 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
         clusters: intent.clusters,
         services: [...statuses(standing)],
         routers: await routers.status({ signal }),
+        sync: await synchronisation({ signal }),
         problems: [...problems(), ...troublesOf(standing, options.engineTroubles)],
       }
     },
     async putCluster(wanted, callOptions) {
       const { cluster } = wanted
       const next = (intent: Intent): Intent => {
-        throwIfUnacceptable(engine, wanted, intent.clusters, keeper.byHand.services)
+        throwIfUnacceptable(engine, wanted, intent.clusters, keeper.byHand)
         return withCluster(intent, wanted)
       }
       const onEnd = (failure: unknown): void =>
@@ -163,6 +168,7 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
         problems: problems().length + troublesOf(standing, options.engineTroubles).length,
         lateChecks: checker.lateChecks(),
         services: statuses(standing),
+        sync: await synchronisation({ signal }),
       }
     },
     handOver: (order, callOptions) => routers.handOver(order, callOptions),

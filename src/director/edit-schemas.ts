@@ -1,6 +1,6 @@
 /** Edits by hand as they cross the control socket and are kept in the journal. */
 import * as z from 'zod'
-import type { SyncDaemon, TableEdit } from '../lvs/edit.ts'
+import type { SyncDaemon, Synchronisation, TableEdit } from '../lvs/edit.ts'
 import type { TellingRules } from '../lvs/telling.ts'
 import { address, port, realServerSchema, serviceIdSchema, serviceSchema, timeoutsSchema } from './service-schemas.ts'
 
@@ -14,8 +14,7 @@ const rules: z.ZodType<TellingRules> = z.strictObject({
   persistentOnly: z.boolean(),
 })
 
-export const syncDaemonSchema: z.ZodType<SyncDaemon> = z.strictObject({
-  role,
+const sides = {
   interface: z.string(),
   syncId: z.int(),
   maxLength: z.int().exactOptional(),
@@ -24,7 +23,10 @@ export const syncDaemonSchema: z.ZodType<SyncDaemon> = z.strictObject({
   ttl: z.int(),
   keyFile: z.string().min(1).exactOptional(),
   rules: rules.exactOptional(),
-})
+}
+
+export const synchronisationSchema: z.ZodType<Synchronisation> = z.strictObject(sides)
+const daemon: z.ZodType<SyncDaemon> = z.strictObject({ role, ...sides })
 
 const edit: z.ZodType<TableEdit> = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.enum(['service.add', 'service.edit']), service: serviceSchema }),
@@ -34,7 +36,7 @@ const edit: z.ZodType<TableEdit> = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('flush') }),
   z.strictObject({ kind: z.literal('zero'), id: serviceIdSchema.exactOptional() }),
   z.strictObject({ kind: z.literal('timeouts'), timeouts: timeoutsSchema }),
-  z.strictObject({ kind: z.literal('daemon.start'), daemon: syncDaemonSchema }),
+  z.strictObject({ kind: z.literal('daemon.start'), daemon }),
   z.strictObject({ kind: z.literal('daemon.stop'), role }),
 ])
 

@@ -14,6 +14,8 @@ export type EditingOptions = {
   readonly around: EditSurroundings
   /** Whose a service is when it was not made by hand: `shop/www`. */
   readonly ownerOf: (key: string) => string | undefined
+  /** The cluster that has the synchronisation daemons, where they were not started by hand. */
+  readonly syncOwner: () => string | undefined
   /** Called with each run of edits that stands in the engine and in the table now. */
   readonly onMade: (edits: readonly TableEdit[]) => Promise<void>
   /** Called before the engine is asked: what becomes of these services is ours to put right. */
@@ -125,7 +127,15 @@ async function zero(
   }
 }
 
-function refusalOf(edit: SmallEdit, draft: Draft, { engine, ownerOf, around }: EditingOptions): EditResult | undefined {
+function refusalOf(edit: SmallEdit, draft: Draft, options: EditingOptions): EditResult | undefined {
+  const { engine, ownerOf, syncOwner, around } = options
+  const sync = edit.kind === 'daemon.start' || edit.kind === 'daemon.stop' ? syncOwner() : undefined
+  if (sync !== undefined)
+    return failed(
+      'EPERM',
+      `the synchronisation daemons belong to ${sync}`,
+      `change directors.sync in the file of ${sync}`,
+    )
   const id = editedService(edit)
   const owner = id === undefined ? undefined : ownerOf(serviceKey(id))
   if (id !== undefined && owner !== undefined)

@@ -13,6 +13,7 @@ export type HandKeeperOptions = {
   readonly journal: EditJournal
   readonly onEvent: (event: DirectorEvent) => void
   readonly ownerOf: (key: string) => string | undefined
+  readonly syncOwner: () => string | undefined
   readonly surroundings: (withInterfaces: boolean) => Promise<Surroundings>
   readonly onAsk: (keys: Iterable<string>) => void
 }

@@ -28,6 +28,7 @@ import { type RunLine, runLine } from './shell-line.ts'
 import { machineSurroundings, type Surroundings } from './surroundings.ts'
 import type { Table } from './table.ts'
 import { throwIfAborted, unlessAborted } from './waiting.ts'
+import { bothSides, type SidesOf, syncOwner, wantedDaemons } from './wanted-daemons.ts'
 
 export type KeeperOptions = {
   readonly engine: Engine
@@ -56,6 +57,8 @@ export type KeeperOptions = {
   readonly restarts?: number
   /** Called once when the engine itself does not answer any more: only a new one can help. */
   readonly onEngineLost?: (error: unknown) => void
+  /** Which sides of its synchronisation a cluster has now; left out, both. When that changes, `again` is to be called. */
+  readonly syncSides?: SidesOf
   /** Asked at the end: whether traffic is to go on without this process, where the engine can do that. */
   readonly keepsTraffic?: () => boolean
 }
@@ -75,6 +78,8 @@ export type Keeper = AsyncDisposable & {
   /** As it was last wanted. */
   readonly table: () => Table
   readonly intent: () => Intent
+  /** What is wanted may be something else now, for a reason of its caller's: looks anew. */
+  again(): void
   readonly problems: () => readonly string[]
   /** One change after the other: on disk first, then in the engine. Where the engine cannot follow, all is as before. */
   change(options: CallOptions, next: (intent: Intent) => Intent, about?: About): Promise<void>
@@ -129,6 +134,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     surroundings,
     onEvent,
     ownerOf: (key) => owners.get(key),
+    syncOwner: () => syncOwner(intent.clusters),
     onAsk: (keys) => rounds.own(keys),
   })
   const want = (standing: readonly ServiceSnapshot[]): Wanted => {
@@ -139,7 +145,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
       byHand: hand.table.services,
       leaving: intent.leaving,
       settings: wantedSettings(intent.clusters, hand.table.timeouts()),
-      daemons: hand.table.daemons(),
+      daemons: wantedDaemons(intent.clusters, hand.table.daemons(), options.syncSides ?? (() => bothSides)),
     }
   }
   /** Whoever reads the engine to change it is alone with it until he is done. */
@@ -204,6 +210,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
       ...lookout.problems(),
     ],
     byHand: hand.table,
+    again: () => loop.trigger(),
     async edit(call, edits) {
       const results: EditResult[] = []
       for (let at = 0; at < edits.length; at += editsAtOnce) {

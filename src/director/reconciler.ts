@@ -7,7 +7,7 @@ import {
   type TableChange,
 } from '../engines/engine.ts'
 import { describeError } from '../errors.ts'
-import type { SyncDaemon } from '../lvs/edit.ts'
+import type { SyncDaemon, SyncRole } from '../lvs/edit.ts'
 import { serviceKey } from '../lvs/service.ts'
 import type { SettingsChange } from '../lvs/settings.ts'
 import type { HandService } from './by-hand.ts'
@@ -58,6 +58,8 @@ export function reconciler(
   /** What was ever wanted here may be removed; anything else in the engine was made by hand. */
   const owned = new Set<string>()
   const ownedSettings = new Set<string>()
+  /** As they were last wanted, and are. */
+  const ownedDaemons = new Map<SyncRole, SyncDaemon>()
 
   const note = (found: readonly Problem[]): void => {
     const now = new Map(found.map((problem) => [problem.service, problem]))
@@ -89,8 +91,7 @@ export function reconciler(
   ): Promise<Problem[]> => {
     const info = await engine.info({ signal })
     const change = settingsChange(info.settings, settings, ownedSettings)
-    const missing = daemons.filter(({ role }) => !info.daemons.some((daemon) => daemon.role === role))
-    const changes = missing.map((daemon): EngineChange => ({ kind: 'daemon.start', daemon }))
+    const changes = daemonChanges(info.daemons, daemons, ownedDaemons)
     if (change !== undefined) changes.push({ kind: 'settings', settings: change })
     try {
       if (changes.length > 0) await engine.apply(changes, { signal })
@@ -98,6 +99,8 @@ export function reconciler(
       if (signal.aborted) throw error
       return [problemOf(settingsSubject, error)]
     }
+    ownedDaemons.clear()
+    for (const daemon of daemons) ownedDaemons.set(daemon.role, daemon)
     ownedSettings.clear()
     for (const key of settingKeys(settings)) ownedSettings.add(key)
     if (change !== undefined) onEvent({ kind: 'settings.changed', settings: change })
@@ -131,6 +134,24 @@ export function reconciler(
       }
     },
   }
+}
+
+/** One that was ours and is wanted otherwise begins anew; nobody else's is ended. */
+function daemonChanges(
+  standing: readonly SyncDaemon[],
+  wanted: readonly SyncDaemon[],
+  owned: ReadonlyMap<SyncRole, SyncDaemon>,
+): EngineChange[] {
+  const stands = (role: SyncRole): boolean => standing.some((daemon) => daemon.role === role)
+  const ended = [...owned.keys()].filter((role) => stands(role) && !wanted.some((daemon) => daemon.role === role))
+  const begun = wanted.filter((daemon) => {
+    const before = owned.get(daemon.role)
+    return !stands(daemon.role) || (before !== undefined && JSON.stringify(before) !== JSON.stringify(daemon))
+  })
+  return [
+    ...ended.map((role): EngineChange => ({ kind: 'daemon.stop', role })),
+    ...begun.map((daemon): EngineChange => ({ kind: 'daemon.start', daemon })),
+  ]
 }
 
 /** All at once; where that fails, each service by itself, so that one taken port holds up nobody else. */

@@ -2,6 +2,7 @@
 import * as z from 'zod'
 import type { EngineName, TraceQuestion } from '../engines/engine.ts'
 import type { ClusterServices, HandOver, StopRequest } from './control.ts'
+import { synchronisationSchema } from './edit-schemas.ts'
 import { type DirectorEvent, eventKinds } from './events.ts'
 import { probeSchema } from './probe-schemas.ts'
 import {
@@ -77,6 +78,7 @@ export const clusterServicesSchema: z.ZodType<ClusterServices> = z.strictObject(
   notify: z.array(notifySink).exactOptional(),
   metrics: endpointSchema.exactOptional(),
   vrrp: vrrpSchema.exactOptional(),
+  sync: synchronisationSchema.exactOptional(),
 })
 
 export const drainTargetSchema: z.ZodType<DrainTarget> = z.union([

@@ -71,7 +71,7 @@ describe('the virtual routers of a director', () => {
   test('two clusters cannot have one id on a link', () => {
     const other = { ...shop, cluster: 'other' }
     const judge = (clusters: readonly ClusterServices[]) => () =>
-      throwIfUnacceptable(fakeEngine(), other, clusters, new Map())
+      throwIfUnacceptable(fakeEngine(), other, clusters, { services: new Map(), daemons: () => [] })
     expect(judge([shop])).toThrow('virtual router 51 on eth0 of shop/edge is taken by shop/edge')
     expect(judge([other])).not.toThrow()
   })

@@ -23,6 +23,9 @@ export type SyncDaemon = {
   readonly rules?: TellingRules
 }
 
+/** What a director says and hears for its connections to be others', too: a daemon of each role that it has at a time. */
+export type Synchronisation = Omit<SyncDaemon, 'role'>
+
 export type TableEdit =
   | { readonly kind: 'service.add' | 'service.edit'; readonly service: Service }
   | { readonly kind: 'service.delete'; readonly id: ServiceId }

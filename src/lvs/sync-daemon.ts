@@ -15,9 +15,14 @@ export function startedDaemon(daemon: SyncDaemon, mtu = 1500): SyncDaemon {
   return { ...daemon, maxLength: Math.min(Math.max(wanted, isBackup ? 1024 : 1), 65_535 - headers) }
 }
 
-/** Of one of Baton's own daemons, since it was started. Datagrams and records: those that were sent, or taken over. */
+/** Counts begin when the daemon is started. Datagrams and records: those that were sent, or taken over. */
 export type SyncStatus = {
   readonly daemon: SyncDaemon
+  /** undefined: the kernel's own, which counts nothing. */
+  readonly counts?: SyncCounts
+}
+
+export type SyncCounts = {
   readonly datagrams: number
   readonly bytes: number
   readonly records: number

@@ -120,9 +120,11 @@ describe('an engine that is synchronised', () => {
     await start(other, daemon('backup'))
     await soon(async () => {
       expect(await standing(other)).toHaveLength(100)
-      expect(await other.engine.synchronisation?.(within())).toMatchObject([{ transfer: 'had', waiting: 0 }])
+      expect(await other.engine.synchronisation?.(within())).toMatchObject([
+        { counts: { transfer: 'had', waiting: 0 } },
+      ])
     })
-    expect(await one.engine.synchronisation?.(within())).toMatchObject([{ transfer: 'told', dropped: 0 }])
+    expect(await one.engine.synchronisation?.(within())).toMatchObject([{ counts: { transfer: 'told', dropped: 0 } }])
   })
 
   test('both ways at a time: nothing goes round', async () => {
@@ -133,7 +135,7 @@ describe('an engine that is synchronised', () => {
     const both = ['3001 ESTABLISHED', '3002 ESTABLISHED']
     await soon(async () => expect([await standing(one), await standing(other)]).toEqual([both, both]))
     const records = async ({ engine }: Director) =>
-      (await engine.synchronisation?.(within()))?.map((one) => one.records)
+      (await engine.synchronisation?.(within()))?.map(({ counts }) => counts?.records)
     const before = [await records(one), await records(other)]
     await new Promise((resolve) => setTimeout(resolve, 300))
     expect([await records(one), await records(other)]).toEqual(before)

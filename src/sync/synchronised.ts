@@ -7,7 +7,7 @@ import { portsAs } from '../engines/porting.ts'
 import { throwIfRefused } from '../engines/refusals.ts'
 import { Bug } from '../errors.ts'
 import type { SyncDaemon, SyncRole } from '../lvs/edit.ts'
-import { type SyncStatus, startedDaemon } from '../lvs/sync-daemon.ts'
+import { type SyncCounts, type SyncStatus, startedDaemon } from '../lvs/sync-daemon.ts'
 import { turns } from '../turns.ts'
 import { Backup } from './backup.ts'
 import type { Note, SideCounts } from './calls.ts'
@@ -151,8 +151,7 @@ function statusOf(daemon: SyncDaemon, side: Master | Backup, counts: SideCounts 
   const trouble = counts.trouble ?? side.trouble
   const isMaster = side instanceof Master
   if (isMaster !== (daemon.role === 'master')) throw new Bug('a side of the synchronisation with the other role')
-  return {
-    daemon,
+  const done: SyncCounts = {
     datagrams,
     bytes,
     records,
@@ -164,4 +163,5 @@ function statusOf(daemon: SyncDaemon, side: Master | Backup, counts: SideCounts 
     transfer,
     ...(trouble === undefined ? {} : { trouble }),
   }
+  return { daemon, counts: done }
 }

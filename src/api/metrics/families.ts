@@ -42,6 +42,19 @@ export const families = {
     ['cluster', 'sink', 'result'],
     'Tries to tell a webhook or a command: delivered, failed, and events that were given up.',
   ),
+  syncDatagrams: counter(
+    'baton_sync_datagrams_total',
+    ['role'],
+    'Datagrams that the master sent, or the backup let in.',
+  ),
+  syncRecords: counter('baton_sync_records_total', ['role'], 'Connections that were told to backups, or taken over.'),
+  syncLost: counter(
+    'baton_sync_lost_total',
+    ['reason'],
+    'What a master could not tell: connections (dropped), datagrams (unsent).',
+  ),
+  syncRefused: counter('baton_sync_refused_total', ['reason'], 'Datagrams that a backup has left aside.'),
+  syncRecordsRefused: counter('baton_sync_records_refused_total', ['reason'], 'Records that a backup has left aside.'),
   lateChecks: counter('baton_checks_late_total', [], 'Checks that began later than their interval allows.'),
   checkResults: counter(
     'baton_check_results_total',

@@ -19,7 +19,7 @@ export type Meter = {
   /** Those of the process; counted from when they are asked for first, as what counts them is loaded then. */
   processText(): Promise<string>
   /** The families of the director itself, as text. */
-  text(now: Pick<Measures, 'engine' | 'problems' | 'lateChecks'>): string
+  text(now: Pick<Measures, 'engine' | 'problems' | 'lateChecks' | 'sync'>): string
 }
 
 export type MeterOptions = { readonly restarts: number; readonly now: () => Date }
@@ -76,7 +76,7 @@ export function openMeter({ restarts, now }: MeterOptions): Meter {
       // The format's own word; prom-client writes another.
       return (await (await ofProcess).metrics()).replace(/ Nan$/gm, ' NaN')
     },
-    text: ({ engine, problems, lateChecks }) =>
+    text: ({ engine, problems, lateChecks, sync }) =>
       [
         familyText(families.buildInfo, [[{ version, node: process.version, engine }, 1]]),
         familyText(families.restarts, [[{}, restarts]]),
@@ -101,9 +101,41 @@ export function openMeter({ restarts, now }: MeterOptions): Meter {
           [...lost].map(([to, count]) => [{ to }, count]),
         ),
         familyText(families.deliveries, [...deliveries.values()]),
+        syncText(sync),
         familyText(families.lateChecks, [[{}, lateChecks]]),
       ].join(''),
   }
+}
+
+/** Each daemon's since it was started; the kernel's count nothing. */
+function syncText(daemons: Measures['sync']): string {
+  const counted = daemons.flatMap(({ daemon: { role }, counts }) => (counts === undefined ? [] : [{ role, ...counts }]))
+  const backups = counted.filter(({ role }) => role === 'backup')
+  const masters = counted.filter(({ role }) => role === 'master')
+  const byReason = (of: (one: (typeof counted)[number]) => Readonly<Record<string, number>>, from: typeof counted) =>
+    from.flatMap((one) => Object.entries(of(one)).map(([reason, count]) => [{ reason }, count] as const))
+  return [
+    familyText(
+      families.syncDatagrams,
+      counted.map(({ role, datagrams }) => [{ role }, datagrams] as const),
+    ),
+    familyText(
+      families.syncRecords,
+      counted.map(({ role, records }) => [{ role }, records] as const),
+    ),
+    familyText(
+      families.syncLost,
+      byReason(({ dropped, unsent }) => ({ dropped, unsent }), masters),
+    ),
+    familyText(
+      families.syncRefused,
+      byReason(({ refused }) => refused, backups),
+    ),
+    familyText(
+      families.syncRecordsRefused,
+      byReason(({ recordsRefused }) => recordsRefused, backups),
+    ),
+  ].join('')
 }
 
 function add<Key>(counts: Map<Key, number>, key: Key, more: number): void {

@@ -4,6 +4,7 @@ import type { Health, ServiceState } from '../../director/states.ts'
 import type { Counters, EngineName } from '../../engines/engine.ts'
 import type { GuestReach, GuestRunState, GuestState, HypervisorName } from '../../guests/hypervisor.ts'
 import type { Application } from '../../lvs/application.ts'
+import type { SyncRole } from '../../lvs/edit.ts'
 import {
   type Forwarding,
   formatEndpoint,
@@ -13,6 +14,7 @@ import {
   type ServiceId,
   serviceKey,
 } from '../../lvs/service.ts'
+import type { SyncCounts, SyncStatus } from '../../lvs/sync-daemon.ts'
 import type { RouterStatus } from '../../vrrp/status.ts'
 
 export type GuestJson = {
@@ -96,6 +98,17 @@ export type RouterJson = {
   readonly troubles: readonly string[]
 }
 
+export type SyncJson = {
+  readonly role: SyncRole
+  readonly interface: string
+  readonly id: number
+  readonly group: string
+  readonly port: number
+  readonly sealed: boolean
+  /** null: the kernel's own daemon, which counts nothing. */
+  readonly counts: SyncCounts | null
+}
+
 export type DirectorJson = {
   readonly host: string
   readonly engine: EngineName
@@ -113,6 +126,8 @@ export type StatusJson = {
   readonly services: readonly ServiceJson[]
   /** Virtual routers. */
   readonly routers: readonly RouterJson[]
+  /** The daemons that synchronise connections with other directors, master first. */
+  readonly sync: readonly SyncJson[]
   /** null while none runs, or while it does not answer. */
   readonly director: DirectorJson | null
   /** Why the director could not be asked: what it serves is not known then. null when it could be, or none runs. */
@@ -145,12 +160,13 @@ export function statusJson(
   director: DirectorStatus | undefined,
   problem: string | null = null,
 ): StatusJson {
-  if (director === undefined) return { guests, services: [], routers: [], director: null, problem }
+  if (director === undefined) return { guests, services: [], routers: [], sync: [], director: null, problem }
   const { engine, engineReason = null, version, pid, startedAt, restarts, problems } = director
   return {
     guests,
     services: director.services.map(serviceJson),
     routers: director.routers.map(routerJson),
+    sync: director.sync.map(syncJson),
     director: { host, engine, engineReason, version, processId: pid, startedAt, restarts, problems },
     problem,
   }
@@ -168,6 +184,11 @@ export function ofCluster(status: StatusJson, cluster: string): StatusJson {
 
 function routerJson({ state, master, ...rest }: RouterStatus): RouterJson {
   return { ...rest, role: state, master: master ?? null }
+}
+
+function syncJson({ daemon, counts }: SyncStatus): SyncJson {
+  const { role, interface: name, syncId, group, port, keyFile } = daemon
+  return { role, interface: name, id: syncId, group, port, sealed: keyFile !== undefined, counts: counts ?? null }
 }
 
 function serviceJson({ name, cluster, service, state, counters, servers }: ServiceStatus): ServiceJson {

@@ -6,6 +6,7 @@ import type { Span } from './line.ts'
 import { printable } from './line.ts'
 import { routersView } from './routers.ts'
 import { healthStyle, serviceStateStyle } from './styles.ts'
+import { syncView } from './sync.ts'
 import { type Column, type Row, table } from './table.ts'
 
 const columns: readonly Column[] = [
@@ -23,7 +24,7 @@ export function statusView(status: StatusJson, paint: Paint): string[] {
   return [...guestsView(status.guests, paint), '', ...serviceLines(status, paint)]
 }
 
-function serviceLines({ director, services, routers, problem }: StatusJson, paint: Paint): string[] {
+function serviceLines({ director, services, routers, sync, problem }: StatusJson, paint: Paint): string[] {
   if (problem !== null) return [paint('red', `the director does not answer: ${printable(problem)}`)]
   if (director === null) return ['no director runs']
   const { engine, engineReason, processId, restarts, problems } = director
@@ -31,7 +32,7 @@ function serviceLines({ director, services, routers, problem }: StatusJson, pain
   const why = engineReason === null ? '' : ` (${printable(engineReason)})`
   const heading = `director: engine ${engine}${why}, process ${processId}${times}`
   const said = problems.map((problem) => paint('yellow', `problem: ${printable(problem)}`))
-  const roles = routersView(routers, paint)
+  const roles = [...routersView(routers, paint), ...syncView(sync, paint)]
   if (services.length === 0) return [heading, ...said, ...roles, 'no services']
   return [heading, ...said, ...roles, ...table(columns, services.flatMap(serviceRows), paint)]
 }

@@ -80,6 +80,7 @@ const director: DirectorStatus = {
   restarts: 1,
   clusters: [],
   routers: [],
+  sync: [],
   problems: ['tcp 10.0.0.1:80: EADDRNOTAVAIL'],
   services: [
     {

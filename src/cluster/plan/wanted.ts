@@ -125,7 +125,7 @@ export function wantedServices(
           port,
           ...(checkPorts === undefined ? {} : { checkPorts }),
         })
-  const { settings, maintenance, notify, metrics } = spec.directors
+  const { settings, maintenance, notify, metrics, sync } = spec.directors
   const vrrp = wantedRouters(spec)
   return {
     cluster: spec.name,
@@ -134,6 +134,7 @@ export function wantedServices(
     ...given('notify', notify),
     ...given('metrics', metrics),
     ...given('vrrp', vrrp),
+    ...given('sync', sync),
     services: Object.values(spec.services).map((service) =>
       wantedService(
         spec,

@@ -5,6 +5,7 @@ import type { EngineName } from '../../engines/engine.ts'
 import type { HypervisorName } from '../../guests/hypervisor.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
 import type { CheckSpec } from '../../health/check.ts'
+import type { Synchronisation } from '../../lvs/edit.ts'
 import type { Endpoint, Forwarding, Service, Tunnel } from '../../lvs/service.ts'
 import type { SettingsChange } from '../../lvs/settings.ts'
 import type { RouterConfig } from '../../vrrp/machine/config.ts'
@@ -127,6 +128,7 @@ export type DirectorsSpec = {
   /** A directory whose files name the servers that are in maintenance. */
   readonly maintenance?: string
   readonly vrrp?: readonly VirtualRouterSpec[]
+  readonly sync?: Synchronisation
 }
 
 export type ClusterSpec = {

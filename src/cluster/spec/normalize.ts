@@ -14,6 +14,7 @@ import {
   type PoolShape,
 } from './schema.ts'
 import type { Path } from './source.ts'
+import { syncSpec } from './sync-spec.ts'
 import { routerSpecs } from './vrrp-spec.ts'
 
 /** Resolves a path that stands at this place of the file. */
@@ -44,6 +45,10 @@ export function normalize(file: FileShape, resolve: ResolvePath): ClusterSpec {
       ...given('notify', sinkSpecs(file.directors.notify)),
       ...given('metrics', file.directors.metrics),
       ...given('vrrp', routerSpecs(file.directors.vrrp)),
+      ...given(
+        'sync',
+        syncSpec(file.directors.sync, (written) => resolve(written, ['directors', 'sync', 'key-file'])),
+      ),
     },
   }
 }

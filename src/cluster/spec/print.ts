@@ -7,6 +7,7 @@ import { sinkText } from './notify-spec.ts'
 import { serviceText, settingsText } from './print-service.ts'
 import { defaultCmdline, defaultHost, defaultPool } from './schema.ts'
 import { formatSize } from './size.ts'
+import { syncText } from './sync-spec.ts'
 import { routersText } from './vrrp-spec.ts'
 import { unless, type Written } from './written.ts'
 
@@ -25,6 +26,7 @@ export function printSpec(spec: ClusterSpec): string {
     notify: spec.directors.notify?.map(sinkText),
     metrics: spec.directors.metrics && formatEndpoint(spec.directors.metrics),
     vrrp: routersText(spec.directors.vrrp),
+    sync: syncText(spec.directors.sync),
   }
   const file = {
     name: spec.name,

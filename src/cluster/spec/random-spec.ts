@@ -8,6 +8,7 @@ import { given } from './given.ts'
 import type { ClusterSpec, GuestPoolSpec, HostSpec } from './model.ts'
 import { randomRouters } from './random-router.ts'
 import { randomServices, randomSettings } from './random-service.ts'
+import { randomSync } from './random-sync.ts'
 
 const mebibyte = 1024 ** 2
 
@@ -176,6 +177,7 @@ export const randomSpec: fc.Arbitrary<ClusterSpec> = fc
               }),
               maintenance: localPath,
               vrrp: randomRouters,
+              sync: randomSync(localPath),
             },
             { requiredKeys: ['hosts', 'engine'] },
           ),

@@ -20,6 +20,7 @@ import {
 import { map } from './map.ts'
 import { metrics, notify } from './notify-schema.ts'
 import { service, sysctls, timeouts } from './service-schema.ts'
+import { sync } from './sync-schema.ts'
 import { vrrp } from './vrrp-schema.ts'
 
 const storage = map({
@@ -141,7 +142,7 @@ const directors = map({
     ),
   ebpf: ebpf.optional().describe('How the ebpf engine begins: where it takes packets, and what its tables hold.'),
   vrrp,
-  sync: later('connection synchronisation is', 'run one director'),
+  sync,
 })
 
 export const fileSchema = map({
