@@ -10,6 +10,7 @@ import type { Engine } from '../../engines/engine.ts'
 import { type FakeEngine, fakeEngine } from '../../engines/fake/fake.ts'
 import { type FakeTiming, fakeTiming } from '../../health/fake-timing.ts'
 import type { ServiceId } from '../../lvs/service.ts'
+import { noneRefused, noRecordsRefused } from '../../sync/refusals.ts'
 import { families } from './families.ts'
 import { type Metrics, openMetrics } from './metrics.ts'
 
@@ -23,10 +24,17 @@ type World = AsyncDisposable & {
   samples(name: string): Promise<readonly Sample[]>
 }
 
-/** The fake engine knows of no failures to connect: it is said to. */
+/** The fake engine knows of no failures to connect, and its daemons count nothing: they are said to. */
 function failing(engine: FakeEngine): Engine {
+  const counts = {
+    datagrams: 1, bytes: 40, records: 1, dropped: 0, unsent: 0, waiting: 0, refused: noneRefused,
+    recordsRefused: noRecordsRefused, transfer: 'none' as const,
+  } // biome-ignore format: counts
+  const sides = { interface: 'eth0', syncId: 1, group: '224.0.0.81', port: 8848, ttl: 1 }
   return {
     ...engine,
+    synchronisation: async () =>
+      (['master', 'backup'] as const).map((role) => ({ daemon: { role, ...sides }, counts })),
     read: async (options) =>
       (await engine.read(options)).map((snapshot) => ({
         ...snapshot,

@@ -310,6 +310,11 @@ const references: Row[] = [
   [pool('count: 2, network: { bridge: br0, addresses: [10.0.0.5/24, ▲10.0.0.5/24] }'), '10.0.0.5 is taken: first in line 3'],
   [pool('network: { bridge: br0, address: 10.0.0.5/24, gateway: ▲10.0.1.1 }'), 'the gateway 10.0.1.1 is not in the network of 10.0.0.5/24'],
   [spec('guests: { web: { image: tiny, network: { bridge: br0, address: 10.0.0.1/24 } } }\nservices: { www: { address: ▲10.0.0.1:80, servers: [], fallback: 10.0.0.2:80 } }'), "10.0.0.1 is a guest's own address"],
+  [directors('sync: { interface: eth0, group: ▲10.0.0.1 }'), 'group: expected a multicast address'],
+  [directors('sync: { interface: eth0, id: ▲256 }'), 'id: expected a whole number'],
+  [directors('sync: { interface: eth0, retries: ▲4 }'), 'retries: expected a whole number'],
+  [directors('▲sync: { id: 1 }'), 'sync has no interface'],
+  [directors('sync: { interface: eth0, ▲key: x }'), 'key'],
   [spec('hosts:\n  hv1: {}\n  ▲hv2: {}'), 'hv2 is the same machine as hv1'],
   [host('ssh: ▲root@'), 'expected where to connect by SSH, such as root@hv1'],
   [host('sudo: ▲true'), 'sudo is for hosts over SSH'],
@@ -328,7 +333,6 @@ const notYet: Row[] = [
   [spec('hosts: { a: { hypervisor: xen, bridge: xenbr0 } }\nguests: { w: ▲{ image: tiny } }'), 'guests on Xen are on a bridge'],
   [image('disk: ./x, cloud-init: ▲{ user: admin }'), 'cloud-init is not available in this version'],
   [pool('swap: ▲1000M'), 'swap is not available in this version'],
-  [directors('sync: ▲{ interface: eth0 }'), 'connection synchronisation is not available in this version'],
   [spec('hosts: { a: { hypervisor: fake }, b: { hypervisor: fake } }\ndirectors: { hosts: [a, ▲b] }'), 'more than one director is not available'],
 ]
 
