@@ -153,11 +153,15 @@ async function connectionsCounted(world: ConversationWorld): Promise<number> {
   return found?.counters.connections ?? 0
 }
 
+/** Where packets are looked at, one that was reset stands for 10 s more. */
+const standingMs = 40_000
+
 async function standing(world: ConversationWorld, count: number): Promise<void> {
-  await eventually(`${count} connections stand`, async () => {
+  const isSo = async (): Promise<boolean> => {
     const servers = await snapshot(world)
     return servers.reduce((sum, { active, inactive }) => sum + active + inactive, 0) === count
-  })
+  }
+  await eventually(`${count} connections stand`, isSo, standingMs)
 }
 
 async function listed(world: ConversationWorld): Promise<Connection[]> {

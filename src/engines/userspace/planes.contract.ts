@@ -8,6 +8,7 @@ import { addServer, aServer, type EngineUnderTest, engineContract, within } from
 import { engineStateContract } from '../engine-state.contract.ts'
 import { trafficContract } from '../traffic.contract.ts'
 import { changesContract } from '../traffic-changes.contract.ts'
+import { decisionsContract } from '../traffic-decisions.contract.ts'
 import { proxyProtocolContract, udpContract } from '../traffic-details.contract.ts'
 import { onePacketContract, persistenceContract } from '../traffic-persistence.contract.ts'
 import { settingsContract } from '../traffic-settings.contract.ts'
@@ -58,6 +59,7 @@ export function planeContract(plane: PlaneName, threads: number): void {
   engineStateContract(name, openAlone)
   const open = (options: { connectTimeoutMs: number }) => userspaceEngine({ plane, threads, ...options })
   trafficContract(name, open)
+  decisionsContract(name, open)
   changesContract(name, open)
   udpContract(name, open)
   proxyProtocolContract(name, open)
