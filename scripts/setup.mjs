@@ -50,6 +50,11 @@ const debian = {
     { name: 'sip-tester', programs: ['sipp'], for: 'checks: a SIP server' },
     { name: 'ldirectord', programs: ['ldirectord'], for: 'the side-by-side lab', service: 'ldirectord' },
     { name: 'keepalived', programs: ['keepalived'], for: 'the high availability lab', service: 'keepalived' },
+    { name: 'libvirt-daemon', programs: ['libvirtd'], for: 'the libvirt lab', service: 'libvirtd' },
+    { name: 'libvirt-daemon-driver-qemu', programs: [], for: 'the libvirt lab' },
+    { name: 'libvirt-clients', programs: ['virsh'], for: 'the libvirt lab: a client that is not ours' },
+    { name: 'virtinst', programs: ['virt-install'], for: 'the libvirt lab: virt-install itself' },
+    { name: 'osinfo-db', programs: [], for: 'the libvirt lab: facts about operating systems' },
     { name: 'tcpdump', programs: ['tcpdump'], for: 'the high availability lab: looking at packets' },
   ],
 }

@@ -20,12 +20,12 @@ export type GuestWorld = AsyncDisposable & {
   readonly processes: () => Promise<readonly number[]>
 }
 
-export async function openGuestWorld(): Promise<GuestWorld> {
+export async function openGuestWorld(name: 'qemu' | 'libvirt' = 'qemu'): Promise<GuestWorld> {
   const root = await mkdtemp(join(tmpdir(), 'baton-guests-'))
   const host = localHost({ directories: { runtime: `${root}/run`, state: `${root}/state`, cache: `${root}/cache` } })
   return {
     host,
-    hypervisor: openHypervisor('qemu', host),
+    hypervisor: openHypervisor(name, host),
     processes: () => processesOf(root),
     leftovers: async () => [
       ...(await filesBelow(`${root}/state`)),
@@ -68,7 +68,9 @@ export async function request({ address, port }: Pick<GuestReach, 'address' | 'p
 async function processesOf(root: string): Promise<number[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
   const lines = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')))
-  return pids.filter((_pid, index) => lines[index]?.startsWith('qemu-system') && lines[index].includes(root))
+  return pids.filter(
+    (_pid, index) => /^(?:\/\S*\/)?qemu-system/.test(lines[index] ?? '') && lines[index]?.includes(root),
+  )
 }
 
 async function filesBelow(directory: string): Promise<string[]> {

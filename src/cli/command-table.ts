@@ -104,6 +104,11 @@ export const commandGroups: readonly CommandGroup[] = [
         load: () => import('./commands/ldirectord.ts'),
       },
       {
+        name: 'virt-install',
+        summary: 'make a guest on libvirt by the command line of virt-install',
+        load: () => import('./commands/virt-install.ts'),
+      },
+      {
         name: 'keepalived',
         summary: 'check a keepalived.conf as keepalived -t does',
         load: () => import('./commands/keepalived.ts'),

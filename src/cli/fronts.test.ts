@@ -10,6 +10,7 @@ describe('the front that a call means', () => {
     { called: 'baton.mjs', words: ['ipvsadm-restore'], is: { name: 'ipvsadm-restore', words: [] } },
     { called: 'ldirectord', words: ['-d', 'start'], is: { name: 'ldirectord', words: ['-d', 'start'] } },
     { called: 'keepalived', words: ['-t'], is: { name: 'keepalived', words: ['-t'] } },
+    { called: 'virt-install', words: ['--name', 'a'], is: { name: 'virt-install', words: ['--name', 'a'] } },
     { called: 'baton', words: ['ldirectord', 'web.cf', 'stop'], is: { name: 'ldirectord', words: ['web.cf', 'stop'] } },
     { called: 'baton', words: ['help', 'ipvsadm'], is: undefined },
     { called: 'baton', words: [], is: undefined },

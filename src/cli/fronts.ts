@@ -2,7 +2,7 @@
 
 import type { IpvsadmName } from '../compat/ipvsadm/main.ts'
 
-type FrontName = IpvsadmName | 'ldirectord' | 'keepalived'
+type FrontName = IpvsadmName | 'ldirectord' | 'keepalived' | 'virt-install'
 
 const frontNames = [
   'ipvsadm',
@@ -10,6 +10,7 @@ const frontNames = [
   'ipvsadm-restore',
   'ldirectord',
   'keepalived',
+  'virt-install',
 ] as const satisfies readonly FrontName[]
 
 export type FrontCall = { readonly name: FrontName; readonly words: readonly string[] }

@@ -1,27 +1,24 @@
 /** From a hypervisor's name to the thing itself, on a host. */
 import { createHash } from 'node:crypto'
-import { InfraError } from '../errors.ts'
 import type { Host } from '../hosts/host.ts'
 import { fakeHypervisor } from './fake/fake.ts'
 import { fileStore } from './fake/store.ts'
 import type { Hypervisor, HypervisorName } from './hypervisor.ts'
+import { libvirtHypervisor } from './libvirt/libvirt.ts'
 import { qemuHypervisor } from './qemu/qemu.ts'
 import { xenHypervisor } from './xen/xen.ts'
 
-/** Does not touch the host yet. @throws InfraError `unsupported` for a hypervisor that this Baton cannot drive. */
+/** Does not touch the host yet. */
 export function openHypervisor(name: HypervisorName, host: Host): Hypervisor {
   switch (name) {
     case 'fake':
       return fakeHypervisor({ store: fileStore(host), address: pretendedAddress(host.name) })
     case 'qemu':
       return qemuHypervisor(host)
+    case 'libvirt':
+      return libvirtHypervisor(host)
     case 'xen':
       return xenHypervisor(host)
-    case 'libvirt':
-      throw new InfraError('unsupported', `hypervisor ${name} cannot be driven yet`, {
-        subject: name,
-        hint: 'use `hypervisor: qemu` or `hypervisor: xen`',
-      })
   }
 }
 

@@ -4,6 +4,7 @@ import { pretendedHost, pretendedHostsFolder } from '../../cluster/site.ts'
 import type { DirectorControl, DirectorStatus } from '../../director/control.ts'
 import { InfraError, isInfraError } from '../../errors.ts'
 import type { GuestState, Hypervisor } from '../../guests/hypervisor.ts'
+import { isThere } from '../../guests/libvirt/open.ts'
 import { unknownGuest } from '../../guests/lifecycle.ts'
 import { openHypervisor } from '../../guests/open.ts'
 import type { Host } from '../../hosts/host.ts'
@@ -21,13 +22,15 @@ export interface Machine extends AsyncDisposable {
   readonly director: DirectorControl
 }
 
-/** Everything on this machine that may have guests: QEMU, Xen when it runs here, and the pretended hosts of `hypervisor: fake`. */
+/** Everything on this machine that may have guests: QEMU, libvirt and Xen where they run, and the pretended hosts of `hypervisor: fake`. */
 export async function openMachine({ signal }: CallOptions): Promise<Machine> {
   const host = localHost()
   const fakeNames = (await host.list(pretendedHostsFolder(host.directories), { signal })) ?? []
   const places: Place[] = [
     { host: host.name, hypervisor: openHypervisor('qemu', host) },
     ...((await runsXen(host, { signal })) ? [{ host: host.name, hypervisor: openHypervisor('xen', host) }] : []),
+    // Where no libvirt daemon listens it has no guests either: none is started to ask.
+    ...((await isThere(host, { signal })) ? [{ host: host.name, hypervisor: openHypervisor('libvirt', host) }] : []),
     ...fakeNames.map((name): Place => ({ host: name, hypervisor: openHypervisor('fake', pretendedHost(name)) })),
   ]
   return {

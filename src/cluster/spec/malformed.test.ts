@@ -325,7 +325,6 @@ const references: Row[] = [
 
 // biome-ignore format: one row each
 const notYet: Row[] = [
-  [host('hypervisor: ▲libvirt'), 'hypervisor libvirt is not available in this version'],
   [host('storage: { lvm: ▲vg0 }'), 'storage on LVM needs hypervisor: xen'],
   [host('hypervisor: xen, storage: { dir: /srv, lvm: ▲vg0 }'), 'expected one of dir and lvm'],
   [host('hypervisor: xen, bridge: xenbr0, bridge-address: ▲10.0.0.1/24'), 'with hypervisor: xen the bridge is made once'],

@@ -43,9 +43,11 @@ const host = map({
   sudo: flag()
     .optional()
     .describe('With ssh, for a user who is not root: everything is done by sudo, which must not ask for a password.'),
-  hypervisor: choice('hypervisor', ['qemu', 'xen', 'fake'], ['libvirt'])
+  hypervisor: choice('hypervisor', ['qemu', 'libvirt', 'xen', 'fake'])
     .prefault('qemu')
-    .describe('What runs the guests: qemu, xen (by xl, under Xen), or fake to try a spec without real machines.'),
+    .describe(
+      'What runs the guests: qemu, libvirt, xen (by xl, under Xen), or fake to try a spec without real machines.',
+    ),
   bridge: text('the name of a network bridge', /^[^\s/]{1,15}$/)
     .optional()
     .describe('The bridge for guests with network: dhcp or an address.'),

@@ -114,7 +114,7 @@ async function untilRestored(host: Host, name: string, paths: GuestPaths, { sign
 }
 
 /** libslirp listens with a backlog of 1: a burst of connections would wait a second each, or be reset. */
-const forwardBacklog = 1024
+export const forwardBacklog = 1024
 
 /** Writes down the ports that the kernel chose, and makes them ready for many connections at once. */
 export async function notePorts(

@@ -1,0 +1,118 @@
+/**
+ * A libvirtd of its own: in a mount namespace where everything that it writes lies below one directory, so that it sees
+ * nothing of the machine's and leaves nothing there. Guests run under TCG, as root, beside the test.
+ */
+import { spawn } from 'node:child_process'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { findDaemon, openLibvirt } from '../../src/guests/libvirt/open.ts'
+import { localHost } from '../../src/hosts/local/local.ts'
+
+const startMs = 30_000
+
+export type LibvirtDaemon = AsyncDisposable & {
+  /** For LIBVIRT_DEFAULT_URI, virsh(1) and Baton alike. */
+  readonly uri: string
+  /** The QEMU process of a guest that runs. */
+  readonly pidOf: (guest: string) => Promise<number>
+}
+
+// Debian's user for QEMU comes with libvirt-daemon-system, whose services nobody needs here: libvirtd only wants its name.
+const script = `
+set -e
+mount -t tmpfs tmpfs /run
+mkdir -p /run/lock
+for directory in /etc/libvirt /var/lib/libvirt /var/log/libvirt /var/cache/libvirt; do
+  mkdir -p "$1$directory" "$directory"
+  mount --bind "$1$directory" "$directory"
+done
+for file in passwd group; do
+  grep -v ^libvirt-qemu: /etc/$file > "$1/$file"
+done
+echo libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin >> "$1/passwd"
+echo libvirt-qemu:x:64055: >> "$1/group"
+for file in passwd group; do mount --bind "$1/$file" /etc/$file; done
+cat > /etc/libvirt/qemu.conf <<END
+user = "root"
+group = "root"
+security_driver = "none"
+dynamic_ownership = 0
+remember_owner = 0
+stdio_handler = "file"
+cgroup_controllers = [ ]
+END
+echo 'auth_unix_rw = "none"' > /etc/libvirt/libvirtd.conf
+exec libvirtd
+`
+
+export async function startLibvirt(): Promise<LibvirtDaemon> {
+  const root = await mkdtemp(join(tmpdir(), 'baton-libvirtd-'))
+  const daemon = spawn('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', script, 'sh', root], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let said = ''
+  daemon.stderr.on('data', (chunk: Buffer) => {
+    said = `${said}${chunk.toString()}`.slice(-4_000)
+  })
+  const ended = new Promise<void>((resolve) => daemon.once('close', () => resolve()))
+  const runtime = `/proc/${daemon.pid}/root/run/libvirt`
+  const uri = `qemu:///system?socket=${runtime}/libvirt-sock`
+  const stop = async (): Promise<void> => {
+    await endGuests(uri).catch(() => {})
+    daemon.kill('SIGTERM')
+    const patience = setTimeout(() => daemon.kill('SIGKILL'), 10_000)
+    await ended
+    clearTimeout(patience)
+    await rm(root, { recursive: true, force: true, maxRetries: 5 })
+  }
+  try {
+    for (const until = performance.now() + startMs; !(await answers(uri)); await sleep(50))
+      if (performance.now() > until || daemon.exitCode !== null) throw new Error(`libvirtd does not start:\n${said}`)
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return {
+    uri,
+    pidOf: async (guest) => Number(await readFile(`${runtime}/qemu/${guest}.pid`, 'utf8')),
+    [Symbol.asyncDispose]: stop,
+  }
+}
+
+async function answers(uri: string): Promise<boolean> {
+  return withUri(uri, async () => {
+    const options = { signal: AbortSignal.timeout(startMs) }
+    try {
+      const connection = await openLibvirt(localHost(), await findDaemon(localHost(), options), options)
+      connection.close()
+      return true
+    } catch {
+      return false
+    }
+  })
+}
+
+/** Whatever a failed test has left running goes with its daemon. */
+async function endGuests(uri: string): Promise<void> {
+  await withUri(uri, async () => {
+    const options = { signal: AbortSignal.timeout(20_000) }
+    const connection = await openLibvirt(localHost(), await findDaemon(localHost(), options), options)
+    const [running] = await connection.call('connectListAllDomains', [1, 1], options)
+    for (const domain of running) await connection.call('domainDestroyFlags', [domain, 0], options)
+    connection.close()
+  })
+}
+
+/** The environment says which daemon is meant, as it does for users. */
+export async function withUri<T>(uri: string, use: () => Promise<T>): Promise<T> {
+  const before = process.env['LIBVIRT_DEFAULT_URI']
+  process.env['LIBVIRT_DEFAULT_URI'] = uri
+  try {
+    return await use()
+  } finally {
+    if (before === undefined) delete process.env['LIBVIRT_DEFAULT_URI']
+    else process.env['LIBVIRT_DEFAULT_URI'] = before
+  }
+}

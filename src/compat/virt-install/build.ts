@@ -1,0 +1,272 @@
+/** From what the command line says to the domains it means: the one for the installation, and the one for ever after. */
+import { randomBytes, randomUUID } from 'node:crypto'
+import {
+  addElement,
+  type Element,
+  elementAt,
+  elementsAt,
+  ensureAt,
+  formatXml,
+  newElement,
+  removeAt,
+  setAt,
+  valueAt,
+} from '../../formats/domain-xml/document.ts'
+import { applyOption } from './apply.ts'
+import { completeDisk, type DiskContext, type NewDisk } from './disks.ts'
+import { completeGuest, type Machine } from './guest.ts'
+import type { Said } from './options.ts'
+import { findOs, type OsFacts } from './osinfo.ts'
+import { Refusal } from './refusal.ts'
+import { absolute } from './settings.ts'
+import { optionTables } from './sub-options.ts'
+import { nameFirst, splitWords } from './words.ts'
+
+export type HostFacts = Pick<Machine, 'virtType' | 'emulator' | 'pc'> & {
+  readonly poolDirectory: DiskContext['poolDirectory']
+  readonly names: ReadonlySet<string>
+}
+
+export type Built = {
+  /** The first boot; undefined when nothing is installed. */
+  readonly install: string | undefined
+  readonly final: string
+  readonly name: string
+  readonly disks: readonly NewDisk[]
+  /** For standard error. */
+  readonly notes: readonly string[]
+}
+
+/** How the guest is first booted. */
+type Method = 'cdrom' | 'pxe' | 'location' | 'import' | 'boot'
+
+/** @throws Refusal */
+export function buildDomains({ options }: Said, host: HostFacts): Built {
+  const notes: string[] = []
+  const last = (name: string): string | undefined => options.findLast((option) => option.name === name)?.value
+  const has = (name: string): boolean => options.some((option) => option.name === name)
+  const os = osOf(last('os-variant'))
+  const domain = newElement('domain')
+  const name = last('name') ?? metadataName(options)
+  const context: DiskContext = {
+    guest: name ?? defaultName(os, host.names),
+    poolDirectory: host.poolDirectory,
+    taken: new Set(),
+  }
+  setAt(domain, './name', context.guest)
+  setAt(domain, './uuid', last('uuid') ?? randomUUID())
+  if (host.names.has(context.guest)) throw new Refusal(`Guest name '${context.guest}' is already in use.`)
+  const given = new Set<string>()
+  const disks: NewDisk[] = []
+  for (const { name: option, value } of options) {
+    if (!(option in optionTables) || value === undefined || option === 'xml') continue
+    given.add(option)
+    const text = option === 'disk' ? friendlyDisk(value, notes) : value
+    if (text === 'none' && (optionTables[option]?.repeats ?? false) && !keepsNone.has(option)) continue
+    if (option === 'controller') given.add('controller.some')
+    noteSwitchedOff(option, text, given)
+    const { element, words } = applyOption(domain, option, text)
+    if (option === 'disk') {
+      const made = completeDisk(element, words, context)
+      if (made !== undefined) disks.push(made)
+    }
+  }
+  if (has('nographics')) given.add('graphics')
+  if (has('nonetworks')) given.add('network')
+  if (has('nodisks')) given.add('disk')
+  setDefaultSizes(domain, os, has('memory'))
+  const cdrom = last('cdrom')
+  const method = methodOf({ has, domain, cdrom })
+  if (method === 'cdrom' && cdrom !== undefined) addInstallMedium(domain, cdrom)
+  if (!given.has('disk') && method !== 'boot')
+    throw new Refusal('An --disk storage must be specified (override with --disk none)')
+  const arch = last('arch') ?? 'x86_64'
+  const machine = last('machine') ?? valueAt(domain, './os/type/@machine')
+  const virtType =
+    last('virt-type') === 'kvm' || last('virt-type') === 'qemu' ? (last('virt-type') as 'kvm' | 'qemu') : host.virtType
+  const emulator = arch === 'x86_64' ? host.emulator : host.emulator.replace('x86_64', arch === 'i686' ? 'i386' : arch)
+  completeGuest(domain, { ...host, virtType, emulator, os, arch, machine, given })
+  for (const card of elementsAt(domain, './devices/interface'))
+    if (valueAt(card, './mac/@address') === undefined) setAt(card, './mac/@address', randomMac())
+  setTopology(domain)
+  const built = installSteps(domain, method, os?.isWindows === true, last, options)
+  return { ...built, name: context.guest, disks, notes }
+}
+
+/** Elements that say by their model that there is none of them. */
+const keepsNone = new Set(['memballoon', 'video', 'serial', 'parallel'])
+
+function metadataName(options: Said['options']): string | undefined {
+  for (const { name, value } of options)
+    if (name === 'metadata' && value !== undefined) {
+      const found = splitWords(value).find((word) => word.name === 'name')?.value
+      if (found !== undefined) return found
+    }
+  return undefined
+}
+
+/** A name by its system, as `debian11`, `debian11-2`. */
+function defaultName(os: OsFacts | undefined, names: ReadonlySet<string>): string {
+  const base = os?.shortId ?? 'vm'
+  for (let number = 1; ; number += 1) {
+    const name = number === 1 ? base : `${base}-${number}`
+    if (!names.has(name)) return name
+  }
+}
+
+/** @throws Refusal for a system that the database does not know, or none where one is asked for. */
+function osOf(text: string | undefined): OsFacts | undefined {
+  const words = text === undefined ? [] : nameFirst(splitWords(text), ['name'])
+  const value = (name: string): string | undefined => words.find((word) => word.name === name)?.value
+  const name = value('name') ?? value('short-id') ?? value('id')
+  if (name === 'generic') return undefined
+  if (name === undefined || name === 'auto' || name === 'detect') {
+    const isOptional =
+      value('require') === 'off' ||
+      value('require') === 'no' ||
+      process.env['VIRTINSTALL_OSINFO_DISABLE_REQUIRE'] === '1' ||
+      name === 'auto'
+    if (isOptional || (value('require') === undefined && value('detect') !== undefined)) return undefined
+    throw new Refusal(
+      '--os-variant/--osinfo OS name is required, but no value was\nset or detected.\n\nThis is now a fatal error. Specifying an OS name is required\nfor modern, performant, and secure virtual machine defaults.\n\nYou can see a full list of possible OS name values with:\n\n   virt-install --osinfo list',
+    )
+  }
+  if (name === 'none') return undefined
+  const found = findOs(name)
+  if (found === 'missing')
+    throw new Refusal(`Unknown OS name '${name}': libosinfo's database is not installed (apt-get install osinfo-db)`)
+  if (found === undefined) throw new Refusal(`Unknown OS name '${name}'. See \`--osinfo list\` for valid values.`)
+  return found
+}
+
+/** virt-install takes a bare number for a path; a size is what was meant. */
+function friendlyDisk(text: string, notes: string[]): string {
+  const [, number, rest = ''] = /^(\d+)(,.*)?$/s.exec(text) ?? []
+  if (number === undefined) return text
+  notes.push(
+    `--disk ${text}: taken as size=${number}, a disk of ${number} GiB (virt-install itself takes it for a path)`,
+  )
+  return `size=${number}${rest}`
+}
+
+/** What was switched off by hand is not put back. */
+function noteSwitchedOff(option: string, text: string, given: Set<string>): void {
+  if (option !== 'features') return
+  for (const { name } of splitWords(text)) given.add(`features.${name}`)
+}
+
+function setDefaultSizes(domain: Element, os: OsFacts | undefined, hasMemory: boolean): void {
+  if (elementAt(domain, './memory') === undefined) {
+    if (hasMemory) return
+    if (os?.memoryBytes === undefined) throw new Refusal('--memory amount in MiB is required')
+    for (const path of ['./memory', './currentMemory']) setAt(domain, path, String(Math.floor(os.memoryBytes / 1024)))
+  }
+  if ((valueAt(domain, './vcpu') ?? '') !== '') return
+  const counts = ['sockets', 'dies', 'cores', 'threads'].map((word) =>
+    Number(valueAt(domain, `./cpu/topology/@${word}`) ?? 1),
+  )
+  const product = counts.reduce((total, count) => total * count, 1)
+  setAt(domain, './vcpu', String(product > 1 ? product : (os?.cpus ?? 1)))
+}
+
+/** What of a topology was not said is worked out: everything that is left is sockets. */
+function setTopology(domain: Element): void {
+  const topology = elementAt(domain, './cpu/topology')
+  if (topology === undefined) return
+  const count = (name: string): number | undefined =>
+    topology.hasAttribute(name) ? Number(topology.getAttribute(name)) : undefined
+  const total = Number(valueAt(domain, './vcpu') ?? 1)
+  const others = (name: string): number =>
+    ['sockets', 'dies', 'cores', 'threads']
+      .filter((one) => one !== name)
+      .reduce((product, one) => product * (count(one) ?? 1), 1)
+  if (count('sockets') === undefined)
+    topology.setAttribute('sockets', String(Math.max(1, Math.floor(total / others('sockets')))))
+  for (const name of ['dies', 'threads']) if (count(name) === undefined) topology.setAttribute(name, '1')
+  if (count('cores') === undefined)
+    topology.setAttribute('cores', String(Math.max(1, Math.floor(total / others('cores')))))
+}
+
+type MethodFacts = {
+  readonly has: (name: string) => boolean
+  readonly domain: Element
+  readonly cdrom: string | undefined
+}
+
+/** @throws Refusal when nothing says where the guest boots from. */
+function methodOf({ has, domain, cdrom }: MethodFacts): Method {
+  if (cdrom !== undefined) return 'cdrom'
+  if (has('location')) return 'location'
+  if (has('pxe')) return 'pxe'
+  if (has('import')) return 'import'
+  const boots = elementAt(domain, './os/kernel') ?? elementAt(domain, './os/boot') ?? elementAt(domain, './os/init')
+  if (boots !== undefined || has('boot') || has('cloud-init') || has('install')) return 'boot'
+  throw new Refusal(
+    'An install method must be specified\n(--location URL, --cdrom CD/ISO, --pxe, --import, --boot hd|cdrom|...)',
+  )
+}
+
+function addInstallMedium(domain: Element, path: string): void {
+  const disk = addElement(ensureAt(domain, './devices'), 'disk', { './@type': 'file', './@device': 'cdrom' })
+  setAt(disk, './driver/@name', 'qemu')
+  setAt(disk, './driver/@type', 'raw')
+  const file = absolute(path)
+  setAt(disk, './source/@file', file)
+  setAt(disk, './readonly', '')
+  disk.setAttribute('data-install', 'yes')
+}
+
+const firstBoot: Readonly<Record<Method, readonly string[]>> = {
+  cdrom: ['cdrom', 'hd'],
+  pxe: ['network', 'hd'],
+  location: ['hd'],
+  import: ['hd'],
+  boot: [],
+}
+
+function installSteps(
+  domain: Element,
+  method: Method,
+  isWindows: boolean,
+  last: (name: string) => string | undefined,
+  options: Said['options'],
+): Pick<Built, 'install' | 'final'> {
+  const changes = options.filter(({ name }) => name === 'xml').map(({ value }) => value ?? '')
+  const final = domain.cloneNode(true) as Element
+  const install = domain.cloneNode(true) as Element
+  const isInstall = method === 'cdrom' || method === 'pxe' || method === 'location'
+  for (const disk of elementsAt(final, './devices/disk'))
+    if (disk.hasAttribute('data-install')) {
+      // Windows asks for its medium again after the first restart.
+      if (!isWindows) for (const path of ['./source', './driver']) removeAt(disk, path)
+      disk.removeAttribute('data-install')
+    }
+  for (const disk of elementsAt(install, './devices/disk')) disk.removeAttribute('data-install')
+  setBootOrder(install, firstBoot[method])
+  setBootOrder(final, method === 'pxe' && !hasDisk(final) ? ['network'] : firstBoot[isInstall ? 'import' : method])
+  if (elementAt(install, './on_reboot') === undefined) setAt(install, './on_reboot', 'destroy')
+  for (const change of changes) {
+    applyOption(final, 'xml', change)
+    applyOption(install, 'xml', change)
+  }
+  const extra = last('extra-args')
+  if (method === 'location' && extra !== undefined) setAt(install, './os/cmdline', extra)
+  return { install: isInstall ? formatXml(install) : undefined, final: formatXml(final) }
+}
+
+/** Unless the command line or the devices themselves say it; without disks there is none to boot from. */
+function setBootOrder(domain: Element, order: readonly string[]): void {
+  if (elementsAt(domain, './os/boot').length > 0 || elementAt(domain, './os/kernel') !== undefined) return
+  if (elementsAt(domain, './devices/disk/boot').length + elementsAt(domain, './devices/interface/boot').length > 0)
+    return
+  for (const device of order)
+    if (device !== 'hd' || hasDisk(domain)) addElement(ensureAt(domain, './os'), 'boot', { './@dev': device })
+}
+
+function hasDisk(domain: Element): boolean {
+  return elementsAt(domain, './devices/disk').some((disk) => disk.getAttribute('device') === 'disk')
+}
+
+function randomMac(): string {
+  return ['52', '54', '00', ...(randomBytes(3).toString('hex').match(/../g) ?? [])].join(':')
+}
