@@ -328,6 +328,7 @@ const notYet: Row[] = [
   [host('storage: { lvm: ▲vg0 }'), 'storage on LVM needs hypervisor: xen'],
   [host('hypervisor: xen, storage: { dir: /srv, lvm: ▲vg0 }'), 'expected one of dir and lvm'],
   [host('hypervisor: xen, bridge: xenbr0, bridge-address: ▲10.0.0.1/24'), 'with hypervisor: xen the bridge is made once'],
+  [host('hypervisor: libvirt, bridge: br0, bridge-address: ▲10.0.0.1/24'), 'with hypervisor: libvirt the bridge is made once'],
   [spec('hosts: { a: { hypervisor: xen, bridge: xenbr0 } }\nguests: { w: { image: tiny, network: ▲user } }'), 'guests on Xen are on a bridge'],
   [spec('hosts: { a: { hypervisor: xen, bridge: xenbr0 } }\nguests: { w: ▲{ image: tiny } }'), 'guests on Xen are on a bridge'],
   [image('disk: ./x, cloud-init: ▲{ user: admin }'), 'cloud-init is not available in this version'],

@@ -57,11 +57,12 @@ function checkHosts(root: SourceMap, report: Report): void {
     if (made !== undefined && child(value, 'bridge') === undefined)
       report(problem(made.place, 'bridge-address needs the name of the bridge', 'add bridge: br-baton'))
     checkStorage(value, report)
-    if (made !== undefined && textOf(child(value, 'hypervisor')) === 'xen')
+    const hypervisor = textOf(child(value, 'hypervisor'))
+    if (made !== undefined && (hypervisor === 'xen' || hypervisor === 'libvirt'))
       report(
         problem(
           made.place,
-          'with hypervisor: xen the bridge is made once, by hand or by baton host prepare',
+          `with hypervisor: ${hypervisor} the bridge is made once, by hand or by baton host prepare`,
           'leave bridge-address out',
         ),
       )
