@@ -1,7 +1,8 @@
 /**
  * A large table: 10,000 services of ten servers, loaded, listed, edited and reloaded, through the built program as one
  * would use it; against ipvsadm on the kernel's IPVS in the guest of labs/ipvs.
- * `--services 10000 --servers 10 --rounds 3 --engines fake,userspace --no-kernel`.
+ * `--services 10000 --servers 10 --rounds 3 --engines fake,userspace,ebpf --no-kernel`; the last as root, and best in a network
+ * namespace of its own (`unshare --net`), as it takes the packets of the interfaces that it finds.
  */
 import { parseArgs } from 'node:util'
 import { measureDirector } from './director.ts'
@@ -26,6 +27,7 @@ const what: { readonly [Key in keyof Figures]: string } = {
   startMs: 'director --config, until it serves, ms',
   reloadMs: 'reload with one change, ms',
   bytes: 'memory, MiB',
+  heldMs: 'event loop held up at most, ms',
 }
 
 async function main(): Promise<void> {

@@ -4,19 +4,22 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { eventLoopDelay } from '../../labs/net/event-loop.ts'
 import { editArguments, type Figures, median, ruleLines, type Size, specText } from './table.ts'
 
 const baton = join(import.meta.dirname, '../../bin/baton')
 const patienceMs = 300_000
 
-type Running = { readonly child: ChildProcess; readonly log: () => string; readonly run: Run }
+type Running = { readonly child: ChildProcess; readonly socket: string; readonly log: () => string; readonly run: Run }
 type Run = (arguments_: readonly string[], input?: string) => Promise<number>
 
 export async function measureDirector(engine: string, size: Size, rounds: number): Promise<Figures> {
   const rules = `${ruleLines(size).join('\n')}\n`
   const [loads, lists, edits, baselines]: number[][] = [[], [], [], []]
   let bytes = 0
-  await withDirector(['--engine', engine], async ({ child, run }) => {
+  let heldMs = 0
+  await withDirector(['--engine', engine], async ({ child, run, socket }) => {
+    await eventLoopDelay(socket)
     for (let round = 0; round < rounds; round += 1) {
       await run(['-C'])
       baselines?.push(await run(['-Ln']))
@@ -25,6 +28,7 @@ export async function measureDirector(engine: string, size: Size, rounds: number
       if (round === 0) bytes = residentBytes(child.pid) - before
       lists?.push(await run(['-Ln']))
       for (let count = 0; count < 3; count += 1) edits?.push(await run(editArguments(size, 2 + count)))
+      heldMs = Math.max(heldMs, (await eventLoopDelay(socket)).longest)
     }
   })
   const { startMs, reloadMs } = await measureFile(engine, size, rounds)
@@ -36,6 +40,7 @@ export async function measureDirector(engine: string, size: Size, rounds: number
     startMs,
     reloadMs,
     bytes,
+    heldMs,
   }
 }
 
@@ -88,7 +93,7 @@ async function withDirector<T>(options: readonly string[], body: (running: Runni
       living()
       return log
     }
-    return await body({ child, log: saidLog, run })
+    return await body({ child, log: saidLog, run, socket: join(env.BATON_RUNTIME_DIR, 'director.sock') })
   } finally {
     const ended = new Promise((resolve) => child.once('exit', resolve))
     if (child.exitCode === null && child.signalCode === null && child.kill('SIGTERM')) await ended

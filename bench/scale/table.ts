@@ -11,6 +11,8 @@ export type Figures = {
   readonly startMs?: number
   readonly reloadMs?: number
   readonly bytes: number
+  /** The longest that the director's event loop was held up while it loaded, listed and edited all of that. */
+  readonly heldMs?: number
 }
 
 const octets = (at: number): string => `${(at >> 8) & 255}.${at & 255}`

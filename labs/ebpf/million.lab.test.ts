@@ -5,11 +5,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { request } from 'node:http'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { eventLoopDelay } from '../net/event-loop.ts'
 import { eventually } from '../net/loopback.ts'
 import { clientNumber, clientsNetwork } from './crowd-numbers.ts'
 import { type Lab, openLab, port } from './lab.ts'
@@ -121,16 +121,6 @@ const byBaton = (): Promise<Listing> =>
     return `${address}:${own}`
   })
 
-/** Since it was asked last: the longest and a long turn of the daemon's event loop, in milliseconds. */
-async function eventLoop(): Promise<Record<string, number>> {
-  const asked = request({ socketPath: runtimeFile('director.sock'), path: '/metrics' }).end()
-  const [answer] = (await once(asked, 'response')) as [NodeJS.ReadableStream]
-  const metrics = await text(answer)
-  const value = (name: string): number =>
-    Math.round(1000 * Number(new RegExp(`^nodejs_eventloop_lag_${name}_seconds (\\S+)$`, 'mu').exec(metrics)?.[1]))
-  return { longest: value('max'), p99: value('p99') }
-}
-
 test('very many connections come, are counted and listed, and go', async () => {
   await comeAll(few)
   const [small] = [await byIpvsadm(), await byBaton()]
@@ -142,14 +132,14 @@ test('very many connections come, are counted and listed, and go', async () => {
     [0, half, half],
   ])
   const told: unknown[] = [`${count} connections came in ${Math.round(performance.now() - begun)} ms`]
-  await eventLoop()
+  await eventLoopDelay(runtimeFile('director.sock'))
   for (const [name, listing] of Object.entries({ 'ipvsadm -Lnc': byIpvsadm, 'connections --json': byBaton })) {
     const asked = performance.now()
     const { seen, others, most } = await listing()
     const megabytes = [...most, ...small.most].map((bytes) => Math.round(bytes / 2 ** 20))
     told.push(
       `${name}: ${Math.round(performance.now() - asked)} ms; MiB of daemon, client; of both with ${few}: ${megabytes.join(', ')}`,
-      await eventLoop(),
+      await eventLoopDelay(runtimeFile('director.sock')),
     )
     expect(seen.every((times) => times === 1)).toBe(true)
     expect(others.length).toBe(name.startsWith('ipvsadm') ? 2 : 0)
@@ -158,7 +148,7 @@ test('very many connections come, are counted and listed, and go', async () => {
   await lab.ipvsadm('--set', '0', '0', '1')
   await crowd(count)
   await eventually('all have gone', async () => (await counts()).every(([, inactive]) => inactive === 0), patienceMs)
-  told.push('their end:', await eventLoop())
+  told.push('their end:', await eventLoopDelay(runtimeFile('director.sock')))
   expect((await byIpvsadm()).seen.every((times) => times === 0)).toBe(true)
   console.log(told)
 }, 900_000)
