@@ -8,7 +8,7 @@ import { aServer } from './engine.contract.ts'
 import type { Engine } from './engine.ts'
 
 export type SocketOptions = {
-  open(): Promise<Engine>
+  readonly open: () => Promise<Engine>
   /** How clients end a connection: where the table keeps one that both sides have closed for minutes, by a reset. */
   readonly ending?: 'close' | 'reset'
 }
