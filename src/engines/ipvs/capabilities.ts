@@ -2,7 +2,6 @@
 import { schedulerNames } from '../../lvs/service.ts'
 import { sysctlNames } from '../../lvs/settings.ts'
 import type { EngineCapabilities } from '../engine.ts'
-import { noPorting } from '../porting.ts'
 
 /** Schedulers are modules: those that this kernel has not are taken out when the engine is opened. */
 export const ipvsCapabilities: EngineCapabilities = {
@@ -24,6 +23,11 @@ export const ipvsCapabilities: EngineCapabilities = {
   dns: false,
   syncDaemon: true,
   syncSeals: false,
-  porting: noPorting,
+  porting: {
+    exports: 'all',
+    changes: 'none',
+    imports: 'none',
+    limit: 'the kernel’s own synchronisation daemons tell and take them: baton ipvsadm --start-daemon',
+  },
   sysctls: sysctlNames,
 }

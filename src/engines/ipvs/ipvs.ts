@@ -6,6 +6,7 @@ import { describeError, InfraError } from '../../errors.ts'
 import { parseConnection } from '../../formats/ip-vs-conn.ts'
 import type { Host } from '../../hosts/host.ts'
 import type { SyncDaemon, SyncRole } from '../../lvs/edit.ts'
+import type { PortableConnection } from '../../lvs/portable-connection.ts'
 import { realServerKey, type SchedulerName, type ServiceId, serviceKey } from '../../lvs/service.ts'
 import { NetlinkError } from '../../os/netlink.ts'
 import { type Turns, turns } from '../../turns.ts'
@@ -20,6 +21,7 @@ import {
 } from '../../wire/ipvs.ts'
 import {
   type CallOptions,
+  type ChangedConnections,
   type Connection,
   changedService,
   type Engine,
@@ -31,9 +33,11 @@ import {
   type ReadOptions,
   type ServiceSnapshot,
   type TableChange,
+  type TakenConnections,
   throwIfCancelled,
 } from '../engine.ts'
-import { portsNothing } from '../porting.ts'
+import { listedTable, portableListing } from '../listed.ts'
+import { notPorted } from '../porting.ts'
 import { throwIfRefused } from '../refusals.ts'
 import { ipvsCapabilities } from './capabilities.ts'
 import { ForwardingWatch } from './forwarding.ts'
@@ -55,6 +59,8 @@ export async function ipvsEngineOn(kernel: IpvsKernel, onReport: OnReport = () =
 }
 
 type OnReport = (report: EngineReport) => void
+
+const exportedAtOnce = 1024
 
 class IpvsEngine implements Engine {
   readonly name = 'ipvs'
@@ -134,9 +140,27 @@ class IpvsEngine implements Engine {
     }
   }
 
-  readonly exportConnections = portsNothing('ipvs').exportConnections
-  readonly changedConnections = portsNothing('ipvs').changedConnections
-  readonly takeConnections = portsNothing('ipvs').takeConnections
+  /** From listings, in which the kernel does not say by which firewall mark one came: that is found by its server. */
+  async *exportConnections(options: CallOptions): AsyncIterable<readonly PortableConnection[]> {
+    const table = listedTable(await this.read(options))
+    let batch: PortableConnection[] = []
+    for await (const listed of this.connections(options)) {
+      const connection = portableListing(listed, table)
+      if (connection !== undefined) batch.push(connection)
+      if (batch.length < exportedAtOnce) continue
+      yield batch
+      batch = []
+    }
+    if (batch.length > 0) yield batch
+  }
+
+  changedConnections(): AsyncIterable<ChangedConnections> {
+    throw notPorted(this.name, 'tell what changes', this.capabilities.porting)
+  }
+
+  async takeConnections(): Promise<TakenConnections> {
+    throw notPorted(this.name, 'take connections over', this.capabilities.porting)
+  }
 
   /** The table is the kernel's: it stays in either case. */
   release(): Promise<void> {
