@@ -260,3 +260,49 @@ export function portingContract(name: string, open: Open): void {
     })
   })
 }
+
+/** For engines that hand over persistence templates and no connections: theirs are sockets. */
+export function templatePortingContract(name: string, open: Open): void {
+  describe(`porting contract, templates: ${name}`, () => {
+    const persistence = { timeoutSeconds: 300, mask: '255.255.255.0' }
+
+    test('templates are taken, listed, counted and exported again the same; connections are refused with the reason', async () => {
+      await using world = await open()
+      const { engine } = world
+      expect(engine.capabilities.porting).toMatchObject({
+        exports: 'templates',
+        changes: 'templates',
+        imports: 'templates',
+      })
+      const id = await opened(world, { persistence })
+      const one = template(id)
+      const connection = ported(id, { address: '198.51.100.7', port: 4000 })
+      const answer = await engine.takeConnections([one, connection], within())
+      expect(answer).toMatchObject({ taken: 1, updated: 0, waiting: 0 })
+      expect(answer.refused).toEqual({ [engine.capabilities.porting.limit ?? '']: 1 })
+      expect(await engine.takeConnections([one], within())).toMatchObject({ taken: 0, updated: 1 })
+      expect(await listed(engine)).toMatchObject([{ client: one.client, server: one.server, state: 'ASSURED' }])
+      expect(await serverCounts(engine, id)).toEqual({ '10.9.0.3': [0, 0, 0], '10.9.0.2': [0, 0, 1] })
+      expect(await exported(engine)).toEqual([one])
+    })
+
+    test('what has changed is told once, and what is told of no server here waits to be told again', async () => {
+      await using world = await open()
+      const { engine } = world
+      const id = await opened(world, { persistence })
+      const other = template(id, { server: { address: '10.9.0.9', port } })
+      expect(await engine.takeConnections([other], within())).toMatchObject({ taken: 0, waiting: 1 })
+      await engine.takeConnections([template(id)], within())
+      const ending = new AbortController()
+      const told: PortableConnection[] = []
+      for await (const { connections } of engine.changedConnections({
+        rules: defaultTellingRules,
+        signal: ending.signal,
+      })) {
+        told.push(...connections)
+        ending.abort()
+      }
+      expect(told).toEqual([template(id)])
+    })
+  })
+}

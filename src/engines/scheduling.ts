@@ -1,7 +1,8 @@
 /** What the thread that schedules holds, in every engine that connects: the table, the persistence templates, and the settings. */
-import { type Service, type ServiceId, serviceKey } from '../lvs/service.ts'
+import { type PortableConnection, portedServerPorts, portedServices } from '../lvs/portable-connection.ts'
+import { realServerKey, type Service, type ServiceId, serviceKey } from '../lvs/service.ts'
 import { defaultSettings, type Settings } from '../lvs/settings.ts'
-import { changedService, type ServiceSnapshot, type TableChange } from './engine.ts'
+import { changedService, type ServiceSnapshot, type TableChange, type TakenConnections } from './engine.ts'
 import type { Ledger } from './ledger.ts'
 import type { ServiceRecord } from './records.ts'
 import { Table } from './table.ts'
@@ -59,6 +60,23 @@ export class Scheduling {
     const end = from + services.length
     const isAll = only !== undefined || end >= this.table.services.size
     return { services, version: this.#version, next: isAll ? undefined : end }
+  }
+
+  /** Persistence templates of another director, where their service and server are here. */
+  takeTemplates(connections: readonly PortableConnection[], nowMs: number): TakenConnections {
+    const counts = { taken: 0, updated: 0, waiting: 0, refused: {} }
+    for (const ported of connections) {
+      const service = [...portedServices(ported)]
+        .map((id) => this.table.services.get(serviceKey(id)))
+        .find((record) => record !== undefined)
+      const { address } = ported.server
+      const server = portedServerPorts(ported)
+        .map((own) => service?.byKey.get(realServerKey({ address, port: own })))
+        .find((record) => record !== undefined)
+      if (service === undefined || server === undefined) counts.waiting += 1
+      else counts[this.templates.take(service, server, ported, nowMs)] += 1
+    }
+    return counts
   }
 
   /** Whether connections to removed servers are to end at once. */

@@ -3,6 +3,7 @@
  * say. Held by the thread that schedules; the rules and times are those of the kernel's connection templates.
  */
 import { postponedSeconds, templateKey, templateServerPort } from '../lvs/persistence.ts'
+import type { PortableConnection } from '../lvs/portable-connection.ts'
 import type { AddressWords, Flow } from '../lvs/schedulers/scheduler.ts'
 import type { Persistence } from '../lvs/service.ts'
 import { sockaddrBytes, sockaddrText, writeSockaddr } from '../os/socket-address.ts'
@@ -25,6 +26,8 @@ type Template = {
   readonly server: ServerRecord
   timeoutMs: number
   expiresMs: number
+  /** What other directors know of it. */
+  told?: { readonly isAssured: boolean; readonly expiresMs: number }
 }
 
 export type TemplateOptions = {
@@ -117,6 +120,51 @@ export class Templates {
       if (connection !== undefined) connections.push(connection)
     }
     return { connections, next: undefined }
+  }
+
+  /** Those among so many slots from `from` on that other directors are to be told of anew; they know them from then on. */
+  changed(
+    from: number,
+    count: number,
+    nowMs: number,
+  ): { readonly connections: Connection[]; readonly next: number | undefined } {
+    const connections: Connection[] = []
+    const end = Math.min(from + count, this.#nextSlot)
+    for (let slot = from; slot < end; slot++) {
+      const template = this.#bySlot[slot]
+      if (template === undefined || !this.#isUntold(template, nowMs)) continue
+      const connection = this.#describe(template, nowMs)
+      template.told = { isAssured: this.#use.isAssured(slot), expiresMs: template.expiresMs }
+      if (connection !== undefined) connections.push(connection)
+    }
+    return { connections, next: end < this.#nextSlot ? end : undefined }
+  }
+
+  /** Of another director: for a client's network its server here, with its own time. One that stands keeps its server. */
+  take(service: ServiceRecord, server: ServerRecord, ported: PortableConnection, nowMs: number): 'taken' | 'updated' {
+    const network = Array.from(addressWords(ported.client.address) ?? [])
+    const callId = ported.persistenceData?.data
+    const key = `${service.slot} ${network.join()} ${callId ?? ''}`
+    const standing = this.#valid(key, service, [], nowMs)
+    if (standing === undefined) {
+      this.#remember({ key, service, network, callId, server }, nowMs)
+      // Held for no connection.
+      this.#use.release(this.slot)
+      this.slot = 0
+    }
+    const template = standing ?? this.#byKey.get(key)
+    if (template !== undefined) {
+      template.timeoutMs = ported.timeoutSeconds * 1000
+      template.expiresMs = nowMs + template.timeoutMs
+      if (ported.state === 'ASSURED') this.#use.assure(template.slot)
+    }
+    return standing === undefined ? 'taken' : 'updated'
+  }
+
+  /** Another director does not know it, or it stands longer than that one knows, which would not wait for long. */
+  #isUntold({ told, slot, expiresMs, timeoutMs }: Template, nowMs: number): boolean {
+    if (told === undefined || told.isAssured !== this.#use.isAssured(slot)) return true
+    return expiresMs > told.expiresMs && told.expiresMs - nowMs < timeoutMs / 2
   }
 
   #describe({ service, network, callId, server, slot, expiresMs }: Template, nowMs: number): Connection | undefined {

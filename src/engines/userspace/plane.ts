@@ -1,7 +1,9 @@
 /** What a data plane is, inside its threads, and the words in which the engine speaks to them. */
+
+import type { PortableConnection } from '../../lvs/portable-connection.ts'
 import type { ServiceId } from '../../lvs/service.ts'
 import type { Settings } from '../../lvs/settings.ts'
-import type { Connection, TableChange } from '../engine.ts'
+import type { Connection, TableChange, TakenConnections } from '../engine.ts'
 import type { LedgerMemory } from '../ledger.ts'
 import type { TablePage, TablePlace } from '../scheduling.ts'
 
@@ -24,6 +26,8 @@ export type ConnectionPage = {
   /** Where the next page begins; undefined after the last. */
   readonly next: ConnectionCursor | undefined
 }
+
+export type TemplatePage = { readonly connections: readonly Connection[]; readonly next: number | undefined }
 
 /** Shared by the epoll plane's threads: see epoll/memory.ts. */
 export type EpollMemory = {
@@ -50,12 +54,17 @@ export type Call =
   | ({ readonly kind: 'read' } & TablePlace)
   | { readonly kind: 'zero'; readonly id: ServiceId | undefined }
   | { readonly kind: 'connections'; readonly from: ConnectionCursor }
+  /** Persistence templates that other directors are to be told of, of so many slots from `from` on. */
+  | { readonly kind: 'changed-templates'; readonly from: number }
+  | { readonly kind: 'take-templates'; readonly connections: readonly PortableConnection[] }
   /** Takes no new connections: before the threads are closed one by one. */
   | { readonly kind: 'stop' }
   | { readonly kind: 'close' }
-export type Answer = undefined | TablePage | ConnectionPage
+export type Answer = undefined | TablePage | ConnectionPage | TemplatePage | TakenConnections
 /** An exception that cost a connection, and nothing else. */
 export type Fault = { readonly reason: string }
 
 /** Per page of a listing: a thread that answers one moves no bytes meanwhile. */
 export const connectionsPerPage = 1000
+/** Slots of templates that are looked at in one page. */
+export const templatesPerPage = 8192

@@ -6,6 +6,7 @@ import { sockaddrBytes, sockaddrPort, writeSockaddr } from '../../os/socket-addr
 import { AF_INET, loadSocketCalls, pinned, SOCK_STREAM } from '../../os/sockets.ts'
 import { addServer, aServer, type EngineUnderTest, engineContract, within } from '../engine.contract.ts'
 import { engineStateContract } from '../engine-state.contract.ts'
+import { templatePortingContract } from '../porting.contract.ts'
 import { trafficContract } from '../traffic.contract.ts'
 import { changesContract } from '../traffic-changes.contract.ts'
 import { decisionsContract } from '../traffic-decisions.contract.ts'
@@ -57,6 +58,7 @@ export function planeContract(plane: PlaneName, threads: number): void {
   }
   engineContract(name, openAlone)
   engineStateContract(name, openAlone)
+  templatePortingContract(name, openAlone)
   const open = (options: { connectTimeoutMs: number }) => userspaceEngine({ plane, threads, ...options })
   trafficContract(name, open)
   decisionsContract(name, open)

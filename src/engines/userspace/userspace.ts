@@ -19,7 +19,6 @@ import {
   throwIfCancelled,
 } from '../engine.ts'
 import { sharedLedgerMemory } from '../ledger.ts'
-import { noPorting, portsNothing } from '../porting.ts'
 import { throwIfRefused } from '../refusals.ts'
 import type { TablePage } from '../scheduling.ts'
 import { plainChange } from '../table.ts'
@@ -37,6 +36,7 @@ import type {
   PlaneSettings,
   WorkerData,
 } from './plane.ts'
+import { portsTemplates, templatesOnly } from './porting.ts'
 
 export type UserspaceOptions = Partial<PlaneSettings> & {
   /** `epoll`: system calls of our own; `net`: Node's public interfaces only; `auto`: the first that works here. */
@@ -68,7 +68,7 @@ export const userspaceCapabilities: EngineCapabilities = {
   dns: false,
   syncDaemon: false,
   syncSeals: false,
-  porting: noPorting,
+  porting: templatesOnly,
   sysctls: ['expire_nodest_conn', 'expire_quiescent_template', 'lblc_expiration', 'lblcr_expiration'],
 }
 
@@ -101,6 +101,11 @@ export async function userspaceEngine(options: UserspaceOptions = {}): Promise<U
   let held = defaultSettings
   // Each set of settings is made from the one before.
   const applying = turns()
+  const ending = new AbortController()
+  const read: Engine['read'] = async ({ only, signal }) => {
+    throwIfCancelled({ signal }, 'read')
+    return await readPages(director, only, signal)
+  }
 
   return {
     name: 'userspace',
@@ -118,10 +123,7 @@ export async function userspaceEngine(options: UserspaceOptions = {}): Promise<U
         held = wanted
       })
     },
-    async read({ only, signal }) {
-      throwIfCancelled({ signal }, 'read')
-      return await readPages(director, only, signal)
-    },
+    read,
     async info(callOptions) {
       throwIfCancelled(callOptions, 'info')
       return { settings: held, daemons: [], tableSize: 4096 }
@@ -141,8 +143,9 @@ export async function userspaceEngine(options: UserspaceOptions = {}): Promise<U
         }
       }
     },
-    ...portsNothing('userspace'),
+    ...portsTemplates(director, read, ending.signal),
     async [Symbol.asyncDispose]() {
+      ending.abort()
       await closeAll(links)
     },
   }

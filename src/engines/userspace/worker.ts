@@ -4,7 +4,7 @@ import { describeError } from '../../errors.ts'
 import { errorMessage, serveCalls, type ThreadMessage } from '../thread-messages.ts'
 import { type EpollThread, openEpollThread } from './epoll/plane.ts'
 import { openNetPlane } from './net/plane.ts'
-import type { Answer, Call, Fault, WorkerData } from './plane.ts'
+import { type Answer, type Call, type Fault, templatesPerPage, type WorkerData } from './plane.ts'
 
 const data = workerData as WorkerData
 const say = (message: ThreadMessage<Answer, Fault>): void => parentPort?.postMessage(message, [])
@@ -31,6 +31,10 @@ function runNetPlane(port: MessagePort): void {
         return undefined
       case 'connections':
         return plane.connections(call.from)
+      case 'changed-templates':
+        return plane.scheduling.templates.changed(call.from, templatesPerPage, performance.now())
+      case 'take-templates':
+        return plane.scheduling.takeTemplates(call.connections, performance.now())
       case 'stop':
         return undefined
       case 'close':

@@ -13,6 +13,7 @@ import {
   type ConnectionPage,
   connectionsPerPage,
   type EpollMemory,
+  templatesPerPage,
 } from '../plane.ts'
 import { Buffers } from './buffers.ts'
 import { Director } from './director.ts'
@@ -65,6 +66,10 @@ export function openEpollThread(data: WorkerData, memory: EpollMemory, onFault: 
         return undefined
       case 'connections':
         return page(thread, relays, director, call.from)
+      case 'changed-templates':
+        return director?.scheduling.templates.changed(call.from, templatesPerPage, thread.nowMs)
+      case 'take-templates':
+        return director?.scheduling.takeTemplates(call.connections, thread.nowMs)
       case 'stop':
         thread.threads.stop()
         director?.close()
