@@ -28,6 +28,11 @@ export const commandGroups: readonly CommandGroup[] = [
         summary: 'print an ldirectord.cf or a keepalived.conf as a baton.yaml',
         load: () => import('./commands/import.ts'),
       },
+      {
+        name: 'export',
+        summary: 'print a baton.yaml as a keepalived.conf',
+        load: () => import('./commands/export.ts'),
+      },
       { name: 'schema', summary: "the file's JSON Schema, for editors", load: () => import('./commands/schema.ts') },
     ],
   },

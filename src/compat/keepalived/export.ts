@@ -1,0 +1,240 @@
+/**
+ * A spec as a keepalived.conf. What was written is read again and compared with what was meant: whatever is not the same
+ * is said, so that nothing is lost without a word. Pure.
+ */
+import type { ClusterSpec, ServerSpec, ServiceSpec, VirtualRouterSpec } from '../../cluster/spec/model.ts'
+import { sameData } from '../../difference.ts'
+import { parseKeepalived } from '../../formats/keepalived/parse.ts'
+import type { CheckSpec } from '../../health/check.ts'
+import type { Forwarding } from '../../lvs/service.ts'
+import type { TrackSpec } from '../../vrrp/spec.ts'
+import { convertKeepalived } from './convert.ts'
+
+export type Exported = {
+  readonly text: string
+  /** What keepalived.conf does not say as the spec does; also in the text, as comments. */
+  readonly lost: readonly string[]
+}
+
+export function exportKeepalived(spec: ClusterSpec): Exported {
+  const lines = [
+    'global_defs {', `  router_id ${spec.name}`, '  enable_script_security', '  script_user root', '}',
+    ...routerLines(spec.directors.vrrp ?? []), ...Object.values(spec.services).flatMap(serviceLines),
+  ] // biome-ignore format: a file
+  const lost = compare(spec, `${lines.join('\n')}\n`)
+  const comments = lost.map((one) => `# not said here: ${one}`)
+  return { text: `${[...comments, ...lines].join('\n')}\n`, lost }
+}
+
+/** By what is read of it again. */
+function compare(spec: ClusterSpec, text: string): readonly string[] {
+  const surroundings = { include: () => ({ files: [], missing: [], directories: [] }), random: () => 0 }
+  const machine = {
+    interface: () => 'there' as const,
+    isExecutable: () => true,
+    hasUser: (name: string) => name === 'root',
+    groupOf: () => '0',
+  }
+  const parsed = parseKeepalived({ file: 'keepalived.conf', directory: '/', text }, surroundings, machine)
+  const { spec: read, diagnostics } = convertKeepalived(parsed, { file: 'keepalived.conf', cluster: spec.name })
+  if (read === undefined)
+    return diagnostics.flatMap(({ severity, line, message }) =>
+      severity === 'error' ? [`line ${line}: ${message}`] : [],
+    )
+  const services = new Map(Object.values(read.services).map((service) => [JSON.stringify(service.service.id), service]))
+  return [
+    ...Object.values(spec.services).flatMap((service) => {
+      const again = services.get(JSON.stringify(service.service.id))
+      const meant = { ...spread(service), name: '' }
+      return differing(`service ${service.name}`, meant, again && { ...again, name: '' })
+    }),
+    ...(spec.directors.vrrp ?? []).flatMap((router) =>
+      differing(
+        `virtual router ${router.name}`,
+        router,
+        read.directors.vrrp?.find(({ name }) => name === router.name),
+      ),
+    ),
+  ]
+}
+
+function differing(what: string, meant: object, again: object | undefined): string[] {
+  if (again === undefined) return [what]
+  const found = new Map(Object.entries(again))
+  const keys = new Set([...Object.keys(meant), ...found.keys()])
+  const own = new Map(Object.entries(meant))
+  return [...keys].flatMap((key) => (sameData(own.get(key), found.get(key)) ? [] : [`${key} of ${what}`]))
+}
+
+/** Checks of the service are checks of each of its servers there. */
+function spread(service: ServiceSpec): ServiceSpec {
+  const servers = service.servers.map((server): ServerSpec => {
+    const checks = server.checks ?? service.checks
+    const { checks: _, ...rest } = server
+    return checks.length === 0 ? rest : { ...rest, checks }
+  })
+  return { ...service, servers, checks: [] }
+}
+
+const methods: Readonly<Record<Forwarding, string>> = { masq: 'NAT', direct: 'DR', tunnel: 'TUN', local: 'DR' }
+const seconds = (ms: number): string => String(ms / 1000)
+/** Quoted, as no other quoting holds everywhere in such a file. */
+const quoted = (words: readonly string[]): string => words.map((word) => `"${word.replaceAll('\\', '\\\\')}"`).join(' ')
+const indent = (lines: readonly string[]): string[] => lines.map((line) => `  ${line}`)
+const block = (head: string, lines: readonly string[]): string[] => [`${head} {`, ...indent(lines), '}']
+const list = (head: string, lines: readonly string[]): string[] => (lines.length === 0 ? [] : block(head, lines))
+
+function routerLines(routers: readonly VirtualRouterSpec[]): string[] {
+  const commands = new Map<string, string>()
+  for (const track of routers.flatMap(({ tracked }) => tracked))
+    if (track.kind === 'command') commands.set(keyOf(track), `check_${commands.size + 1}`)
+  const scripts = new Map(
+    routers.flatMap(({ tracked }) =>
+      tracked.flatMap((track) => (track.kind === 'command' ? [[keyOf(track), track]] : [])),
+    ),
+  )
+  const groups = groupsOf(routers)
+  return [
+    ...[...scripts].flatMap(([key, track]) => scriptLines(commands.get(key) ?? '', track)),
+    ...[...groups].flatMap(([name, members]) =>
+      block(`vrrp_sync_group ${name}`, ['sync_group_tracking_weight', ...block('group', members)]),
+    ),
+    ...routers.flatMap((router) => instanceLines(router, commands)),
+  ]
+}
+
+function groupsOf(routers: readonly VirtualRouterSpec[]): ReadonlyMap<string, readonly string[]> {
+  const groups = new Map<string, string[]>()
+  for (const { name, group } of routers)
+    if (group !== undefined) groups.set(group, [...(groups.get(group) ?? []), name])
+  return groups
+}
+
+type CommandTrack = TrackSpec & { readonly kind: 'command' }
+
+/** One command may be tracked with several weights. */
+function keyOf({ argv, everyMs, timeoutMs, rise, fall }: CommandTrack): string {
+  return JSON.stringify([argv, everyMs, timeoutMs, rise, fall])
+}
+
+function scriptLines(name: string, { argv, everyMs, timeoutMs, rise, fall }: CommandTrack): string[] {
+  return block(`vrrp_script ${name}`, [
+    `script ${quoted(argv)}`,
+    `interval ${Math.max(1, Math.round(everyMs / 1000))}`,
+    `timeout ${Math.max(1, Math.round(timeoutMs / 1000))}`,
+    `rise ${rise}`,
+    `fall ${fall}`,
+  ])
+}
+
+function instanceLines(router: VirtualRouterSpec, commands: ReadonlyMap<string, string>): string[] {
+  const { announcing, tracked, password, peers, source, multicast } = router
+  const weighted = (name: string, weight: number | undefined): string =>
+    weight === undefined ? name : `${name} weight ${weight}`
+  const whole = (ms: number): number => Math.round(ms / 1000)
+  return block(`vrrp_instance ${router.name}`, [
+    `interface ${router.interface}`,
+    `virtual_router_id ${router.id}`,
+    `version ${router.version}`,
+    `priority ${router.priority}`,
+    `advert_int ${seconds(router.intervalMs)}`,
+    ...(router.preempts ? [] : ['nopreempt']),
+    ...(router.preemptDelayMs > 0 ? [`preempt_delay ${seconds(router.preemptDelayMs)}`] : []),
+    `down_timer_adverts ${router.downAdverts}`,
+    ...(router.answersLower ? [] : ['lower_prio_no_advert true']),
+    `garp_master_repeat ${announcing.times}`,
+    `garp_master_delay ${whole(announcing.delayMs)}`,
+    `garp_lower_prio_repeat ${announcing.conflictTimes}`,
+    `garp_lower_prio_delay ${whole(announcing.conflictDelayMs)}`,
+    ...(announcing.refreshMs === undefined ? [] : [`garp_master_refresh ${whole(announcing.refreshMs)}`]),
+    `garp_master_refresh_repeat ${announcing.refreshTimes}`,
+    ...(router.hasVirtualMac ? ['use_vmac'] : []),
+    ...(password === undefined ? [] : block('authentication', ['auth_type PASS', `auth_pass "${password}"`])),
+    ...(source === undefined ? [] : [`unicast_src_ip ${source}`]),
+    ...list('unicast_peer', peers ?? []),
+    ...(multicast === undefined ? [] : [`mcast_dst_ip ${multicast}`]),
+    ...list('virtual_ipaddress', router.addresses ?? []),
+    ...list('virtual_ipaddress_excluded', router.beside),
+    ...list('track_interface', tracked.flatMap((one) => (one.kind === 'interface' ? [weighted(one.interface, one.weight)] : []))),
+    ...list('track_script', tracked.flatMap((one) => (one.kind === 'command' ? [weighted(commands.get(keyOf(one)) ?? '', one.weight)] : []))),
+  ]) // biome-ignore format: a block, line by line
+}
+
+function serviceLines(service: ServiceSpec): string[] {
+  const { id, scheduler, schedulerFlags, persistence, onePacket } = service.service
+  if (id.kind !== 'address' && id.kind !== 'fwmark') return []
+  const { fallback, forwarding, onFailure } = service
+  const isIpv6 = id.kind === 'fwmark' && id.family === 'ipv6'
+  return block(id.kind === 'address' ? `virtual_server ${id.address} ${id.port}` : `virtual_server fwmark ${id.mark}`, [
+    ...(id.kind === 'address' ? [`protocol ${id.protocol.toUpperCase()}`] : []),
+    ...(isIpv6 ? ['ip_family inet6'] : []),
+    `lb_algo ${scheduler}`,
+    `lb_kind ${methods[forwarding]}`,
+    ...schedulerFlags,
+    ...(onePacket ? ['ops'] : []),
+    ...(persistence === undefined
+      ? []
+      : [`persistence_timeout ${persistence.timeoutSeconds}`, ...(isWhole(persistence.mask) ? [] : [`persistence_granularity ${persistence.mask}`])]),
+    ...(onFailure === 'drain' ? ['inhibit_on_failure'] : []),
+    ...(fallback === undefined ? [] : [`sorry_server ${fallback.address} ${fallback.port}`, `sorry_server_lvs_method ${methods[fallback.forwarding ?? 'masq']}`]),
+    ...service.servers.flatMap((server) => serverLines(server, service)),
+  ]) // biome-ignore format: a block, line by line
+}
+
+const isWhole = (mask: string): boolean => mask === '255.255.255.255' || mask === '128'
+
+function serverLines(server: ServerSpec, { checks, forwarding }: ServiceSpec): string[] {
+  if (server.kind !== 'address') return []
+  const { address, port } = server.endpoint
+  return block(`real_server ${address} ${port}`, [
+    `weight ${server.weight}`,
+    ...(server.forwarding === undefined || server.forwarding === forwarding ? [] : [`lb_kind ${methods[server.forwarding]}`]),
+    ...(server.upperThreshold === undefined ? [] : [`uthreshold ${server.upperThreshold}`]),
+    ...(server.lowerThreshold === undefined ? [] : [`lthreshold ${server.lowerThreshold}`]),
+    ...(server.checks ?? checks).flatMap(checkLines),
+  ]) // biome-ignore format: a block, line by line
+}
+
+function checkLines(check: CheckSpec): string[] {
+  const { probe, everyMs, timeoutMs, fall, warmUpMs = 0, address, port } = check
+  const timing = [
+    `delay_loop ${seconds(everyMs)}`,
+    `retry ${fall - 1}`,
+    `warmup ${seconds(warmUpMs)}`,
+    ...(address === undefined ? [] : [`connect_ip ${address}`]),
+    ...(port === undefined ? [] : [`connect_port ${port}`]),
+  ]
+  const connecting = [...timing, `connect_timeout ${seconds(timeoutMs)}`]
+  switch (probe.kind) {
+    case 'tcp':
+      return block('TCP_CHECK', connecting)
+    case 'ping':
+      return block('PING_CHECK', connecting)
+    case 'smtp':
+      return block('SMTP_CHECK', [...connecting, ...(probe.helo === undefined ? [] : [`helo_name ${probe.helo}`])])
+    case 'dns':
+      return block('DNS_CHECK', [...connecting, `type ${probe.type}`, `name ${probe.name}`])
+    case 'external':
+      return 'argv' in probe.command
+        ? block('MISC_CHECK', [
+            ...timing,
+            `misc_path ${quoted(probe.command.argv)}`,
+            `misc_timeout ${seconds(timeoutMs)}`,
+            ...(probe.exitIsWeight === true ? ['misc_dynamic'] : []),
+          ])
+        : []
+    case 'http': {
+      const codes = (probe.status ?? []).map((code) => (typeof code === 'number' ? `${code}` : code.join('-')))
+      const url = [
+        `path "${probe.path}"`,
+        ...(codes.length === 0 ? [] : [`status_code ${codes.join(' ')}`]),
+        ...(probe.host === undefined ? [] : [`virtualhost "${probe.host}"`]),
+        ...(probe.body === undefined ? [] : [`regex "${probe.body}"`]),
+      ]
+      const sni = probe.tls?.sni === undefined ? [] : ['enable_sni']
+      return block(probe.tls === undefined ? 'HTTP_GET' : 'SSL_GET', [...connecting, ...sni, ...block('url', url)])
+    }
+    default:
+      return []
+  }
+}
