@@ -107,7 +107,7 @@ export function hearGroup(from: Group, onDatagram: (datagram: Uint8Array) => voi
       for (let left = datagramsPerTurn; left > 0; left--) {
         const received = calls.recv(fd, memory.address, datagramBytes, 0)
         if (received < 0) return
-        onDatagram(memory.bytes.subarray(0, received))
+        onDatagram(new Uint8Array(memory.bytes.buffer, memory.bytes.byteOffset, received))
       }
     })
     return {

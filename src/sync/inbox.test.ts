@@ -36,9 +36,11 @@ describe('messages on their way to the engine', () => {
     expect(inbox.put(message)).toBe(true)
   })
 
-  test('a message is what it was when it came', () => {
+  test.each([
+    { name: 'bytes', memory: Uint8Array.of(1, 2, 3) },
+    { name: 'a Buffer', memory: Buffer.of(1, 2, 3) },
+  ])('a message is what it was when it came: $name', ({ memory }) => {
     const inbox = new Inbox()
-    const memory = Uint8Array.of(1, 2, 3)
     inbox.put(memory)
     memory.fill(0)
     expect(inbox.next()?.bytes).toEqual(Uint8Array.of(1, 2, 3))

@@ -21,7 +21,8 @@ export class Inbox {
   /** A copy of the message is kept. `false`: there is no room. */
   put(message: Uint8Array): boolean {
     if (this.#bytes + message.length > mostHeld) return false
-    this.#held.push(message.slice())
+    // Not `slice`: a Buffer's copies nothing.
+    this.#held.push(Uint8Array.from(message))
     this.#bytes += message.length
     return true
   }
