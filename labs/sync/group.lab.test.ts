@@ -63,7 +63,14 @@ async function director(place: number, role: SyncRole, over: Partial<SyncDaemon>
   const engine = synchronisedEngine(fakeEngine({ nowMs: () => 0 }))
   engines.push(engine)
   const id = { kind: 'address', protocol: 'tcp', address: '10.50.0.1', port: 80 } as const
-  const server = { address: '10.9.0.2', port: 8080, forwarding: 'masq', weight: 1, upperThreshold: 0, lowerThreshold: 0 } as const
+  const server = {
+    address: '10.9.0.2',
+    port: 8080,
+    forwarding: 'masq',
+    weight: 1,
+    upperThreshold: 0,
+    lowerThreshold: 0,
+  } as const
   const service = { id, scheduler: 'rr', schedulerFlags: [], onePacket: false } as const
   await engine.apply(
     [
@@ -173,7 +180,11 @@ describe('a million datagrams that somebody made up', () => {
   const key = Buffer.from('a key that both directors have')
   const now = 1_700_000_000_000n
   const sealer = new Sealer({ syncId: 7, key, sender: 1n })
-  const good = [messageOf(7, 1, 2, 3), sealer.records(messageOf(7, 4), now), sealer.seal('request', new Uint8Array(), now)]
+  const good = [
+    messageOf(7, 1, 2, 3),
+    sealer.records(messageOf(7, 4), now),
+    sealer.seal('request', new Uint8Array(), now),
+  ]
 
   test('are refused or read, never more than they hold; with a key none is let in', { timeout: 170_000 }, () => {
     const [open, keyed] = [new Gate(7, undefined), new Gate(7, key)]
