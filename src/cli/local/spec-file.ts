@@ -7,7 +7,7 @@ import { type ParsedSpec, parseSpec } from '../../cluster/spec/parse.ts'
 import { InfraError } from '../../errors.ts'
 import type { Output } from '../output.ts'
 
-const defaultFile = 'baton.yaml'
+export const defaultFile = 'baton.yaml'
 /** Nobody writes a spec as long as this: it is another file. */
 const maxBytes = 16 * 1024 * 1024
 

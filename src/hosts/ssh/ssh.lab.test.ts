@@ -7,6 +7,8 @@ import { operator, type Sshd, startSshd } from '../../../labs/hosts/sshd.ts'
 import { eventually } from '../../../labs/net/loopback.ts'
 import { isInfraError } from '../../errors.ts'
 import { hostContract } from '../host.contract.ts'
+import { localHost } from '../local/local.ts'
+import { surveyHost } from '../survey/survey.ts'
 import { openSshHost, type SshHost } from './ssh.ts'
 
 const soon = (ms = 30_000): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(ms) })
@@ -72,6 +74,13 @@ describe('a host over SSH', () => {
     await using user = await open(operator)
     expect(user.directories.state).toBe(`${sshd.directory}/home/.local/state/baton`)
     expect((await user.facts(soon())).isRoot).toBe(false)
+  })
+
+  test('a survey over SSH sees what one from here sees', async () => {
+    await using host = await open('root')
+    const [there, here] = await Promise.all([surveyHost(host, soon()), surveyHost(localHost(), soon())])
+    expect(there.distribution.id).not.toBe('')
+    expect({ ...there, freeBytes: 0 }).toEqual({ ...here, freeBytes: 0 })
   })
 
   test('more commands than sessions all run, over one connection', async () => {

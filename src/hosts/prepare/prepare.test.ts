@@ -1,0 +1,189 @@
+import { describe, expect, test } from 'vitest'
+import { fakeHost } from '../fake/fake.ts'
+import { checkSurvey, type Role } from '../survey/checks.ts'
+import { parseSurvey, type Survey } from '../survey/survey.ts'
+import { prepareHost } from './carry-out.ts'
+import { planPreparation } from './plan.ts'
+
+/** What the survey's command prints, part by part. */
+function answers(parts: Readonly<Record<string, string>>): string {
+  return Object.entries(parts)
+    .map(([name, text]) => `\u0001${name}\n${text}\n`)
+    .join('')
+}
+
+const machines: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'Debian 12': { 'os-release': 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nID=debian', programs: '/usr/sbin/update-grub' },
+  'Debian 13': { 'os-release': 'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nVERSION_ID="13"\nID=debian', programs: '/usr/sbin/update-grub' },
+  'Ubuntu 24.04': { 'os-release': 'PRETTY_NAME="Ubuntu 24.04 LTS"\nVERSION_ID="24.04"\nID=ubuntu\nID_LIKE=debian', programs: '/usr/sbin/update-grub' },
+  'CentOS 7': { 'os-release': 'PRETTY_NAME="CentOS Linux 7 (Core)"\nID="centos"\nID_LIKE="rhel fedora"\nVERSION_ID="7"', programs: '/usr/sbin/grub2-mkconfig', 'file:/etc/default/grub': 'GRUB_TIMEOUT=5' },
+  'Rocky 9': { 'os-release': 'PRETTY_NAME="Rocky Linux 9.4"\nID="rocky"\nID_LIKE="rhel centos fedora"\nVERSION_ID="9.4"', programs: '/usr/bin/dnf\n/usr/sbin/grub2-mkconfig' },
+} // biome-ignore format: one row each
+
+const survey = (name: string, more: Readonly<Record<string, string>> = {}): Survey =>
+  parseSurvey(answers({ uid: '0', cpuinfo: 'flags\t\t: fpu vmx', ...machines[name], ...more }))
+
+const dom0 = { memory: '2G', vcpus: 2 }
+
+function commands(name: string, role: Role): string[] {
+  return planPreparation(survey(name), role, dom0).flatMap((step) => [
+    ...(step.file === undefined ? [] : [`> ${step.file.path}`]),
+    ...step.commands.map((command) => command.join(' ').replace('env DEBIAN_FRONTEND=noninteractive ', '')),
+  ])
+}
+
+const aptInstall = 'apt-get install --yes --no-install-recommends'
+const debianXen = (packages: string): string[] => [
+  'apt-get update',
+  `${aptInstall} ${packages} bridge-utils lvm2 debootstrap qemu-utils`,
+  '> /etc/modules-load.d/baton.conf',
+  'modprobe bridge',
+  'modprobe loop',
+  '> /etc/default/grub.d/baton-xen.cfg',
+  'update-grub',
+]
+
+describe('the plan of each family', () => {
+  test.each(['Debian 12', 'Debian 13'])('%s as xen', (name) => {
+    expect(commands(name, 'xen')).toEqual(debianXen('xen-system-amd64'))
+  })
+
+  test('Ubuntu 24.04 as xen', () => {
+    expect(commands('Ubuntu 24.04', 'xen')).toEqual(debianXen('xen-hypervisor-4.17-amd64 xen-utils-4.17'))
+  })
+
+  test('CentOS 7 as xen: its release package first, its own tool for the boot menu', () => {
+    expect(commands('CentOS 7', 'xen')).toEqual([
+      'yum install --assumeyes centos-release-xen',
+      'yum install --assumeyes xen bridge-utils lvm2',
+      '> /etc/modules-load.d/baton.conf',
+      'modprobe bridge',
+      'modprobe loop',
+      '> /etc/default/grub',
+      'grub-bootxen.sh',
+    ])
+    const boot = planPreparation(survey('CentOS 7'), 'xen', dom0).at(-1)
+    expect(boot?.file?.after).toBe('GRUB_TIMEOUT=5\nGRUB_CMDLINE_XEN_DEFAULT="dom0_mem=2G,max:2G dom0_max_vcpus=2"\n')
+  })
+
+  test('Rocky 9 has no Dom0, and says what it can be', () => {
+    expect(() => commands('Rocky 9', 'xen')).toThrow('Rocky Linux 9.4 has no kernel for Dom0')
+    expect(commands('Rocky 9', 'kvm')).toEqual([
+      'dnf install --assumeyes qemu-kvm qemu-img libvirt virt-install socat',
+      '> /etc/modules-load.d/baton.conf',
+      ...['bridge', 'tun', 'vhost_net', 'kvm_intel'].map((name) => `modprobe ${name}`),
+      'systemctl enable --now virtqemud.socket virtnetworkd.socket virtstoraged.socket',
+    ])
+  })
+
+  test('CentOS 7 as kvm has libvirt in one piece', () => {
+    expect(commands('CentOS 7', 'kvm').at(-1)).toBe('systemctl enable --now libvirtd.service')
+  })
+
+  test('Debian 12 as director', () => {
+    expect(commands('Debian 12', 'director')).toEqual([
+      'apt-get update',
+      `${aptInstall} ipvsadm kmod procps`,
+      '> /etc/modules-load.d/baton.conf',
+      'modprobe ip_vs',
+      '> /etc/sysctl.d/90-baton.conf',
+      'sysctl --load /etc/sysctl.d/90-baton.conf',
+    ])
+  })
+})
+
+const readyDirector = {
+  modules: 'ip_vs',
+  packages: ['ipvsadm', 'kmod', 'procps'].map((name) => `${name} 1 installed`).join('\n'),
+  sysctls: 'net/ipv4/ip_forward 1\nnet/ipv4/ip_nonlocal_bind 1',
+  'file:/etc/modules-load.d/baton.conf': 'ip_vs',
+  'file:/etc/sysctl.d/90-baton.conf': 'net.ipv4.ip_forward = 1\nnet.ipv4.ip_nonlocal_bind = 1',
+}
+
+describe('a plan', () => {
+  test('is empty for a host that is ready', () => {
+    expect(planPreparation(survey('Debian 12', readyDirector), 'director', dom0)).toEqual([])
+  })
+
+  test('takes up what a run that failed has left: the file is there, and not in force', () => {
+    const half = { ...readyDirector, modules: 'bridge', sysctls: 'net/ipv4/ip_forward 0' }
+    const steps = planPreparation(survey('Debian 12', half), 'director', dom0)
+    expect(steps.map(({ file, commands: [first] }) => [file, first?.[0]])).toEqual([
+      [undefined, 'modprobe'],
+      [undefined, 'sysctl'],
+    ])
+  })
+
+  test('keeps what another role has written', () => {
+    const [step] = planPreparation(survey('Debian 12', readyDirector), 'kvm', dom0).filter(({ file }) => file)
+    expect(step?.file?.after).toBe('ip_vs\nbridge\ntun\nvhost_net\nkvm_intel\n')
+  })
+
+  test.each([
+    ['a user who is not root', { uid: '1000' }, 'a host is prepared by root'],
+    ['Secure Boot', { 'secure-boot': 'SecureBoot enabled' }, 'Secure Boot is on'],
+    ['a machine without GRUB', { programs: '' }, 'there is no GRUB 2 here'],
+    [
+      'what Xen would ignore',
+      { 'file:/etc/default/grub': 'GRUB_CMDLINE_XEN="dom0_max-vcpus=1"' },
+      'Xen knows no dom0_max-vcpus',
+    ],
+    ['an unknown system', { 'os-release': 'ID=plan9\nPRETTY_NAME="Plan 9"' }, 'Plan 9 cannot be prepared'],
+  ])('is refused for %s', (_what, more, message) => {
+    expect(() => planPreparation(survey('Debian 12', more), 'xen', dom0)).toThrow(message)
+  })
+})
+
+const soon = { signal: AbortSignal.timeout(10_000) }
+
+describe('a plan carried out', () => {
+  test('writes, keeps a copy of what was there, and runs; the first failure ends it', async () => {
+    const host = fakeHost()
+    const ran: string[] = []
+    host.install('one', async () => {
+      ran.push('one')
+      return { code: 0, stdout: '', stderr: '' }
+    })
+    host.install('two', async () => ({ code: 3, stdout: '', stderr: 'no such thing\n' }))
+    await host.writeFile('/etc/a', 'old', soon)
+    const file = { path: '/etc/a', before: 'old', after: 'new' }
+    const steps = [{ what: 'mend a', reason: 'r', undo: 'u', file, commands: [['one'], ['two'], ['one']] }]
+    await expect(prepareHost(host, steps, { ...soon, onStep: () => {} })).rejects.toThrow(
+      'mend a: two ended with 3:\nno such thing',
+    )
+    const read = async (path: string): Promise<string> => new TextDecoder().decode(await host.readFile(path, soon))
+    expect([await read('/etc/a'), await read('/var/lib/baton/copies/etc-a.1'), ran]).toEqual(['new', 'old', ['one']])
+  })
+
+  test('touches no file that is not as it was planned', async () => {
+    const host = fakeHost()
+    await host.writeFile('/etc/a', 'other', soon)
+    const steps = [
+      { what: 'w', reason: 'r', undo: 'u', file: { path: '/etc/a', before: '', after: 'new' }, commands: [] },
+    ]
+    await expect(prepareHost(host, steps, { ...soon, onStep: () => {} })).rejects.toThrow('has changed since')
+  })
+})
+
+describe('a check', () => {
+  const levels = (name: string, role: Role | undefined, more = {}): Record<string, string> =>
+    Object.fromEntries(checkSurvey('hv1', survey(name, more), role).map(({ check, level }) => [check, level]))
+
+  test('fails for what the role lacks, and warns when there is no role', () => {
+    expect(levels('Debian 12', 'xen')['xen']).toBe('fail')
+    expect(levels('Debian 12', undefined)['xen']).toBe('warn')
+    expect(levels('Debian 12', 'kvm')['qemu']).toBe('fail')
+    expect(levels('Debian 12', 'director')['bridges']).toBeUndefined()
+  })
+
+  test('knows Dom0, bridges, volume groups and a pending reboot', () => {
+    const found = levels('Debian 12', 'xen', {
+      hypervisor: 'xen',
+      'xen-capabilities': 'control_d',
+      links: '3: xenbr0: <UP> mtu 1500 qdisc noqueue \\ link/ether 00:16:3e:00:00:01 \\ bridge forward_delay 0',
+      'volume-groups': '  vg0|107374182400|53687091200',
+      reboot: '/run/reboot-required',
+    })
+    expect(found).toMatchObject({ xen: 'pass', bridges: 'pass', storage: 'pass', reboot: 'warn' })
+  })
+})

@@ -1,0 +1,71 @@
+/** What a host is asked, all in one command: each answer under its name, so that one that cannot be had is only empty. */
+
+/** A name of a part, and what prints it. `sh` runs each; nothing is changed. */
+const parts: readonly (readonly [string, string])[] = [
+  ['os-release', 'cat /etc/os-release'],
+  ['kernel', 'uname -r'],
+  ['uid', 'id -u'],
+  ['space', 'df -Pk /var/lib'],
+  ['cpus', 'nproc'],
+  ['cpuinfo', "grep -m1 -E '^(flags|Features)' /proc/cpuinfo"],
+  ['meminfo', 'grep -E "^Mem(Total|Available):" /proc/meminfo'],
+  // Loaded, or a part of the kernel.
+  ['modules', String.raw`ls /sys/module; sed 's,.*/,,;s,\.ko.*,,;s,-,_,g' /lib/modules/$(uname -r)/modules.builtin`],
+  ['devices', 'for d in /dev/kvm /dev/net/tun /dev/vhost-net /dev/mapper/control; do [ -e $d ] && echo $d; done'],
+  ['hypervisor', 'cat /sys/hypervisor/type'],
+  ['xen-capabilities', 'cat /proc/xen/capabilities'],
+  ['xen-commandline', 'xl info xen_commandline'],
+  ['secure-boot', 'mokutil --sb-state'],
+  [
+    'packages',
+    "dpkg-query -W -f '${Package} ${Version} ${db:Status-Status}\\n' 2>/dev/null || rpm -qa --qf '%{NAME} %{VERSION} installed\\n'",
+  ],
+  [
+    'programs',
+    'for p in dnf virsh qemu-system-x86_64 /usr/libexec/qemu-kvm update-grub grub2-mkconfig; do command -v $p >/dev/null 2>&1 && echo $p; done',
+  ],
+  ['volume-groups', 'vgs --noheadings --nosuffix --units b --separator "|" -o vg_name,vg_size,vg_free'],
+  ['links', 'ip -o -d link show'],
+  [
+    'grub-options',
+    'grep -ho "dom0_mem=.*" /boot/grub/grub.cfg /boot/grub2/grub.cfg /boot/efi/EFI/*/grub.cfg | sort -u',
+  ],
+  [
+    'units',
+    'for u in libvirtd.service virtqemud.socket virtnetworkd.socket virtstoraged.socket; do systemctl is-enabled --quiet $u && echo $u; done',
+  ],
+  [
+    'sysctls',
+    'for k in net/ipv4/ip_forward net/ipv4/ip_nonlocal_bind net/bridge/bridge-nf-call-iptables; do echo "$k $(cat /proc/sys/$k)"; done',
+  ],
+  [
+    'reboot',
+    'for f in /run/reboot-required /var/run/reboot-required; do [ -e $f ] && echo $f; done; needs-restarting -r >/dev/null || [ $? != 1 ] || echo needs-restarting',
+  ],
+  ['btf', 'ls /sys/kernel/btf/vmlinux'],
+]
+
+/** Files that a preparation may edit, with what they hold now. */
+const files: readonly string[] = [
+  '/etc/default/grub',
+  '/etc/default/grub.d/*.cfg',
+  '/etc/modules-load.d/baton.conf',
+  '/etc/sysctl.d/90-baton.conf',
+]
+
+export const surveyScript: string = [
+  'exec 2>/dev/null; export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"',
+  ...parts.map(([name, command]) => `printf '\\001%s\\n' ${name}; ( ${command} )`),
+  `for f in ${files.join(' ')}; do [ -f "$f" ] || continue; printf '\\001file:%s\\n' "$f"; cat "$f"; done`,
+  'exit 0',
+].join('\n')
+
+/** The answers by their names; those of files as `file:PATH`. */
+export function parseParts(text: string): ReadonlyMap<string, string> {
+  const found = new Map<string, string>()
+  for (const part of text.split('\u0001').slice(1)) {
+    const end = part.indexOf('\n')
+    found.set(part.slice(0, end), part.slice(end + 1))
+  }
+  return found
+}
