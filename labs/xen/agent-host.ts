@@ -1,6 +1,7 @@
 /** The Host port on the lab's Dom0, over its agent: each call is a TCP connection, and ends with it. */
 import { connect, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { InfraError } from '../../src/errors.ts'
 import type { CallOptions, Host, HostFacts, RunOptions, RunResult } from '../../src/hosts/host.ts'
 import { abortError, asInfraError } from '../../src/hosts/local/failures.ts'
@@ -93,20 +94,40 @@ function failure(what: string, subject: string, { stderr }: RunResult): InfraErr
   return new InfraError(code, `${what}: ${stderr.trim()}`, { subject })
 }
 
+/** How long the agent may take to answer a connection. */
+const greetingMs = 20_000
+
 const hexOf = (text: string): string => Buffer.from(text).toString('hex')
 
+/** QEMU's user network drops connections when many come at once: until the agent has said +, nothing was asked of it. */
 async function open(port: number, request: readonly string[], what: string, { signal }: CallOptions): Promise<Socket> {
-  if (signal.aborted) throw abortError(signal, what, 'dom0')
-  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
-  await new Promise<void>((resolve, reject) => {
-    socket.once('error', reject)
-    socket.once('connect', resolve)
-  }).catch((error: unknown) => {
-    throw asInfraError(error, what, 'dom0', signal)
+  for (let waitMs = 20; ; waitMs = Math.min(waitMs * 2, 1000)) {
+    if (signal.aborted) throw abortError(signal, what, 'dom0')
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
+    if (await isGreeted(socket)) {
+      const [kind = '', ...words] = request
+      socket.write(`${[kind, ...words.map(hexOf)].join(' ')}\n`)
+      return socket
+    }
+    socket.destroy()
+    await sleep(waitMs) // then it is asked again, until the caller's patience ends
+  }
+}
+
+async function isGreeted(socket: Socket): Promise<boolean> {
+  return new Promise((resolve) => {
+    const look = (): void => {
+      if (socket.read(1) === null) return
+      socket.off('readable', look)
+      socket.setTimeout(0)
+      resolve(true)
+    }
+    socket.on('readable', look)
+    socket.setTimeout(greetingMs, () => resolve(false))
+    socket.on('error', () => resolve(false))
+    socket.once('end', () => resolve(false))
+    socket.once('close', () => resolve(false))
   })
-  const [kind = '', ...words] = request
-  socket.write(`${[kind, ...words.map(hexOf)].join(' ')}\n`)
-  return socket
 }
 
 type Frame = { readonly kind: string; readonly bytes: Buffer }

@@ -5,6 +5,7 @@
 #   run ARGUMENT...   -> frames of a letter and four bytes of length: o (output), e (errors), x (exit code), m (no such
 #                        program, which errno); the input ends with the client's half of the connection
 #   connect PATH      -> one frame y, then the bytes of that unix socket as they are; or one frame n with the reason
+# It says + first: a request is sent only then, so that a connection that QEMU's network dropped can be made again.
 # A program is ended with all its children when its client goes away.
 use strict;
 use warnings;
@@ -32,6 +33,7 @@ while (1) {
 
 sub serve {
   my ($client) = @_;
+  syswrite($client, '+');
   my $line = '';
   while ($line !~ /\n\z/) { sysread($client, $line, 1, length $line) or return; }
   chomp $line;

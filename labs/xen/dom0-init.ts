@@ -14,7 +14,7 @@ exec switch_root /machine /sbin/lab-init
 
 /** The first process: no systemd, which would take a minute of TCG; the toolstack is started by Debian's own script. */
 export const dom0Init = `#!/bin/sh
-export PATH=/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin HOME=/root LC_ALL=C.UTF-8
+export PATH=/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin HOME=/root LC_ALL=C
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mkdir -p /dev/pts /dev/shm

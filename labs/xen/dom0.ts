@@ -12,6 +12,7 @@ import { type XenImage, xenImage } from './image.ts'
 
 export type Dom0 = AsyncDisposable & {
   readonly host: Host
+  readonly agentPort: number
   /** Port 80 of each guest address, seen on this machine's loopback. */
   readonly ports: ReadonlyMap<string, number>
   /** What the serial line said: Xen's and Dom0's messages. */
@@ -62,7 +63,7 @@ export async function bootDom0(options: { readonly signal: AbortSignal }): Promi
   try {
     const host = agentHost(agentPort)
     await untilReady(child, host, () => said, options.signal)
-    return { host, ports, console: () => said, [Symbol.asyncDispose]: dispose }
+    return { host, agentPort, ports, console: () => said, [Symbol.asyncDispose]: dispose }
   } catch (error) {
     await dispose()
     throw new Error(`the Xen lab's machine does not come up: ${String(error)}\n${said.slice(-5000)}`, { cause: error })

@@ -119,6 +119,11 @@ export const commandGroups: readonly CommandGroup[] = [
         summary: 'check a keepalived.conf as keepalived -t does',
         load: () => import('./commands/keepalived.ts'),
       },
+      {
+        name: 'xen-list-images',
+        summary: 'list the guests that xen-tools made, as xen-list-images does',
+        load: () => import('./commands/xen-list-images.ts'),
+      },
     ],
   },
 ]

@@ -12,6 +12,11 @@ describe('the front that a call means', () => {
     { called: 'keepalived', words: ['-t'], is: { name: 'keepalived', words: ['-t'] } },
     { called: 'virt-install', words: ['--name', 'a'], is: { name: 'virt-install', words: ['--name', 'a'] } },
     { called: 'baton', words: ['ldirectord', 'web.cf', 'stop'], is: { name: 'ldirectord', words: ['web.cf', 'stop'] } },
+    {
+      called: 'xen-list-images',
+      words: ['--test', '/srv'],
+      is: { name: 'xen-list-images', words: ['--test', '/srv'] },
+    },
     { called: 'baton', words: ['help', 'ipvsadm'], is: undefined },
     { called: 'baton', words: [], is: undefined },
     { called: '', words: ['up'], is: undefined },

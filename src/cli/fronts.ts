@@ -2,7 +2,7 @@
 
 import type { IpvsadmName } from '../compat/ipvsadm/main.ts'
 
-type FrontName = IpvsadmName | 'ldirectord' | 'keepalived' | 'virt-install'
+type FrontName = IpvsadmName | 'ldirectord' | 'keepalived' | 'virt-install' | 'xen-list-images'
 
 const frontNames = [
   'ipvsadm',
@@ -11,6 +11,7 @@ const frontNames = [
   'ldirectord',
   'keepalived',
   'virt-install',
+  'xen-list-images',
 ] as const satisfies readonly FrontName[]
 
 export type FrontCall = { readonly name: FrontName; readonly words: readonly string[] }

@@ -15,6 +15,9 @@ if (front === undefined) {
 } else if (front.name === 'virt-install') {
   const { runVirtInstallFront } = await import('../compat/virt-install/main.ts')
   await runVirtInstallFront(front.words)
+} else if (front.name === 'xen-list-images') {
+  const { runXenToolsFront } = await import('../compat/xen-tools/main.ts')
+  await runXenToolsFront(front.words)
 } else {
   const { runFront } = await import('../compat/ipvsadm/main.ts')
   await runFront(front.name, front.words)

@@ -98,6 +98,7 @@ export function fakeXenHost(): FakeXenHost {
     async save([name = '', path = '']) {
       const domain = domains.get(name)
       if (domain === undefined) return invalid(name)
+      if (domain.flags[2] === 'p') return no(1, unanswered(domain.id))
       await host.writeFile(path, domain.cfg, { signal })
       return end(domain, 'has been destroyed.')
     },
@@ -134,6 +135,10 @@ export function fakeXenHost(): FakeXenHost {
     },
   }
 }
+
+/** A paused guest cannot acknowledge, and xl waits a minute for it. */
+const unanswered = (id: number): string =>
+  `libxl: error: libxl_dom_suspend.c:350:suspend_common_wait_guest_timeout: Domain ${id}:guest didn't acknowledge suspend, cancelling request\n`
 
 const invalid = (word = ''): RunResult => no(1, `${word} is an invalid domain identifier (rc=-6)\n`)
 

@@ -166,6 +166,16 @@ describe('xen', () => {
     expect(await world.host.list('/var/lib/baton/xen/one', soon())).toEqual(['definition.json'])
   })
 
+  test('a paused guest is woken to be saved, for it has to answer', async () => {
+    const world = fakeXenHost()
+    const hypervisor = openHypervisor('xen', world.host)
+    await hypervisor.define(definition('one'), soon())
+    await hypervisor.start('one', soon())
+    await hypervisor.pause('one', soon())
+    await hypervisor.save('one', soon())
+    expect((await hypervisor.list(soon()))[0]?.state).toBe('saved')
+  })
+
   test('without Xen it says what is missing', async () => {
     const world = fakeXenHost()
     world.fail('list', "ERROR:  Can't find hypervisor information in sysfs!\n", 1)

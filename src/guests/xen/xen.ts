@@ -126,16 +126,21 @@ async function askToPowerOff(host: Host, { definition, state }: Known, options: 
     throw xlFailure(`shut down ${name}`, name, result)
 }
 
-/** What it is, is written beside its memory, which fits no other machine. A guest that does not answer runs on. */
-async function saveGuest(host: Host, { definition, paths }: Known, options: CallOptions): Promise<void> {
+/**
+ * What it is, is written beside its memory, which fits no other machine. A paused guest is woken: it has to answer. One
+ * that does not answer is left as it was.
+ */
+async function saveGuest(host: Host, { definition, paths, state }: Known, options: CallOptions): Promise<void> {
   const { name } = definition
   const partial = `${paths.saved}.partial`
   await host.makeDirectory(paths.state, { ...options, mode: 0o700 })
   const started = await readJson<{ readonly definition: GuestDefinition }>(host, paths.started, options)
   await host.writeFile(paths.savedDefinition, JSON.stringify(started?.definition ?? definition), options)
+  if (state === 'paused') await mustXl(host, `wake ${name}`, name, ['unpause', name], options)
   const result = await runXl(host, ['save', name, partial], options)
   if (result.code !== 0) {
     const sweep = { signal: AbortSignal.timeout(10_000) }
+    if (state === 'paused') await runXl(host, ['pause', name], sweep)
     await host.remove(partial, sweep)
     await host.remove(paths.savedDefinition, sweep)
     throw xlFailure(`save ${name}`, name, result)
