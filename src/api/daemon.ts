@@ -3,19 +3,20 @@ import type { Logger } from 'pino'
 import { within } from '../deadline.ts'
 import { type Director, openDirector } from '../director/director.ts'
 import { fileEditJournal } from '../director/edit-journal.ts'
-import type { DirectorEvent } from '../director/events.ts'
 import { fileIntentStore, type IntentStore } from '../director/intent.ts'
 import { servicesOf } from '../director/intent-changes.ts'
 import type { Intent } from '../director/schemas.ts'
 import type { EbpfTuning } from '../engines/ebpf/tuning.ts'
-import type { Engine, EngineChange, EngineName, EngineReport } from '../engines/engine.ts'
+import type { Engine, EngineName, EngineReport } from '../engines/engine.ts'
 import { openEngine } from '../engines/open.ts'
 import { describeError, InfraError, isInfraError } from '../errors.ts'
 import { machineTiming } from '../health/timing.ts'
 import type { TraceFile } from '../health/trace-file.ts'
 import type { Host } from '../hosts/host.ts'
 import { serviceKey } from '../lvs/service.ts'
+import { logEvent } from './event-log.ts'
 import { directorFiles } from './files.ts'
+import { madeByHand, noteIpvs, removeIpvsTraces, removeServices } from './left-in-ipvs.ts'
 import { openMetrics } from './metrics/metrics.ts'
 import { notifyManager } from './notify.ts'
 
@@ -65,13 +66,14 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     const kept = await host.readFile(files.kept, { signal })
     // What was made by hand outlives a crash or its traffic: who starts a director anew finds its table empty.
     const goesOn = (supervised?.restarts ?? 0) > 0 || kept !== undefined
+    const former = goesOn ? undefined : await madeByHand(host)
     if (!goesOn) await host.remove(files.byHand, { signal })
-    const keptBy = await serve(options, goesOn)
+    const keptBy = await serve(options, former)
     if (keptBy !== undefined)
       await host.writeFile(files.kept, `${keptBy}\n`, { signal: AbortSignal.timeout(filesMs), mode: 0o600 })
     // With what a crash while it was written has left.
     const working = [`${files.byHand}.new`, `${files.byHand}.loading`, files.startedForAnother]
-    for (const path of keptBy === undefined ? [files.byHand, files.kept, ...working] : working)
+    for (const path of keptBy === undefined ? [files.byHand, files.kept, files.inIpvs, ...working] : working)
       await host.remove(path, { signal: AbortSignal.timeout(filesMs) })
     if (keptBy === undefined) await removeUnwanted(host)
   } finally {
@@ -81,8 +83,12 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   }
 }
 
-/** Resolves at its end to the engine whose traffic goes on. */
-async function serve(options: DaemonOptions, goesOn: boolean): Promise<EngineName | undefined> {
+/**
+ * Resolves at its end to the engine whose traffic goes on. `former`: what was made by hand through one before it and is to go;
+ * undefined when it goes on with what stands.
+ */
+async function serve(options: DaemonOptions, former: ReadonlySet<string> | undefined): Promise<EngineName | undefined> {
+  const goesOn = former === undefined
   const { host, ebpf, log, signal, supervised, onReady, onEnd } = options
   const { socket, byHand } = directorFiles(host)
   const { store, intent } = await loadedStore(host)
@@ -96,6 +102,9 @@ async function serve(options: DaemonOptions, goesOn: boolean): Promise<EngineNam
     onTrouble: (at, reason) => logMetrics(log, at, reason),
   })
   const { name, reason } = await chosenEngine(options, intent, goesOn)
+  const soon = { signal: AbortSignal.timeout(leftoversMs) }
+  if (name === 'ipvs') await noteIpvs(host, soon)
+  else await removeIpvsTraces(host, soon)
   const opened = await openEngine(name, {
     onReport(report) {
       metrics.report(report.kind)
@@ -104,7 +113,7 @@ async function serve(options: DaemonOptions, goesOn: boolean): Promise<EngineNam
     director: host.directories.runtime,
     ...(ebpf === undefined ? {} : { ebpf }),
   })
-  if (!goesOn) await removeLeftovers(opened, intent)
+  if (former !== undefined) await removeLeftovers(opened, intent, former)
   let keeps = false
   await using trace = options.checkTrace === undefined ? undefined : await openTrace(options.checkTrace, log)
   await using director = await openDirector({
@@ -170,16 +179,14 @@ async function openTrace(path: string, log: Logger): Promise<TraceFile> {
 
 /**
  * Who starts a director anew finds nothing but what clusters want: also where the engine has outlived the director before
- * it, with what was made by hand there.
+ * it, with what was made by hand there. Where others have services, too, only that goes.
  */
-async function removeLeftovers(engine: Engine, intent: Intent): Promise<void> {
+async function removeLeftovers(engine: Engine, intent: Intent, former: ReadonlySet<string>): Promise<void> {
   const options = { signal: AbortSignal.timeout(leftoversMs) }
   const wanted = new Set(servicesOf(intent).map(({ service }) => serviceKey(service.id)))
-  const standing = await engine.read(options)
-  const changes = standing.flatMap(({ service: { id } }): EngineChange[] =>
-    wanted.has(serviceKey(id)) ? [] : [{ kind: 'service.remove', id }],
-  )
-  if (changes.length > 0) await engine.apply(changes, options)
+  const standing = (await engine.read(options)).map(({ service: { id } }) => serviceKey(id))
+  const own = engine.isShared === true ? standing.filter((key) => former.has(key)) : standing
+  await removeServices(engine, new Set(own.filter((key) => !wanted.has(key))), options)
 }
 
 async function tellManager(host: Host, log: Logger, ...states: readonly string[]): Promise<void> {
@@ -262,62 +269,4 @@ async function removeUnwanted(host: Host): Promise<void> {
   const { intent } = await fileIntentStore(host).load(options)
   if (intent.clusters.length === 0 && intent.drains.length === 0)
     await host.remove(directorFiles(host).directory, options)
-}
-
-function logEvent(log: Logger, event: DirectorEvent): void {
-  const { kind, ...fields } = event
-  const entry = { component: 'director', event: kind, ...fields }
-  if (isTrouble(event)) log.warn(entry, messages[kind])
-  else log.info(entry, messages[kind])
-}
-
-function isTrouble(event: DirectorEvent): boolean {
-  if (event.kind === 'server.health') return event.to === 'unhealthy'
-  if (event.kind === 'service.state') return event.to !== 'served'
-  if (event.kind === 'table.edited') return event.refused > 0
-  if (event.kind === 'command.ran') return event.failure !== undefined
-  return troubles.has(event.kind)
-}
-
-const troubles: ReadonlySet<DirectorEvent['kind']> = new Set([
-  'engine.failed',
-  'checks.hindered',
-  'intent.trouble',
-  'maintenance.trouble',
-  'vrrp.trouble',
-  'cluster.refused',
-  'events.lost',
-])
-
-const messages: Readonly<Record<DirectorEvent['kind'], string>> = {
-  'checks.hindered': 'checks come late, or cannot run',
-  'checks.unhindered': 'checks keep their times again',
-  'server.wavered': 'results contradict a server’s health, not enough yet',
-  'server.steadied': 'a server’s health is not contradicted any more',
-  'check.result': 'result of a check',
-  'command.ran': 'a command was run',
-  'cluster.refused': 'the cluster was not taken; nothing changed',
-  'events.lost': 'someone was not told of everything',
-  'server.health': 'server health changed',
-  'server.added': 'server added',
-  'server.changed': 'server changed',
-  'server.removed': 'server removed',
-  'service.added': 'service added',
-  'service.changed': 'service changed',
-  'service.removed': 'service removed',
-  'service.state': 'who serves the service changed',
-  'engine.failed': 'the engine could not be brought to what is wanted; trying again',
-  'engine.recovered': 'the engine is as wanted again',
-  'cluster.put': 'cluster put',
-  'cluster.removed': 'cluster removed',
-  'server.drained': 'server drained by hand',
-  'server.undrained': 'drain undone by hand',
-  'table.edited': 'table edited by hand',
-  'table.changed': 'many services or servers changed at once',
-  'settings.changed': 'settings changed',
-  'guest.moved': 'guest is reached elsewhere',
-  'intent.trouble': 'what was kept could not be read',
-  'maintenance.trouble': 'the maintenance directory cannot be read',
-  'vrrp.turned': 'a virtual router has another role',
-  'vrrp.trouble': 'something is wrong with a virtual router',
 }

@@ -16,6 +16,8 @@ export type DirectorFiles = {
   readonly byHand: string
   /** The engine whose traffic an orderly end has kept: the next daemon goes on with it, as after a crash. */
   readonly kept: string
+  /** Present while services of a director may stand in the kernel's IPVS. */
+  readonly inIpvs: string
   /** The intent and the log. */
   readonly directory: string
   readonly log: string
@@ -30,6 +32,7 @@ export function directorFiles({ directories: { runtime, state } }: Pick<Host, 'd
     startedForAnother: `${runtime}/director.started`,
     byHand: `${runtime}/director.edits`,
     kept: `${runtime}/director.kept`,
+    inIpvs: `${runtime}/director.ipvs`,
     directory: `${state}/director`,
     log: `${state}/director/director.log`,
   }

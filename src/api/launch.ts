@@ -155,7 +155,9 @@ export async function sweepLaunch(host: Host, { signal }: CallOptions): Promise<
  */
 export async function removeTraffic(host: Host, { signal }: CallOptions): Promise<boolean> {
   const { removeEbpfTraces } = await import('../engines/open.ts')
-  const removed = await removeEbpfTraces(host.directories.runtime)
+  const { removeIpvsTraces } = await import('./left-in-ipvs.ts')
+  const ofEbpf = await removeEbpfTraces(host.directories.runtime)
+  const removed = (await removeIpvsTraces(host, { signal })) || ofEbpf
   const { kept, byHand } = directorFiles(host)
   for (const path of removed ? [kept, byHand] : []) await host.remove(path, { signal })
   return removed

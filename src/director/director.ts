@@ -58,9 +58,11 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
   const startedAt = options.now().toISOString()
   const telling = openTelling({ ...options, life: startedAt })
   const { conclude } = telling
-  const routers = virtualRouters({ ...options, onEvent: telling.publish })
+  let again = (): void => {}
+  const routers = virtualRouters({ ...options, onEvent: telling.publish, onSides: () => again() })
   const keeper = await openKeeper({
     ...options,
+    syncSides: routers.syncSides,
     onEvent(event) {
       telling.publish(event)
       routers.heed(event)
@@ -78,6 +80,7 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
     await telling[Symbol.asyncDispose]()
     throw error
   })
+  again = keeper.again
   await routers.follow(keeper.intent().clusters)
   const { checker } = keeper
   const statuses = (standing: readonly ServiceSnapshot[]) => serviceStatuses(keeper.intent(), standing, keeper)
@@ -191,7 +194,7 @@ function cannotKeep(engine: EngineName): InfraError {
     `with the ${engine} engine traffic passes through the director, and ends with it`,
     {
       subject: engine,
-      hint: 'stop it without --keep; the ebpf engine goes on by itself',
+      hint: 'stop it without --keep; the ebpf and ipvs engines go on by themselves',
     },
   )
 }

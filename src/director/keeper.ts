@@ -1,5 +1,5 @@
 /** Keeps the intent, on disk and in the engine: one change after the other, with the checks and the loop that follow. */
-import type { Engine, ServiceSnapshot } from '../engines/engine.ts'
+import type { Engine, EngineChange, ServiceSnapshot } from '../engines/engine.ts'
 import { InfraError, isInfraError } from '../errors.ts'
 import type { Probe, ProbeSpec } from '../health/check.ts'
 import type { Checker } from '../health/checker.ts'
@@ -190,6 +190,18 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     }
     await forgetLeft()
   }
+  /** From an engine that outlives us and has services of others: what is ours there. */
+  const withdraw = async (): Promise<void> => {
+    const call = { signal: AbortSignal.timeout(engineMs) }
+    const own = new Set([...table.keys(), ...hand.table.services.keys(), ...intent.leaving])
+    const standing = await engine.read(call)
+    const changes = standing.flatMap(({ service: { id } }): EngineChange[] =>
+      own.has(serviceKey(id)) ? [{ kind: 'service.remove', id }] : [],
+    )
+    for (const { role } of wantedDaemons(intent.clusters, hand.table.daemons(), () => bothSides))
+      changes.push({ kind: 'daemon.stop', role })
+    if (changes.length > 0) await engine.apply(changes, call)
+  }
   const requests = turns()
   const queue = <T>(call: CallOptions, body: () => Promise<T>): Promise<T> => {
     const mine = requests.take(() => {
@@ -236,7 +248,9 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
       await loop[Symbol.asyncDispose]()
       await commands[Symbol.asyncDispose]()
       await lookout[Symbol.asyncDispose]()
-      const kept = options.keepsTraffic?.() === true ? engine.release?.() : undefined
+      const keeps = options.keepsTraffic?.() === true
+      if (!keeps && engine.isShared === true) await withdraw()
+      const kept = keeps ? engine.release?.() : undefined
       await (kept ?? engine[Symbol.asyncDispose]())
     },
   }

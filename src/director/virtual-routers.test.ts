@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { router } from '../../test/build/vrrp.ts'
 import { fakeEngine } from '../engines/fake/fake.ts'
 import { InfraError } from '../errors.ts'
+import type { RouterKind } from '../vrrp/machine/machine.ts'
 import type { VrrpSpec } from '../vrrp/spec.ts'
+import type { VrrpEvent } from '../vrrp/status.ts'
 import type { Vrrp } from '../vrrp/vrrp.ts'
 import { throwIfUnacceptable } from './acceptable.ts'
 import type { ClusterServices } from './control.ts'
@@ -24,8 +26,11 @@ function world() {
     if (thread.fails) return Promise.reject(new InfraError('failed', 'the thread vrrp ended', { subject: 'vrrp' }))
     return Promise.resolve(value)
   }
-  const open = (): Promise<Vrrp> => {
+  let hear: (event: VrrpEvent) => void = () => {}
+  const sides: string[] = []
+  const open = (onEvent: (event: VrrpEvent) => void): Promise<Vrrp> => {
     thread.opened += 1
+    hear = onEvent
     return Promise.resolve({
       apply: (spec) => answer(`apply ${spec.groups.length}`, []),
       status: () => answer('status', []),
@@ -35,7 +40,11 @@ function world() {
       [Symbol.asyncDispose]: async () => void (thread.closed += 1),
     })
   }
-  return { thread, routers: virtualRouters({ onEvent: () => {}, openVrrp: open }) }
+  const onSides = (): void => void sides.push(routers.syncSides('shop').join())
+  const routers = virtualRouters({ onEvent: () => {}, openVrrp: open, allowBind: () => [], onSides })
+  const turn = (name: string, to: RouterKind): void =>
+    hear({ kind: 'vrrp.turned', router: name, id: 1, from: 'backup', to, reason: 'it is a test', priority: 100 })
+  return { thread, routers, turn, sides }
 }
 
 describe('the virtual routers of a director', () => {
@@ -59,6 +68,27 @@ describe('the virtual routers of a director', () => {
     await routers.handOver({ back: true }, options)
     expect(thread.asked.slice(1)).toEqual(['yield shop/edge', 'resume undefined'])
     await expect(routers.handOver({ router: 'other' }, options)).rejects.toThrow('no virtual router other runs here')
+    await routers[Symbol.asyncDispose]()
+  })
+
+  test('a master tells its connections, a backup takes them; without a router one does both', async () => {
+    const { routers, turn, sides } = world()
+    expect(routers.syncSides('shop')).toEqual(['master', 'backup'])
+    routers.prepare([shop])
+    expect(routers.syncSides('shop')).toEqual(['backup'])
+    expect(routers.syncSides('other')).toEqual(['master', 'backup'])
+    await routers.follow([shop])
+    turn('shop/edge', 'master')
+    turn('shop/edge', 'fault')
+    const inner = {
+      ...vrrp.groups[0],
+      name: 'shop/inner',
+      members: [{ config: router({ name: 'shop/inner' }), holds: [], hasVirtualMac: false, tracked: [] }],
+    }
+    routers.prepare([{ ...shop, vrrp: { groups: [...vrrp.groups, inner] } }])
+    turn('shop/inner', 'master')
+    turn('shop/edge', 'master')
+    expect(sides).toEqual(['master', 'backup', 'master,backup', 'master'])
     await routers[Symbol.asyncDispose]()
   })
 

@@ -3,6 +3,7 @@
  * do. Their thread begins with the first of them, and anew when it has died.
  */
 import { describeError, InfraError } from '../errors.ts'
+import type { SyncRole } from '../lvs/edit.ts'
 import { allowForeignBind } from '../vrrp/foreign-bind.ts'
 import { trackName, type VrrpSpec } from '../vrrp/spec.ts'
 import type { RouterStatus, VrrpEvent } from '../vrrp/status.ts'
@@ -15,6 +16,10 @@ export type VirtualRoutersOptions = {
   readonly onEvent: (event: VrrpEvent) => void
   /** Left out, the real ones. */
   readonly openVrrp?: (onEvent: (event: VrrpEvent) => void) => Promise<Vrrp>
+  /** Lets services listen at addresses that are elsewhere now; left out, of this machine. Gives back why it could not. */
+  readonly allowBind?: () => readonly string[]
+  /** Called when `syncSides` may say something else. */
+  readonly onSides?: () => void
 }
 
 export type VirtualRouters = AsyncDisposable & {
@@ -27,12 +32,28 @@ export type VirtualRouters = AsyncDisposable & {
   status(options: CallOptions): Promise<readonly RouterStatus[]>
   /** @throws InfraError `not-found` when none is meant. */
   handOver(order: HandOver, options: CallOptions): Promise<number>
+  /**
+   * What a cluster's synchronisation is to do now: a master tells its connections, a backup takes what it is told. Without
+   * virtual routers both, and with several as many of the two as there are.
+   */
+  syncSides(cluster: string): readonly SyncRole[]
   problems(): readonly string[]
 }
 
 const againMs = 5000
 
-export function virtualRouters({ onEvent, openVrrp = loadVrrp }: VirtualRoutersOptions): VirtualRouters {
+export function virtualRouters(options: VirtualRoutersOptions): VirtualRouters {
+  const { onEvent, openVrrp = loadVrrp, allowBind = allowForeignBind, onSides } = options
+  let known: readonly ClusterServices[] = []
+  const masters = new Set<string>()
+  const hear = (event: VrrpEvent): void => {
+    if (event.kind === 'vrrp.turned') {
+      if (event.to === 'master') masters.add(event.router)
+      else masters.delete(event.router)
+    }
+    onEvent(event)
+    if (event.kind === 'vrrp.turned') onSides?.()
+  }
   let wanted: VrrpSpec = { groups: [] }
   let vrrp: Vrrp | undefined
   let problems: readonly string[] = []
@@ -46,7 +67,7 @@ export function virtualRouters({ onEvent, openVrrp = loadVrrp }: VirtualRoutersO
     clearTimeout(timer)
     if (isOver || (vrrp === undefined && wanted.groups.length === 0)) return
     try {
-      vrrp ??= await openVrrp(onEvent)
+      vrrp ??= await openVrrp(hear)
       for (const [service, state] of services) await tell(vrrp, service, state)
       problems = await vrrp.apply(wanted)
     } catch (error) {
@@ -63,6 +84,7 @@ export function virtualRouters({ onEvent, openVrrp = loadVrrp }: VirtualRoutersO
   const drop = async (): Promise<void> => {
     const old = vrrp
     vrrp = undefined
+    masters.clear()
     await old?.[Symbol.asyncDispose]()
   }
   /** A thread that does not answer any more is a problem, and a new one takes its place. */
@@ -79,7 +101,8 @@ export function virtualRouters({ onEvent, openVrrp = loadVrrp }: VirtualRoutersO
   }
   return {
     prepare(clusters) {
-      if (clusters.some(({ vrrp: own }) => own !== undefined)) hindrances = allowForeignBind()
+      known = clusters
+      if (clusters.some(({ vrrp: own }) => own !== undefined)) hindrances = allowBind()
     },
     async follow(clusters) {
       const next = { groups: clusters.flatMap(({ vrrp: own }) => own?.groups ?? []) }
@@ -110,6 +133,15 @@ export function virtualRouters({ onEvent, openVrrp = loadVrrp }: VirtualRoutersO
           },
         )
       return await ask(0, (thread) => (back ? thread.resume(name, { signal }) : thread.yield(name, { signal })))
+    },
+    syncSides(cluster) {
+      const groups = known.find((one) => one.cluster === cluster)?.vrrp?.groups ?? []
+      const areMasters = groups.flatMap(({ members }) => members.map(({ config }) => masters.has(config.name)))
+      if (areMasters.length === 0) return ['master', 'backup']
+      return [
+        ...(areMasters.includes(true) ? ['master' as const] : []),
+        ...(areMasters.includes(false) ? ['backup' as const] : []),
+      ]
     },
     problems: () => [...hindrances, ...problems],
     async [Symbol.asyncDispose]() {

@@ -76,6 +76,7 @@ export function composedEngine(base: Engine, openers: PartOpeners): Engine {
   return {
     name: base.name,
     capabilities,
+    ...(base.isShared === undefined ? {} : { isShared: base.isShared }),
     async apply(changes, options) {
       throwIfCancelled(options, 'apply')
       throwIfRefused(base.name, capabilities, changes)

@@ -194,6 +194,8 @@ export type ReadOptions = CallOptions & { readonly only?: readonly ServiceId[] }
 export interface Engine extends AsyncDisposable {
   readonly name: EngineName
   readonly capabilities: EngineCapabilities
+  /** Its table outlives every process, and others may have services in it: a director takes away only its own. */
+  readonly isShared?: true
   /**
    * Applies all changes or none, in order. A service that is removed takes its servers along; its and a removed
    * server's established connections are left to finish. Adding what is there updates it, removing what is gone

@@ -24,7 +24,7 @@ export function registerStop(director: Command): void {
   const stop = director.command('stop')
   stop
     .description('end the daemon; its traffic ends with it, unless it is to be kept')
-    .option('--keep', 'traffic goes on as it is, unattended, until the next director takes it up (ebpf)')
+    .option('--keep', 'traffic goes on as it is, unattended, until the next director takes it up (ebpf, ipvs)')
     .option(
       '--flush',
       'take away every trace, also what a director that was killed has left; so without an option, too',

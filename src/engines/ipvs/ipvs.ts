@@ -64,6 +64,7 @@ const exportedAtOnce = 1024
 
 class IpvsEngine implements Engine {
   readonly name = 'ipvs'
+  readonly isShared = true
   readonly capabilities: EngineCapabilities
   readonly #kernel: IpvsKernel
   readonly #turns: Turns = turns()

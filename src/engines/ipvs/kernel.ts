@@ -1,6 +1,7 @@
 /** What the engine needs of a machine whose kernel has IPVS; here of this machine itself. */
 import { createReadStream } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
+import { release } from 'node:os'
 import { createInterface } from 'node:readline'
 import { InfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
@@ -49,11 +50,15 @@ async function loadedFamily(host: Host): Promise<GenericFamily> {
   return family
 }
 
-/** One that is built in counts, too. */
+/** One that is loaded, built in, or among those that modprobe(8) would find. */
 async function hasModule(host: Host, name: string): Promise<boolean> {
-  if ((await host.list(`/sys/module/${name}`, { signal: AbortSignal.timeout(moduleMs) })) !== undefined) return true
-  const { code } = await modprobe(host, ['--dry-run', '--quiet', name])
-  return code === 0
+  const options = { signal: AbortSignal.timeout(moduleMs) }
+  if ((await host.list(`/sys/module/${name}`, options)) !== undefined) return true
+  for (const list of ['modules.builtin', 'modules.dep']) {
+    const content = await host.readFile(`/lib/modules/${release()}/${list}`, options)
+    if (content !== undefined && new TextDecoder().decode(content).includes(`/${name}.ko`)) return true
+  }
+  return false
 }
 
 async function loadModule(host: Host, name: string): Promise<void> {
