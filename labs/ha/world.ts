@@ -21,6 +21,7 @@ export type Said =
 
 /** A router of Baton's, in a process of its own. */
 export type BatonRouter = {
+  readonly pid: number
   readonly said: Said[]
   order(order: object): void
   status(): Promise<readonly RouterStatus[]>
@@ -80,14 +81,30 @@ export class Site implements AsyncDisposable {
     await this.#ip('-n', `${this.#tag}-bridge`, 'link', 'set', `port${at}`, state)
   }
 
+  /** Of its namespace. */
+  name(at: number): string {
+    return `${this.#tag}-${at}`
+  }
+
   /** Runs a command there, as a prefix of it. */
   inside(at: number): string[] {
-    return ['nsenter', `--net=/run/netns/${this.#tag}-${at}`]
+    return ['nsenter', `--net=/run/netns/${this.name(at)}`]
   }
 
   /** A program that ends with the site. */
   start(at: number, ...command: readonly string[]): void {
-    this.#start(at, ...command).stdout?.resume()
+    this.begin(at, ...command).stdout?.resume()
+  }
+
+  /** As `start`, to be spoken with. */
+  begin(at: number, ...command: readonly string[]): ChildProcess {
+    const inside = ['netns', 'exec', this.name(at), ...command]
+    const child = spawn('ip', inside, {
+      stdio: ['pipe', 'pipe', process.env['HA_LAB_LOG'] === undefined ? 'ignore' : 'inherit'],
+    })
+    this.#children.add(child)
+    child.once('exit', () => this.#children.delete(child))
+    return child
   }
 
   async run(at: number, ...command: readonly string[]): Promise<string> {
@@ -107,7 +124,7 @@ export class Site implements AsyncDisposable {
 
   async baton(at: number, spec: VrrpSpec): Promise<BatonRouter> {
     const file = join(import.meta.dirname, 'router.ts')
-    const child = this.#start(at, process.execPath, '--import', 'tsx', file)
+    const child = this.begin(at, process.execPath, '--import', 'tsx', file)
     const said: Said[] = []
     const waiting: (() => void)[] = []
     if (child.stdout !== null)
@@ -127,6 +144,7 @@ export class Site implements AsyncDisposable {
     await next('done', 0)
     const gone = once(child, 'exit')
     return {
+      pid: child.pid ?? 0,
       said,
       order,
       async status() {
@@ -152,7 +170,7 @@ export class Site implements AsyncDisposable {
     const write = (text: string): Promise<void> => writeFile(file, `global_defs {\n router_id place${at}\n}\n${text}\n`)
     await write(instance)
     const pids = ['-p', join(folder, 'pid'), '-r', join(folder, 'vrrp.pid')]
-    const child = this.#start(at, 'keepalived', '-P', '-n', '-l', '-f', file, ...pids)
+    const child = this.begin(at, 'keepalived', '-P', '-n', '-l', '-f', file, ...pids)
     child.stdout?.resume()
     const gone = once(child, 'exit')
     return {
@@ -172,16 +190,6 @@ export class Site implements AsyncDisposable {
         await gone
       },
     }
-  }
-
-  #start(at: number, ...command: readonly string[]): ChildProcess {
-    const inside = ['netns', 'exec', `${this.#tag}-${at}`, ...command]
-    const child = spawn('ip', inside, {
-      stdio: ['pipe', 'pipe', process.env['HA_LAB_LOG'] === undefined ? 'ignore' : 'inherit'],
-    })
-    this.#children.add(child)
-    child.once('exit', () => this.#children.delete(child))
-    return child
   }
 
   async #ip(...parts: readonly string[]): Promise<void> {

@@ -1,60 +1,12 @@
 import { describe, expect, test } from 'vitest'
+import { StillGround } from '../../test/build/still-ground.ts'
 import { router } from '../../test/build/vrrp.ts'
 import { encodeVrrp } from '../wire/vrrp.ts'
-import type { Ground } from './ground.ts'
 import type { RouterConfig } from './machine/config.ts'
 import { RunningGroup } from './running-group.ts'
 import type { GroupSpec, RouterSpec } from './spec.ts'
-import type { VrrpEvent } from './status.ts'
 
 const group = '224.0.0.18'
-
-/** Time that a test lets pass, and everything that was asked of the network. */
-class StillGround implements Ground {
-  nowMs = 0
-  timers: { atMs: number; run: () => void }[] = []
-  readonly done: string[] = []
-  readonly told: VrrpEvent[] = []
-  troubles: string[] = []
-  now(): number {
-    return this.nowMs
-  }
-  after(ms: number, run: () => void): Disposable {
-    const timer = { atMs: this.nowMs + ms, run }
-    this.timers.push(timer)
-    return { [Symbol.dispose]: () => void (this.timers = this.timers.filter((one) => one !== timer)) }
-  }
-  advertise(_router: RouterSpec, priority: number): string[] {
-    return this.#did(`advertise ${priority}`)
-  }
-  claim({ holds }: RouterSpec): string[] {
-    return this.#did(`claim ${holds.map(({ address }) => address).join(' ')}`)
-  }
-  release({ holds }: RouterSpec): string[] {
-    return this.#did(`release ${holds.map(({ address }) => address).join(' ')}`)
-  }
-  announce(_router: RouterSpec, times: number): string[] {
-    return this.#did(`announce ${times}`)
-  }
-  tell(event: VrrpEvent): void {
-    this.told.push(event)
-  }
-  pass(ms: number): void {
-    const until = this.nowMs + ms
-    for (;;) {
-      const next = this.timers.toSorted((a, b) => a.atMs - b.atMs)[0]
-      if (next === undefined || next.atMs > until) break
-      this.nowMs = Math.max(this.nowMs, next.atMs)
-      this.timers = this.timers.filter((one) => one !== next)
-      next.run()
-    }
-    this.nowMs = until
-  }
-  #did(what: string): string[] {
-    this.done.push(what)
-    return this.troubles
-  }
-}
 
 function specOf(changes: Partial<RouterConfig> = {}, rest: Partial<RouterSpec> = {}): GroupSpec {
   const config = router(changes)
