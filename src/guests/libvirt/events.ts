@@ -12,14 +12,10 @@ export async function* guestEvents(connection: Connection, options: CallOptions)
   const { signal } = options
   const changed = new Set<string>()
   let wake = (): void => {}
-  const ignore = await onLifecycle(
-    connection,
-    ({ name }) => {
-      changed.add(name)
-      wake()
-    },
-    options,
-  )
+  const ignore = await onLifecycle(connection, ({ name }) => {
+    changed.add(name)
+    wake()
+  })
   const woken = (): void => wake()
   signal.addEventListener('abort', woken)
   connection.lost.addEventListener('abort', woken)
@@ -47,6 +43,6 @@ export async function* guestEvents(connection: Connection, options: CallOptions)
   } finally {
     signal.removeEventListener('abort', woken)
     connection.lost.removeEventListener('abort', woken)
-    await ignore()
+    ignore()
   }
 }

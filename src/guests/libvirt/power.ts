@@ -15,46 +15,46 @@ const askAgainMs = 3_000
 const lifecycleEvent = 0
 const stopped = 5
 
+/** libvirt takes one registration of an event from a connection, so all who listen share it; it ends with the connection. */
+const registrations = new WeakMap<Connection, Promise<number>>()
+const registerMs = 10_000
+
+function registration(connection: Connection): Promise<number> {
+  const there = registrations.get(connection)
+  if (there !== undefined) return there
+  const options = { signal: AbortSignal.timeout(registerMs) }
+  const made = connection.call('domainEventRegisterAny', [lifecycleEvent, undefined], options).then(([id]) => id)
+  registrations.set(connection, made)
+  made.catch(() => registrations.delete(connection))
+  return made
+}
+
 /** Calls `tell` for each life-cycle event from now on, of all guests; the function given back ends it. */
 export async function onLifecycle(
   connection: Connection,
   tell: (event: { readonly name: string; readonly event: number }) => void,
-  options: CallOptions,
-): Promise<() => Promise<void>> {
+): Promise<() => void> {
   const [number, content] = messages.domainLifecycle
-  let own: number | undefined
-  const early: { readonly id: number; readonly name: string; readonly event: number }[] = []
   const ignore = connection.listen((procedure, payload) => {
     if (procedure !== number) return
-    const [id, { name }, event] = decodeValues(content, payload)
-    if (own === undefined) early.push({ id, name, event })
-    else if (id === own) tell({ name, event })
+    const [, { name }, event] = decodeValues(content, payload)
+    tell({ name, event })
   })
   try {
-    ;[own] = await connection.call('domainEventRegisterAny', [lifecycleEvent, undefined], options)
+    await registration(connection)
+    return ignore
   } catch (error) {
     ignore()
     throw error
-  }
-  const registered = own
-  for (const { id, ...event } of early) if (id === registered) tell(event)
-  return async () => {
-    ignore()
-    if (connection.lost.aborted) return
-    await connection.call('domainEventDeregisterAny', [registered], { signal: AbortSignal.timeout(5_000) })
   }
 }
 
 /** Until the guest is off, woken when it is paused. The agent is asked where there is one, else the power button pressed. */
 export async function powerOff(connection: Connection, { domain, state }: Known, options: CallOptions): Promise<void> {
   const off = new AbortController()
-  const ignore = await onLifecycle(
-    connection,
-    ({ name, event }) => {
-      if (name === domain.name && event === stopped) off.abort()
-    },
-    options,
-  )
+  const ignore = await onLifecycle(connection, ({ name, event }) => {
+    if (name === domain.name && event === stopped) off.abort()
+  })
   const signal = anySignal(off.signal, options.signal, connection.lost)
   try {
     if (state === 'paused') await connection.call('domainResume', [domain], options)
@@ -63,7 +63,7 @@ export async function powerOff(connection: Connection, { domain, state }: Known,
       await sleep(askAgainMs, undefined, { signal }).catch(() => {})
     }
   } finally {
-    await ignore()
+    ignore()
   }
   if (off.signal.aborted) return
   if (connection.lost.aborted) throw connection.lost.reason
