@@ -47,7 +47,7 @@ const refused: Readonly<Record<string, string>> = {
   genhash: 'digests are made by another program: curl URL | md5sum',
 }
 
-export const defaultPidFile = '/run/keepalived.pid'
+const defaultPidFile = '/run/keepalived.pid'
 
 export const defaultFile = '/etc/keepalived/keepalived.conf'
 

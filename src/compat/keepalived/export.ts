@@ -10,7 +10,7 @@ import type { Forwarding } from '../../lvs/service.ts'
 import type { TrackSpec } from '../../vrrp/spec.ts'
 import { convertKeepalived } from './convert.ts'
 
-export type Exported = {
+type Exported = {
   readonly text: string
   /** What keepalived.conf does not say as the spec does; also in the text, as comments. */
   readonly lost: readonly string[]

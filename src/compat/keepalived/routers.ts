@@ -29,8 +29,8 @@ const carriedByGroup = new Set([
   'group', 'track_interface', 'track_script', 'track_file', 'track_process', 'track_bfd', 'sync_group_tracking_weight',
   'global_tracking',
 ]) // biome-ignore format: a list to read at a glance
-/** Done by whoever follows the director: `notices.ts`. */
-export const noticeKeywords = new Set([
+/** Done by whoever follows the director (`duties/plan.ts`). */
+const noticeKeywords = new Set([
   'notify', 'notify_master', 'notify_backup', 'notify_fault', 'notify_stop', 'notify_deleted', 'smtp_alert',
   'notify_master_rx_lower_pri', 'notify_priority_changes',
 ]) // biome-ignore format: a list to read at a glance

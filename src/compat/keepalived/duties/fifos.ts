@@ -6,7 +6,7 @@ import type { Fifo } from './plan.ts'
 
 type Log = (message: string) => void
 
-export type OpenFifos = Disposable & { write(of: 'vrrp' | 'lvs', text: string): void }
+type OpenFifos = Disposable & { write(of: 'vrrp' | 'lvs', text: string): void }
 
 type OpenFifo = Fifo & { readonly fd: number; readonly isMade: boolean; readonly reader: ChildProcess | undefined }
 

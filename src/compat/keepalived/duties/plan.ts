@@ -22,10 +22,10 @@ export type RouterNotices = {
   readonly isMailed: boolean
 }
 
-export type InstanceNotices = RouterNotices & { readonly group?: string }
-export type GroupNotices = RouterNotices & { readonly members: readonly string[] }
+type InstanceNotices = RouterNotices & { readonly group?: string }
+type GroupNotices = RouterNotices & { readonly members: readonly string[] }
 
-export type ServerNotices = {
+type ServerNotices = {
   /** As keepalived writes it: `[10.0.0.2]:tcp:80`. */
   readonly shown: string
   readonly weight: number
@@ -51,7 +51,7 @@ export type VirtualNotices = {
 /** A named pipe that gets a line for each change; whoever reads it may be started with it. */
 export type Fifo = { readonly path: string; readonly of: 'all' | 'vrrp' | 'lvs'; readonly script?: Argv }
 
-export type MailPlan = {
+type MailPlan = {
   readonly to: readonly string[]
   readonly from?: string
   readonly relay?: { readonly host: string; readonly port: number }
