@@ -38,7 +38,14 @@ export async function openXenWorld(dom0: XenWorld['dom0']): Promise<XenWorld> {
   return {
     dom0,
     hypervisor,
-    site: { name: host.name, isHere: false, host, hypervisor, images: imageStore(host), director: directorAccess(host, []) },
+    site: {
+      name: host.name,
+      isHere: false,
+      host,
+      hypervisor,
+      images: imageStore(host),
+      director: directorAccess(host, []),
+    },
     definition: (name, address, change = {}) => ({
       name,
       memoryBytes: 112 * 1024 ** 2,
