@@ -1,26 +1,30 @@
 /**
  * The eBPF engine (NAT, direct routing, tunnels) against plain routing, nftables DNAT and HAProxy (mode tcp, two threads),
- * in alternating rounds: ratios to plain routing in the same round; then what a packet costs. Needs root.
- * `--rounds 5 --seconds 2 --ways routing,masq,…`; `--short` only shows that it runs. Ends with 1 when a goal is missed.
+ * in alternating rounds: ratios to plain routing in the same round; then what a packet costs; then against the kernel's own
+ * IPVS, in a guest whose kernel has it. Needs root. `--rounds 5 --seconds 2 --ways routing,masq,…`; `--short` only shows that
+ * it runs; `--guest` is what the guest runs. Ends with 1 when a goal is missed.
  */
 import { parseArgs } from 'node:util'
 import { isRoot } from '../../labs/net/namespaces.ts'
 import { goals, noise } from './goals.ts'
+import { besideKernelIpvs } from './kernel-ipvs.ts'
 import { canCarry, type Figure, figures, type Measured, measure } from './loads.ts'
 import { perPacket } from './per-packet.ts'
-import { type Contender, openContender, type Way, ways } from './world.ts'
+import { type Contender, guestWays, openContender, type Way, ways } from './world.ts'
 
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string' },
     seconds: { type: 'string' },
-    ways: { type: 'string', default: ways.join(',') },
+    ways: { type: 'string' },
     short: { type: 'boolean', default: false },
+    guest: { type: 'boolean', default: false },
   },
 })
 const rounds = Number(values.rounds ?? (values.short ? 1 : 5))
 const seconds = Number(values.seconds ?? (values.short ? 1 : 2))
-const names = ways.filter((way) => way === 'routing' || values.ways.split(',').includes(way))
+const known: readonly Way[] = values.guest ? guestWays : ways
+const names = known.filter((way) => way === 'routing' || (values.ways?.split(',').includes(way) ?? true))
 
 type Row = ReadonlyMap<Way, readonly Measured[]>
 
@@ -53,7 +57,7 @@ function report(table: ReadonlyMap<Figure, Row>): string[] {
   line('', names)
   const missed = [...table].flatMap(([figure, row]) => {
     const ratio = (way: Way): number => ratioOf(row, way, ({ perSecond }) => perSecond)
-    const isMissed = (way: Way): boolean => ratio(way) < (goals[way]?.[figure] ?? 0) * (1 - noise)
+    const isMissed = (way: Way): boolean => !values.guest && ratio(way) < (goals[way]?.[figure] ?? 0) * (1 - noise)
     line(
       figure,
       names.map((way) => {
@@ -79,8 +83,17 @@ function report(table: ReadonlyMap<Figure, Row>): string[] {
   return missed
 }
 
-function ratioOf(row: Row, way: Way, value: (measured: Measured) => number): number {
-  const plain = row.get('routing') ?? []
+/** The engine to the kernel's IPVS in the same round. */
+function besideIpvs(table: ReadonlyMap<Figure, Row>, forwarding: 'masq' | 'direct'): void {
+  const perSecond = ({ perSecond }: Measured): number => perSecond
+  const ratios = [...table].map(([figure, row]) => {
+    return `${figure} ${ratioOf(row, forwarding, perSecond, `ipvs-${forwarding}`).toFixed(2)}`
+  })
+  console.log(`${forwarding} to the kernel's IPVS: ${ratios.join(', ')}`)
+}
+
+function ratioOf(row: Row, way: Way, value: (measured: Measured) => number, to: Way = 'routing'): number {
+  const plain = row.get(to) ?? []
   return median((row.get(way) ?? []).map((own, round) => value(own) / value(plain[round] ?? own)))
 }
 
@@ -99,8 +112,13 @@ function format(value: number): string {
 }
 
 if (!isRoot()) console.log('bench: ebpf: skipped, network namespaces need root')
-else {
+else if (values.guest) {
+  const table = await run()
+  report(table)
+  for (const forwarding of ['masq', 'direct'] as const) besideIpvs(table, forwarding)
+} else {
   const missed = [...report(await run()), ...(await perPacket(values.short))]
+  if (!values.short) await besideKernelIpvs()
   if (missed.length > 0) console.log(`\nshort of a goal: ${missed.join(', ')}`)
   else console.log('\nall goals are met')
   process.exitCode = missed.length > 0 && !values.short ? 1 : 0

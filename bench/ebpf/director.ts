@@ -1,11 +1,16 @@
-/** The engine under test, as a program in its director's namespace: `director.ts FORWARDING ADDRESS SERVER PORT…`. */
+/** The engine under test, as a program in its director's namespace: `director.ts ENGINE FORWARDING ADDRESS SERVER PORT…`. */
 import { ebpfEngine } from '../../src/engines/ebpf/ebpf.ts'
 import type { EngineChange } from '../../src/engines/engine.ts'
+import { ipvsEngine } from '../../src/engines/ipvs/ipvs.ts'
+import { localHost } from '../../src/hosts/local/local.ts'
 import type { Forwarding, ServiceId } from '../../src/lvs/service.ts'
 
-const [forwarding = 'masq', address = '', server = '', ...ports] = process.argv.slice(2)
+const [name = 'ebpf', forwarding = 'masq', address = '', server = '', ...ports] = process.argv.slice(2)
 const { BATON_BPF_DIR: bpfFileSystem } = process.env
-const engine = await ebpfEngine(bpfFileSystem === undefined ? {} : { bpfFileSystem })
+const engine =
+  name === 'ipvs'
+    ? await ipvsEngine(localHost())
+    : await ebpfEngine(bpfFileSystem === undefined ? {} : { bpfFileSystem })
 const changes = ports.map(Number).flatMap((port): EngineChange[] =>
   (['tcp', 'udp'] as const).flatMap((protocol): EngineChange[] => {
     const id: ServiceId = { kind: 'address', protocol, address, port }

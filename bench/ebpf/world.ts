@@ -5,10 +5,21 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { unwrapTunnels } from '../../labs/ebpf/topology.ts'
 import { type Chain, openChain } from '../../labs/net/namespaces.ts'
+import type { Forwarding } from '../../src/lvs/service.ts'
 
 export const ways = ['routing', 'masq', 'direct', 'tunnel', 'nftables', 'haproxy'] as const
-export type Way = (typeof ways)[number]
-const engineWays: readonly Way[] = ['masq', 'direct', 'tunnel']
+/** Where the kernel has its own IPVS: this machine's usually has not, the guest's has. */
+export const guestWays = ['routing', 'masq', 'ipvs-masq', 'direct', 'ipvs-direct'] as const
+export type Way = (typeof ways)[number] | (typeof guestWays)[number]
+
+type EngineWay = { readonly engine: 'ebpf' | 'ipvs'; readonly forwarding: Forwarding }
+const engineWays: Readonly<Partial<Record<Way, EngineWay>>> = {
+  masq: { engine: 'ebpf', forwarding: 'masq' },
+  direct: { engine: 'ebpf', forwarding: 'direct' },
+  tunnel: { engine: 'ebpf', forwarding: 'tunnel' },
+  'ipvs-masq': { engine: 'ipvs', forwarding: 'masq' },
+  'ipvs-direct': { engine: 'ipvs', forwarding: 'direct' },
+}
 
 export type Contender = AsyncDisposable & { readonly name: Way; readonly chain: Chain; readonly address: string }
 
@@ -30,13 +41,14 @@ export async function openContender(name: Way): Promise<Contender> {
     const real = chain.address(1, 2)
     const address = name === 'routing' ? real : balanced
     // The server has the address itself. Replies come by the director, too, and would be taken for forged if it were its own.
-    const isServers = name === 'direct' || name === 'tunnel'
+    const engine = engineWays[name]
+    const isServers = engine?.forwarding === 'direct' || engine?.forwarding === 'tunnel'
     await chain.run(client, ['ip', 'route', 'add', balanced, 'via', chain.address(0, 2)])
     if (name !== 'routing')
       await chain.run(isServers ? server : director, ['ip', 'address', 'add', `${balanced}/32`, 'dev', 'lo'])
     if (name === 'tunnel') await unwrapTunnels(chain.namespaces[server] ?? '', serverDevice)
     await startServers(chain, directory)
-    if (engineWays.includes(name)) await startEngine(chain, name, address, real)
+    if (engine !== undefined) await startEngine(chain, engine, address, real)
     if (name === 'nftables') await startNftables(chain, directory, address, real)
     if (name === 'haproxy') await startHaproxy(chain, directory, address, real)
     await waitForPort(chain, address, ports.http)
@@ -61,11 +73,17 @@ async function startServers(chain: Chain, directory: string): Promise<void> {
   // Stops reading when the pipe is full: what arrives is counted at the interface, and to be cheap.
   chain.start(server, ['socat', '-u', `UDP4-RECV:${ports.small},rcvbuf=1`, `PIPE:${join(directory, 'full')}`])
 }
-async function startEngine(chain: Chain, forwarding: string, address: string, real: string): Promise<void> {
+async function startEngine(
+  chain: Chain,
+  { engine, forwarding }: EngineWay,
+  address: string,
+  real: string,
+): Promise<void> {
   const program = new URL('./director.ts', import.meta.url).pathname
-  const command = [process.execPath, '--import', import.meta.resolve('tsx'), program, forwarding, address, real]
+  const tsx = import.meta.resolve('tsx')
+  const command = [process.execPath, '--import', tsx, program, engine, forwarding, address, real]
   const child = chain.start(director, [...command, ...Object.values(ports).map(String)])
-  if (child.stdout !== null) await once(child.stdout, 'data', { signal: AbortSignal.timeout(60_000) })
+  if (child.stdout !== null) await once(child.stdout, 'data', { signal: AbortSignal.timeout(120_000) })
 }
 
 async function startNftables(chain: Chain, directory: string, address: string, real: string): Promise<void> {

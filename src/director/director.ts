@@ -62,7 +62,7 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
   const routers = virtualRouters({ ...options, onEvent: telling.publish, onSides: () => again() })
   const keeper = await openKeeper({
     ...options,
-    syncSides: routers.syncSides,
+    syncSides: (cluster) => routers.syncSides(cluster),
     onEvent(event) {
       telling.publish(event)
       routers.heed(event)
@@ -80,7 +80,7 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
     await telling[Symbol.asyncDispose]()
     throw error
   })
-  again = keeper.again
+  again = () => keeper.again()
   await routers.follow(keeper.intent().clusters)
   const { checker } = keeper
   const statuses = (standing: readonly ServiceSnapshot[]) => serviceStatuses(keeper.intent(), standing, keeper)

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,6 +20,20 @@ hostContract('local', async () => {
     },
     [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
   }
+})
+
+test('a file that is written anew keeps its mode, unless another is given', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'baton-mode-'))
+  const path = join(directory, 'file')
+  const options = { signal: AbortSignal.timeout(10_000) }
+  const written = async (mode?: number): Promise<number> => {
+    await localHost().writeFile(path, 'text', mode === undefined ? options : { ...options, mode })
+    return (await stat(path)).mode & 0o7777
+  }
+  expect([await written(), await written(0o640), await written(), await written(0o600)]).toEqual([
+    0o644, 0o640, 0o640, 0o600,
+  ])
+  await rm(directory, { recursive: true })
 })
 
 const untilAborted: FakeCommand = (_args, { signal }) =>

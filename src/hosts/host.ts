@@ -57,7 +57,10 @@ export interface Host {
   ): Promise<number>
   /** undefined when there is no such file. */
   readFile(path: string, options: CallOptions): Promise<Uint8Array | undefined>
-  /** Atomic: a reader sees the old or the new content, also across a crash. Makes missing parent directories. */
+  /**
+   * Atomic: a reader sees the old or the new content, also across a crash. Makes missing parent directories. A mode that is
+   * left out is that of the file which stands there, with its owner; of a new file 0644.
+   */
   writeFile(
     path: string,
     content: string | Uint8Array,

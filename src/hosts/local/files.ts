@@ -1,5 +1,6 @@
 /** Files on this machine: atomic writes, quiet removals, locks that end with their holder. */
 import { randomBytes } from 'node:crypto'
+import type { Stats } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -21,15 +22,17 @@ export async function readWhole(path: string, { signal }: Signalled): Promise<Ui
 export async function writeAtomically(
   path: string,
   content: string | Uint8Array,
-  { signal, mode = 0o644 }: Signalled & { readonly mode?: number },
+  { signal, mode }: Signalled & { readonly mode?: number },
 ): Promise<void> {
   if (signal.aborted) throw abortError(signal, `write ${path}`, path)
   const directory = dirname(path)
   const temporary = join(directory, `.${basename(path)}.${randomBytes(6).toString('hex')}`)
   try {
     await mkdir(directory, { recursive: true })
-    const file = await open(temporary, 'wx', mode)
+    const before = mode === undefined ? await stat(path).catch(absentAsUndefined) : undefined
+    const file = await open(temporary, 'wx', mode ?? 0o644)
     try {
+      if (before !== undefined) await likeBefore(file, before)
       await file.writeFile(content)
       await file.sync()
     } finally {
@@ -41,6 +44,17 @@ export async function writeAtomically(
     await rm(temporary, { force: true })
     throw asInfraError(error, `write ${path}`, path, signal)
   }
+}
+
+/** With the owner and the mode of the file that it replaces. */
+async function likeBefore(file: FileHandle, { uid, gid, mode }: Stats): Promise<void> {
+  const own = await file.stat()
+  if (own.uid !== uid || own.gid !== gid) await file.chown(uid, gid)
+  await file.chmod(mode & 0o7777)
+}
+
+function absentAsUndefined(error: unknown): undefined {
+  if (!isAbsent(error)) throw error
 }
 
 export async function listDirectory(path: string, { signal }: Signalled): Promise<readonly string[] | undefined> {
