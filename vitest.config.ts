@@ -1,10 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
-/** Each file has a world of its own, and mostly waits for guests to boot: two at a time. */
-const guests = ['src/guests/**/*.lab.test.ts', 'labs/cluster/**/*.lab.test.ts', 'labs/hello/hello.lab.test.ts']
-const patience = { testTimeout: 180_000, hookTimeout: 300_000 }
-
-// unit: pure and fast · guests, lab: real guests; real kernels, peers and namespaces.
+// unit: pure and fast · contract: one suite per port, fake and real · lab: real kernels, guests and namespaces.
 export default defineConfig({
   test: {
     projects: [
@@ -16,14 +12,13 @@ export default defineConfig({
           testTimeout: 20_000,
         },
       },
-      { test: { name: 'guests', include: guests, maxWorkers: 2, ...patience } },
       {
         test: {
           name: 'lab',
           include: ['src/**/*.lab.test.ts', 'labs/**/*.lab.test.ts'],
-          exclude: guests,
+          testTimeout: 180_000,
+          hookTimeout: 300_000,
           fileParallelism: false,
-          ...patience,
         },
       },
     ],

@@ -21,7 +21,7 @@ async function test() {
   add(await check())
   add(await vitest('unit'))
   const obstacle = await labObstacle()
-  if (obstacle === undefined) for (const project of ['guests', 'lab']) add(await vitest(project))
+  if (obstacle === undefined) add(await vitest('lab'))
   else {
     const files = await labFiles()
     console.log(`lab: skipped ${files} files of tests: ${obstacle}`)

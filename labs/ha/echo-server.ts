@@ -1,0 +1,8 @@
+/** Gives back what comes, on each of the PORTs. */
+import { createServer } from 'node:net'
+
+for (const port of process.argv.slice(2))
+  createServer((socket) => {
+    socket.on('error', () => undefined)
+    socket.pipe(socket)
+  }).listen({ host: '0.0.0.0', port: Number(port), backlog: 4096 })
