@@ -6,13 +6,14 @@ import type { ClusterSpec, ServerSpec, ServiceSpec } from '../../cluster/spec/mo
 import { sameData } from '../../difference.ts'
 import type { KeepalivedFile, Method, Real, Virtual, VirtualAddress } from '../../formats/keepalived/model.ts'
 import { checkerNames } from '../../formats/keepalived/tables/checks.ts'
-import type { Entry } from '../../formats/keepalived/tree.ts'
+import { type Entry, lastOf } from '../../formats/keepalived/tree.ts'
 import { numberIn } from '../../formats/keepalived/virtuals.ts'
 import type { CheckSpec } from '../../health/check.ts'
 import { type Forwarding, familyOf, type SchedulerName, type ServiceId, schedulerNames } from '../../lvs/service.ts'
 import { schedulerFlags, throughSpec } from '../ldirectord/convert.ts'
 import { convertChecker, type Say } from './check.ts'
 import { convertRouters } from './routers.ts'
+import { convertSync, convertTimeouts } from './sync.ts'
 
 export type Converted = {
   /** There if and only if no diagnostic is an error. */
@@ -45,6 +46,9 @@ export function convertKeepalived(
   }
   reportOthers(parsed.entries, hasCompany, say)
   const vrrp = convertRouters(parsed.routers, hasCompany, say)
+  const globals = lastOf(parsed.entries, 'global_defs')?.entries ?? []
+  const sync = convertSync(globals, parsed.routers, say)
+  const settings = convertTimeouts(globals, say)
   const services: Record<string, ServiceSpec> = {}
   for (const virtual of parsed.virtuals)
     for (const place of virtual.places) {
@@ -62,7 +66,13 @@ export function convertKeepalived(
     images: {},
     guests: {},
     services,
-    directors: { hosts: ['local'], engine: 'auto', ...(vrrp.length === 0 ? {} : { vrrp }) },
+    directors: {
+      hosts: ['local'],
+      engine: 'auto',
+      ...(settings === undefined ? {} : { settings }),
+      ...(vrrp.length === 0 ? {} : { vrrp }),
+      ...(sync === undefined ? {} : { sync }),
+    },
   }
   return { spec: diagnostics.some(({ severity }) => severity === 'error') ? undefined : spec, diagnostics }
 }
@@ -74,7 +84,7 @@ const carriedGlobals = new Set([
   'vrrp_version', 'vrrp_mcast_group4', 'vrrp_mcast_group6', 'vrrp_garp_master_delay', 'vrrp_garp_master_repeat',
   'vrrp_garp_master_refresh', 'vrrp_garp_master_refresh_repeat', 'vrrp_garp_lower_prio_delay',
   'vrrp_garp_lower_prio_repeat', 'vrrp_down_timer_adverts', 'vrrp_lower_prio_no_advert', 'vrrp_skip_check_adv_addr',
-  'script_user', 'enable_script_security', 'router_id',
+  'script_user', 'enable_script_security', 'router_id', 'lvs_sync_daemon', 'lvs_timeouts',
 ]) // biome-ignore format: a list to read at a glance
 
 /** What is done beside a director (`duties/plan.ts`). */

@@ -18,7 +18,10 @@ type Exported = {
 
 export function exportKeepalived(spec: ClusterSpec): Exported {
   const lines = [
-    'global_defs {', `  router_id ${spec.name}`, '  enable_script_security', '  script_user root', '}',
+    ...block('global_defs', [
+      `router_id ${spec.name}`, 'enable_script_security', 'script_user root', ...syncLines(spec.directors),
+      ...timeoutLines(spec.directors.settings),
+    ]),
     ...routerLines(spec.directors.vrrp ?? []), ...Object.values(spec.services).flatMap(serviceLines),
   ] // biome-ignore format: a file
   const lost = compare(spec, `${lines.join('\n')}\n`)
@@ -48,6 +51,8 @@ function compare(spec: ClusterSpec, text: string): readonly string[] {
       const meant = { ...spread(service), name: '' }
       return differing(`service ${service.name}`, meant, again && { ...again, name: '' })
     }),
+    ...differing('directors.sync', spec.directors.sync ?? {}, read.directors.sync ?? {}),
+    ...differing('directors', spec.directors.settings ?? {}, read.directors.settings ?? {}),
     ...(spec.directors.vrrp ?? []).flatMap((router) =>
       differing(
         `virtual router ${router.name}`,
@@ -83,6 +88,27 @@ const quoted = (words: readonly string[]): string => words.map((word) => `"${wor
 const indent = (lines: readonly string[]): string[] => lines.map((line) => `  ${line}`)
 const block = (head: string, lines: readonly string[]): string[] => [`${head} {`, ...indent(lines), '}']
 const list = (head: string, lines: readonly string[]): string[] => (lines.length === 0 ? [] : block(head, lines))
+
+/** Of the first router: keepalived's daemons have the roles of one. */
+function syncLines({ sync, vrrp = [] }: ClusterSpec['directors']): string[] {
+  if (sync === undefined) return []
+  const { interface: name, syncId, group, port, ttl, maxLength } = sync
+  const [router] = vrrp
+  const words = [
+    ...(router === undefined ? [] : ['inst', router.name]),
+    ...['id', syncId, 'port', port, 'ttl', ttl, 'group', group],
+    ...(maxLength === undefined ? [] : ['maxlen', maxLength]),
+  ]
+  return [`lvs_sync_daemon ${name} ${words.join(' ')}`]
+}
+
+function timeoutLines(settings: ClusterSpec['directors']['settings']): string[] {
+  const { tcp, tcpFin, udp } = settings?.timeouts ?? {}
+  const words = Object.entries({ tcp, tcpfin: tcpFin, udp }).flatMap(([word, value]) =>
+    value === undefined ? [] : [word, String(value)],
+  )
+  return words.length === 0 ? [] : [`lvs_timeouts ${words.join(' ')}`]
+}
 
 function routerLines(routers: readonly VirtualRouterSpec[]): string[] {
   const commands = new Map<string, string>()
