@@ -72,7 +72,8 @@ async function play(
   const good = join(directory, 'good')
   const fifo = join(directory, 'fifo')
   writeFileSync(file, configuration.replaceAll('DIR', directory))
-  const script = `#!/bin/sh\nfor word; do printf '<%s>' "$word"; done >>${directory}/calls\necho >>${directory}/calls\n`
+  // Commands run at the same time: each line is written in one go.
+  const script = `#!/bin/sh\nline=\nfor word; do line="$line<$word>"; done\necho "$line" >>${directory}/calls\n`
   writeFileSync(join(directory, 'told.sh'), script, { mode: 0o755 })
   writeFileSync(join(directory, 'calls'), '')
   writeFileSync(good, '')
