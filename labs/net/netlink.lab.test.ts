@@ -46,6 +46,17 @@ describe('netlink with the kernel', () => {
     expect(links).toHaveLength(names.length + 3)
   })
 
+  test('several dumps and a question at the same time each get what is theirs', async () => {
+    using socket = new NetlinkSocket('route')
+    const all = { type: RTM_GETLINK, payload: new Uint8Array(linkBytes), verb: 'list links' }
+    const dumps = [socket.dump(all), socket.dump(all), socket.dump(all)]
+    await Promise.resolve()
+    const [link] = socket.request({ type: RTM_GETLINK, payload: byName('lan'), verb: 'ask for lan' })
+    expect(nameOf(link?.payload ?? new Uint8Array())).toBe('lan')
+    const counts = (await Promise.all(dumps)).map((links) => links.length)
+    expect(counts).toEqual([303, 303, 303])
+  })
+
   test('what changes is told, until nobody listens any more', async () => {
     const told: string[] = []
     const news = new EventEmitter()

@@ -1,6 +1,7 @@
 /** Netlink sockets, netlink(7): questions that the kernel answers at once, dumps in parts, and what it tells by itself. */
 import { setImmediate } from 'node:timers/promises'
 import { InfraError } from '../errors.ts'
+import { turns } from '../turns.ts'
 import {
   decodeErrno,
   decodeMessages,
@@ -65,7 +66,11 @@ export class NetlinkSocket implements Disposable {
   readonly #calls: SocketCalls = loadSocketCalls()
   readonly #buffer: Pinned = pinned(receiveBytes)
   readonly #fd: number
+  /** The kernel does one dump of a socket at a time. */
+  readonly #dumps = turns()
   #sequence = 0
+  /** The dump that goes on, and what came of it while other questions were answered. */
+  #dumping: { readonly sequence: number; readonly kept: NetlinkMessage[] } | undefined
 
   /** @throws InfraError */
   constructor(protocol: NetlinkProtocol) {
@@ -79,8 +84,11 @@ export class NetlinkSocket implements Disposable {
     const answers: NetlinkMessage[] = []
     for (;;)
       for (const message of this.#receive(verb)) {
-        // Left over from a question that was given up.
-        if (message.sequence !== sequence) continue
+        if (message.sequence !== sequence) {
+          // Else it is left over from a question that was given up.
+          if (message.sequence === this.#dumping?.sequence) this.#dumping.kept.push(message)
+          continue
+        }
         if (message.type !== messageTypes.error) {
           answers.push(message)
           continue
@@ -94,7 +102,11 @@ export class NetlinkSocket implements Disposable {
    * All that there is, part by part, the event loop going on between them; begun anew while the kernel says that it has
    * changed meanwhile. @throws NetlinkError `EINTR` when it never stands still.
    */
-  async dump({ type, flags = 0, payload, verb }: NetlinkRequest): Promise<NetlinkMessage[]> {
+  dump(request: NetlinkRequest): Promise<NetlinkMessage[]> {
+    return this.#dumps.take(() => this.#dumpAll(request))
+  }
+
+  async #dumpAll({ type, flags = 0, payload, verb }: NetlinkRequest): Promise<NetlinkMessage[]> {
     for (let attempt = 0; attempt < dumpAttempts; attempt++) {
       const sequence = this.#send(type, messageFlags.request | messageFlags.dump | flags, payload, verb)
       const answers = await this.#parts(sequence, verb)
@@ -111,16 +123,22 @@ export class NetlinkSocket implements Disposable {
   /** The message that ends them included. */
   async #parts(sequence: number, verb: string): Promise<NetlinkMessage[]> {
     const answers: NetlinkMessage[] = []
-    for (;;) {
-      for (const message of this.#receive(verb)) {
-        if (message.sequence !== sequence) continue
-        if (message.type === messageTypes.error) this.#throwIfError(message, verb)
-        answers.push(message)
-        if (message.type !== messageTypes.done) continue
-        this.#throwIfError(message, verb)
-        return answers
+    const kept: NetlinkMessage[] = []
+    this.#dumping = { sequence, kept }
+    try {
+      for (;;) {
+        for (const message of kept.length > 0 ? kept.splice(0) : this.#receive(verb)) {
+          if (message.sequence !== sequence) continue
+          if (message.type === messageTypes.error) this.#throwIfError(message, verb)
+          answers.push(message)
+          if (message.type !== messageTypes.done) continue
+          this.#throwIfError(message, verb)
+          return answers
+        }
+        await setImmediate()
       }
-      await setImmediate()
+    } finally {
+      this.#dumping = undefined
     }
   }
 

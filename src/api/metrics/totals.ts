@@ -83,6 +83,7 @@ export function openTotals(): Totals {
     heed: (engine) => ({
       name: engine.name,
       capabilities: engine.capabilities,
+      ...(engine.isShared === undefined ? {} : { isShared: engine.isShared }),
       async apply(changes, options) {
         const only = [...comingOrGoing(changes)].filter(([key]) => names.has(key)).map(([, id]) => id)
         if (only.length > 0) takeAll(await engine.read({ ...options, only }))
