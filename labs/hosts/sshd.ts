@@ -30,8 +30,8 @@ export const operator = 'operator'
 export async function startSshd(lines: readonly string[] = []): Promise<Sshd> {
   const directory = await mkdtemp(join(tmpdir(), 'baton-sshd-'))
   await chmod(directory, 0o755)
-  await mkdir(join(directory, 'work'))
-  await chmod(join(directory, 'work'), 0o777)
+  await mkdir(join(directory, 'desk'))
+  await chmod(join(directory, 'desk'), 0o777)
   for (const name of ['host', 'client'])
     await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', name, '-f', join(directory, name)])
   await using loopback = openLoopback()
@@ -100,7 +100,7 @@ async function writeUsers(directory: string): Promise<void> {
   await run('chown', ['4242:4242', home])
   const users = await readFile('/etc/passwd', 'utf8')
   // Not root's own home: what a shell reads there is this machine's.
-  const own = users.replace(/^root:.*$/m, `root:x:0:0::${directory}/work:/bin/bash`)
+  const own = users.replace(/^root:.*$/m, `root:x:0:0::${directory}/desk:/bin/bash`)
   await writeFile(join(directory, 'passwd'), `${own}${operator}:x:4242:4242::${home}:/bin/sh\n`)
   const shadow = await readFile('/etc/shadow', 'utf8')
   await writeFile(join(directory, 'shadow'), `${shadow}${operator}:*:19000:0:99999:7:::\n`, { mode: 0o640 })

@@ -57,7 +57,7 @@ export async function startLibvirt(): Promise<LibvirtDaemon> {
     said = `${said}${chunk.toString()}`.slice(-4_000)
   })
   const ended = new Promise<void>((resolve) => daemon.once('close', () => resolve()))
-  const runtime = `/proc/${daemon.pid}/root/run/libvirt`
+  const runtime = join('/proc', String(daemon.pid), 'root', 'run/libvirt')
   const uri = `qemu:///system?socket=${runtime}/libvirt-sock`
   const stop = async (): Promise<void> => {
     await endGuests(uri).catch(() => {})

@@ -51,7 +51,7 @@ for (const [name, user, sudo] of [
   afterAll(() => host?.[Symbol.asyncDispose]())
   hostContract(name, async () => {
     host ??= await open(user, sudo)
-    const made = await host.run(['mktemp', '-d', `${sshd.directory}/work/XXXXXX`], soon())
+    const made = await host.run(['mktemp', '-d', `${sshd.directory}/desk/XXXXXX`], soon())
     return { host, directory: made.stdout.trim(), listenEcho, [Symbol.asyncDispose]: async () => {} }
   })
 }
@@ -114,19 +114,19 @@ describe('a host over SSH', () => {
   test('bytes come back as they were, a mebibyte of them', async () => {
     await using host = await open('root')
     const bytes = new Uint8Array(1024 * 1024).map((_, at) => (at * 7919) >> 5)
-    const path = `${sshd.directory}/work/bytes`
+    const path = `${sshd.directory}/desk/bytes`
     await host.writeFile(path, bytes, soon())
     expect(Buffer.compare((await host.readFile(path, soon())) ?? new Uint8Array(), bytes)).toBe(0)
   })
 
   test('a written file keeps its mode and owner, and leaves nothing beside it', async () => {
     await using host = await open(operator, true)
-    const path = `${sshd.directory}/work/kept/file`
+    const path = `${sshd.directory}/desk/kept/file`
     await host.writeFile(path, 'one', { mode: 0o640, ...soon() })
     await host.run(['chown', '4242', path], soon())
     await host.writeFile(path, 'two', soon())
     expect((await host.run(['stat', '-c', '%a %u', path], soon())).stdout).toBe('640 4242\n')
-    expect(await host.list(`${sshd.directory}/work/kept`, soon())).toEqual(['file'])
+    expect(await host.list(`${sshd.directory}/desk/kept`, soon())).toEqual(['file'])
   })
 
   test('a cancel ends the whole group there', async () => {
@@ -160,11 +160,11 @@ describe('a host over SSH', () => {
 
   test('a file that came short is never put in place', async () => {
     await using host = await open('root')
-    const path = `${sshd.directory}/work/short`
+    const path = `${sshd.directory}/desk/short`
     await host.writeFile(path, 'whole', soon())
     const writing = failure(host.writeFile(path, new Uint8Array(64 * 1024 * 1024), soon()))
     await eventually('it is under way', async () => {
-      const names = (await host.list(`${sshd.directory}/work`, soon())) ?? []
+      const names = (await host.list(`${sshd.directory}/desk`, soon())) ?? []
       return names.some((name) => name.startsWith('.short.'))
     })
     await sshd.cut()
@@ -175,7 +175,7 @@ describe('a host over SSH', () => {
   test('a lock is let go when its holder is cut off', async () => {
     await using first = await open('root')
     await using second = await open('root')
-    const path = `${sshd.directory}/work/cut.lock`
+    const path = `${sshd.directory}/desk/cut.lock`
     const held = await first.lock(path, soon())
     expect((await failure(second.lock(path, soon(300)))).code).toBe('timeout')
     await sshd.cut()
