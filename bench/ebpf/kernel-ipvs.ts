@@ -22,7 +22,9 @@ export async function besideKernelIpvs(): Promise<void> {
   const bench = ['node', 'node_modules/tsx/dist/cli.mjs', 'bench/ebpf/bench.ts', '--guest', ...words]
   const script = `export HOME=/root PATH=${process.env['PATH'] ?? ''}\ncd ${root}\nuname -r\n${bench.join(' ')} 2>&1\n`
   const { code, output } = await underOtherKernel(script, { signal: AbortSignal.timeout(guestMs) })
-  const [kernel, ...lines] = output.trimEnd().split('\n')
+  const [kernel, ...said] = output.trimEnd().split('\n')
+  // Without the kernel's own messages.
+  const lines = said.filter((line) => !/^\[ *\d+\.\d+\] /u.test(line))
   console.log(`\nagainst the kernel’s IPVS, under Linux ${kernel} on emulated processors:\n${lines.join('\n')}`)
   if (code !== 0) throw new Error(`the benchmark in the guest ended with ${code}`)
 }

@@ -8,8 +8,11 @@ import { type Chain, openChain } from '../../labs/net/namespaces.ts'
 import type { Forwarding } from '../../src/lvs/service.ts'
 
 export const ways = ['routing', 'masq', 'direct', 'tunnel', 'nftables', 'haproxy'] as const
-/** Where the kernel has its own IPVS: this machine's usually has not, the guest's has. */
-export const guestWays = ['routing', 'masq', 'ipvs-masq', 'direct', 'ipvs-direct'] as const
+/**
+ * Where the kernel has its own IPVS: this machine's usually has not, the guest's has. By NAT: it takes only packets to an address
+ * of its own, which here, where replies come by the director, too, goes with no other way.
+ */
+export const guestWays = ['routing', 'masq', 'ipvs'] as const
 export type Way = (typeof ways)[number] | (typeof guestWays)[number]
 
 type EngineWay = { readonly engine: 'ebpf' | 'ipvs'; readonly forwarding: Forwarding }
@@ -17,8 +20,7 @@ const engineWays: Readonly<Partial<Record<Way, EngineWay>>> = {
   masq: { engine: 'ebpf', forwarding: 'masq' },
   direct: { engine: 'ebpf', forwarding: 'direct' },
   tunnel: { engine: 'ebpf', forwarding: 'tunnel' },
-  'ipvs-masq': { engine: 'ipvs', forwarding: 'masq' },
-  'ipvs-direct': { engine: 'ipvs', forwarding: 'direct' },
+  ipvs: { engine: 'ipvs', forwarding: 'masq' },
 }
 
 export type Contender = AsyncDisposable & { readonly name: Way; readonly chain: Chain; readonly address: string }
