@@ -14,6 +14,7 @@ import { openHypervisor } from '../../guests/open.ts'
 import { localHost } from '../../hosts/local/local.ts'
 import { formatEndpoint } from '../../lvs/service.ts'
 import { whyNotFree } from './free-address.ts'
+import { directorStatus } from './machine.ts'
 
 /** The first time, a guest is run to see what this machine can do. */
 export const machineMs = 60_000
@@ -27,7 +28,7 @@ export async function checkMachine(
 ): Promise<Diagnostic[]> {
   const facts = await localHost().facts(options)
   const capacity = Object.fromEntries(here(spec).map(({ name }) => [name, facts]))
-  const director = await runningDirector(options)
+  const director = await directorStatus({ director: directorClient(localHost()) }, options)
   const found = await Promise.all([checkHypervisors(places, spec, options), checkAddresses(places, spec, director)])
   return [...checkAgainstHost(spec, places, capacity), ...checkEngine(places, spec, director), ...found.flat()]
 }
@@ -117,15 +118,6 @@ function servedAddresses(director: DirectorStatus | undefined): ReadonlySet<stri
       id.kind === 'address' ? [`${id.protocol} ${formatEndpoint(id)}`] : [],
     ),
   )
-}
-
-async function runningDirector(options: CallOptions): Promise<DirectorStatus | undefined> {
-  try {
-    return await directorClient(localHost()).status(options)
-  } catch (error) {
-    if (isInfraError(error, 'not-found')) return undefined
-    throw error
-  }
 }
 
 function problemAt(

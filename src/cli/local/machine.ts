@@ -82,7 +82,10 @@ export async function findGuest(machine: Machine, name: string, { signal }: Call
 }
 
 /** undefined while no director runs; other failures are thrown: could not ask is not the same as none. */
-export async function directorStatus(machine: Machine, { signal }: CallOptions): Promise<DirectorStatus | undefined> {
+export async function directorStatus(
+  machine: Pick<Machine, 'director'>,
+  { signal }: CallOptions,
+): Promise<DirectorStatus | undefined> {
   try {
     return await machine.director.status({ signal })
   } catch (error) {
