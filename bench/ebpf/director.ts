@@ -5,7 +5,8 @@ import { ipvsEngine } from '../../src/engines/ipvs/ipvs.ts'
 import { localHost } from '../../src/hosts/local/local.ts'
 import type { Forwarding, ServiceId } from '../../src/lvs/service.ts'
 
-const [name = 'ebpf', forwarding = 'masq', address = '', server = '', ...ports] = process.argv.slice(2)
+const [name, forwarding, address = '', server = '', ...ports] = process.argv.slice(2)
+if (name !== 'ebpf' && name !== 'ipvs') throw new Error(`no engine: ${name}`)
 const { BATON_BPF_DIR: bpfFileSystem } = process.env
 const engine =
   name === 'ipvs'

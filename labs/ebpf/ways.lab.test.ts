@@ -146,7 +146,7 @@ describe.each(['ipv4', 'ipv6'] as const)('%s: traffic follows', (family) => {
     await using topology = await openTopology('masq')
     await prepare(topology)
     const environment = { ...process.env, BATON_BPF_DIR: world.bpfFileSystem }
-    const command = [process.execPath, '--import', import.meta.resolve('tsx'), program, 'masq']
+    const command = [process.execPath, '--import', import.meta.resolve('tsx'), program, 'ebpf', 'masq']
     const child = topology.start('director', environment, ...command, addresses[family].vip, server, String(port))
     if (child.stdout !== null) await once(child.stdout, 'data', { signal: AbortSignal.timeout(60_000) })
     const passes = (): Promise<void> => eventually('it passes', () => echoed(topology, family), 20_000)
