@@ -38,15 +38,17 @@ import { type HookOptions, Hooks } from './hooks.ts'
 import { indexKey } from './maps.ts'
 import { closeOwnRoutes, openOwnRoutes } from './own-routes.ts'
 import { throwIfCutsOff } from './own-session.ts'
+import { Pace } from './pace.ts'
 import { otherPlaces, removeDeserted, removeGoneNamespaces, removeOtherVersions, removePlace } from './place.ts'
 import { openProgram, type Program, throwIfUnprivileged } from './program.ts'
 import { decodeSettings, encodeSettings, type Limits } from './settings.ts'
 import { Statistics } from './statistics.ts'
 import { marksOf, removeSteering, Steering } from './steering.ts'
 import { Sweep } from './sweep.ts'
-import { EbpfTable } from './table.ts'
+import { type ApplyPace, EbpfTable } from './table.ts'
 import { trace } from './trace.ts'
 import { type LimitTuning, limitsOf } from './tuning.ts'
+import { type Job, Upkeep } from './upkeep.ts'
 import { Vouch } from './vouch.ts'
 import { Ways } from './ways.ts'
 
@@ -62,12 +64,10 @@ export type EbpfEngine = Engine & {
   release(): Promise<void>
 }
 
-const tickMs = 250
-/** New interfaces are looked for each so many ticks. */
-const ticksPerLook = 8
-/** A minute, as the kernel's timers of lblc and lblcr have it. */
-const ticksPerForgetting = 240
-const ticksPerDefense = defenseMs / tickMs
+/** How often new interfaces are looked for. */
+const lookMs = 2000
+/** As the kernel's timers of lblc and lblcr have it. */
+const forgetMs = 60_000
 
 /**
  * Takes up what a director before this one has left here, or begins with an empty table.
@@ -116,7 +116,7 @@ class RunningEngine implements EbpfEngine {
   readonly #ways: Ways
   readonly #vouch: Vouch
   readonly #steering: Steering
-  readonly #timer: NodeJS.Timeout
+  readonly #upkeep: Upkeep
   readonly #limits: Limits
   readonly #onReport: (report: EngineReport) => void
   #settings: Settings
@@ -124,13 +124,14 @@ class RunningEngine implements EbpfEngine {
   #lookups = 0
   /** What drop_entry, drop_packet and secure_tcp mean now. */
   #level: DefenseLevel | undefined
-  #ticks = 0
-  #isTroubled = false
   /** A program of another version goes on at our interfaces until this one has a table. */
   #isWaiting: boolean
   /** Aborted when this side ends. */
   readonly #ending = new AbortController()
-  #isForgetting = false
+  /** The last of the changes that were asked for, made or refused. They are made one after the other. */
+  #applied: Promise<unknown> = Promise.resolve()
+  /** The table is between two states. */
+  #isChanging = false
 
   constructor(program: Program, hooks: Hooks, ground: Ground, options: EbpfOptions) {
     const { maps, sizes } = program
@@ -159,34 +160,32 @@ class RunningEngine implements EbpfEngine {
     this.#isWaiting = !program.isContinued && hooks.hasPredecessor
     if (!this.#isWaiting) this.#serve()
     this.#vouch = new Vouch(maps.vouched)
-    this.#timer = setInterval(() => this.#tick(), tickMs).unref()
+    this.#upkeep = new Upkeep(this.#jobs(), (kind, message) => this.#report(kind, message))
   }
 
   async apply(changes: readonly EngineChange[], options: CallOptions): Promise<void> {
     throwIfCancelled(options, 'apply')
     throwIfRefused(this.name, ebpfCapabilities, changes)
-    const table = changes.filter(isTableChange)
-    if (table.length > 0) this.#applyTable(table)
-    this.#ways.look(table)
-    if (table.length > 0) this.#adoptLate()
-    for (const change of changes)
-      if (change.kind === 'settings') this.#settings = withSettings(this.#settings, change.settings)
-    if (table.length < changes.length || this.#table.lookups !== this.#lookups) this.#writeSettings()
-    if (this.#isWaiting && table.length > 0) this.#succeed()
+    const applied = this.#applied.then(() => this.#apply(changes, options))
+    this.#applied = applied.catch(() => {})
+    await applied
   }
 
   async read(options: ReadOptions): Promise<readonly ServiceSnapshot[]> {
     throwIfCancelled(options, 'read')
+    await this.#applied
     return await this.#statistics.snapshots(this.#table, options.only)
   }
 
   async info(options: CallOptions): Promise<EngineInfo> {
     throwIfCancelled(options, 'info')
+    await this.#applied
     return { settings: this.#settings, daemons: [], tableSize: this.#limits.connections }
   }
 
   async zero(id: ServiceId | undefined, options: CallOptions): Promise<void> {
     throwIfCancelled(options, 'zero')
+    await this.#applied
     const one = id && this.#table.services.get(serviceKey(id))
     const records = id === undefined ? [...this.#table.services.values()] : one === undefined ? [] : [one]
     await this.#statistics.zero(this.#table, records)
@@ -202,6 +201,7 @@ class RunningEngine implements EbpfEngine {
 
   async trace(question: TraceQuestion, options: CallOptions): Promise<TraceAnswer> {
     throwIfCancelled(options, 'trace')
+    await this.#applied
     return await trace(this.program, this.#table, question)
   }
 
@@ -220,9 +220,7 @@ class RunningEngine implements EbpfEngine {
   }
 
   async release(): Promise<void> {
-    clearInterval(this.#timer)
-    this.#sweep[Symbol.dispose]()
-    this.#ending.abort()
+    await this.#stop()
     this.#vouch[Symbol.dispose]()
     this.#steering.release()
     this.#hooks.release()
@@ -231,9 +229,7 @@ class RunningEngine implements EbpfEngine {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#timer)
-    this.#sweep[Symbol.dispose]()
-    this.#ending.abort()
+    await this.#stop()
     this.#vouch[Symbol.dispose]()
     this.#steering.remove()
     this.#hooks.detach()
@@ -241,6 +237,14 @@ class RunningEngine implements EbpfEngine {
     removePlace(this.#ground.root, this.program.directory)
     this.program[Symbol.dispose]()
     this.#ground[Symbol.dispose]()
+  }
+
+  /** Nothing is under way any more, and nothing begins. */
+  async #stop(): Promise<void> {
+    this.#upkeep[Symbol.dispose]()
+    this.#sweep[Symbol.dispose]()
+    this.#ending.abort()
+    await this.#applied
   }
 
   /** Packets meet the program; what is in its stead nowhere now goes. Whether anything did. */
@@ -263,17 +267,37 @@ class RunningEngine implements EbpfEngine {
       )
   }
 
+  async #apply(changes: readonly EngineChange[], options: CallOptions): Promise<void> {
+    const goesOn = (): void => throwIfCancelled({ signal: this.#ending.signal }, 'apply')
+    const isWanted = (): void => {
+      goesOn()
+      throwIfCancelled(options, 'apply')
+    }
+    isWanted()
+    const [drafting, publishing] = [new Pace(isWanted), new Pace(goesOn)]
+    const table = changes.filter(isTableChange)
+    if (table.length > 0) await this.#applyTable(table, { drafting, publishing })
+    for (const change of changes)
+      if (change.kind === 'settings') this.#settings = withSettings(this.#settings, change.settings)
+    if (table.length < changes.length || this.#table.lookups !== this.#lookups) this.#writeSettings()
+    await this.#ways.look(table, publishing)
+    if (table.length > 0) this.#adoptLate()
+    if (this.#isWaiting && table.length > 0) this.#succeed()
+  }
+
   /**
    * Packets with new marks are brought here before there is a service for them, so that nothing is changed where they
    * cannot be; those with old ones until there is none any more.
    */
-  #applyTable(changes: readonly TableChange[]): void {
+  async #applyTable(changes: readonly TableChange[], pace: ApplyPace): Promise<void> {
     const put = changes.flatMap((change) => ('service' in change ? [change.service.id] : []))
     this.#steering.follow(marksOf([...this.#standingIds(), ...put]))
+    this.#isChanging = true
     try {
-      this.#table.apply(changes)
+      await this.#table.apply(changes, pace)
     } finally {
-      this.#steer()
+      this.#isChanging = false
+      if (!this.#ending.signal.aborted) this.#steer()
     }
   }
 
@@ -309,24 +333,26 @@ class RunningEngine implements EbpfEngine {
     this.program.maps.settings.update(indexKey(0), settings)
   }
 
-  #tick(): void {
-    this.#ticks += 1
-    try {
-      this.#vouch.tick(performance.now())
-      const endsOrphans = this.#settings.sysctls.expire_nodest_conn !== 0
-      this.#sweep.tick(performance.now(), () => (endsOrphans ? this.#table.leavingSlots() : new Set()))
-      if (this.#ticks % ticksPerDefense === 0) this.#defend()
-      this.#table.tick()
-      this.#ways.refresh()
-      this.#statistics.tick(this.#table, performance.now())
-      if (this.#ticks % ticksPerLook === 0) this.#look()
-      if (this.#ticks % ticksPerForgetting === 0) this.#forget()
-      if (this.#isTroubled) this.#report('well', 'all is well again')
-      this.#isTroubled = false
-    } catch (error) {
-      if (!this.#isTroubled) this.#report('trouble', describeError(error))
-      this.#isTroubled = true
-    }
+  #jobs(): readonly Job[] {
+    const isOrphanEnded = (): boolean => this.#settings.sysctls.expire_nodest_conn !== 0
+    return [
+      { everyMs: 250, run: (nowMs) => this.#vouch.tick(nowMs) },
+      {
+        everyMs: 250,
+        run: (nowMs) => this.#sweep.tick(nowMs, () => (isOrphanEnded() ? this.#table.leavingSlots() : new Set())),
+      },
+      { everyMs: defenseMs, run: () => this.#defend() },
+      {
+        everyMs: 250,
+        run: () => {
+          if (!this.#isChanging) this.#table.tick()
+        },
+      },
+      { everyMs: 250, run: () => this.#ways.refresh() },
+      { everyMs: 250, run: (nowMs) => this.#statistics.tick(this.#table, nowMs) },
+      { everyMs: lookMs, run: () => this.#look() },
+      { everyMs: forgetMs, run: () => this.#table.forget(this.#settings.sysctls, this.#ending.signal) },
+    ]
   }
 
   #defend(): void {
@@ -339,25 +365,10 @@ class RunningEngine implements EbpfEngine {
 
   /** For interfaces that are new; and a program of another version is not waited with for ever, where nothing is wanted. */
   #look(): void {
+    if (this.#isChanging) return
     this.#hooks.claim()
     if (this.#isWaiting) this.#succeed()
     else this.#hooks.attach()
-  }
-
-  /** By pages between other work; one that takes longer than a minute is waited for. */
-  #forget(): void {
-    if (this.#isForgetting) return
-    this.#isForgetting = true
-    const { signal } = this.#ending
-    this.#table.forget(this.#settings.sysctls, signal).then(
-      () => {
-        this.#isForgetting = false
-      },
-      (error: unknown) => {
-        this.#isForgetting = false
-        if (!signal.aborted) this.#report('trouble', describeError(error))
-      },
-    )
   }
 
   #tellOfLimits(wanted: Limits): void {

@@ -19,7 +19,6 @@ export class Statistics {
   readonly #servers = new Map<number, Estimator>()
   readonly #services = new Map<number, Estimator>()
   #nextEstimateMs: number | undefined
-  #isEstimating = false
 
   constructor({ maps, sizes }: Program) {
     this.#maps = maps
@@ -52,15 +51,12 @@ export class Statistics {
     }
   }
 
-  /** Moves the rates on, every 2 s. */
-  tick(table: EbpfTable, nowMs: number): void {
+  /** Moves the rates on, every 2 s. Not to be called while it does. */
+  async tick(table: EbpfTable, nowMs: number): Promise<void> {
     this.#nextEstimateMs ??= nowMs + estimateMs
-    if (nowMs < this.#nextEstimateMs || this.#isEstimating) return
+    if (nowMs < this.#nextEstimateMs) return
     this.#nextEstimateMs += estimateMs
-    this.#isEstimating = true
-    void this.#estimate(table).finally(() => {
-      this.#isEstimating = false
-    })
+    await this.#estimate(table)
   }
 
   async #estimate(table: EbpfTable): Promise<void> {

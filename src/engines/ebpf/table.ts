@@ -18,8 +18,12 @@ import { decodeService, encodeService, encodeServiceKey, type PacketServiceId, p
 import { lookups, mostServers, noServer } from './layout.ts'
 import { LeavingServers } from './leaving.ts'
 import type { Maps } from './maps.ts'
+import type { Pace } from './pace.ts'
 import { type Region, Regions } from './regions.ts'
 import { ServerSlots } from './servers.ts'
+
+/** How long work goes on at a time while it can still be given up, and once it is being published. */
+export type ApplyPace = { readonly drafting: Pace; readonly publishing: Pace }
 
 export class EbpfTable {
   readonly services = new Map<string, ServiceRecord>()
@@ -42,16 +46,23 @@ export class EbpfTable {
     this.#takeUp()
   }
 
-  /** Makes all changes or none. @throws InfraError `not-found` for a server of a service that is not there, `no-space`. */
-  apply(changes: readonly TableChange[]): void {
+  /**
+   * Makes all changes or none, and rests on the way when they are many; `tick` is not to be called meanwhile, nor this a
+   * second time. @throws InfraError `not-found` for a server of a service that is not there, `no-space`; what `rest` throws:
+   * before anything is published nothing is changed then.
+   */
+  async apply(changes: readonly TableChange[], { drafting, publishing }: ApplyPace): Promise<void> {
     const draft = new Draft({
       standing: this.services,
       revivable: (service, server) => this.#leaving.get(service, server)?.record,
       turnOf: (record) => this.#turnOf(record),
     })
-    for (const change of changes) draft.make(change)
-    const places = this.#reserve(draft)
-    this.#publish(draft, places)
+    for (const change of changes) {
+      draft.make(change)
+      if (drafting.isDue) await drafting.rest()
+    }
+    const places = await this.#reserve(draft, drafting)
+    await this.#publish(draft, places, publishing)
   }
 
   /** Lets go of what is not used any more. Call a few times a second. */
@@ -106,7 +117,7 @@ export class EbpfTable {
   }
 
   /** Slots and regions for all that is new. What was taken is given back when there is not enough. */
-  #reserve(draft: Draft): ReadonlyMap<ServiceRecord, readonly [Region, Region]> {
+  async #reserve(draft: Draft, pace: Pace): Promise<ReadonlyMap<ServiceRecord, readonly [Region, Region]>> {
     const regions = new Map<ServiceRecord, readonly [Region, Region]>()
     const taken: Region[] = []
     const slots = draft.newServers().length
@@ -125,6 +136,7 @@ export class EbpfTable {
         taken.push(...pair)
         const [members, table] = pair
         if (members !== undefined && table !== undefined) regions.set(record, [members, table])
+        if (pace.isDue) await pace.rest()
       }
     } catch (error) {
       for (const region of taken) this.#regions.rest(region)
@@ -133,9 +145,17 @@ export class EbpfTable {
     return regions
   }
 
-  #publish(draft: Draft, places: ReadonlyMap<ServiceRecord, readonly [Region, Region]>): void {
-    for (const key of draft.removedServices()) this.#removeService(key)
+  async #publish(
+    draft: Draft,
+    places: ReadonlyMap<ServiceRecord, readonly [Region, Region]>,
+    pace: Pace,
+  ): Promise<void> {
+    for (const key of draft.removedServices()) {
+      this.#removeService(key)
+      if (pace.isDue) await pace.rest()
+    }
     for (const record of draft.published()) {
+      if (pace.isDue) await pace.rest()
       const key = serviceKey(record.id)
       const before = this.services.get(key)
       if (before === undefined) this.#begin(record)

@@ -8,10 +8,11 @@ import { realServerKey, serviceKey } from '../../lvs/service.ts'
 import { waysTo } from '../../os/route.ts'
 import type { TableChange } from '../engine.ts'
 import type { ServerRecord } from './draft.ts'
+import type { Pace } from './pace.ts'
 import type { EbpfTable } from './table.ts'
 
-/** Asked about in one tick. */
-const serversPerTick = 32
+/** Asked about in one tick, and between two rests. */
+const serversAtOnce = 32
 
 export class Ways {
   readonly #table: EbpfTable
@@ -22,8 +23,8 @@ export class Ways {
     this.#waiting = this.#all()
   }
 
-  /** At once, for servers that were changed. */
-  look(changes: readonly TableChange[]): void {
+  /** Soon, for servers that were changed. */
+  async look(changes: readonly TableChange[], pace: Pace): Promise<void> {
     const changed = new Map<string, Set<string>>()
     for (const change of changes) {
       if (change.kind !== 'server.add' && change.kind !== 'server.update') continue
@@ -32,14 +33,17 @@ export class Ways {
     }
     const servers = Array.from(changed, ([service, keys]) =>
       (this.#table.services.get(service)?.servers ?? []).filter(({ key }) => keys.has(key)),
-    )
-    this.#ask(servers.flat())
+    ).flat()
+    for (let from = 0; from < servers.length; from += serversAtOnce) {
+      this.#ask(servers.slice(from, from + serversAtOnce))
+      if (pace.isDue) await pace.rest()
+    }
   }
 
   /** Some of all, in turn. */
   refresh(): void {
     if (this.#waiting.length === 0) this.#waiting = this.#all()
-    this.#ask(this.#waiting.splice(0, serversPerTick))
+    this.#ask(this.#waiting.splice(0, serversAtOnce))
   }
 
   #all(): ServerRecord[] {
