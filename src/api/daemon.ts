@@ -5,6 +5,7 @@ import { type Director, openDirector } from '../director/director.ts'
 import { fileEditJournal } from '../director/edit-journal.ts'
 import { fileIntentStore, type IntentStore } from '../director/intent.ts'
 import { servicesOf } from '../director/intent-changes.ts'
+import type { RestartGuest } from '../director/restarts/restarts.ts'
 import type { Intent } from '../director/schemas.ts'
 import type { EbpfTuning } from '../engines/ebpf/tuning.ts'
 import type { Engine, EngineName, EngineReport } from '../engines/engine.ts'
@@ -33,6 +34,8 @@ export type DaemonOptions = {
   readonly signal: AbortSignal
   /** Present when a supervisor started it: its process id, and how often it had to. */
   readonly supervised: { readonly pid: number; readonly restarts: number } | undefined
+  /** How a guest of this machine is restarted. */
+  readonly restartGuest?: RestartGuest
   /** A file for all that is told of servers' health. */
   readonly checkTrace?: string
   /**
@@ -134,6 +137,7 @@ async function serve(options: DaemonOptions, former: ReadonlySet<string> | undef
     engineTroubles: troubles,
     ...(trace === undefined ? {} : { onTrace: (record) => trace.write(record) }),
     restarts,
+    ...(options.restartGuest === undefined ? {} : { restartGuest: options.restartGuest }),
     ...(ebpf === undefined ? {} : { ebpf }),
   })
   metrics.attach(director)

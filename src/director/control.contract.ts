@@ -111,6 +111,25 @@ export function controlContract(name: string, open: () => Promise<ControlUnderTe
       expect(await weightsIn(world)).toEqual({ 1001: 1, 1002: 1 })
     })
 
+    test('a drain until a start ends with it, and one by hand outlives it', async () => {
+      await using world = await open()
+      const servers = [buildServer(1001, { guest: 'web-1', guestPort: 80 }), buildServer(1002)]
+      await world.control.putCluster({ cluster: 'shop', services: [buildWanted({ servers })] }, within())
+      await world.control.drain({ guest: 'web-1', until: 'start' }, within())
+      expect(await weightsIn(world)).toEqual({ 1001: 0, 1002: 1 })
+      const [drained] = (await world.control.status(within())).services[0]?.servers ?? []
+      expect(drained).toMatchObject({ drained: true, reason: 'drained until its guest is started' })
+      await world.control.moveGuest('web-1', [], within())
+      expect(await weightsIn(world)).toEqual({ 1001: 1, 1002: 1 })
+      await world.control.drain({ guest: 'web-1' }, within())
+      await world.control.drain({ guest: 'web-1', until: 'start' }, within())
+      await world.control.undrain({ guest: 'web-1', until: 'start' }, within())
+      await world.control.moveGuest('web-1', [], within())
+      expect(await weightsIn(world)).toEqual({ 1001: 0, 1002: 1 })
+      await world.control.undrain({ guest: 'web-1' }, within())
+      expect(await weightsIn(world)).toEqual({ 1001: 1, 1002: 1 })
+    })
+
     test('a moved guest is served where it is now, and stays drained', async () => {
       await using world = await open()
       const servers = [buildServer(1001, { guest: 'web-1', guestPort: 80 }), buildServer(1002)]

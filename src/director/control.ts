@@ -54,9 +54,30 @@ export type WantedService = {
   readonly slowStartMs?: number
 }
 
+/** When a guest whose checks fail is started anew: ever more slowly, and not for ever. */
+export type RestartPolicy = {
+  /** For how long its checks have to fail. */
+  readonly afterMs: number
+  /** The least time between two restarts; twice as long after each. */
+  readonly backOffMs: number
+  /** So many restarts within this time, then it is left to people. */
+  readonly limit: number
+  readonly withinMs: number
+}
+
+/** What is done about a pool's guests beside serving them. */
+export type GuestCare = {
+  readonly pool: string
+  readonly guests: readonly string[]
+  /** How long connections may take to finish before one of them goes. */
+  readonly drainMs?: number
+  readonly restart?: RestartPolicy
+}
+
 export type ClusterServices = {
   readonly cluster: string
   readonly services: readonly WantedService[]
+  readonly guests?: readonly GuestCare[]
   /** Of the whole director; two clusters may not ask for different values. */
   readonly settings?: SettingsChange
   /** A directory: a server that a file in it names is in maintenance. */

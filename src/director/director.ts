@@ -9,10 +9,11 @@ import { throwIfUnacceptable } from './acceptable.ts'
 import { inBatches } from './batches.ts'
 import { resultEvents } from './check-events.ts'
 import { checkNow } from './checks.ts'
-import type { CallOptions, DirectorControl, DirectorStatus, ServiceStatus } from './control.ts'
+import type { CallOptions, DirectorControl, DirectorStatus, ServerReach, ServiceStatus } from './control.ts'
 import type { DirectorEvent } from './events.ts'
 import { servicesOf, withCluster, withDrain, withGuestMoved, withoutCluster, withoutDrain } from './intent-changes.ts'
 import { type KeeperOptions, openKeeper } from './keeper.ts'
+import { openRestarts, type RestartGuest, type Restarts } from './restarts/restarts.ts'
 import type { Intent } from './schemas.ts'
 import type { DrainTarget } from './states.ts'
 import { serviceStatuses } from './status.ts'
@@ -30,6 +31,8 @@ export type DirectorOptions = KeeperOptions &
     readonly engineReason?: string
     /** What is wrong beside, in words. */
     readonly troubles?: () => readonly string[]
+    /** How a guest of this machine is restarted; left out, none is. */
+    readonly restartGuest?: RestartGuest
     /** As the engine began, where it is ebpf. */
     readonly ebpf?: EbpfTuning
     /** What the engine has told of itself, by the key of the service that it is about. */
@@ -59,6 +62,7 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
   const telling = openTelling({ ...options, life: startedAt })
   const { conclude } = telling
   let again = (): void => {}
+  let restarts: Restarts | undefined
   const routers = virtualRouters({ ...options, onEvent: telling.publish, onSides: () => again() })
   const keeper = await openKeeper({
     ...options,
@@ -72,6 +76,11 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
       telling.follow(intent.clusters)
       options.onIntent?.(intent)
     },
+    onRound(isWell) {
+      options.onRound?.(isWell)
+      // From the next turn on: what it sees is what the round has made.
+      queueMicrotask(() => restarts?.see({ ...keeper.intent(), look: keeper.look }))
+    },
     onResult(result, watchers) {
       options.onResult?.(result, watchers)
       if (telling.wantsResults()) for (const event of resultEvents(watchers, result)) telling.publish(event)
@@ -81,10 +90,25 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
     throw error
   })
   again = () => keeper.again()
+  const moveGuest = (guest: string, reach: readonly ServerReach[], call: CallOptions): Promise<void> =>
+    keeper.change(call, (intent) => withGuestMoved(intent, guest, reach), { started: guest })
+  if (options.restartGuest !== undefined)
+    restarts = openRestarts({
+      timing: options.timing,
+      restart: options.restartGuest,
+      onRestarted: (guest, reach) => moveGuest(guest, reach, { signal: AbortSignal.timeout(movingMs) }),
+      onEvent: telling.publish,
+    })
+  restarts?.see({ ...keeper.intent(), look: keeper.look })
   await routers.follow(keeper.intent().clusters)
   const { checker } = keeper
   const statuses = (standing: readonly ServiceSnapshot[]) => serviceStatuses(keeper.intent(), standing, keeper)
-  const problems = (): string[] => [...keeper.problems(), ...routers.problems(), ...(options.troubles?.() ?? [])]
+  const problems = (): string[] => [
+    ...keeper.problems(),
+    ...routers.problems(),
+    ...(restarts?.problems() ?? []),
+    ...(options.troubles?.() ?? []),
+  ]
   const synchronisation = async (call: CallOptions): Promise<readonly SyncStatus[]> =>
     (await engine.synchronisation?.(call)) ?? (await engine.info(call)).daemons.map((daemon) => ({ daemon }))
   /** Says what was done with the servers that are meant, and gives back how many they are. */
@@ -144,7 +168,8 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
       return tell(target, (servers) => ({ kind: 'server.undrained', target, servers }))
     },
     async moveGuest(guest, reach, callOptions) {
-      await keeper.change(callOptions, (intent) => withGuestMoved(intent, guest, reach), { started: guest })
+      await moveGuest(guest, reach, callOptions)
+      restarts?.started(guest)
       tell({ guest }, (servers) => ({ kind: 'guest.moved', guest, servers }))
     },
     connections: (callOptions) => inBatches(engine.connections(callOptions)),
@@ -181,12 +206,16 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
       options.onStop(keep)
     },
     async [Symbol.asyncDispose]() {
+      await restarts?.[Symbol.asyncDispose]()
       await routers[Symbol.asyncDispose]()
       await keeper[Symbol.asyncDispose]()
       await telling[Symbol.asyncDispose]()
     },
   }
 }
+
+/** How long it may take until a guest that was restarted is served where it is now. */
+const movingMs = 30_000
 
 function cannotKeep(engine: EngineName): InfraError {
   return new InfraError(

@@ -11,6 +11,8 @@ type AboutServer = {
   readonly guest: string | undefined
 }
 
+type AboutGuest = { readonly cluster: string; readonly guest: string }
+
 type AboutService = Pick<AboutServer, 'cluster' | 'service'>
 
 export type DirectorEvent =
@@ -77,6 +79,13 @@ export type DirectorEvent =
   /** Settings of the engine as a whole. */
   | { readonly kind: 'settings.changed'; readonly settings: SettingsChange }
   | { readonly kind: 'guest.moved'; readonly guest: string; readonly servers: number }
+  /** A guest whose checks keep failing is started anew, as its pool says: the `attempt`th time of `limit`. */
+  | (AboutGuest & { readonly kind: 'guest.restarting'; readonly attempt: number; readonly limit: number })
+  /** `passed`: why there was nothing to restart. */
+  | (AboutGuest & { readonly kind: 'guest.restarted'; readonly passed?: string })
+  | (AboutGuest & { readonly kind: 'guest.failed'; readonly reason: string })
+  /** Restarts did not help: it is a person's now. */
+  | (AboutGuest & { readonly kind: 'guest.left'; readonly reason: string })
   | { readonly kind: 'intent.trouble'; readonly reason: string }
   /** A maintenance directory cannot be read; only a new reason is said again. */
   | { readonly kind: 'maintenance.trouble'; readonly cluster: string; readonly reason: string }
@@ -111,6 +120,10 @@ const kinds: Readonly<Record<DirectorEvent['kind'], true>> = {
   'table.changed': true,
   'settings.changed': true,
   'guest.moved': true,
+  'guest.restarting': true,
+  'guest.restarted': true,
+  'guest.failed': true,
+  'guest.left': true,
   'intent.trouble': true,
   'maintenance.trouble': true,
   'vrrp.turned': true,

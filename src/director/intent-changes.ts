@@ -34,11 +34,18 @@ export function withDrain(intent: Intent, target: DrainTarget): Intent {
   return { ...intent, drains: [...withoutDrain(intent, target).drains, target] }
 }
 
+/** Who undoes a guest's drain means all of them; who undoes the one until its start, only that. */
 export function withoutDrain(intent: Intent, target: DrainTarget): Intent {
-  return { ...intent, drains: intent.drains.filter((drain) => !sameData(drain, target)) }
+  const isMeant = (drain: DrainTarget): boolean =>
+    'guest' in target && target.until === undefined
+      ? 'guest' in drain && drain.guest === target.guest
+      : sameData(drain, target)
+  return { ...intent, drains: intent.drains.filter((drain) => !isMeant(drain)) }
 }
 
-export function withGuestMoved(intent: Intent, guest: string, reach: readonly ServerReach[]): Intent {
+/** It was started: what drained it until then is over. */
+export function withGuestMoved(before: Intent, guest: string, reach: readonly ServerReach[]): Intent {
+  const intent = withoutDrain(before, { guest, until: 'start' })
   const clusters = intent.clusters.map((cluster) => ({
     ...cluster,
     services: cluster.services.map((service) => ({
@@ -80,14 +87,18 @@ function checkReach(
 
 /**
  * Where a server must prove itself again: a guest's server that is reached elsewhere now, and one that had weight 0 and
- * gets connections again, as it may have been started anew meanwhile.
+ * gets connections again, as it may have been started anew meanwhile; so may the guests whose drain ended with that.
  */
 export function renewedEndpoints(before: Intent, after: Intent): Endpoint[] {
   const renewed: Endpoint[] = []
   for (const [was, is] of pairs(before.clusters, after.clusters))
     if (!isSameEndpoint(was, is) || (was.weight === 0 && is.weight > 0)) renewed.push(is)
+  const back = before.drains.filter((drain) => isUntilStart(drain) && !after.drains.some((one) => sameData(one, drain)))
+  if (back.length > 0) renewed.push(...serversOf(after.clusters).filter((server) => isDrained(back, server)))
   return renewed
 }
+
+const isUntilStart = (drain: DrainTarget): boolean => 'guest' in drain && drain.until === 'start'
 
 /** With the clusters as they are now: what is not wanted any more is to be removed, and drains follow their servers. */
 export function withClusters(intent: Intent, clusters: readonly ClusterServices[]): Intent {

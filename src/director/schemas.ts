@@ -70,9 +70,24 @@ const notifySink = z.discriminatedUnion('kind', [
   }),
 ])
 
+const guestCare = z.strictObject({
+  pool: z.string().min(1),
+  guests: z.array(z.string().min(1)),
+  drainMs: z.number().min(0).exactOptional(),
+  restart: z
+    .strictObject({
+      afterMs: milliseconds,
+      backOffMs: milliseconds,
+      limit: z.int().min(1),
+      withinMs: milliseconds,
+    })
+    .exactOptional(),
+})
+
 export const clusterServicesSchema: z.ZodType<ClusterServices> = z.strictObject({
   cluster: z.string().min(1),
   services: z.array(wantedService),
+  guests: z.array(guestCare).exactOptional(),
   settings: settingsSchema.exactOptional(),
   maintenance: z.string().min(1).exactOptional(),
   notify: z.array(notifySink).exactOptional(),
@@ -82,7 +97,7 @@ export const clusterServicesSchema: z.ZodType<ClusterServices> = z.strictObject(
 })
 
 export const drainTargetSchema: z.ZodType<DrainTarget> = z.union([
-  z.strictObject({ guest: z.string().min(1) }),
+  z.strictObject({ guest: z.string().min(1), until: z.literal('start').exactOptional() }),
   z.strictObject({ endpoint: endpointSchema }),
 ])
 

@@ -25,8 +25,8 @@ describe('how a server stands', () => {
       fc.property(report, report, fc.integer({ min: 0, max: 65_535 }), (one, other, weight) => {
         const both = joinedReport(one, other, weight) ?? {}
         const alone = [one, other].filter(({ weight, wish }) => weight !== undefined || wish === 'drain')
-        const weights = alone.map((report) => standingOf({ weight }, healthy(report), false).weight)
-        expect(standingOf({ weight }, healthy(both), false).weight).toBe(
+        const weights = alone.map((report) => standingOf({ weight }, healthy(report), undefined).weight)
+        expect(standingOf({ weight }, healthy(both), undefined).weight).toBe(
           Math.min(...(alone.length > 0 ? weights : [weight])),
         )
         expect(both.maximumConnections ?? 0).toBe(
@@ -39,8 +39,8 @@ describe('how a server stands', () => {
   test('no report lifts a weight of 0, none sinks one below 1 by percent, and none goes beyond what engines take', () => {
     fc.assert(
       fc.property(report, fc.integer({ min: 1, max: 65_535 }), ({ wish: _wish, ...said }, weight) => {
-        expect(standingOf({ weight: 0 }, healthy(said), false).weight).toBe(0)
-        const own = standingOf({ weight }, healthy(said), false).weight
+        expect(standingOf({ weight: 0 }, healthy(said), undefined).weight).toBe(0)
+        const own = standingOf({ weight }, healthy(said), undefined).weight
         if (said.weight !== undefined && 'percent' in said.weight && said.weight.percent > 0)
           expect(own).toBeGreaterThan(0)
         expect(own).toBeLessThanOrEqual(65_535)

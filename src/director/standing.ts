@@ -23,10 +23,18 @@ export type Standing = {
   readonly reason: string
 }
 
-export function standingOf({ weight }: Pick<RealServer, 'weight'>, seen: Seen, isDrained: boolean): Standing {
+/** By hand, or while its guest is away. */
+export type Drain = 'hand' | 'start'
+
+const drainWords: Readonly<Record<Drain, string>> = {
+  hand: 'drained by hand',
+  start: 'drained until its guest is started',
+}
+
+export function standingOf({ weight }: Pick<RealServer, 'weight'>, seen: Seen, drain: Drain | undefined): Standing {
   const works = seen.health === 'healthy' || seen.health === 'unchecked'
   // A drain is the operator's word: it keeps its server in the table whatever the check says.
-  if (isDrained) return { weight: 0, part: 'out', isFailure: false, reason: 'drained by hand' }
+  if (drain !== undefined) return { weight: 0, part: 'out', isFailure: false, reason: drainWords[drain] }
   if (!works) {
     const part = seen.health === 'maintenance' ? 'out' : seen.health === 'unknown' ? 'unasked' : 'failed'
     const reason = seen.report?.wish === 'maint' ? 'its agent says maint' : reasonOf[seen.health]

@@ -8,5 +8,8 @@ export type Health = 'unknown' | 'healthy' | 'unhealthy' | 'unchecked' | 'mainte
  */
 export type ServiceState = 'served' | 'panic' | 'fallback' | 'unserved'
 
-/** Which servers a drain means: a guest's, or an endpoint's (in every service, on every port when it is 0). */
-export type DrainTarget = { readonly guest: string } | { readonly endpoint: Endpoint }
+/**
+ * Which servers a drain means: a guest's, or an endpoint's (in every service, on every port when it is 0). `until`: not for
+ * good, only while its guest is away; then its servers must prove themselves anew.
+ */
+export type DrainTarget = { readonly guest: string; readonly until?: 'start' } | { readonly endpoint: Endpoint }

@@ -3,7 +3,7 @@ import type { ProbeReport } from '../health/check.ts'
 import { type RealServer, realServerKey, type Service, serviceKey } from '../lvs/service.ts'
 import type { ClusterServices, Fallback, WantedServer, WantedService } from './control.ts'
 import { type Ramp, rampedWeights } from './slow-start.ts'
-import { limitOf, type Seen, type Standing, standingOf } from './standing.ts'
+import { type Drain, limitOf, type Seen, type Standing, standingOf } from './standing.ts'
 import type { DrainTarget, ServiceState } from './states.ts'
 
 export type TableEntry = {
@@ -34,12 +34,19 @@ export type Outlook = {
 }
 
 export function isDrained(drains: readonly DrainTarget[], server: WantedServer): boolean {
-  if (drains.length === 0) return false
-  return drains.some((drain) =>
+  return drainOf(drains, server) !== undefined
+}
+
+/** Of several the one by hand: nothing else ends it. */
+export function drainOf(drains: readonly DrainTarget[], server: WantedServer): Drain | undefined {
+  if (drains.length === 0) return undefined
+  const found = drains.filter((drain) =>
     'guest' in drain
       ? drain.guest === server.guest
       : drain.endpoint.address === server.address && (drain.endpoint.port === 0 || drain.endpoint.port === server.port),
   )
+  if (found.length === 0) return undefined
+  return found.every((drain) => 'guest' in drain && drain.until === 'start') ? 'start' : 'hand'
 }
 
 /**
@@ -62,7 +69,7 @@ function wantedEntry(cluster: string, wanted: WantedService, outlook: Outlook): 
   for (const server of wanted.servers) {
     const one = look(cluster, wanted, server)
     seen.push(one)
-    standings.push(standingOf(server, one, isDrained(drains, server)))
+    standings.push(standingOf(server, one, drainOf(drains, server)))
   }
   // A DNS-based service sees no connections.
   const canLimit = thresholds && service.id.kind !== 'dns'

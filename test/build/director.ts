@@ -5,6 +5,7 @@ import { type EditJournal, memoryEditJournal } from '../../src/director/edit-jou
 import type { DirectorEvent } from '../../src/director/events.ts'
 import { emptyIntent, memoryIntentStore } from '../../src/director/intent.ts'
 import type { Deliver } from '../../src/director/notify/sink.ts'
+import type { RestartGuest } from '../../src/director/restarts/restarts.ts'
 import type { Intent } from '../../src/director/schemas.ts'
 import type { RunLine } from '../../src/director/shell-line.ts'
 import type { Surroundings } from '../../src/director/surroundings.ts'
@@ -65,6 +66,7 @@ export async function openDirectorWorld(
     names = new Map(),
     run = async () => undefined,
     restarts = 0,
+    restartGuest,
   }: {
     engine?: FakeEngine
     taken?: Set<string>
@@ -75,6 +77,7 @@ export async function openDirectorWorld(
     names?: Map<string, string[]>
     run?: RunLine
     restarts?: number
+    restartGuest?: RestartGuest
   } = {},
 ): Promise<DirectorWorld> {
   const timing = fakeTiming()
@@ -113,6 +116,7 @@ export async function openDirectorWorld(
       return run(line, signal)
     },
     restarts,
+    ...(restartGuest === undefined ? {} : { restartGuest }),
   })
   return {
     director,

@@ -163,6 +163,7 @@ async function runDirector(options: DirectorCommandOptions, log: Logger): Promis
       log,
       signal,
       supervised,
+      restartGuest: async (...about) => (await import('../local/restart-guest.ts')).restartGuest(...about),
       ...(checkTrace === undefined ? {} : { checkTrace: resolve(checkTrace) }),
       onReady: async (director, serving) => {
         if (config !== undefined) {

@@ -8,6 +8,7 @@ export function register(program: Command): void {
     description: 'restart guests',
     timeoutMs: 120_000,
     movesGuest: true,
+    drains: true,
     run: ({ hypervisor, guest }, options) => hypervisor.reboot(guest.definition.name, options),
   })
 }

@@ -8,6 +8,7 @@ export function register(program: Command): void {
     description: 'put the memory of guests into files and end them',
     timeoutMs: 300_000,
     movesGuest: false,
+    drains: true,
     run: ({ hypervisor, guest }, options) => hypervisor.save(guest.definition.name, options),
   })
 }

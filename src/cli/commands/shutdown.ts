@@ -8,6 +8,7 @@ export function register(program: Command): void {
     description: 'ask guests to power off, and wait until they have',
     timeoutMs: 120_000,
     movesGuest: false,
+    drains: true,
     run: ({ hypervisor, guest }, options) => hypervisor.shutdown(guest.definition.name, options),
   })
 }

@@ -2,14 +2,16 @@
 import type { Command } from 'commander'
 import { within } from '../../deadline.ts'
 import { runAction } from '../action.ts'
-import { addTimeoutOption, askMs } from '../deadline-options.ts'
+import { addTimeoutOption, askMs, durationOption } from '../deadline-options.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { errorLines } from '../output.ts'
 import { guestsView } from '../views/guests.ts'
+import { awaitReturn, drainGuest, letBack, usualDrainMs } from './guest-drain.ts'
 import { announceReach, type FoundGuest, findGuest, type Machine, openMachine } from './machine.ts'
 import { type GuestJson, guestJson } from './status.ts'
 
 type CallOptions = { readonly signal: AbortSignal }
+type Saying = CallOptions & { readonly say: (text: string) => void }
 
 export type GuestOperation = {
   readonly name: string
@@ -17,10 +19,17 @@ export type GuestOperation = {
   readonly timeoutMs: number
   /** Whether the guest may be reached elsewhere afterwards, which the director has to know. */
   readonly movesGuest: boolean
+  /** Whether it takes the guest away from its clients: then it leaves its services first. */
+  readonly drains?: true
   readonly run: (found: FoundGuest, options: CallOptions) => Promise<void>
 }
 
-type Options = { readonly json?: true; readonly timeout: number }
+type Options = {
+  readonly json?: true
+  readonly timeout: number
+  readonly drain?: boolean
+  readonly drainTimeout?: number
+}
 
 export function registerGuestOperation(program: Command, operation: GuestOperation): void {
   const command = program
@@ -28,11 +37,21 @@ export function registerGuestOperation(program: Command, operation: GuestOperati
     .description(operation.description)
     .argument('<guest...>', 'names as `baton list` shows them')
     .option('--json', 'print what became of the guests as JSON')
+  if (operation.drains === true)
+    command
+      .option('--no-drain', 'at once: connections are cut off')
+      .option(
+        '--drain-timeout <duration>',
+        `how long connections may take to finish (default the pool's drain:, else ${usualDrainMs / 1000}s)`,
+        durationOption,
+      )
   addTimeoutOption(command, operation.timeoutMs).action((names: readonly string[], options: Options) =>
     runAction(async ({ signal, output }): Promise<ExitCode | undefined> => {
       await using machine = await openMachine({ signal: within(signal, askMs) })
-      const deadline = within(signal, options.timeout)
-      const results = await Promise.allSettled(names.map((name) => operate(machine, operation, name, deadline)))
+      const say = (text: string): void => output.note([`baton: ${text}`])
+      const results = await Promise.allSettled(
+        names.map((name) => operate(machine, operation, name, { ...options, signal, say })),
+      )
       const guests = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
       const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []))
       if (options.json === true) output.json(guests, 'document')
@@ -48,11 +67,20 @@ async function operate(
   machine: Machine,
   operation: GuestOperation,
   name: string,
-  deadline: AbortSignal,
+  { signal, timeout, drain = true, drainTimeout: forMs, say }: Options & Saying,
 ): Promise<GuestJson> {
-  const found = await findGuest(machine, name, { signal: within(deadline, askMs) })
-  await operation.run(found, { signal: deadline })
-  if (operation.movesGuest) await announceReach(machine, found, { signal: within(deadline, askMs) })
-  const now = await findGuest(machine, name, { signal: within(deadline, askMs) })
+  const found = await findGuest(machine, name, { signal: within(signal, askMs) })
+  const leaves = operation.drains === true && drain && found.guest.state === 'running'
+  const hasLeft = leaves && (await drainGuest(machine, name, { signal, forMs, say }))
+  const deadline = within(signal, timeout)
+  try {
+    await operation.run(found, { signal: deadline })
+  } catch (error) {
+    if (hasLeft) await letBack(machine, name, AbortSignal.timeout(askMs))
+    throw error
+  }
+  if (operation.movesGuest) await announceReach(machine, found, { signal: within(signal, askMs) })
+  else if (hasLeft) await awaitReturn(machine, name, signal)
+  const now = await findGuest(machine, name, { signal: within(signal, askMs) })
   return guestJson(now.host, now.hypervisor.name, now.guest)
 }

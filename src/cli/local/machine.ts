@@ -94,7 +94,7 @@ export async function directorStatus(
   }
 }
 
-/** Tells the director, if one runs, where a guest that was started is reached now. */
+/** Tells the director, if one runs, where a guest that was started is reached now: its servers prove themselves anew. */
 export async function announceReach(
   machine: Machine,
   { hypervisor, guest }: FoundGuest,
@@ -102,7 +102,7 @@ export async function announceReach(
 ): Promise<void> {
   const { name } = guest.definition
   const now = (await hypervisor.list(options)).find(({ definition }) => definition.name === name)
-  if (now === undefined || now.reach.length === 0) return
+  if (now === undefined) return
   const reach = now.reach.map(({ guestPort, address, port }) => ({ guestPort, address, port }))
   await machine.director.moveGuest(name, reach, options).catch((error: unknown) => {
     if (!isInfraError(error, 'not-found')) throw error

@@ -62,6 +62,16 @@ const lines: readonly [DirectorEvent, string][] = [
   [{ kind: 'table.changed', changes: 2000 }, 'table.changed 2000 changes'],
   [{ kind: 'settings.changed', settings: { timeouts: { tcp: 9 } } }, 'settings.changed {"timeouts":{"tcp":9}}'],
   [{ kind: 'guest.moved', guest: 'web-1', servers: 1 }, 'guest.moved web-1 1 server'],
+  [
+    { kind: 'guest.restarting', cluster: 'shop', guest: 'web-1', attempt: 1, limit: 3 },
+    'guest.restarting shop/web-1 1 of 3',
+  ],
+  [{ kind: 'guest.restarted', cluster: 'shop', guest: 'web-1' }, 'guest.restarted shop/web-1'],
+  [{ kind: 'guest.failed', cluster: 'shop', guest: 'web-1', reason: 'no memory' }, 'guest.failed shop/web-1 no memory'],
+  [
+    { kind: 'guest.left', cluster: 'shop', guest: 'web-1', reason: 'restarts did not help' },
+    'guest.left shop/web-1 restarts did not help',
+  ],
   [{ kind: 'intent.trouble', reason: 'set aside' }, 'intent.trouble set aside'],
   [{ kind: 'maintenance.trouble', cluster: 'shop', reason: 'ENOENT' }, 'maintenance.trouble shop (ENOENT)'],
   [

@@ -107,6 +107,13 @@ function ofWhole(event: OfWhole): Span[] {
       return [JSON.stringify(event.settings)]
     case 'guest.moved':
       return [event.guest, count(event.servers, 'server')]
+    case 'guest.restarting':
+      return [guestOf(event), `${event.attempt} of ${event.limit}`]
+    case 'guest.restarted':
+      return [guestOf(event), ...(event.passed === undefined ? [] : because(event.passed))]
+    case 'guest.failed':
+    case 'guest.left':
+      return [guestOf(event), ...because(event.reason, 'red')]
     case 'vrrp.turned':
       return [`${event.router} (${event.id})`, `${event.from} → ${event.to}`, ...because(event.reason)]
     case 'vrrp.trouble':
@@ -118,6 +125,9 @@ function ofWhole(event: OfWhole): Span[] {
       ]
   }
 }
+
+const guestOf = ({ cluster, guest }: { readonly cluster: string; readonly guest: string }): string =>
+  `${cluster}/${guest}`
 
 function because(reason: string, style?: Style): Span[] {
   return [style === undefined ? `(${reason})` : { text: reason, style }]

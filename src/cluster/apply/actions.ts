@@ -75,6 +75,7 @@ async function startAgain(site: Site, guest: string, { membership, signal, progr
   await membership.forget(guest, { signal, progress })
   try {
     await site.hypervisor.start(guest, { signal })
+    await membership.started(guest, { signal, progress })
   } finally {
     membership.mayReturn(guest)
   }
@@ -96,6 +97,7 @@ async function renewGuest(
     if (kind === 'guest.replace') await site.hypervisor.undefine(guest.name, { signal })
     await site.hypervisor.define(definition, { signal })
     await site.hypervisor.start(guest.name, { signal })
+    await membership.started(guest.name, { signal, progress })
   } finally {
     membership.mayReturn(guest.name)
   }

@@ -56,6 +56,22 @@ describe('guests that leave their services and come back', () => {
     expect(await servers(site)).toEqual({ 'web-2': 1 })
   })
 
+  test('a pool says for how long its connections are waited for, and a start ends what drained it until then', async () => {
+    const spec = buildSpec()
+    const pool = spec.guests['web']
+    if (pool === undefined) throw new Error('the spec has no pool web')
+    await using world = await openWorld({ ...spec, guests: { ...spec.guests, web: { ...pool, drainMs: 0 } } })
+    const { site, membership } = world
+    const [server] = (await site.director.control.status(within())).services[0]?.servers ?? []
+    site.engine()?.traffic.connect(buildService().id, server === undefined ? {} : { server })
+    await membership.leave('web-1', { signal: AbortSignal.timeout(5_000), progress: () => {} })
+    expect(await servers(site)).toEqual({ 'web-2': 1 })
+    await site.director.control.drain({ guest: 'web-2', until: 'start' }, within())
+    expect(await servers(site)).toEqual({ 'web-2': 0 })
+    await membership.started('web-2', options())
+    expect(await servers(site)).toEqual({ 'web-2': 1 })
+  })
+
   test('two that leave at once both stay away, whatever is put in between, until they may return', async () => {
     await using world = await openWorld()
     const { site, membership } = world

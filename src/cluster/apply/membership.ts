@@ -1,12 +1,13 @@
 /** A cluster's services at its directors while guests leave and come back: one change at a time for each director. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterServices, DirectorStatus, ServerStatus } from '../../director/control.ts'
+import { busyConnections } from '../../director/guest-servers.ts'
 import { InfraError, isInfraError } from '../../errors.ts'
 import type { GuestState } from '../../guests/hypervisor.ts'
 import { formatEndpoint } from '../../lvs/service.ts'
 import { unreachedServers, wantedServices } from '../plan/wanted.ts'
 import type { DirectorAccess, Site } from '../site.ts'
-import type { ClusterSpec } from '../spec/model.ts'
+import { type ClusterSpec, guestNames } from '../spec/model.ts'
 
 export type MembershipOptions = { readonly signal: AbortSignal; readonly progress: (text: string) => void }
 
@@ -24,6 +25,8 @@ export interface Membership {
    * check begins anew.
    */
   forget(guest: string, options: MembershipOptions): Promise<void>
+  /** It was started: what drained it until then is over. */
+  started(guest: string, options: MembershipOptions): Promise<void>
   /** It may be a server again; the next `apply` puts it back. */
   mayReturn(guest: string): void
   /** @throws InfraError `timeout` naming the servers (of this guest, or all) that are not healthy. */
@@ -32,8 +35,8 @@ export interface Membership {
   readonly directors: readonly DirectorAccess[]
 }
 
-/** How long a guest's connections may take to finish before it goes. */
-const drainMs = 15_000
+/** How long a guest's connections may take to finish before it goes, where its pool does not say. */
+const usualDrainMs = 15_000
 const pollMs = { first: 10, most: 250 }
 
 type Leaving = ReadonlyMap<string, 'drained' | 'out'>
@@ -94,8 +97,8 @@ export function openMembership(spec: ClusterSpec, sites: ReadonlyMap<string, Sit
     async leave(guest, { signal, progress }) {
       if (!(await mark(guest, 'drained', signal)).includes(true)) return
       progress('draining')
-      const end = performance.now() + drainMs
-      while ((await busyConnections(directors, guest, signal)) > 0 && performance.now() < end)
+      const end = performance.now() + (drainMsOf(spec, guest) ?? usualDrainMs)
+      while ((await stillBusy(directors, guest, signal)) > 0 && performance.now() < end)
         await sleep(50, undefined, { signal })
       await mark(guest, 'out', signal)
     },
@@ -103,6 +106,10 @@ export function openMembership(spec: ClusterSpec, sites: ReadonlyMap<string, Sit
       const servers = (await statuses(directors, signal)).flatMap((status) => serversOf(status, spec.name))
       if (servers.some((server) => server.guest === guest && server.health === 'healthy'))
         await mark(guest, 'out', signal)
+    },
+    async started(guest, { signal }) {
+      for (const { control } of directors)
+        await ifDirected(() => control.undrain({ guest, until: 'start' }, { signal }))
     },
     mayReturn: (guest) => void leaving.delete(guest),
     untilHealthy: ({ control }, { signal, progress }, guest) =>
@@ -139,6 +146,10 @@ async function poll(signal: AbortSignal, ask: () => Promise<InfraError | undefin
       throw signal.aborted && last !== undefined ? last : error
     }
   }
+}
+
+function drainMsOf({ guests }: ClusterSpec, guest: string): number | undefined {
+  return Object.values(guests).find((pool) => guestNames(pool).includes(guest))?.drainMs
 }
 
 const nameOf = (server: ServerStatus): string => server.guest ?? formatEndpoint(server)
@@ -208,13 +219,9 @@ function serversOf({ services }: DirectorStatus, cluster: string): ServerStatus[
   return services.flatMap((service) => (service.cluster === cluster ? service.servers : []))
 }
 
-async function busyConnections(
-  directors: readonly DirectorAccess[],
-  guest: string,
-  signal: AbortSignal,
-): Promise<number> {
-  const servers = (await statuses(directors, signal)).flatMap(({ services }) => services.flatMap((one) => one.servers))
-  return servers.reduce((sum, server) => sum + (server.guest === guest ? server.active + server.inactive : 0), 0)
+async function stillBusy(directors: readonly DirectorAccess[], guest: string, signal: AbortSignal): Promise<number> {
+  const all = await statuses(directors, signal)
+  return all.reduce((sum, status) => sum + busyConnections(status, guest), 0)
 }
 
 /** undefined where no director runs. */

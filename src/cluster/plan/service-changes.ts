@@ -15,6 +15,9 @@ export function serviceReasons(actual: ClusterServices | undefined, wanted: Clus
     ...settingsReasons(actual?.settings, wanted.settings),
     ...(actual === undefined ? [] : maintenanceReasons(actual.maintenance, wanted.maintenance)),
     ...(actual === undefined ? [] : outsideReasons(actual, wanted)),
+    ...(sameData(actual?.guests, wanted.guests) || actual === undefined
+      ? []
+      : ['how guests are drained and restarted changes']),
     ...found.added.map(({ key }) => `service ${key} is new`),
     ...found.changed.flatMap(({ key, actual, wanted }) =>
       oneServiceReasons(actual, wanted).map((reason) => `${key}: ${reason}`),

@@ -1,5 +1,5 @@
 /** A spec expanded: every guest and every server by itself, keyed. Pure. */
-import type { ClusterServices, WantedServer, WantedService } from '../../director/control.ts'
+import type { ClusterServices, GuestCare, WantedServer, WantedService } from '../../director/control.ts'
 import type { GuestNetwork, GuestState } from '../../guests/hypervisor.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
 import type { CheckSpec } from '../../health/check.ts'
@@ -127,8 +127,10 @@ export function wantedServices(
         })
   const { settings, maintenance, notify, metrics, sync } = spec.directors
   const vrrp = wantedRouters(spec)
+  const care = guestCare(spec)
   return {
     cluster: spec.name,
+    ...given('guests', care.length === 0 ? undefined : care),
     ...given('settings', settings),
     ...given('maintenance', maintenance),
     ...given('notify', notify),
@@ -144,6 +146,14 @@ export function wantedServices(
       ),
     ),
   }
+}
+
+function guestCare({ guests }: ClusterSpec): GuestCare[] {
+  return Object.values(guests).flatMap((pool) => {
+    const { name, drainMs, restart } = pool
+    if (drainMs === undefined && restart === undefined) return []
+    return [{ pool: name, guests: guestNames(pool), ...given('drainMs', drainMs), ...given('restart', restart) }]
+  })
 }
 
 /** The servers that the spec wants of its guests and that are not in the resolved services: nobody knows where they are. */

@@ -1,5 +1,5 @@
 /** The spec: what the user wrote, parsed and checked, every default filled in. Plain, deterministic data. */
-import type { Fallback, NotifySink, OnFailure } from '../../director/control.ts'
+import type { Fallback, NotifySink, OnFailure, RestartPolicy } from '../../director/control.ts'
 import type { EbpfTuning } from '../../engines/ebpf/tuning.ts'
 import type { EngineName } from '../../engines/engine.ts'
 import type { HypervisorName } from '../../guests/hypervisor.ts'
@@ -49,6 +49,10 @@ export type GuestPoolSpec = {
   readonly autostart: boolean
   /** undefined: the first host. */
   readonly host?: string
+  /** How long connections may take to finish before a guest goes; undefined: the usual time. */
+  readonly drainMs?: number
+  /** undefined: a guest whose checks fail is left to people. */
+  readonly restart?: RestartPolicy
 }
 
 type ServerOptions = {

@@ -1,4 +1,5 @@
 /** From the file's shape to the model: short forms written out, paths resolved, names put into their things. */
+import type { RestartPolicy } from '../../director/control.ts'
 import type { EbpfTuning, LimitName, LimitTuning } from '../../engines/ebpf/tuning.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
 import { given } from './given.ts'
@@ -12,6 +13,7 @@ import {
   type HostShape,
   type ImageShape,
   type PoolShape,
+  type RestartShape,
 } from './schema.ts'
 import type { Path } from './source.ts'
 import { syncSpec } from './sync-spec.ts'
@@ -116,7 +118,13 @@ function poolSpec(name: string, pool: PoolShape, host: HostSpec | undefined): Gu
     network: networkSpec(pool.network, host),
     autostart: pool.autostart,
     ...given('host', pool.host),
+    ...given('drainMs', pool.drain),
+    ...given('restart', pool.restart && restartPolicy(pool.restart)),
   }
+}
+
+function restartPolicy({ after, limit, within, ...rest }: RestartShape): RestartPolicy {
+  return { afterMs: after, backOffMs: rest['back-off'], limit, withinMs: within }
 }
 
 function networkSpec(network: PoolShape['network'], host: HostSpec | undefined): NetworkSpec {

@@ -1,11 +1,13 @@
 /** From the spec to a file that says the same: what the schema's defaults say is left out. */
 import { stringify } from 'yaml'
+import type { RestartPolicy } from '../../director/control.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
 import { formatEndpoint } from '../../lvs/service.ts'
+import { formatDuration } from './duration.ts'
 import type { ClusterSpec, GuestPoolSpec, HostSpec, NetworkSpec } from './model.ts'
 import { sinkText } from './notify-spec.ts'
 import { serviceText, settingsText } from './print-service.ts'
-import { defaultCmdline, defaultHost, defaultPool } from './schema.ts'
+import { defaultCmdline, defaultHost, defaultPool, defaultRestart } from './schema.ts'
 import { formatSize } from './size.ts'
 import { syncText } from './sync-spec.ts'
 import { routersText } from './vrrp-spec.ts'
@@ -102,6 +104,18 @@ function poolText(pool: GuestPoolSpec): Written {
     network: networkText(pool.network),
     autostart: unless(defaultPool.autostart, pool.autostart),
     host: pool.host,
+    drain: pool.drainMs === undefined ? undefined : formatDuration(pool.drainMs),
+    restart: pool.restart && restartText(pool.restart),
+  }
+}
+
+function restartText({ afterMs, backOffMs, limit, withinMs }: RestartPolicy): Written {
+  const time = (usual: number, ms: number): string | undefined => (ms === usual ? undefined : formatDuration(ms))
+  return {
+    after: time(defaultRestart.after, afterMs),
+    'back-off': time(defaultRestart['back-off'], backOffMs),
+    limit: unless(defaultRestart.limit, limit),
+    within: time(defaultRestart.within, withinMs),
   }
 }
 

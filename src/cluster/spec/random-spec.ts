@@ -106,6 +106,13 @@ function pool(
       diskBytes: sizeBytes,
       autostart: fc.boolean(),
       host: fc.constantFrom(host, ...hosts),
+      drainMs: fc.constantFrom(0, 500, 90_000),
+      restart: fc.record({
+        afterMs: fc.constantFrom(60_000, 5_000),
+        backOffMs: fc.constantFrom(30_000, 1_000),
+        limit: fc.integer({ min: 1, max: 9 }),
+        withinMs: fc.constantFrom(3_600_000, 86_400_000),
+      }),
     },
     { requiredKeys: ['name', 'image', 'memoryBytes', 'vcpus', 'autostart'] },
   )

@@ -21,6 +21,15 @@ export function checkRemote(root: SourceMap, report: Report): void {
     const host = textOf(child(value, 'host')) ?? first
     if (!isRemote(host)) continue
     checkFiles(root, textOf(child(value, 'image')) ?? '', host, report)
+    const restart = child(value, 'restart')
+    if (restart !== undefined && host !== director)
+      report(
+        problem(
+          restart.place,
+          `a guest is restarted by the director of its own machine, and ${name} runs on ${host}, directed by ${director}`,
+          'leave restart out, or let that host direct',
+        ),
+      )
     const network = child(value, 'network')
     if (host === director || (network !== undefined && textOf(network) !== 'user')) continue
     for (const [service, { value: written }] of members(child(root, 'services')))

@@ -7,6 +7,7 @@ import {
   choice,
   cidr,
   destination,
+  duration,
   flag,
   integer,
   later,
@@ -106,6 +107,24 @@ const fixedNetwork = map({
     .describe('The router for fixed addresses; it lies in their network.'),
 })
 
+const second = 1000
+const day = 24 * 3_600_000
+
+const restart = map({
+  after: duration('a duration such as 60s', { minimumMs: second, maximumMs: day })
+    .prefault('60s')
+    .describe('For how long its checks have to fail; longer than a guest takes to boot.'),
+  'back-off': duration('a duration such as 30s', { minimumMs: second, maximumMs: day })
+    .prefault('30s')
+    .describe('The least time between two restarts of one guest; twice as long after each.'),
+  limit: integer(1, 1000)
+    .prefault(3)
+    .describe('So many restarts within the time of within, then it is left to people.'),
+  within: duration('a duration such as 1h', { minimumMs: second, maximumMs: 31 * day })
+    .prefault('1h')
+    .describe('The time in which restarts are counted.'),
+})
+
 const guestPool = map({
   count: integer(0, 100_000)
     .optional()
@@ -121,6 +140,12 @@ const guestPool = map({
     .describe("user (no privilege needed), dhcp (a card on the host's bridge), or a bridge with fixed addresses."),
   autostart: flag().prefault(false).describe('Start the guests when their host boots.'),
   host: reference('the name of a host').optional().describe('Where the guests run; the first host when left out.'),
+  drain: duration('a duration such as 30s', { minimumMs: 0, maximumMs: day })
+    .optional()
+    .describe('How long connections may take to finish before a guest is shut down or replaced; 15s when left out.'),
+  restart: restart
+    .optional()
+    .describe('The director restarts a guest whose checks keep failing; {} for the usual times, left out: never.'),
 })
 
 const directors = map({
@@ -164,6 +189,7 @@ export const fileSchema = map({
 export type FileShape = z.output<typeof fileSchema>
 export type ImageShape = z.output<typeof image>
 export type PoolShape = z.output<typeof guestPool>
+export type RestartShape = z.output<typeof restart>
 export type ServiceShape = z.output<typeof service>
 export type CheckShape = z.output<typeof check>
 export type HostShape = z.output<typeof host>
@@ -176,5 +202,6 @@ export const defaultHost = { name: 'local', shape: host.parse({}) }
 export const defaultCheck: CheckShape = check.parse({})
 /** Only their defaults count: the rest is there because a pool and a service cannot be without. */
 export const defaultPool: PoolShape = guestPool.parse({ image: 'tiny' })
+export const defaultRestart: RestartShape = restart.parse({})
 export const defaultService: ServiceShape = service.parse({ servers: [] })
 export const defaultCmdline = 'console=ttyS0'
