@@ -30,10 +30,15 @@ export type WantedServer = RealServer & {
   readonly checkPorts?: Readonly<Record<string, number>>
   /** In place of the service's checks; an empty list: it is not checked. */
   readonly checks?: readonly CheckSpec[]
+  /** In place of the service's. */
+  readonly onFailure?: OnFailure
 }
 
-/** `forwarding`: masq when left out. */
-export type Fallback = Endpoint & { readonly forwarding?: Forwarding }
+/** `forwarding`: masq when left out. `idle`: while it is not needed it stands in the table with weight 0. */
+export type Fallback = Endpoint & { readonly forwarding?: Forwarding; readonly idle?: 'drain' }
+
+/** The weight of usable servers that is enough; `hysteresis`: so much more to gain it, so much less to lose it. */
+export type Quorum = { readonly weight: number; readonly hysteresis: number }
 
 /** A named service of a cluster, with everything that keeps it right. */
 export type WantedService = {
@@ -44,8 +49,10 @@ export type WantedService = {
   readonly checks: readonly CheckSpec[]
   /** What becomes of a server whose check fails: weight 0 (`drain`) or out of the table (`remove`). */
   readonly onFailure: OnFailure
-  /** Takes the connections when no server is usable. */
+  /** Takes the connections when no server is usable, or too few of them for the quorum. */
   readonly fallback?: Fallback
+  /** With less than this the servers leave all connections to the fallback, as if each had failed. */
+  readonly quorum?: Quorum
   /** A shell command, run with `start` when no server is usable any more, with `stop` when one is; then address:port and protocol. */
   readonly fallbackCommand?: string
   /** With a smaller share of usable servers than this, in percent, all get connections: better some errors than all on a few. */

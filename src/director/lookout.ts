@@ -59,6 +59,7 @@ export function openLookout(options: LookoutOptions): Lookout {
   const reports = new Map<string, ProbeReport>()
   /** Those in maintenance of whom the checker does not know it. */
   let unprobed: ReadonlyMap<string, Watcher> = new Map()
+  let last: Table | undefined
   let watched: { readonly clusters: readonly ClusterServices[]; readonly round: number } | undefined
   const alarm = openAlarm(timing, onChange)
 
@@ -136,7 +137,9 @@ export function openLookout(options: LookoutOptions): Lookout {
         return seen
       }
       const { thresholds } = options
-      const table = wantedTable(clusters, { look: noted, drains, nowMs: timing.now(), thresholds })
+      const wasEnough = (key: string): boolean => last?.get(key)?.isEnough ?? servesAlready(clusters, standing, key)
+      const table = wantedTable(clusters, { look: noted, drains, nowMs: timing.now(), wasEnough, thresholds })
+      last = table
       noteMaintenance(found, table)
       alarm.set(nextStepMs(table))
       return table
@@ -151,6 +154,19 @@ export function openLookout(options: LookoutOptions): Lookout {
 }
 
 const maintained = { kind: 'server.health', after: 0 } as const
+
+/** Whether it was taken over with servers that get connections, not its fallback alone. */
+function servesAlready(
+  clusters: readonly ClusterServices[],
+  standing: readonly ServiceSnapshot[],
+  key: string,
+): boolean {
+  const wanted = clusters.flatMap(({ services }) => services).find(({ service }) => serviceKey(service.id) === key)
+  const found = standing.find(({ service }) => serviceKey(service.id) === key)
+  if (wanted === undefined || found === undefined) return false
+  const last = wanted.fallback === undefined ? undefined : realServerKey(wanted.fallback)
+  return found.servers.some(({ server }) => server.weight > 0 && realServerKey(server) !== last)
+}
 
 function isWanted({ service, server }: Watcher, table: Table): boolean {
   return table.get(serviceKey(service.service.id))?.reasons.has(realServerKey(server)) === true

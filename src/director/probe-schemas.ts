@@ -17,6 +17,15 @@ const request = {
   send: text.exactOptional(),
   status,
   body: text.exactOptional(),
+  bodyMatch: z
+    .strictObject({
+      flags: text.regex(/^[imsu]*$/).exactOptional(),
+      isAbsent: z.literal(true).exactOptional(),
+      from: z.int().min(0).exactOptional(),
+      until: z.int().min(0).exactOptional(),
+    })
+    .exactOptional(),
+  md5: text.regex(/^[0-9a-f]{32}$/).exactOptional(),
   redirects: z.int().min(0).exactOptional(),
   tls: tls.exactOptional(),
 }
@@ -62,6 +71,7 @@ const plain = [
     environment: texts.exactOptional(),
     exitIsWeight: z.boolean().exactOptional(),
   }),
+  z.strictObject({ kind: z.literal('file'), path: some, weight: z.int().exactOptional() }),
   z.strictObject({ kind: z.literal('agent'), send: text.exactOptional() }),
   z.strictObject({
     kind: z.literal('simpletcp'),

@@ -19,19 +19,30 @@ import {
 import type { DrainTarget } from './states.ts'
 import { vrrpSchema } from './vrrp-schemas.ts'
 
+const onFailure = z.enum(['drain', 'remove'])
 const milliseconds = z.number().positive()
 
 const check = z.strictObject({
   probe: probeSchema,
   address: address.exactOptional(),
   port: port.exactOptional(),
+  from: z
+    .strictObject({
+      address: address.exactOptional(),
+      port: port.exactOptional(),
+      interface: z.string().min(1).max(15).exactOptional(),
+      mark: z.int().min(0).max(4_294_967_295).exactOptional(),
+    })
+    .exactOptional(),
   everyMs: milliseconds,
   timeoutMs: milliseconds,
+  doubtEveryMs: milliseconds.exactOptional(),
   rise: z.int().min(1),
   fall: z.int().min(1),
   connects: z.int().min(1).exactOptional(),
   connectTimeoutMs: milliseconds.exactOptional(),
   warmUpMs: milliseconds.exactOptional(),
+  presumed: z.literal(true).exactOptional(),
   damping: z.strictObject({ changes: z.int().min(1), withinMs: milliseconds, holdMs: milliseconds }).exactOptional(),
 })
 
@@ -44,6 +55,7 @@ const server = z.strictObject({
   guestPort: port.exactOptional(),
   checkPorts: z.record(z.string().regex(/^[1-9][0-9]{0,4}$/), port).exactOptional(),
   checks: z.array(check).exactOptional(),
+  onFailure: onFailure.exactOptional(),
 })
 
 const wantedService = z.strictObject({
@@ -51,8 +63,11 @@ const wantedService = z.strictObject({
   service: serviceSchema,
   servers: z.array(server),
   checks: z.array(check),
-  onFailure: z.enum(['drain', 'remove']),
-  fallback: z.strictObject({ address, port, forwarding: forwarding.exactOptional() }).exactOptional(),
+  onFailure,
+  fallback: z
+    .strictObject({ address, port, forwarding: forwarding.exactOptional(), idle: z.literal('drain').exactOptional() })
+    .exactOptional(),
+  quorum: z.strictObject({ weight: z.int().min(1), hysteresis: z.int().min(0) }).exactOptional(),
   fallbackCommand: z.string().min(1).exactOptional(),
   panicPercent: z.number().min(1).max(100).exactOptional(),
   slowStartMs: milliseconds.exactOptional(),

@@ -20,6 +20,7 @@ export type Standing = {
   readonly part: 'usable' | 'unasked' | 'failed' | 'out'
   /** Whether the service's `on-failure` says what becomes of it. */
   readonly isFailure: boolean
+  readonly isDrain?: true
   readonly reason: string
 }
 
@@ -34,7 +35,8 @@ const drainWords: Readonly<Record<Drain, string>> = {
 export function standingOf({ weight }: Pick<RealServer, 'weight'>, seen: Seen, drain: Drain | undefined): Standing {
   const works = seen.health === 'healthy' || seen.health === 'unchecked'
   // A drain is the operator's word: it keeps its server in the table whatever the check says.
-  if (drain !== undefined) return { weight: 0, part: 'out', isFailure: false, reason: drainWords[drain] }
+  if (drain !== undefined)
+    return { weight: 0, part: 'out', isFailure: false, isDrain: true, reason: drainWords[drain] }
   if (!works) {
     const part = seen.health === 'maintenance' ? 'out' : seen.health === 'unknown' ? 'unasked' : 'failed'
     const reason = seen.report?.wish === 'maint' ? 'its agent says maint' : reasonOf[seen.health]
@@ -57,6 +59,7 @@ const reasonOf: Readonly<Record<Health, string>> = {
 function reportedWeight(weight: number, { weight: said, wish }: ProbeReport): number {
   if (wish === 'drain' || weight === 0) return 0
   if (said === undefined) return weight
+  if ('added' in said) return Math.min(Math.max(0, weight + said.added), greatestWeight)
   if ('absolute' in said) return Math.min(said.absolute, greatestWeight)
   if (said.percent === 0) return 0
   return Math.min(Math.max(1, Math.round((weight * said.percent) / 100)), greatestWeight)
@@ -65,9 +68,13 @@ function reportedWeight(weight: number, { weight: said, wish }: ProbeReport): nu
 /** undefined: it says nothing that would change anything. Percent are an agent's words, a weight is an exit code's. */
 function reportWords({ weight, wish, maximumConnections }: ProbeReport): string | undefined {
   if (wish === 'drain') return 'its agent says drain'
-  if (weight !== undefined)
-    return 'percent' in weight ? `its agent says ${weight.percent}%` : `its check says ${weight.absolute}`
+  if (weight !== undefined) return reportedWords(weight)
   return maximumConnections === undefined ? undefined : `its agent says maxconn:${maximumConnections}`
+}
+
+function reportedWords(weight: NonNullable<ProbeReport['weight']>): string {
+  if ('percent' in weight) return `its agent says ${weight.percent}%`
+  return `its check says ${'added' in weight ? `${weight.added < 0 ? '' : '+'}${weight.added}` : weight.absolute}`
 }
 
 /** The smaller of both; 0 is no limit. */
@@ -85,7 +92,7 @@ export function joinedReport(
   if (one === undefined || other === undefined) return one ?? other
   const heavier =
     reportedWeight(weight, { ...other, wish: 'ready' }) < reportedWeight(weight, { ...one, wish: 'ready' })
-  const said = (heavier ? other : one).weight ?? (heavier ? one : other).weight
+  const said = sumOf(one.weight, other.weight) ?? (heavier ? other : one).weight ?? (heavier ? one : other).weight
   const limit = limitOf(one.maximumConnections ?? 0, other)
   const wish = wishes.find((wish) => one.wish === wish || other.wish === wish)
   return {
@@ -93,6 +100,17 @@ export function joinedReport(
     ...(wish === undefined ? {} : { wish }),
     ...(limit === 0 ? {} : { maximumConnections: limit }),
   }
+}
+
+type Said = ProbeReport['weight']
+
+/** What is added by several is added together, also to a weight that was put in place of the service's. */
+function sumOf(one: Said, other: Said): Said {
+  if (one === undefined || other === undefined || 'percent' in one || 'percent' in other) return undefined
+  const plus = (said: typeof one): number => ('added' in said ? said.added : said.absolute)
+  if (!('added' in one) && !('added' in other)) return undefined
+  const sum = plus(one) + plus(other)
+  return 'added' in one && 'added' in other ? { added: sum } : { absolute: Math.max(0, sum) }
 }
 
 /** The gravest first. */

@@ -2,6 +2,7 @@
 import type { ProbeReport } from '../health/check.ts'
 import { type RealServer, realServerKey, type Service, serviceKey } from '../lvs/service.ts'
 import type { ClusterServices, Fallback, WantedServer, WantedService } from './control.ts'
+import { isEnough } from './quorum.ts'
 import { type Ramp, rampedWeights } from './slow-start.ts'
 import { type Drain, limitOf, type Seen, type Standing, standingOf } from './standing.ts'
 import type { DrainTarget, ServiceState } from './states.ts'
@@ -18,6 +19,8 @@ export type TableEntry = {
   readonly nextMs?: number
   /** Some were not asked yet: who serves may be another in a moment. */
   readonly isUndecided: boolean
+  /** So much of the weight is usable that the fallback is not needed. */
+  readonly isEnough: boolean
 }
 
 /** By service key. */
@@ -29,6 +32,8 @@ export type Outlook = {
   readonly look: LookAt
   readonly drains: readonly DrainTarget[]
   readonly nowMs: number
+  /** Of a service that has a quorum, by its key; left out, none had enough. */
+  readonly wasEnough?: (service: string) => boolean
   /** Whether the engine can limit a server's connections: an agent's limit is passed over where it cannot. */
   readonly thresholds: boolean
 }
@@ -62,7 +67,7 @@ export function wantedTable(clusters: readonly ClusterServices[], outlook: Outlo
 }
 
 function wantedEntry(cluster: string, wanted: WantedService, outlook: Outlook): TableEntry {
-  const { name, service, onFailure, fallback } = wanted
+  const { name, service, fallback, quorum } = wanted
   const { look, drains, thresholds } = outlook
   const seen: Seen[] = []
   const standings: Standing[] = []
@@ -75,6 +80,10 @@ function wantedEntry(cluster: string, wanted: WantedService, outlook: Outlook): 
   const canLimit = thresholds && service.id.kind !== 'dns'
   const panics = isPanic(wanted, standings)
   const { weights, nextMs } = panics ? panicWeights(wanted, standings) : ownWeights(wanted, standings, seen, outlook)
+  const usable = standings.reduce((sum, { weight }) => sum + weight, 0)
+  const enough = isEnough(quorum, usable, quorum !== undefined && outlook.wasEnough?.(serviceKey(service.id)) === true)
+  // keepalived: below its quorum no server is in the table but for those that stay there when they fail.
+  const isLeft = quorum !== undefined && fallback !== undefined && !enough && !panics
   const servers = new Map<string, RealServer>()
   const reasons = new Map<string, string>()
   let isServed = false
@@ -82,21 +91,37 @@ function wantedEntry(cluster: string, wanted: WantedService, outlook: Outlook): 
     const [standing, weight = 0, report] = [standings[index], weights[index], seen[index]?.report]
     const key = realServerKey(server)
     const isForced = panics && standing?.part !== 'out'
-    reasons.set(key, weight === standing?.weight ? standing.reason : tooFew)
-    if (standing?.isFailure && !isForced && onFailure === 'remove') continue
-    servers.set(key, realServerOf(server, weight, canLimit ? report : undefined))
-    if (weight > 0) isServed = true
+    reasons.set(key, isLeft && weight > 0 ? noQuorum : weight === standing?.weight ? standing.reason : tooFew)
+    const isOut = isLeft ? standing?.isDrain !== true : standing?.isFailure === true && !isForced
+    if (isOut && (server.onFailure ?? wanted.onFailure) === 'remove') continue
+    const own = isLeft ? 0 : weight
+    servers.set(key, realServerOf(server, own, canLimit ? report : undefined))
+    if (own > 0) isServed = true
   }
   if (nextMs !== undefined) giveRampReasons(wanted, seen, outlook, reasons)
   const isUndecided = standings.some(({ part }) => part === 'unasked')
-  const entry = { cluster, name, service, servers, reasons, isUndecided, ...(nextMs === undefined ? {} : { nextMs }) }
+  const entry = {
+    cluster,
+    name,
+    service,
+    servers,
+    reasons,
+    isUndecided,
+    isEnough: enough,
+    ...(nextMs === undefined ? {} : { nextMs }),
+  }
   if (isServed || fallback === undefined) {
-    if (fallback !== undefined && !servers.has(realServerKey(fallback)))
-      reasons.set(realServerKey(fallback), 'a server is usable again')
+    if (fallback !== undefined && !servers.has(realServerKey(fallback))) {
+      reasons.set(
+        realServerKey(fallback),
+        quorum === undefined ? 'a server is usable again' : 'enough servers are usable',
+      )
+      if (fallback.idle === 'drain') servers.set(realServerKey(fallback), { ...fallbackServer(fallback), weight: 0 })
+    }
     return { ...entry, state: panics ? 'panic' : isServed ? 'served' : 'unserved' }
   }
   servers.set(realServerKey(fallback), fallbackServer(fallback))
-  reasons.set(realServerKey(fallback), 'no server is usable')
+  reasons.set(realServerKey(fallback), isLeft && usable > 0 ? 'too few servers are usable' : 'no server is usable')
   return { ...entry, state: 'fallback' }
 }
 
@@ -104,6 +129,7 @@ export function fallbackServer({ address, port, forwarding = 'masq' }: Fallback)
   return { address, port, forwarding, weight: 1, upperThreshold: 0, lowerThreshold: 0 }
 }
 
+const noQuorum = 'too few servers are usable: the fallback gets all connections'
 const tooFew = 'too few servers are usable: all get connections'
 
 /** While one comes back all weights are others than usual. */

@@ -1,6 +1,7 @@
 /** One check of one server: waits for its place, runs, and ends by its deadline, whatever it meets. */
 import { describeError } from '../errors.ts'
 import { type Endpoint, formatEndpoint } from '../lvs/service.ts'
+import type { Source } from '../os/bound-socket.ts'
 import type { Probe, ProbeResult } from './check.ts'
 import { down, type Verdict } from './checks/verdict.ts'
 import type { ConnectAttempt, ConnectListener, Connector } from './connector.ts'
@@ -24,6 +25,7 @@ export type Maker = Connector | Probe
 export interface AttemptOwner {
   readonly endpoint: Endpoint
   readonly isCommand: boolean
+  readonly from: Source | undefined
   /** It begins; which kind of check it is, and so how long it may take, is decided now. */
   onBegin(attempt: Attempt): { readonly maker: Maker; readonly timeoutMs: number }
   onEnd(attempt: Attempt, result: ProbeResult): void
@@ -110,7 +112,7 @@ export class Attempt extends Due implements Waiter, ConnectListener {
 
   async #run(probe: Probe, signal: AbortSignal): Promise<void> {
     try {
-      this.#end(await probe(this.#owner.endpoint, { signal, timeoutMs: this.#timeoutMs }))
+      this.#end(await probe(this.#owner.endpoint, { signal, timeoutMs: this.#timeoutMs, from: this.#owner.from }))
     } catch (error) {
       const detail = `the check could not run: ${describeError(error)}`
       // It may have thrown at once: nobody is to hear of it before all know that it has begun.

@@ -1,5 +1,6 @@
 /** The Check port: one probe of one real server. One file per kind in checks/. */
 import type { Endpoint } from '../lvs/service.ts'
+import type { Source } from '../os/bound-socket.ts'
 
 /** `verify: false` accepts any certificate: a health check asks whether the server works, not who it is. */
 export type CheckTls = { readonly verify: boolean; readonly sni?: string }
@@ -34,6 +35,15 @@ export type PingCheckSpec = {
 /** Status codes: each a single code or an inclusive range. */
 export type StatusCodes = readonly (number | readonly [number, number])[]
 
+/** How a body is compared: `flags` as regular expressions have them; the match begins at `from` bytes, or after it up to `until`. */
+export type BodyMatch = {
+  readonly flags?: string
+  /** It must not match. */
+  readonly isAbsent?: true
+  readonly from?: number
+  readonly until?: number
+}
+
 type HttpRequestSpec = {
   /** GET when left out. */
   readonly method?: 'HEAD' | 'GET' | 'POST'
@@ -44,6 +54,9 @@ type HttpRequestSpec = {
   readonly status: StatusCodes
   /** A regular expression that the body (its first 64 KiB) must match. */
   readonly body?: string
+  readonly bodyMatch?: BodyMatch
+  /** The MD5 of the whole body, in hexadecimal. */
+  readonly md5?: string
   /** How many redirects are followed; none when left out. All go to the checked server. */
   readonly redirects?: number
   /** The SNI name; otherwise the host's. */
@@ -60,7 +73,19 @@ export type HttpCheckSpec = HttpRequestSpec & {
 /** The real server is a proxy: it is asked for a whole URL (https: through CONNECT). `tls` is spoken to the URL's host. */
 export type HttpProxyCheckSpec = HttpRequestSpec & { readonly kind: 'http-proxy'; readonly url: string }
 
-export const dnsQuestionTypes = ['A', 'AAAA', 'TXT', 'SRV', 'NS', 'CNAME', 'SOA', 'MX', 'PTR'] as const
+export const dnsQuestionTypes = [
+  'A',
+  'AAAA',
+  'TXT',
+  'SRV',
+  'NS',
+  'CNAME',
+  'SOA',
+  'MX',
+  'PTR',
+  'RRSIG',
+  'DNSKEY',
+] as const
 export type DnsQuestionType = (typeof dnsQuestionTypes)[number]
 
 /** Up when the answer has no error, and what was asked for (unless `expect` and `pattern` are left out) is in it. */
@@ -98,6 +123,12 @@ export type ExternalCheckSpec = {
   /** keepalived's misc_dynamic: exit code 2 to 255 is up, with weight 0 to 253. */
   readonly exitIsWeight?: boolean
 }
+
+/**
+ * A number in a file, 0 where there is none. Without `weight` it must be 0; with it, `weight` times the number is added to
+ * the server's.
+ */
+export type FileCheckSpec = { readonly kind: 'file'; readonly path: string; readonly weight?: number }
 
 /** HAProxy's agent-check text (configuration.txt 5.2, agent-check). */
 export type AgentCheckSpec = { readonly kind: 'agent'; readonly send?: string }
@@ -178,6 +209,7 @@ export type ProbeSpec =
   | TlsCheckSpec
   | GrpcCheckSpec
   | ExternalCheckSpec
+  | FileCheckSpec
   | AgentCheckSpec
   | SmtpCheckSpec
   | Pop3CheckSpec
@@ -201,8 +233,12 @@ export type CheckSpec = {
   /** Where to probe when not at the real server's own address and port. */
   readonly address?: string
   readonly port?: number
+  /** Where it goes out: with probes over TCP, UDP and ICMP. */
+  readonly from?: Source
   readonly everyMs: number
   readonly timeoutMs: number
+  /** Time until the next probe while failures are counted; `everyMs` when left out (keepalived's delay_before_retry). */
+  readonly doubtEveryMs?: number
   /** Successes in a row until healthy, failures in a row until not. At least 1. */
   readonly rise: number
   readonly fall: number
@@ -212,13 +248,15 @@ export type CheckSpec = {
   readonly connectTimeoutMs?: number
   /** A new server's first probe comes at a random moment within this time (keepalived's warmup); at once when left out. */
   readonly warmUpMs?: number
+  /** A new server counts as healthy until the first probe says otherwise (keepalived without `alpha`). */
+  readonly presumed?: true
   readonly damping?: FlapDamping
 }
 
 /** What a server says of itself beside up or down; what is left out is as it was. */
 export type ProbeReport = {
-  /** `percent` of the weight that the service gives it, or a weight in its place. */
-  readonly weight?: { readonly percent: number } | { readonly absolute: number }
+  /** `percent` of the weight that the service gives it, a weight in its place, or what is added to it. */
+  readonly weight?: { readonly percent: number } | { readonly absolute: number } | { readonly added: number }
   /** An agent's wish: no new connections (drain), none at all (maint), or as ever (ready). */
   readonly wish?: 'ready' | 'drain' | 'maint'
   /** An agent's limit of connections. */
@@ -238,7 +276,12 @@ export type ProbeResult = {
 }
 
 /** `timeoutMs`: how long that is, where it is known; for probes that divide their time. */
-export type ProbeOptions = { readonly signal: AbortSignal; readonly timeoutMs?: number }
+export type ProbeOptions = {
+  readonly signal: AbortSignal
+  readonly timeoutMs?: number
+  /** Where it goes out; of commands and files that means nothing. */
+  readonly from?: Source | undefined
+}
 
 /** Never throws and always ends by the deadline in `signal`; every socket it opened is closed when it resolves. */
 export type Probe = (target: Endpoint, options: ProbeOptions) => Promise<ProbeResult>

@@ -19,6 +19,29 @@ describe('checker', () => {
     expect(world.probed.filter(({ port }) => port === 2).map(({ atMs }) => atMs)).toEqual([0, 400, 800])
   })
 
+  test('while failures are counted it is asked again sooner, and then as ever', async () => {
+    let isWell = true
+    await using world = openWorld(() => Promise.resolve(isWell))
+    const one = target(1, { everyMs: 1000, doubtEveryMs: 100, fall: 3 })
+    world.checker.watch([one])
+    await world.timing.advance(500)
+    isWell = false
+    await world.timing.advance(700)
+    expect(world.checker.view(one).health).toBe('unhealthy')
+    await world.timing.advance(1000)
+    expect(world.probed.map(({ atMs }) => atMs)).toEqual([0, 1000, 1100, 1200, 2200])
+  })
+
+  test('one that is presumed to be well is so until it is asked, and then as the answer says', async () => {
+    await using world = openWorld(() => Promise.resolve(false))
+    const one = target(1, { presumed: true, warmUpMs: 1000, fall: 3 })
+    world.checker.watch([one])
+    await world.timing.advance(0)
+    expect(world.checker.view(one).health).toBe('healthy')
+    await world.timing.advance(1000)
+    expect(world.checker.view(one).health).toBe('unhealthy')
+  })
+
   test('services that check the same server in the same way share one probe; others do not', async () => {
     await using world = openWorld()
     world.checker.watch([target(1), target(1), target(9), target(9, { port: 5 }), target(1, { fall: 7 })])

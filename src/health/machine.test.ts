@@ -121,6 +121,14 @@ describe('rise and fall', () => {
     ])
   })
 
+  test('one that was taken for healthy unasked is not, at the first failure; later ones count', () => {
+    const kinds = (results: string): string[] =>
+      run(two, results, beginHealth('assumed', 0)).states.map(({ kind }) => kind)
+    expect(kinds('-')).toEqual(['unhealthy'])
+    expect(kinds('+-')).toEqual(['healthy', 'healthy'])
+    expect(run(two, '+', beginHealth('assumed', 0)).last).not.toHaveProperty('isAssumed')
+  })
+
   test('what serves already must fail as often as it takes; it has not come back before it was out', () => {
     const { states } = run(two, '---++', beginHealth('presumed', 0))
     expect(states.map(({ kind }) => short[kind]).join('')).toBe('hhuuh')

@@ -23,6 +23,8 @@ export type HealthState = {
   readonly wellSinceMs?: number
   /** When it fell and rose, as far as damping looks back. */
   readonly changedMs: readonly number[]
+  /** It was taken for healthy without having been asked: the first failure decides. */
+  readonly isAssumed?: true
   /** Unhealthy, and kept so for this number of changes until it was well for long enough; 0: not kept. */
   readonly heldFor: number
 }
@@ -61,11 +63,12 @@ export type HealthStep = { readonly state: HealthState; readonly effects: readon
 
 /**
  * `presumed`: it serves already when its check begins, so that only `fall` failures take it out. `anew`: it was started
- * again, and nothing is known of it any more.
+ * again, and nothing is known of it any more. `assumed`: it is new, and healthy until it is asked.
  */
-export function beginHealth(start: 'presumed' | 'anew' | undefined, atMs: number): HealthState {
+export function beginHealth(start: 'presumed' | 'anew' | 'assumed' | undefined, atMs: number): HealthState {
   return {
-    kind: start === 'presumed' ? 'healthy' : 'unknown',
+    kind: start === 'presumed' || start === 'assumed' ? 'healthy' : 'unknown',
+    ...(start === 'assumed' ? { isAssumed: true } : {}),
     sinceMs: atMs,
     results: 0,
     against: 0,
@@ -95,7 +98,8 @@ function stepResult(config: HealthConfig, was: HealthState, event: Result): Heal
   const isGood = event.kind === 'succeeded'
   const state = counted(config, was, event)
   const seen = isGood ? 'healthy' : 'unhealthy'
-  if (was.kind === 'unknown') return change(was, state, seen, event, event.detail)
+  if (was.kind === 'unknown' || (was.isAssumed === true && !isGood))
+    return change(was, state, seen, event, event.detail)
   if (was.kind === seen) return steady(config, was, state, seen)
   const needed = isGood ? config.rise : config.fall
   const against = Math.min(was.against + 1, needed)
@@ -116,7 +120,7 @@ function steady({ rise, fall }: HealthConfig, was: HealthState, state: HealthSta
 
 /** What every result counts towards, whatever it changes. */
 function counted({ connects = 0 }: HealthConfig, was: HealthState, { kind, check, atMs }: Result): HealthState {
-  const { wellSinceMs = atMs, ...rest } = was
+  const { wellSinceMs = atMs, isAssumed: _, ...rest } = was
   const results = was.results + 1
   // ldirectord, checktype N: whatever fails is followed by a probe, and a good probe by N connects.
   if (kind === 'failed') return { ...rest, results, connectsLeft: 0 }
@@ -165,6 +169,11 @@ function change(
 function moveTo(to: 'maintenance' | 'unknown', was: HealthState, atMs: number, detail: string): HealthStep {
   const state = { ...beginHealth('anew', atMs), kind: to }
   return { state, effects: [{ kind: 'changed', from: was.kind, to, detail, after: was.results }] }
+}
+
+/** Whether this result leaves a healthy server so, but not beyond doubt. */
+export function isDoubted({ fall }: HealthConfig, { kind, against, isAssumed }: HealthState, isGood: boolean): boolean {
+  return !isGood && kind === 'healthy' && isAssumed !== true && against + 1 < fall
 }
 
 const nothing = (state: HealthState): HealthStep => ({ state, effects: [] })

@@ -1,5 +1,6 @@
 /** Checks one server at its interval, and knows what came of it. */
 import type { Endpoint } from '../lvs/service.ts'
+import type { Source } from '../os/bound-socket.ts'
 import { Attempt, type AttemptOwner, type AttemptWorld, type Maker } from './attempt.ts'
 import type { CheckSpec, Probe, ProbeReport, ProbeResult, ProbeSpec } from './check.ts'
 import type { Connector } from './connector.ts'
@@ -9,6 +10,7 @@ import {
   firstProbeMs,
   type HealthEvent,
   type HealthState,
+  isDoubted,
   nextCheck,
   nextProbeMs,
   secondProbeMs,
@@ -52,12 +54,17 @@ export class Runner extends Due implements AttemptOwner {
     this.#means = world.meansOf(target)
     this.isCommand = target.check.probe.kind === 'external'
     this.#dueMs = world.timing.now()
-    this.#state = beginHealth(target.start, this.#dueMs)
+    const start = target.start ?? (target.check.presumed === true ? 'assumed' : undefined)
+    this.#state = beginHealth(start, this.#dueMs)
     world.events.onTrace?.({ kind: 'began', key, config: target.check, state: this.#state })
   }
 
   get endpoint(): Endpoint {
     return this.target.endpoint
+  }
+
+  get from(): Source | undefined {
+    return this.target.check.from
   }
 
   get isMaintained(): boolean {
@@ -120,14 +127,17 @@ export class Runner extends Due implements AttemptOwner {
   onEnd(attempt: Attempt, result: ProbeResult): void {
     this.#attempts.splice(this.#attempts.indexOf(attempt), 1)
     const { timing, lateness, events } = this.#world
+    const { healthy, detail, tookMs, report, inconclusive } = result
     const atMs = timing.now()
     if (!(attempt instanceof ByHand)) {
+      const { check } = this.target
       const interval = this.#isFirst ? secondProbeMs : nextProbeMs
       this.#isFirst = false
+      const inDoubt = inconclusive !== true && isDoubted(check, this.#state, healthy)
+      const afterMs = (inDoubt ? check.doubtEveryMs : undefined) ?? interval(check.everyMs, timing.chance())
       // From beginning to beginning, so that slow answers do not make the interval longer.
-      this.#wait(Math.max(atMs, attempt.begunMs + interval(this.target.check.everyMs, timing.chance())))
+      this.#wait(Math.max(atMs, attempt.begunMs + afterMs))
     }
-    const { healthy, detail, tookMs, report, inconclusive } = result
     lateness.ran(inconclusive === true ? detail : undefined)
     if (inconclusive !== true) {
       this.#detail = detail
@@ -184,7 +194,8 @@ class ByHand extends Attempt {
 
 /** A connector costs less than a probe of a connection. */
 export function openMeans(check: CheckSpec, open: (spec: ProbeSpec) => Probe, connector: Connector | undefined): Means {
-  const maker = (spec: ProbeSpec): Maker => (spec.kind === 'tcp' && connector !== undefined ? connector : open(spec))
+  const maker = (spec: ProbeSpec): Maker =>
+    spec.kind === 'tcp' && connector !== undefined && check.from === undefined ? connector : open(spec)
   const probe = maker(check.probe)
   return { probe, connect: check.connects === undefined ? probe : maker({ kind: 'tcp' }) }
 }

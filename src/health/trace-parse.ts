@@ -24,6 +24,7 @@ const state = z.strictObject({
   wellSinceMs: ms.exactOptional(),
   changedMs: z.array(ms),
   heldFor: count,
+  isAssumed: z.literal(true).exactOptional(),
 })
 
 const event = z.discriminatedUnion('kind', [

@@ -1,6 +1,8 @@
 /** ICMP echo: datagram sockets, which need no privilege where the kernel allows them (icmp(7)), else raw ones. */
+
 import { randomInt } from 'node:crypto'
 import { internetChecksum } from '../wire/checksum.ts'
+import { bindSocket, type Source } from './bound-socket.ts'
 import { errnoName } from './libc.ts'
 import { addressWords, sockaddrBytes, writeSockaddr } from './socket-address.ts'
 import {
@@ -34,7 +36,7 @@ export interface EchoSocket {
 let loaded: SocketCalls | undefined
 
 /** A socket for echoes with one address. @throws Error when neither kind of socket may be opened, saying both reasons. */
-export function openEchoSocket(address: string): EchoSocket {
+export function openEchoSocket(address: string, from?: Source): EchoSocket {
   loaded ??= loadSocketCalls()
   const calls = loaded
   const isIpv6 = address.includes(':')
@@ -50,6 +52,14 @@ export function openEchoSocket(address: string): EchoSocket {
       throw new Error(
         `no ICMP here: sysctl net.ipv4.ping_group_range does not take in this user's group (${first}), and raw sockets need CAP_NET_RAW (${errnoName()})`,
       )
+  }
+  if (from !== undefined) {
+    try {
+      bindSocket(fd, { ...from, port: 0 }, isIpv6 ? 'ipv6' : 'ipv4')
+    } catch (error) {
+      calls.close(fd)
+      throw error
+    }
   }
   const peer = pinned(sockaddrBytes)
   const length = writeSockaddr(peer.bytes, 0, addressWords(address), 0)

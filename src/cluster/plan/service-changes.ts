@@ -37,6 +37,7 @@ function oneServiceReasons(actual: WantedService, wanted: WantedService): string
   if (!sameData(actual.checks, wanted.checks)) reasons.push(checkReason(actual.checks, wanted.checks))
   compare('on-failure', actual.onFailure, wanted.onFailure)
   compare('fallback', actual.fallback, wanted.fallback)
+  compare('quorum', quorumWord(actual.quorum), quorumWord(wanted.quorum))
   compare('fallback command', actual.fallbackCommand, wanted.fallbackCommand)
   compare('panic threshold', percent(actual.panicPercent), percent(wanted.panicPercent))
   compare('slow start', time(actual.slowStartMs), time(wanted.slowStartMs))
@@ -44,6 +45,8 @@ function oneServiceReasons(actual: WantedService, wanted: WantedService): string
 }
 
 const percent = (value: number | undefined): string | undefined => (value === undefined ? undefined : `${value}%`)
+const quorumWord = (quorum: WantedService['quorum']): string | undefined =>
+  quorum && `${quorum.weight}${quorum.hysteresis === 0 ? '' : `, hysteresis ${quorum.hysteresis}`}`
 const time = (ms: number | undefined): string | undefined => (ms === undefined ? undefined : formatDuration(ms))
 
 function checkReason(actual: WantedService['checks'], wanted: WantedService['checks']): string {
@@ -81,6 +84,7 @@ function serverReason(key: string, actual: WantedServer, wanted: WantedServer): 
     return `${key} is reached by ${wanted.forwarding} instead of ${actual.forwarding}`
   if (!sameData(actual.tunnel, wanted.tunnel)) return `the tunnel to ${key} changes`
   if (!sameData(actual.checks, wanted.checks)) return `the check of ${key} changes`
+  if (actual.onFailure !== wanted.onFailure) return `on-failure of ${key} changes`
   const limits = ({ upperThreshold, lowerThreshold }: WantedServer): string =>
     upperThreshold === 0 ? 'none' : `${upperThreshold}/${lowerThreshold}`
   if (limits(actual) !== limits(wanted))

@@ -182,8 +182,10 @@ function wantedService(spec: ClusterSpec, wanted: ServiceSpec, resolve: Resolve)
   const { name, service, checks, onFailure } = wanted
   const servers = wanted.servers.flatMap((server): WantedServer[] => {
     const { weight, upperThreshold = 0, lowerThreshold = 0, forwarding = wanted.forwarding, tunnel } = server
-    const own = tunnel !== undefined || server.checks !== undefined
-    const more = own ? { ...given('tunnel', tunnel), ...given('checks', server.checks) } : undefined
+    const own = tunnel !== undefined || server.checks !== undefined || server.onFailure !== undefined
+    const more = own
+      ? { ...given('tunnel', tunnel), ...given('checks', server.checks), ...given('onFailure', server.onFailure) }
+      : undefined
     if (server.kind === 'address') {
       const { address, port } = server.endpoint
       return [{ address, port, forwarding, upperThreshold, lowerThreshold, weight, ...more }]
@@ -209,6 +211,7 @@ function wantedService(spec: ClusterSpec, wanted: ServiceSpec, resolve: Resolve)
     checks,
     onFailure,
     ...given('fallback', wanted.fallback),
+    ...given('quorum', wanted.quorum),
     ...given('fallbackCommand', wanted.fallbackCommand),
     ...given('panicPercent', wanted.panicPercent),
     ...given('slowStartMs', wanted.slowStartMs),

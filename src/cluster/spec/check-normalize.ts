@@ -1,5 +1,5 @@
 /** From a check's shape in the file to the model. */
-import type { CheckSpec, ProbeSpec, UdpCheckSpec } from '../../health/check.ts'
+import type { BodyMatch, CheckSpec, ProbeSpec, UdpCheckSpec } from '../../health/check.ts'
 import type { ServiceId } from '../../lvs/service.ts'
 import { optionsOf, protocolSpec, tlsOf } from './check-protocols.ts'
 import { given } from './given.ts'
@@ -19,13 +19,16 @@ function checkSpec(shape: 'tcp' | CheckShape, id: ServiceId): CheckSpec {
     probe: probeSpec(check, id),
     ...given('address', address),
     ...given('port', port),
+    ...given('from', check.from && sourceOf(check.from)),
     everyMs: every,
     timeoutMs: timeout,
+    ...given('doubtEveryMs', check['every-in-doubt']),
     rise,
     fall,
     ...given('connects', connects),
     ...given('connectTimeoutMs', check['connect-timeout']),
     ...given('warmUpMs', check['warm-up']),
+    ...given('presumed', check.presumed || undefined),
     ...given('damping', flapping && { changes: flapping.changes, withinMs: flapping.within, holdMs: flapping.hold }),
   }
 }
@@ -56,20 +59,48 @@ function probeSpec(check: CheckShape, id: ServiceId): ProbeSpec {
     return { kind: 'grpc', ...given('service', service), ...given('authority', authority), ...given('tls', tlsOf(tls)) }
   }
   if (check.external !== undefined) return externalSpec(check.external, id)
+  if (check.file !== undefined) {
+    const { path, weight } = check.file
+    return { kind: 'file', path, ...given('weight', weight === 0 ? undefined : weight) }
+  }
   if (agent !== undefined) return { kind: 'agent', ...given('send', agent.send) }
   return protocolSpec(check) ?? { kind: 'tcp' }
 }
 
-function requestOf({ method, headers, send, status, body, redirects, tls }: CheckShape) {
+function requestOf({ method, headers, send, status, body, md5, redirects, tls }: CheckShape) {
   return {
     ...given('method', method === 'GET' ? undefined : method),
     ...given('headers', headers),
     ...given('send', send),
     status,
-    ...given('body', body),
+    ...given('body', typeof body === 'string' ? body : body?.matches),
+    ...given('bodyMatch', typeof body === 'string' ? undefined : body && bodyMatchOf(body)),
+    ...given('md5', md5?.toLowerCase()),
     ...given('redirects', redirects === 0 ? undefined : redirects),
     ...given('tls', tlsOf(tls)),
   }
+}
+
+type BodyShape = Exclude<NonNullable<CheckShape['body']>, string>
+
+function bodyMatchOf({ flags, absent, from, until }: BodyShape): BodyMatch | undefined {
+  const match = {
+    ...given('flags', flags),
+    ...given('isAbsent', absent || undefined),
+    ...given('from', from),
+    ...given('until', until),
+  }
+  return Object.keys(match).length === 0 ? undefined : match
+}
+
+function sourceOf({ address, port, interface: link, mark }: NonNullable<CheckShape['from']>): CheckSpec['from'] {
+  const source = {
+    ...given('address', address),
+    ...given('port', port),
+    ...given('interface', link),
+    ...given('mark', mark),
+  }
+  return Object.keys(source).length === 0 ? undefined : source
 }
 
 type UdpShape = Exclude<NonNullable<CheckShape['udp']>, boolean>

@@ -1,5 +1,6 @@
 /** From a check of the spec to what the file says of it: what the schema's defaults say is left out. */
 import type {
+  BodyMatch,
   CheckSpec,
   CheckTls,
   HttpCheckSpec,
@@ -18,18 +19,36 @@ export function checksText(checks: readonly CheckSpec[]): unknown {
 }
 
 function checkText(check: CheckSpec): Written {
-  const { probe, address, port, everyMs, timeoutMs, rise, fall, connects, connectTimeoutMs, warmUpMs, damping } = check
+  const {
+    probe,
+    from,
+    doubtEveryMs,
+    address,
+    port,
+    everyMs,
+    timeoutMs,
+    rise,
+    fall,
+    connects,
+    connectTimeoutMs,
+    warmUpMs,
+    presumed,
+    damping,
+  } = check
   return {
     ...probeText(probe),
     address,
     port,
+    from,
     every: unless(formatDuration(defaultCheck.every), formatDuration(everyMs)),
     timeout: unless(formatDuration(defaultCheck.timeout), formatDuration(timeoutMs)),
+    'every-in-doubt': doubtEveryMs === undefined ? undefined : formatDuration(doubtEveryMs),
     rise: unless(defaultCheck.rise, rise),
     fall: unless(defaultCheck.fall, fall),
     connects,
     'connect-timeout': connectTimeoutMs === undefined ? undefined : formatDuration(connectTimeoutMs),
     'warm-up': warmUpMs === undefined ? undefined : formatDuration(warmUpMs),
+    presumed,
     flapping: damping && {
       changes: damping.changes,
       within: formatDuration(damping.withinMs),
@@ -72,6 +91,8 @@ function probeText(probe: ProbeSpec): Written {
       const written = 'argv' in command ? command.argv : command.shell
       return { external: { command: written, positional, environment, 'exit-is-weight': exitIsWeight } }
     }
+    case 'file':
+      return { file: { path: probe.path, weight: probe.weight } }
     case 'agent':
       return { agent: options({ send: probe.send }) }
     case 'sip': {
@@ -121,16 +142,21 @@ function tlsText(tls: CheckTls | undefined): unknown {
 }
 
 function requestText(probe: HttpCheckSpec | HttpProxyCheckSpec): Written {
-  const { method, headers, send, status, body, redirects, tls } = probe
+  const { method, headers, send, status, body, bodyMatch, md5, redirects, tls } = probe
   return {
     method,
     headers,
     send,
     status: statusText(status),
-    body,
+    body: bodyMatch === undefined ? body : bodyText(body, bodyMatch),
+    md5,
     redirects,
     tls: tlsText(tls),
   }
+}
+
+function bodyText(matches: string | undefined, { flags, isAbsent, from, until }: BodyMatch): Written {
+  return { matches, flags, absent: isAbsent, from, until }
 }
 
 function statusText(status: StatusCodes): unknown {

@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { dnsQuestionTypes, type ExternalCheckSpec } from '../../health/check.ts'
 import { anyText, pattern, sni, status, tls, verify } from './check-leaves.ts'
 import { protocolKeys } from './check-protocols-schema.ts'
-import { address, choice, duration, flag, integer, leaf, port, type Refusal, show, text } from './leaf.ts'
+import { address, choice, duration, flag, integer, leaf, path, port, type Refusal, show, text } from './leaf.ts'
 import { map } from './map.ts'
 
 const checkTime = { minimumMs: 10, maximumMs: 24 * 3_600_000 }
@@ -94,6 +94,34 @@ const external = map({
     .describe('Whether exit codes from 2 to 255 are healthy, and a weight of 0 to 253.'),
 })
 
+const file = map({
+  path: path('the path of a file').describe('A file that holds a whole number; 0 where there is none.'),
+  weight: integer(-2_147_483_647, 2_147_483_647)
+    .prefault(0)
+    .describe("So many times the number is added to the server's weight; with 0 any other number than 0 is a failure."),
+})
+
+const from = map({
+  address: address('an IP address').optional().describe('Its own address.'),
+  port: port().optional().describe('Its own port.'),
+  interface: text('the name of an interface', /^[^\s/]{1,15}$/)
+    .optional()
+    .describe('It goes out there, whatever the routes say.'),
+  mark: integer(0, 4_294_967_295)
+    .optional()
+    .describe('The mark of its packets, for rules of the firewall and of routing.'),
+})
+
+const bodyPattern = map({
+  matches: pattern().describe('A regular expression.'),
+  flags: text('flags of a regular expression: i, m, s, u', /^(?!.*(.).*\1)[imsu]+$/)
+    .optional()
+    .describe('i: whatever the case; m: ^ and $ at every line; s: . is any character; u: Unicode.'),
+  absent: flag().prefault(false).describe('Whether it must not match.'),
+  from: integer(0, 65_536).optional().describe('Where in the body the match begins at the earliest.'),
+  until: integer(0, 65_536).optional().describe('And at the latest.'),
+})
+
 const agent = map({ send: anyText('text').optional().describe('What the agent is told first.') })
 
 const headersExpected = 'a map of header names and their values'
@@ -123,7 +151,13 @@ const httpKeys = {
   headers: headers.optional().describe('Headers of the request, with http: their names and values.'),
   send: anyText('text').optional().describe('The body of the request, with http and POST.'),
   status: status('The accepted status codes, with http.'),
-  body: pattern().optional().describe('A regular expression that the body must match, with http.'),
+  body: z
+    .union([pattern(), bodyPattern])
+    .optional()
+    .describe('A regular expression that the body must match, with http; or a map that says how.'),
+  md5: text('32 hexadecimal digits', /^[0-9A-Fa-f]{32}$/)
+    .optional()
+    .describe('The MD5 of the whole body, with http.'),
   host: text('a host name', /^[\x21-\x7e]{1,255}$/)
     .optional()
     .describe("The Host header, with http; the server's address when left out."),
@@ -166,6 +200,7 @@ export const check = map({
     .describe('Healthy when TLS can be spoken and the certificate lasts: true, or a map.'),
   grpc: z.union([flag(), grpc]).optional().describe('Healthy when gRPC’s health service says SERVING: true, or a map.'),
   external: external.optional().describe('Healthy when a command on the director’s machine says so.'),
+  file: file.optional().describe('Healthy, and of a weight, as a number in a file says.'),
   agent: z
     .union([flag(), agent])
     .optional()
@@ -174,7 +209,11 @@ export const check = map({
   script: inProcess.optional().describe('Refused: code is not run inside of the director.'),
   address: address('an IP address').optional().describe("Where to probe, when not at the server's own address."),
   port: port().optional().describe("Where to probe, when not at the server's own port."),
+  from: from.optional().describe('Where its packets go out: address, port, interface, mark.'),
   every: duration('a duration such as 2s', checkTime).prefault('2s').describe('Time between two probes.'),
+  'every-in-doubt': duration('a duration such as 1s', checkTime)
+    .optional()
+    .describe('The same while failures are counted; as ever when left out.'),
   timeout: duration('a duration such as 1s', checkTime).prefault('1s').describe('How long one probe may take.'),
   rise: integer(1, 1000).prefault(2).describe('Successes in a row until a server is healthy.'),
   fall: integer(1, 1000).prefault(3).describe('Failures in a row until it is not.'),
@@ -189,6 +228,7 @@ export const check = map({
   'warm-up': duration('a duration such as 10s', checkTime)
     .optional()
     .describe('The first probe of a new server comes at a random moment within this time; at once when left out.'),
+  presumed: flag().prefault(false).describe('Whether a new server counts as healthy until its first probe has failed.'),
   flapping: flapping
     .optional()
     .describe('A server that changes its health too often stays out until it was well for a while.'),
@@ -201,21 +241,35 @@ const checks = <const T extends string>(words: readonly T[]) =>
 export const serviceChecks = checks(['tcp'])
 export const serverChecks = checks(['tcp', 'none'])
 
-const probeTimes = ['address', 'port', 'every', 'timeout', 'rise', 'fall', 'warm-up', 'flapping']
-const connecting = [...probeTimes, 'connects', 'connect-timeout']
-const requestKeys = ['method', 'headers', 'send', 'status', 'body', 'redirects', 'tls']
+const probeTimes = [
+  'address',
+  'port',
+  'every',
+  'every-in-doubt',
+  'timeout',
+  'rise',
+  'fall',
+  'warm-up',
+  'presumed',
+  'flapping',
+]
+const sending = [...probeTimes, 'from']
+const counting = [...probeTimes, 'connects', 'connect-timeout']
+const connecting = [...counting, 'from']
+const requestKeys = ['method', 'headers', 'send', 'status', 'body', 'md5', 'redirects', 'tls']
 
 /** What says which kind of check it is, and the other keys that go with each. */
 export const checkKinds: Readonly<Record<string, readonly string[]>> = {
-  tcp: probeTimes,
+  tcp: sending,
   http: ['host', ...requestKeys, ...connecting],
-  udp: probeTimes,
-  ping: probeTimes,
-  'http-proxy': [...requestKeys, ...connecting],
+  udp: sending,
+  ping: sending,
+  'http-proxy': [...requestKeys, ...counting],
   dns: connecting,
   certificate: connecting,
-  grpc: connecting,
-  external: connecting,
+  grpc: counting,
+  external: counting,
+  file: probeTimes,
   agent: connecting,
-  ...Object.fromEntries(Object.keys(protocolKeys).map((kind) => [kind, kind === 'radius' ? probeTimes : connecting])),
+  ...Object.fromEntries(Object.keys(protocolKeys).map((kind) => [kind, kind === 'radius' ? sending : connecting])),
 }

@@ -48,8 +48,21 @@ export function checkHealth(service: SourceMap, report: Report): void {
     if (entry !== undefined && !isChecked)
       report(warning(entry.key, `${key} has nothing to go by: no server is checked`, 'add check: tcp'))
   }
+  checkQuorum(service, report)
   for (const one of [service, ...servers])
     for (const check of oneOrMore(child(one, 'check'))) checkConnects(check, report)
+}
+
+/** keepalived takes no hysteresis that reaches down to nothing either. */
+function checkQuorum({ entries }: SourceMap, report: Report): void {
+  const quorum = entries.get('quorum')
+  if (quorum === undefined) return
+  if (!entries.has('fallback'))
+    report(warning(quorum.key, 'quorum changes nothing without a fallback', 'add fallback: 127.0.0.1:8081'))
+  const hysteresis = child(quorum.value, 'hysteresis')
+  const weight = Number(textOf(child(quorum.value, 'weight')) ?? 1)
+  if (hysteresis !== undefined && Number(textOf(hysteresis)) >= weight && Number(textOf(hysteresis)) > 0)
+    report(problem(hysteresis.place, `the hysteresis must be smaller than the quorum's weight (${weight})`))
 }
 
 function checks(check: SourceNode): boolean {

@@ -1,5 +1,5 @@
 /** The spec: what the user wrote, parsed and checked, every default filled in. Plain, deterministic data. */
-import type { Fallback, NotifySink, OnFailure, RestartPolicy } from '../../director/control.ts'
+import type { Fallback, NotifySink, OnFailure, Quorum, RestartPolicy } from '../../director/control.ts'
 import type { EbpfTuning } from '../../engines/ebpf/tuning.ts'
 import type { EngineName } from '../../engines/engine.ts'
 import type { HypervisorName } from '../../guests/hypervisor.ts'
@@ -65,6 +65,8 @@ type ServerOptions = {
   readonly tunnel?: Tunnel
   /** Left out: the service's; empty: none. */
   readonly checks?: readonly CheckSpec[]
+  /** Left out: the service's. */
+  readonly onFailure?: OnFailure
 }
 
 export type ServerSpec =
@@ -80,6 +82,7 @@ export type ServiceSpec = {
   readonly checks: readonly CheckSpec[]
   readonly onFailure: OnFailure
   readonly fallback?: Fallback
+  readonly quorum?: Quorum
   readonly fallbackCommand?: string
   readonly panicPercent?: number
   readonly slowStartMs?: number

@@ -18,7 +18,7 @@ import type { FileShape, ServiceShape } from './schema.ts'
 type ResolveAt = (written: string, ...key: (string | number)[]) => string
 
 export function serviceSpec(name: string, shape: ServiceShape, resolve: ResolveAt): ServiceSpec {
-  const idleMs = shape['idle-timeout']
+  const { 'idle-timeout': idleMs, quorum } = shape
   const id = serviceId(name, shape)
   const service: Service = {
     id,
@@ -39,6 +39,7 @@ export function serviceSpec(name: string, shape: ServiceShape, resolve: ResolveA
     checks: shape.check === undefined ? [] : checkSpecs(shape.check, id),
     onFailure: shape['on-failure'],
     ...given('fallback', fallbackOf(shape)),
+    ...given('quorum', typeof quorum === 'number' ? { weight: quorum, hysteresis: 0 } : quorum),
     ...given('fallbackCommand', shape['fallback-command']),
     ...given('panicPercent', shape['panic-threshold']),
     ...given('slowStartMs', shape['slow-start']),
@@ -113,8 +114,12 @@ function said(
 
 function fallbackOf({ fallback }: ServiceShape): ServiceSpec['fallback'] {
   if (fallback === undefined || 'port' in fallback) return fallback
-  const { address, forwarding } = fallback
-  return { ...address, ...given('forwarding', forwarding === 'masq' ? undefined : forwarding) }
+  const { address, forwarding, idle } = fallback
+  return {
+    ...address,
+    ...given('forwarding', forwarding === 'masq' ? undefined : forwarding),
+    ...given('idle', idle === 'remove' ? undefined : idle),
+  }
 }
 
 function certificatesOf(written: readonly Certificate[], section: string, resolve: ResolveAt): readonly Certificate[] {
@@ -134,6 +139,7 @@ function serverSpec(shape: ServiceShape['servers'][number], id: ServiceId): Serv
     ...given('forwarding', forwarding),
     ...given('tunnel', tunnel === undefined ? undefined : tunnelOf(tunnel)),
     ...given('checks', check === undefined ? undefined : checkSpecs(check, id)),
+    ...given('onFailure', shape['on-failure']),
   }
   if (address !== undefined) return { kind: 'address', endpoint: address, ...common }
   return { kind: 'guests', guests: guests ?? '', port: port ?? 0, ...common }

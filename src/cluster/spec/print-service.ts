@@ -38,6 +38,7 @@ export function serviceText({
     check: checks.length === 0 ? undefined : checksText(checks),
     'on-failure': unless(defaultService['on-failure'], onFailure),
     fallback: fallback && fallbackText(fallback),
+    quorum: more.quorum && quorumText(more.quorum),
     'fallback-command': more.fallbackCommand,
     'panic-threshold': more.panicPercent,
     'slow-start': more.slowStartMs === undefined ? undefined : formatDuration(more.slowStartMs),
@@ -105,14 +106,21 @@ function serverText(server: ServerSpec): Written {
     forwarding,
     tunnel: tunnel && tunnelText(tunnel),
     check: checks && (checks.length === 0 ? 'none' : checksText(checks)),
+    'on-failure': server.onFailure,
   }
   if (server.kind === 'guests') return { guests: server.guests, port: server.port, ...more }
   return { address: endpointText(server.endpoint), ...more }
 }
 
-function fallbackText({ forwarding, ...endpoint }: NonNullable<ServiceSpec['fallback']>): unknown {
+function fallbackText({ forwarding = 'masq', idle, ...endpoint }: NonNullable<ServiceSpec['fallback']>): unknown {
   const address = endpointText(endpoint)
-  return forwarding === undefined || forwarding === 'masq' ? address : { address, forwarding }
+  return forwarding === 'masq' && idle === undefined
+    ? address
+    : { address, forwarding: unless('masq', forwarding), idle }
+}
+
+function quorumText({ weight, hysteresis }: NonNullable<ServiceSpec['quorum']>): unknown {
+  return hysteresis === 0 ? weight : { weight, hysteresis }
 }
 
 function endpointText(endpoint: Endpoint): string {

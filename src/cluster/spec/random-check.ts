@@ -17,6 +17,11 @@ const always = fc.constant(true as const)
 const method = fc.oneof(
   fc.constant({}),
   fc.record({ body: pattern }),
+  fc.record({
+    body: pattern,
+    bodyMatch: fc.constantFrom({ flags: 'im' }, { isAbsent: true as const, from: 3, until: 9 }),
+  }),
+  fc.record({ md5: fc.constant('00112233445566778899aabbccddeeff') }),
   fc.constant({ method: 'HEAD' as const }),
   fc.record({ method: fc.constant('POST' as const), send: text, body: pattern }, { requiredKeys: ['method'] }),
 )
@@ -133,6 +138,14 @@ function probe(id: ServiceId): fc.Arbitrary<ProbeSpec> {
       { kind: fc.constant('tls' as const), minimumDays: fc.nat(36_500), verify: fc.boolean(), sni },
       { requiredKeys: ['kind', 'minimumDays', 'verify'] },
     ),
+    fc.record(
+      {
+        kind: fc.constant('file' as const),
+        path: fc.constantFrom('/run/a', '/b c'),
+        weight: fc.integer({ min: 1, max: 9 }),
+      },
+      { requiredKeys: ['kind', 'path'] },
+    ),
     fc.record({ kind: fc.constant('grpc' as const), service: text, authority: host, tls }, { requiredKeys: ['kind'] }),
     fc.record(
       {
@@ -174,17 +187,30 @@ export function randomCheck(id: ServiceId): fc.Arbitrary<CheckSpec> {
         fall: count,
         connects: fc.record({ connects: count, connectTimeoutMs: time }, { requiredKeys: ['connects'] }),
         warmUpMs: time,
+        presumed: always,
+        doubtEveryMs: time,
+        from: fc.record(
+          {
+            address: fc.constantFrom('10.9.8.6', 'fd00::8'),
+            port: fc.integer({ min: 1, max: 65_535 }),
+            interface: fc.constantFrom('eth0', 'a.b'),
+            mark: fc.nat(),
+          },
+          { requiredKeys: ['address'] },
+        ),
         damping: fc.record({ changes: fc.integer({ min: 2, max: 1000 }), withinMs: time, holdMs: time }),
       },
       { requiredKeys: ['probe', 'everyMs', 'timeoutMs', 'rise', 'fall'] },
     )
-    .map(({ connects, ...check }) =>
-      connects === undefined || !canConnect(check.probe) ? check : { ...check, ...connects },
-    )
+    .map(({ connects, from, ...check }) => ({
+      ...check,
+      ...(connects === undefined || !canConnect(check.probe) ? {} : connects),
+      ...(from === undefined || ['http-proxy', 'grpc', 'external', 'file'].includes(check.probe.kind) ? {} : { from }),
+    }))
 }
 
 /** Whether checks over this protocol may only connect now and then. */
 function canConnect(probe: ProbeSpec): boolean {
   if (probe.kind === 'dns' || probe.kind === 'sip') return probe.transport === 'tcp'
-  return !['tcp', 'udp', 'ping', 'radius'].includes(probe.kind)
+  return !['tcp', 'udp', 'ping', 'radius', 'file'].includes(probe.kind)
 }

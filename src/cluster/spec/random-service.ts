@@ -226,11 +226,12 @@ function serviceFor(id: ServiceId, pools: readonly string[]): fc.Arbitrary<Servi
 function fallbackTo(own: number, isPortless: boolean): fc.Arbitrary<NonNullable<ServiceSpec['fallback']>> {
   const kept = isPortless ? fc.oneof(port, fc.constant(0)) : own > 0 ? fc.constant(own) : port
   const unwritten = fc.constantFrom<Forwarding>('direct', 'tunnel')
-  return fc.oneof(
+  const place = fc.oneof(
     endpoint,
     fc.record({ address, port, forwarding: fc.constant<Forwarding>('local') }),
     fc.record({ address, port: kept, forwarding: unwritten }),
   )
+  return fc.tuple(place, fc.constantFrom({}, { idle: 'drain' as const })).map(([at, more]) => ({ ...at, ...more }))
 }
 
 function specFor(name: string, service: Service, guests: readonly string[]): fc.Arbitrary<ServiceSpec> {
@@ -251,6 +252,9 @@ function specFor(name: string, service: Service, guests: readonly string[]): fc.
         checks: fc.array(check, { maxLength: 2 }),
         onFailure: fc.constantFrom('drain' as const, 'remove' as const),
         fallback: fallbackTo(own, isPortless),
+        quorum: fc
+          .tuple(fc.integer({ min: 1, max: 9 }), fc.nat(8))
+          .map(([weight, less]) => ({ weight, hysteresis: Math.min(less, weight - 1) })),
         fallbackCommand: fc.constantFrom('/usr/local/bin/page', 'logger -t ${X} "a b"', '12', 'true'),
         panicPercent: fc.integer({ min: 1, max: 100 }),
         ...(slowStartRefusal(service.scheduler) === undefined

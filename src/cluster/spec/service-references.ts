@@ -79,7 +79,7 @@ function checkServers(root: SourceMap, service: string, node: SourceNode, report
 }
 
 /** Kinds of checks that do not connect to the server's own port over TCP. */
-const otherWays = ['udp', 'ping', 'external', 'radius']
+const otherWays = ['udp', 'ping', 'external', 'file', 'radius']
 
 function isOverTcp(check: SourceNode): boolean {
   if (otherWays.some((kind) => child(check, kind) !== undefined)) return false

@@ -21,6 +21,8 @@ const tunnel = map({
 
 const forwardings = ['masq', 'tunnel', 'direct', 'local'] as const
 
+const onFailure = () => choice('on-failure', ['drain', 'remove'])
+
 const server = map({
   guests: reference('the name of a guest pool').optional().describe('All guests of this pool, each a real server.'),
   port: port().optional().describe('The port on the guests.'),
@@ -41,6 +43,7 @@ const server = map({
   check: serverChecks
     .optional()
     .describe("In place of the service's check, for this server: tcp, none, a map, or a list."),
+  'on-failure': onFailure().optional().describe("What becomes of it when it fails; the service's when left out."),
 })
 
 const hostPattern = /^(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$/
@@ -134,6 +137,18 @@ const fallback = map({
   forwarding: choice('forwarding', forwardings)
     .prefault('masq')
     .describe('How connections reach it: masq (NAT), tunnel (IPIP), direct or local.'),
+  idle: choice('idle', ['drain', 'remove'])
+    .prefault('remove')
+    .describe('What becomes of it while it is not needed: drain (it stands with weight 0) or remove.'),
+})
+
+const weightOfAll = () => integer(1, 2_147_483_647)
+
+const quorum = map({
+  weight: weightOfAll().prefault(1).describe('The weight of usable servers that is enough.'),
+  hysteresis: integer(0, 2_147_483_646)
+    .prefault(0)
+    .describe('So much more is needed to be enough again, so much less to be too little.'),
 })
 
 const maskExpected = 'a mask such as 255.255.255.0, or a prefix length'
@@ -194,13 +209,19 @@ export const service = map({
     .describe(
       'How to tell whether a server is healthy: tcp, a map, or a list of them, which all must pass; never checked when left out.',
     ),
-  'on-failure': choice('on-failure', ['drain', 'remove'])
+  'on-failure': onFailure()
     .prefault('drain')
     .describe('What becomes of a server that fails: drain (its connections may finish) or remove.'),
   fallback: z
     .union([fallbackAddress(), fallback])
     .optional()
     .describe('Takes the connections when no server is healthy: an address and port, or a map.'),
+  quorum: z
+    .union([weightOfAll(), quorum])
+    .optional()
+    .describe(
+      'With less weight of usable servers than this the fallback takes all connections: a number, or a map (weight, hysteresis).',
+    ),
   'fallback-command': text('a shell line', /^[^\0]*[^\0\s][^\0]*$/)
     .optional()
     .describe(

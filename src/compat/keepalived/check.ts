@@ -1,90 +1,139 @@
 /** keepalived's checkers in Baton's words. Pure. */
 import type { Place } from '../../formats/keepalived/finding.ts'
+import type { TrackFile } from '../../formats/keepalived/instance-model.ts'
 import { commandOf } from '../../formats/keepalived/instances.ts'
+import { readInteger } from '../../formats/keepalived/keyword.ts'
 import type { Checker, Real, Virtual } from '../../formats/keepalived/model.ts'
 import { allOf, type Entry, lastOf } from '../../formats/keepalived/tree.ts'
-import { isSet } from '../../formats/keepalived/virtuals.ts'
-import {
-  type CheckSpec,
-  dnsQuestionTypes,
-  type HttpCheckSpec,
-  type ProbeSpec,
-  type StatusCodes,
-} from '../../health/check.ts'
+import { isSet, numberIn } from '../../formats/keepalived/virtuals.ts'
+import { type CheckSpec, dnsQuestionTypes, type ProbeSpec } from '../../health/check.ts'
+import { asUser } from './as-user.ts'
+import { httpProbe } from './http-check.ts'
 
 export type Say = (severity: 'error' | 'warning', place: Place, message: string) => void
 
-const timing = ['retry', 'warmup', 'delay_loop', 'connect_timeout', 'connect_ip', 'connect_port']
-
-/** What of each kind is taken over, beside its timing. */
-const carried: Readonly<Record<string, readonly string[]>> = {
-  TCP_CHECK: [],
-  PING_CHECK: [],
-  HTTP_GET: ['url', 'virtualhost', 'nb_get_retry'],
-  SSL_GET: ['url', 'virtualhost', 'enable_sni', 'nb_get_retry'],
-  SMTP_CHECK: ['helo_name'],
-  DNS_CHECK: ['type', 'name'],
-  UDP_CHECK: ['payload', 'require_reply', 'min_reply_length', 'max_reply_length'],
-  MISC_CHECK: ['misc_path', 'misc_timeout', 'misc_dynamic'],
+/** What a checker is read beside. */
+export type CheckerOf = {
+  readonly checker: Checker
+  readonly real: Real
+  readonly virtual: Virtual
+  readonly files: ReadonlyMap<string, TrackFile>
 }
 
-/** One check, or one for each URL. */
-export function convertChecker(checker: Checker, real: Real, virtual: Virtual, say: Say): readonly CheckSpec[] {
-  const { kind, place, entries } = checker
+const timing = ['retry', 'delay_before_retry', 'warmup', 'delay_loop', 'alpha', 'log_all_failures']
+const connecting = [
+  ...timing,
+  'connect_timeout',
+  'connect_ip',
+  'connect_port',
+  'bindto',
+  'bind_port',
+  'bind_if',
+  'fwmark',
+]
+const web = [...connecting, 'url', 'virtualhost', 'nb_get_retry', 'http_protocol', 'fast_recovery']
+
+/** What of each kind is taken over. */
+const carried: Readonly<Record<string, readonly string[]>> = {
+  TCP_CHECK: connecting,
+  PING_CHECK: connecting,
+  HTTP_GET: [...web, 'enable_sni'],
+  SSL_GET: [...web, 'enable_sni'],
+  SMTP_CHECK: [...connecting, 'helo_name', 'host'],
+  DNS_CHECK: [...connecting, 'type', 'name'],
+  UDP_CHECK: [...connecting, 'payload', 'require_reply', 'min_reply_length', 'max_reply_length'],
+  MISC_CHECK: [...timing, 'misc_path', 'misc_timeout', 'misc_dynamic', 'user'],
+  FILE_CHECK: ['track_file', 'weight'],
+}
+
+/** One check, or one for each URL; none where there is none of the kind, which is an error. */
+export function convertChecker(of: CheckerOf, say: Say): readonly CheckSpec[] {
+  const { kind, place, entries } = of.checker
   const known = carried[kind]
   if (known === undefined) {
-    say('warning', place, `${kind} is not taken over: the server is up without it`)
+    say('error', place, `${kind}: Baton has no BFD sessions; PING_CHECK with a short delay_loop looks at the way, too`)
     return []
   }
   for (const entry of entries)
-    if (!timing.includes(entry.keyword) && !known.includes(entry.keyword))
-      say('warning', entry.place, `${entry.keyword} of ${kind} is not taken over`)
-  const probes = probesOf(checker, real, virtual, say)
-  const common = timingOf(checker, real, virtual)
-  return probes.map((probe) => ({ probe, ...common }))
+    if (!known.includes(entry.keyword)) say('warning', entry.place, `${entry.keyword} of ${kind} is not taken over`)
+  // Each host of the old form is looked at by itself.
+  const hosts = kind === 'SMTP_CHECK' ? allOf(entries, 'host') : []
+  if (hosts.length > 0)
+    return hosts.flatMap((host) => {
+      const merged = [...entries.filter(({ keyword }) => keyword !== 'host'), ...host.entries]
+      return convertChecker({ ...of, checker: { ...of.checker, entries: merged } }, say)
+    })
+  const common = timingOf(of)
+  return probesOf(of, say).map((probe) => ({ probe, ...common }))
 }
 
 /** Of the checker, its real server, its virtual server, or keepalived's own. */
-function inherited(keyword: string, { entries }: Checker, real: Real, virtual: Virtual, otherwise: number): number {
-  for (const block of [entries, real.entries, virtual.entries]) {
+function inherited(keyword: string, { checker, real, virtual }: CheckerOf, otherwise: number): number {
+  for (const block of [checker.entries, real.entries, virtual.entries]) {
     const value = lastOf(block, keyword)?.value
     if (typeof value === 'number') return value
   }
   return otherwise
 }
 
+/** Of the checker, its real server or its virtual server: it is down until it has passed. */
+export function hasAlpha({ entries }: Checker, real: Real, virtual: Virtual): boolean {
+  for (const block of [entries, real.entries, virtual.entries]) {
+    const entry = lastOf(block, 'alpha')
+    if (entry !== undefined) return entry.value !== false
+  }
+  return false
+}
+
 const retries: Readonly<Record<string, number>> = { DNS_CHECK: 3, MISC_CHECK: 0 }
 const milliseconds = (seconds: number): number => Math.max(1, Math.round(seconds * 1000))
 
-function timingOf(checker: Checker, real: Real, virtual: Virtual): Omit<CheckSpec, 'probe'> {
-  const { kind, entries } = checker
-  const every = inherited('delay_loop', checker, real, virtual, 60)
-  const misc = lastOf(entries, 'misc_timeout')?.value
-  const timeout =
-    kind === 'MISC_CHECK'
-      ? typeof misc === 'number' && misc > 0
-        ? misc
-        : every
-      : inherited('connect_timeout', checker, real, virtual, 5)
+/** A file is looked at so often: keepalived hears of its changes. */
+const fileEvery = { everyMs: 1000, timeoutMs: 1000, rise: 1, fall: 1 }
+
+function timingOf(of: CheckerOf): Omit<CheckSpec, 'probe'> {
+  const { kind, entries } = of.checker
+  if (kind === 'FILE_CHECK') return fileEvery
+  const every = inherited('delay_loop', of, 60)
+  const misc = numberIn(entries, 'misc_timeout', 0)
+  const timeout = kind === 'MISC_CHECK' ? misc || every : inherited('connect_timeout', of, 5)
   const written = Number(lastOf(entries, 'nb_get_retry')?.words[0] ?? Number.NaN)
-  const retry =
-    Number.isInteger(written) && written >= 0 ? written : inherited('retry', checker, real, virtual, retries[kind] ?? 1)
-  const warmup = inherited('warmup', checker, real, virtual, every)
+  const isCount = Number.isInteger(written) && written >= 0
+  const retry = isCount ? written : inherited('retry', of, retries[kind] ?? 1)
+  const isWeb = kind === 'HTTP_GET' || kind === 'SSL_GET'
+  const again = inherited('delay_before_retry', of, kind === 'DNS_CHECK' ? every : isWeb ? 3 : 1)
+  const warmup = inherited('warmup', of, every)
   const address = lastOf(entries, 'connect_ip')?.words[0]
   const port = lastOf(entries, 'connect_port')?.value
+  const from = sourceOf(entries)
   return {
     everyMs: milliseconds(every),
     timeoutMs: milliseconds(timeout),
+    ...(retry > 0 && again !== every ? { doubtEveryMs: milliseconds(again) } : {}),
     rise: 1,
     fall: retry + 1,
+    ...(hasAlpha(of.checker, of.real, of.virtual) ? {} : { presumed: true as const }),
     ...(warmup > 0 ? { warmUpMs: milliseconds(warmup) } : {}),
     ...(address === undefined ? {} : { address }),
     ...(typeof port === 'number' ? { port } : {}),
+    ...(from === undefined ? {} : { from }),
   }
 }
 
-function probesOf(checker: Checker, real: Real, virtual: Virtual, say: Say): readonly ProbeSpec[] {
-  const { kind, place, entries } = checker
+function sourceOf(entries: readonly Entry[]): CheckSpec['from'] {
+  const [address, link] = ['bindto', 'bind_if'].map((keyword) => lastOf(entries, keyword)?.words[0])
+  const [port, mark] = ['bind_port', 'fwmark'].map((keyword) => numberIn(entries, keyword, 0))
+  const source = {
+    ...(address === undefined ? {} : { address }),
+    ...(link === undefined ? {} : { interface: link }),
+    ...(port ? { port } : {}),
+    ...(mark ? { mark } : {}),
+  }
+  return Object.keys(source).length === 0 ? undefined : source
+}
+
+function probesOf(of: CheckerOf, say: Say): readonly ProbeSpec[] {
+  const { kind, entries, user } = of.checker
   const word = (keyword: string): string | undefined => lastOf(entries, keyword)?.words[0]
   switch (kind) {
     case 'TCP_CHECK':
@@ -94,22 +143,21 @@ function probesOf(checker: Checker, real: Real, virtual: Virtual, say: Say): rea
     case 'SMTP_CHECK':
       return [{ kind: 'smtp', helo: word('helo_name') ?? 'smtpchecker.keepalived.org' }]
     case 'MISC_CHECK': {
-      const argv = commandOf(lastOf(entries, 'misc_path') ?? { words: [] })
-      return [
-        { kind: 'external', command: { argv }, ...(isSet(entries, 'misc_dynamic') ? { exitIsWeight: true } : {}) },
-      ]
+      const argv = asUser(commandOf(lastOf(entries, 'misc_path') ?? { words: [] }), user)
+      const exitIsWeight = isSet(entries, 'misc_dynamic') ? { exitIsWeight: true } : {}
+      return [{ kind: 'external', command: { argv }, ...exitIsWeight }]
     }
     case 'DNS_CHECK': {
       const asked = String(lastOf(entries, 'type')?.value ?? 'SOA')
-      const type = dnsQuestionTypes.find((one) => one === asked)
-      if (type !== undefined) return [{ kind: 'dns', name: word('name') ?? '.', type, transport: 'udp' }]
-      say('warning', place, `DNS_CHECK of type ${asked} is not taken over: the server is up without it`)
-      return []
+      const type = dnsQuestionTypes.find((one) => one === asked) ?? 'SOA'
+      return [{ kind: 'dns', name: word('name') ?? '.', type, transport: 'udp' }]
     }
     case 'UDP_CHECK':
       return [udpProbe(entries)]
+    case 'FILE_CHECK':
+      return fileProbe(of, say)
     default:
-      return allOf(entries, 'url').flatMap((url) => httpProbe(url, checker, real, virtual, say))
+      return allOf(entries, 'url').flatMap((url) => httpProbe(url, of, say))
   }
 }
 
@@ -117,64 +165,29 @@ function udpProbe(entries: readonly Entry[]): ProbeSpec {
   const hex = (keyword: string): string | undefined => lastOf(entries, keyword)?.words.join('').toLowerCase()
   const send = hex('payload')
   const reply = hex('require_reply')
-  const limit = (keyword: string, otherwise: number): number => {
-    const value = lastOf(entries, keyword)?.value
-    return typeof value === 'number' ? value : otherwise
+  const limits = {
+    minimumBytes: numberIn(entries, 'min_reply_length', 0),
+    maximumBytes: numberIn(entries, 'max_reply_length', 255),
   }
   return {
     kind: 'udp',
     ...(send === undefined ? {} : { sendHex: send }),
-    ...(reply === undefined
-      ? {}
-      : {
-          expect: { hex: reply },
-          minimumBytes: limit('min_reply_length', 0),
-          maximumBytes: limit('max_reply_length', 255),
-        }),
+    ...(reply === undefined ? {} : limits),
+    // Without digits any answer will do.
+    ...(reply === undefined || reply === '' ? {} : { expect: { hex: reply } }),
   }
 }
 
-const carriedByUrl = ['path', 'status_code', 'virtualhost', 'regex']
-
-function httpProbe(
-  { entries, place }: Entry,
-  checker: Checker,
-  real: Real,
-  virtual: Virtual,
-  say: Say,
-): readonly HttpCheckSpec[] {
-  const path = lastOf(entries, 'path')?.words[0]
-  if (path === undefined) return []
-  for (const entry of entries)
-    if (!carriedByUrl.includes(entry.keyword))
-      say('warning', entry.place, `${entry.keyword} of a url is not taken over`)
-  const isNegated = lastOf(entries, 'regex_no_match') !== undefined
-  const regex = isNegated ? undefined : lastOf(entries, 'regex')?.words[0]
-  if (isNegated) say('warning', place, 'regex_no_match is not taken over: the body is not looked at')
-  const host = [entries, checker.entries, real.entries, virtual.entries]
-    .map((block) => lastOf(block, 'virtualhost')?.words[0])
-    .find((name) => name !== undefined)
-  const sni = isSet(checker.entries, 'enable_sni') ? host : undefined
-  return [
-    {
-      kind: 'http',
-      path,
-      status: statusOf(entries),
-      ...(host === undefined ? {} : { host }),
-      ...(regex === undefined ? {} : { body: regex }),
-      ...(checker.kind === 'SSL_GET' ? { tls: { verify: false, ...(sni === undefined ? {} : { sni }) } } : {}),
-    },
-  ]
-}
-
-/** 200 to 299 when none is written, or none rightly. */
-function statusOf(entries: readonly Entry[]): StatusCodes {
-  const codes = allOf(entries, 'status_code').flatMap(({ words }) =>
-    words.flatMap((word): (number | readonly [number, number])[] => {
-      const [, from, to] = /^([1-9][0-9]{2})(?:-([1-9][0-9]{2}))?$/.exec(word) ?? []
-      if (from === undefined) return []
-      return to === undefined ? [Number(from)] : [[Number(from), Number(to)]]
-    }),
-  )
-  return codes.length === 0 ? [[200, 299]] : codes
+function fileProbe({ checker: { entries, place }, files }: CheckerOf, say: Say): readonly ProbeSpec[] {
+  const [name = ''] = lastOf(entries, 'track_file')?.words ?? []
+  const file = files.get(name)
+  if (file === undefined) {
+    say('error', place, `FILE_CHECK: there is no track_file ${name}`)
+    return []
+  }
+  const [written, word] = lastOf(entries, 'weight')?.words ?? []
+  const own = written === undefined ? undefined : readInteger(written, { min: -2_147_483_647, max: 2_147_483_647 })
+  const weight = typeof own === 'number' ? own : file.weight
+  const isReversed = written === undefined ? file.isReversed : word === 'reverse'
+  return [{ kind: 'file', path: file.path, ...(weight === 0 ? {} : { weight: isReversed ? -weight : weight }) }]
 }

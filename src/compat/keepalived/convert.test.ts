@@ -54,9 +54,7 @@ describe('a keepalived.conf as a spec', () => {
       '1: SECURITY VIOLATION - check scripts are being executed but script_security not enabled.',
       '6: quorum_up is not taken over',
       '9: notify_up is not taken over',
-      '1: quorum 2 (hysteresis 0) is not taken over: the sorry server comes when no real server is up',
-      '10: BFD_CHECK is not taken over: the server is up without it',
-      '12: bindto of TCP_CHECK is not taken over',
+      '10: BFD_CHECK: Baton has no BFD sessions; PING_CHECK with a short delay_loop looks at the way, too',
     ])
     expect(said(convert('static_ipaddress {', '10.0.0.1', '}'))).toEqual(['1: static_ipaddress is not taken over'])
   })
@@ -69,16 +67,86 @@ describe('a keepalived.conf as a spec', () => {
     expect(Object.keys(spec?.services ?? {})).toEqual(['tcp-10-0-0-1-80', 'tcp-10-0-0-2-80', 'fwm-7'])
   })
 
-  test('what Baton cannot carry at all is an error', () => {
+  test('quorum, hysteresis and who stays in the table are taken over, of each server by itself', () => {
+    const { said: findings, is } = service(
+      'quorum 3', 'hysteresis 1', 'sorry_server 10.0.0.9 80', 'sorry_server_inhibit', 'alpha',
+      'real_server 10.0.0.2 80 {', 'weight 2', 'inhibit_on_failure', 'TCP_CHECK {', '}', '}',
+      'real_server 10.0.0.3 80 {', 'weight 2', 'TCP_CHECK {', 'alpha no', '}', '}',
+    ) // biome-ignore format: as a file has them
+    expect(findings).toEqual([])
+    expect(is).toMatchObject({
+      quorum: { weight: 3, hysteresis: 1 },
+      fallback: { idle: 'drain' },
+      onFailure: 'remove',
+      servers: [{ onFailure: 'drain' }, { checks: [{ presumed: true }] }],
+    })
+    expect(is?.servers[0]?.checks?.[0]).not.toHaveProperty('presumed')
+    expect(is?.servers[1]).not.toHaveProperty('onFailure')
+  })
+
+  const checksOf = (...lines: readonly string[]) => service('real_server 10.0.0.2 80 {', ...lines, '}')
+
+  test('a check says when it asks again, from where, and who counts as up before', () => {
+    const { said: findings, is } = checksOf(
+      'delay_loop 10', 'TCP_CHECK {', 'retry 2', 'delay_before_retry 0.5', 'warmup 0', 'alpha', 'connect_ip 10.0.0.7', 'connect_port 81',
+      'bindto 10.0.0.3', 'bind_port 4000', 'bind_if eth0', 'fwmark 9', 'log_all_failures', '}', 'DNS_CHECK {', 'type DNSKEY', '}', 'HTTP_GET {', 'url {', 'path /', '}', '}',
+    ) // biome-ignore format: as a file has them
+    expect(findings).toEqual([])
+    expect(is?.servers[0]?.checks).toEqual([
+      {
+        probe: { kind: 'tcp' }, everyMs: 10_000, doubtEveryMs: 500, timeoutMs: 5000, rise: 1, fall: 3, address: '10.0.0.7', port: 81,
+        from: { address: '10.0.0.3', port: 4000, interface: 'eth0', mark: 9 },
+      },
+      { probe: { kind: 'dns', name: '.', type: 'DNSKEY', transport: 'udp' }, everyMs: 10_000, timeoutMs: 5000, rise: 1, fall: 4, presumed: true, warmUpMs: 10_000 },
+      expect.objectContaining({ doubtEveryMs: 3000, fall: 2, presumed: true }),
+    ]) // biome-ignore format: a check to a line
+  })
+
+  test('a URL has its digest, or its pattern with all that is said of it', () => {
+    const md5 = '0123456789abcdef0123456789abcdef'
+    const { said: findings, is } = checksOf(
+      'HTTP_GET {', 'http_protocol 1.1', 'fast_recovery', 'url {', 'path /a', `digest ${md5.toUpperCase()}`, '}', 'url {', 'path /b', 'regex "^ok$"',
+      'regex_options caseless dotall', 'regex_no_match', 'regex_min_offset 3', 'regex_max_offset 9', 'regex_stack 1 2', '}', '}',
+    ) // biome-ignore format: as a file has them
+    expect(findings).toEqual([])
+    expect(is?.servers[0]?.checks?.map(({ probe }) => probe)).toEqual([
+      { kind: 'http', path: '/a', status: [[200, 299]], md5 },
+      {
+        kind: 'http', path: '/b', status: [[200, 299]], body: '^ok(?=\\n?(?![^]))',
+        bodyMatch: { flags: 'i', isAbsent: true, from: 3, until: 9 },
+      },
+    ]) // biome-ignore format: a check to a line
+  })
+
+  test.each([
+    ['regex "a++"', '9: regex a++: ++ (possessive) has no counterpart here'],
+    ['regex_options ungreedy\nregex a', '10: regex a: the option ungreedy has no counterpart here'],
+  ])('a pattern that means nothing here is an error: %s', (lines, said) => {
+    const { said: findings, is } = checksOf('HTTP_GET {', 'url {', 'path /', ...lines.split('\n'), '}', '}')
+    expect(findings).toEqual([said])
+    expect(is).toBeUndefined()
+  })
+
+  test('files, hosts of SMTP and whoever runs a command are found where the file has them', () => {
     const { spec, diagnostics } = convert(
-      'virtual_server 10.0.0.1 80 {',
-      'protocol SCTP',
-      'lb_algo rr',
-      'lb_kind NAT',
-      'real_server 10.0.0.2 80 { weight 1 }',
-      '}',
-    )
-    expect(spec).toBeUndefined()
-    expect(diagnostics).toMatchObject([{ severity: 'error', line: 1 }])
+      'global_defs {', 'enable_script_security', 'script_user root', '}', 'track_file f {', 'file /run/f', 'weight 2 reverse', '}',
+      'virtual_server 10.0.0.1 80 {', 'protocol TCP', 'lb_algo wrr', 'lb_kind NAT', 'real_server 10.0.0.2 80 {', 'weight 1',
+      'FILE_CHECK {', 'track_file f', '}', 'FILE_CHECK {', 'track_file f', 'weight 0', '}',
+      'SMTP_CHECK {', 'host {', 'connect_ip 10.0.0.5', '}', 'host {', 'connect_ip 10.0.0.6', 'connect_port 26', '}', '}',
+      'MISC_CHECK {', 'misc_path /bin/true', 'user nobody', '}', '}', '}',
+    ) // biome-ignore format: as a file has them
+    expect(diagnostics.filter(({ severity }) => severity === 'error')).toEqual([])
+    expect(spec?.services['tcp-10-0-0-1-80']?.servers[0]?.checks).toMatchObject([
+      { probe: { kind: 'file', path: '/run/f', weight: -2 } },
+      { probe: { kind: 'file', path: '/run/f' } },
+      { probe: { kind: 'smtp' }, address: '10.0.0.5' },
+      { probe: { kind: 'smtp' }, address: '10.0.0.6', port: 26 },
+      { probe: { kind: 'external', command: { argv: expect.arrayContaining(['setpriv', 'nobody', '/bin/true']) as string[] } } },
+    ]) // biome-ignore format: a check to a line
+  })
+
+  test('SCTP is a protocol as others are', () => {
+    const { spec } = convert('virtual_server 10.0.0.1 80 {', 'protocol SCTP', 'lb_algo rr', 'lb_kind NAT', 'real_server 10.0.0.2 80 { weight 1 }', '}') // biome-ignore format: a file
+    expect(spec?.services['sctp-10-0-0-1-80']?.service.id).toMatchObject({ protocol: 'sctp' })
   })
 })

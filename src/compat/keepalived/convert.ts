@@ -4,6 +4,7 @@ import type { Diagnostic } from '../../cluster/spec/diagnostic.ts'
 import type { ChosenEngine } from '../../cluster/spec/engine-check.ts'
 import type { ClusterSpec, ServerSpec, ServiceSpec } from '../../cluster/spec/model.ts'
 import { sameData } from '../../difference.ts'
+import type { Routers } from '../../formats/keepalived/instance-model.ts'
 import type { KeepalivedFile, Method, Real, Virtual, VirtualAddress } from '../../formats/keepalived/model.ts'
 import { checkerNames } from '../../formats/keepalived/tables/checks.ts'
 import { type Entry, lastOf } from '../../formats/keepalived/tree.ts'
@@ -52,12 +53,10 @@ export function convertKeepalived(
   const services: Record<string, ServiceSpec> = {}
   for (const virtual of parsed.virtuals)
     for (const place of virtual.places) {
-      const service = convertVirtual(virtual, place, hasCompany, say)
-      const checked =
-        service &&
-        throughSpec(service, virtual.place.line, engine, (severity, _, message) =>
-          say(severity, virtual.place, message),
-        )
+      const service = convertVirtual(virtual, place, { hasCompany, files: parsed.routers.files, say })
+      const checked = throughSpec(service, virtual.place.line, engine, (severity, _, message) =>
+        say(severity, virtual.place, message),
+      )
       if (checked !== undefined) services[checked.name] = checked
     }
   const spec: ClusterSpec = {
@@ -78,7 +77,16 @@ export function convertKeepalived(
 }
 
 /** Blocks that are read where their contents are used. */
-const blocks = new Set(['virtual_server', 'virtual_server_group', 'vrrp_instance', 'vrrp_sync_group', 'vrrp_script'])
+const blocks = new Set([
+  'virtual_server',
+  'virtual_server_group',
+  'vrrp_instance',
+  'vrrp_sync_group',
+  'vrrp_script',
+  'track_file',
+  'vrrp_track_file',
+  'vrrp_track_process',
+])
 /** Of global_defs: what routers take from there, and who runs commands. */
 const carriedGlobals = new Set([
   'vrrp_version', 'vrrp_mcast_group4', 'vrrp_mcast_group6', 'vrrp_garp_master_delay', 'vrrp_garp_master_repeat',
@@ -91,7 +99,7 @@ const carriedGlobals = new Set([
 const companyGlobals = new Set([
   'notify_fifo', 'notify_fifo_script', 'vrrp_notify_fifo', 'vrrp_notify_fifo_script', 'lvs_notify_fifo',
   'lvs_notify_fifo_script', 'notification_email', 'notification_email_from', 'smtp_server', 'smtp_alert',
-  'smtp_alert_vrrp', 'smtp_alert_checker',
+  'smtp_alert_vrrp', 'smtp_alert_checker', 'rs_init_notifies',
 ]) // biome-ignore format: a list to read at a glance
 const companyServers = new Set(['quorum_up', 'quorum_down', 'omega', 'notify_up', 'notify_down', 'smtp_alert'])
 
@@ -117,38 +125,28 @@ const carriedByVirtual = new Set([
   'lb_algo', 'lvs_sched', 'lb_kind', 'lvs_method', 'protocol', 'persistence_timeout', 'persistence_granularity', 'weight',
   'delay_loop', 'retry', 'warmup', 'connect_timeout', 'virtualhost', 'inhibit_on_failure', 'flag-1', 'flag-2', 'flag-3',
   'sh-port', 'sh-fallback', 'mh-port', 'mh-fallback', 'ops', 'sorry_server', 'sorry_server_lvs_method', 'real_server',
-  'quorum', 'hysteresis', 'ip_family',
+  'quorum', 'hysteresis', 'ip_family', 'delay_before_retry', 'alpha', 'sorry_server_inhibit',
 ]) // biome-ignore format: a list to read at a glance
 const carriedByReal = new Set([
   'weight', 'uthreshold', 'lthreshold', 'lb_kind', 'lvs_method', 'inhibit_on_failure', 'delay_loop', 'retry', 'warmup',
-  'connect_timeout', 'virtualhost', ...checkerNames,
+  'connect_timeout', 'virtualhost', 'alpha', 'delay_before_retry', ...checkerNames,
 ]) // biome-ignore format: a list to read at a glance
 
-function convertVirtual(virtual: Virtual, at: VirtualAddress, hasCompany: boolean, say: Say): ServiceSpec | undefined {
+type Around = Pick<Routers, 'files'> & { readonly hasCompany: boolean; readonly say: Say }
+
+function convertVirtual(virtual: Virtual, at: VirtualAddress, { hasCompany, files, say }: Around): ServiceSpec {
   const check = (entries: readonly Entry[], carried: ReadonlySet<string>): void => {
     for (const entry of entries)
       if (!carried.has(entry.keyword) && !(hasCompany && companyServers.has(entry.keyword))) notTaken(entry, say)
   }
   check(virtual.entries, carriedByVirtual)
   for (const real of virtual.reals) check(real.entries, carriedByReal)
-  const { place, quorum, hysteresis, persistence, sorry } = virtual
-  if (quorum > 1 || hysteresis > 0)
-    say(
-      'warning',
-      place,
-      `quorum ${quorum} (hysteresis ${hysteresis}) is not taken over: the sorry server comes when no real server is up`,
-    )
-  if (virtual.protocol === 'SCTP' && at.kind === 'address') {
-    say('error', place, 'protocol SCTP: expected TCP or UDP')
-    return undefined
-  }
+  const { quorum, hysteresis, persistence, sorry } = virtual
   const scheduler = schedulerNames.find((name) => name === virtual.scheduler.value) ?? 'wlc'
   const id = idOf(at, virtual)
   const isIpv6 = id.kind === 'fwmark' ? id.family === 'ipv6' : familyOf(id.address) === 'ipv6'
   const forwarding = forwardings[virtual.method.forward]
-  const inhibits = virtual.reals.filter(({ inhibit }) => inhibit).length
-  if (inhibits > 0 && inhibits < virtual.reals.length)
-    say('warning', place, 'inhibit_on_failure of single real servers is taken for all of the virtual server')
+  const onFailure = virtual.reals.every(({ inhibit }) => inhibit) ? 'drain' : 'remove'
   const sorryForwarding = sorry?.method === undefined ? forwarding : forwardings[sorry.method.forward]
   return {
     name: nameOf(id),
@@ -167,9 +165,9 @@ function convertVirtual(virtual: Virtual, at: VirtualAddress, hasCompany: boolea
       onePacket: virtual.onePacket,
     },
     forwarding,
-    servers: virtual.reals.map((real) => serverOf(real, virtual, id, forwarding, say)),
+    servers: virtual.reals.map((real) => serverOf(real, virtual, id, { forwarding, onFailure, files }, say)),
     checks: [],
-    onFailure: inhibits > 0 ? 'drain' : 'remove',
+    onFailure,
     ...(sorry === undefined
       ? {}
       : {
@@ -177,16 +175,20 @@ function convertVirtual(virtual: Virtual, at: VirtualAddress, hasCompany: boolea
             address: sorry.address,
             port: portOf(sorry.port, id, sorryForwarding),
             ...(sorryForwarding === 'masq' ? {} : { forwarding: sorryForwarding }),
+            ...(sorry.inhibit ? { idle: 'drain' } : {}),
           },
+          quorum: { weight: quorum, hysteresis },
         }),
   }
 }
 
 export type Id = Extract<ServiceId, { kind: 'address' | 'fwmark' }>
 
+const protocols = { TCP: 'tcp', UDP: 'udp', SCTP: 'sctp' } as const
+
 export function idOf(at: VirtualAddress, { protocol, entries, reals }: Virtual): Id {
   if (at.kind === 'address')
-    return { kind: 'address', protocol: protocol === 'UDP' ? 'udp' : 'tcp', address: at.address, port: at.port }
+    return { kind: 'address', protocol: protocols[protocol], address: at.address, port: at.port }
   const written = entries.findLast(({ keyword }) => keyword === 'ip_family')?.value
   const family =
     at.family ?? (written === undefined ? familyOf(reals[0]?.address ?? '') : written === 'inet6' ? 'ipv6' : 'ipv4')
@@ -209,12 +211,18 @@ export function portOf(written: number, id: Id, forwarding: Forwarding): number 
   return written === 0 || forwarding !== 'masq' ? id.port : written
 }
 
-function serverOf(real: Real, virtual: Virtual, id: Id, common: Forwarding, say: Say): ServerSpec {
+/** What is said once for all servers of a service. */
+type Common = Pick<ServiceSpec, 'forwarding' | 'onFailure'> & Pick<Routers, 'files'>
+
+function serverOf(real: Real, virtual: Virtual, id: Id, common: Common, say: Say): ServerSpec {
+  const onFailure = real.inhibit ? 'drain' : 'remove'
   const method = real.method ?? virtual.method
   const forwarding = forwardings[method.forward]
   const upperThreshold = numberIn(real.entries, 'uthreshold', 0)
   const lowerThreshold = numberIn(real.entries, 'lthreshold', 0)
-  const checks: readonly CheckSpec[] = real.checkers.flatMap((checker) => convertChecker(checker, real, virtual, say))
+  const checks: readonly CheckSpec[] = real.checkers.flatMap((checker) =>
+    convertChecker({ checker, real, virtual, files: common.files }, say),
+  )
   const { tunnel } = method
   return {
     kind: 'address',
@@ -222,7 +230,8 @@ function serverOf(real: Real, virtual: Virtual, id: Id, common: Forwarding, say:
     weight: real.weight,
     ...(upperThreshold > 0 ? { upperThreshold } : {}),
     ...(lowerThreshold > 0 ? { lowerThreshold } : {}),
-    ...(forwarding === common ? {} : { forwarding }),
+    ...(forwarding === common.forwarding ? {} : { forwarding }),
+    ...(onFailure === common.onFailure ? {} : { onFailure }),
     ...(tunnel === undefined ? {} : { tunnel: tunnelOf(tunnel) }),
     ...(checks.length === 0 ? {} : { checks }),
   }

@@ -5,7 +5,7 @@
 import type { ClusterSpec, ServerSpec, ServiceSpec, VirtualRouterSpec } from '../../cluster/spec/model.ts'
 import { sameData } from '../../difference.ts'
 import { parseKeepalived } from '../../formats/keepalived/parse.ts'
-import type { CheckSpec } from '../../health/check.ts'
+import type { BodyMatch, CheckSpec } from '../../health/check.ts'
 import type { Forwarding } from '../../lvs/service.ts'
 import type { TrackSpec } from '../../vrrp/spec.ts'
 import { convertKeepalived } from './convert.ts'
@@ -78,7 +78,9 @@ function spread(service: ServiceSpec): ServiceSpec {
     const { checks: _, ...rest } = server
     return checks.length === 0 ? rest : { ...rest, checks }
   })
-  return { ...service, servers, checks: [] }
+  // keepalived has no sorry server without a quorum.
+  const quorum = service.fallback === undefined ? {} : { quorum: service.quorum ?? { weight: 1, hysteresis: 0 } }
+  return { ...service, ...quorum, servers, checks: [] }
 }
 
 const methods: Readonly<Record<Forwarding, string>> = { masq: 'NAT', direct: 'DR', tunnel: 'TUN', local: 'DR' }
@@ -189,7 +191,7 @@ function instanceLines(router: VirtualRouterSpec, commands: ReadonlyMap<string, 
 function serviceLines(service: ServiceSpec): string[] {
   const { id, scheduler, schedulerFlags, persistence, onePacket } = service.service
   if (id.kind !== 'address' && id.kind !== 'fwmark') return []
-  const { fallback, forwarding, onFailure } = service
+  const { fallback, forwarding, onFailure, quorum } = service
   const isIpv6 = id.kind === 'fwmark' && id.family === 'ipv6'
   return block(id.kind === 'address' ? `virtual_server ${id.address} ${id.port}` : `virtual_server fwmark ${id.mark}`, [
     ...(id.kind === 'address' ? [`protocol ${id.protocol.toUpperCase()}`] : []),
@@ -203,6 +205,8 @@ function serviceLines(service: ServiceSpec): string[] {
       : [`persistence_timeout ${persistence.timeoutSeconds}`, ...(isWhole(persistence.mask) ? [] : [`persistence_granularity ${persistence.mask}`])]),
     ...(onFailure === 'drain' ? ['inhibit_on_failure'] : []),
     ...(fallback === undefined ? [] : [`sorry_server ${fallback.address} ${fallback.port}`, `sorry_server_lvs_method ${methods[fallback.forwarding ?? 'masq']}`]),
+    ...(fallback?.idle === undefined ? [] : ['sorry_server_inhibit']),
+    ...(quorum === undefined ? [] : [`quorum ${quorum.weight}`, `hysteresis ${quorum.hysteresis}`]),
     ...service.servers.flatMap((server) => serverLines(server, service)),
   ]) // biome-ignore format: a block, line by line
 }
@@ -215,6 +219,7 @@ function serverLines(server: ServerSpec, { checks, forwarding }: ServiceSpec): s
   return block(`real_server ${address} ${port}`, [
     `weight ${server.weight}`,
     ...(server.forwarding === undefined || server.forwarding === forwarding ? [] : [`lb_kind ${methods[server.forwarding]}`]),
+    ...(server.onFailure === undefined ? [] : [`inhibit_on_failure ${server.onFailure === 'drain'}`]),
     ...(server.upperThreshold === undefined ? [] : [`uthreshold ${server.upperThreshold}`]),
     ...(server.lowerThreshold === undefined ? [] : [`lthreshold ${server.lowerThreshold}`]),
     ...(server.checks ?? checks).flatMap(checkLines),
@@ -222,15 +227,27 @@ function serverLines(server: ServerSpec, { checks, forwarding }: ServiceSpec): s
 }
 
 function checkLines(check: CheckSpec): string[] {
-  const { probe, everyMs, timeoutMs, fall, warmUpMs = 0, address, port } = check
+  const { probe, everyMs, doubtEveryMs = everyMs, timeoutMs, fall, warmUpMs = 0, address, port, from = {} } = check
   const timing = [
     `delay_loop ${seconds(everyMs)}`,
     `retry ${fall - 1}`,
+    `delay_before_retry ${seconds(doubtEveryMs)}`,
     `warmup ${seconds(warmUpMs)}`,
-    ...(address === undefined ? [] : [`connect_ip ${address}`]),
-    ...(port === undefined ? [] : [`connect_port ${port}`]),
+    ...(check.presumed === true ? [] : ['alpha']),
   ]
-  const connecting = [...timing, `connect_timeout ${seconds(timeoutMs)}`]
+  const places = {
+    connect_ip: address,
+    connect_port: port,
+    bindto: from.address,
+    bind_port: from.port,
+    bind_if: from.interface,
+    fwmark: from.mark,
+  }
+  const connecting = [
+    ...timing,
+    `connect_timeout ${seconds(timeoutMs)}`,
+    ...Object.entries(places).flatMap(([keyword, value]) => (value === undefined ? [] : [`${keyword} ${value}`])),
+  ]
   switch (probe.kind) {
     case 'tcp':
       return block('TCP_CHECK', connecting)
@@ -255,7 +272,8 @@ function checkLines(check: CheckSpec): string[] {
         `path "${probe.path}"`,
         ...(codes.length === 0 ? [] : [`status_code ${codes.join(' ')}`]),
         ...(probe.host === undefined ? [] : [`virtualhost "${probe.host}"`]),
-        ...(probe.body === undefined ? [] : [`regex "${probe.body}"`]),
+        ...(probe.md5 === undefined ? [] : [`digest ${probe.md5}`]),
+        ...(probe.body === undefined ? [] : [`regex "${probe.body}"`, ...matchLines(probe.bodyMatch)]),
       ]
       const sni = probe.tls?.sni === undefined ? [] : ['enable_sni']
       return block(probe.tls === undefined ? 'HTTP_GET' : 'SSL_GET', [...connecting, ...sni, ...block('url', url)])
@@ -263,4 +281,16 @@ function checkLines(check: CheckSpec): string[] {
     default:
       return []
   }
+}
+
+const flagOptions: Readonly<Record<string, string>> = { i: 'caseless', m: 'multiline', s: 'dotall', u: 'utf' }
+
+function matchLines({ flags = '', isAbsent, from, until }: BodyMatch = {}): string[] {
+  const options = flags.split('').flatMap((flag) => flagOptions[flag] ?? [])
+  return [
+    ...(options.length === 0 ? [] : [`regex_options ${options.join(' ')}`]),
+    ...(isAbsent === true ? ['regex_no_match'] : []),
+    ...(from === undefined ? [] : [`regex_min_offset ${from}`]),
+    ...(until === undefined ? [] : [`regex_max_offset ${until}`]),
+  ]
 }

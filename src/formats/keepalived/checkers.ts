@@ -2,13 +2,17 @@
 import { parseAddress } from '../../lvs/address.ts'
 import { familyOf } from '../../lvs/service.ts'
 import type { Report } from './finding.ts'
+import type { ScriptUser } from './instance-model.ts'
 import type { Checker } from './model.ts'
 import { allOf, type Entry, lastOf } from './tree.ts'
+
+/** As whom commands run: as they say themselves, or as the file says for all. */
+export type RunsAs = (own: Entry | undefined) => ScriptUser | undefined
 
 /** None when keepalived leaves the check out. */
 export function readChecker(
   entry: Entry,
-  server: { readonly address: string; readonly name: string },
+  server: { readonly address: string; readonly name: string; readonly runsAs: RunsAs },
   report: Report,
 ): readonly Checker[] {
   const { keyword, place, entries } = entry
@@ -34,7 +38,8 @@ export function readChecker(
   for (const name of keyword === 'DNS_CHECK' ? allOf(entries, 'name') : [])
     if (/\.\./.test(name.words[0] ?? ''))
       report(5, name.place, `DNS_CHECK name '${name.words[0] ?? ''}' has empty label - ignoring`)
-  return [{ kind: keyword, place, entries }]
+  const user = keyword === 'MISC_CHECK' ? server.runsAs(lastOf(entries, 'user')) : undefined
+  return [{ kind: keyword, place, entries, ...(user === undefined ? {} : { user }) }]
 }
 
 /** Until connect_ip says otherwise, it is the server's own address. */

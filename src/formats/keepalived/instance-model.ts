@@ -20,10 +20,12 @@ export type Weighted = {
   readonly isReversed: boolean
 }
 
-/** `others`: files, processes and BFD sessions. */
+/** `others`: BFD sessions. */
 export type Tracking = {
   readonly interfaces: readonly Weighted[]
   readonly scripts: readonly Weighted[]
+  readonly files: readonly Weighted[]
+  readonly processes: readonly Weighted[]
   readonly others: readonly Weighted[]
 }
 
@@ -87,9 +89,37 @@ export type TrackScript = {
   readonly user?: ScriptUser
 }
 
+/** A file that holds a number. `initial`: what is written into it at the start, where it is not there, or over what is. */
+export type TrackFile = {
+  readonly place: Place
+  readonly name: string
+  readonly path: string
+  readonly weight: number
+  readonly isReversed: boolean
+  readonly initial?: { readonly value: number; readonly overwrites: boolean }
+}
+
+/** Processes of one program, and how many of them must run. `parameters`: all of them, or as many as are written. */
+export type TrackProcess = {
+  readonly place: Place
+  readonly name: string
+  readonly program: string
+  readonly parameters?: { readonly words: readonly string[]; readonly match: 'exact' | 'initial' | 'partial' }
+  /** The program is told by its whole path and words, not by its name. */
+  readonly isFullCommand: boolean
+  readonly weight: number
+  readonly isReversed: boolean
+  readonly least: number
+  readonly most?: number
+  readonly forkDelaySeconds: number
+  readonly terminateDelaySeconds: number
+}
+
 export type Routers = {
   readonly instances: readonly Instance[]
   readonly groups: readonly SyncGroup[]
   /** By their names; without those that keepalived passes over. */
   readonly scripts: ReadonlyMap<string, TrackScript>
+  readonly files: ReadonlyMap<string, TrackFile>
+  readonly processes: ReadonlyMap<string, TrackProcess>
 }

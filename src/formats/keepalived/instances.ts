@@ -13,6 +13,7 @@ import type {
 } from './instance-model.ts'
 import { readInteger } from './keyword.ts'
 import type { Machine } from './machine.ts'
+import { readTracked } from './tracked.ts'
 import { allOf, type Entry, lastOf } from './tree.ts'
 import { isMissing } from './vrrp.ts'
 import { splitCommand } from './words.ts'
@@ -32,6 +33,7 @@ export function readRouters(entries: readonly Entry[], machine: Machine): Router
         return script === undefined ? [] : [[entry.words[0] ?? '', script]]
       }),
     ),
+    ...readTracked(entries),
   }
 }
 
@@ -199,7 +201,9 @@ function trackingOf(entries: readonly Entry[]): Tracking {
   return {
     interfaces: of('track_interface'),
     scripts: of('track_script'),
-    others: [...of('track_file'), ...of('track_process'), ...of('track_bfd')],
+    files: of('track_file'),
+    processes: of('track_process'),
+    others: of('track_bfd'),
   }
 }
 

@@ -1,7 +1,7 @@
 /** What a keepalived.conf says of its virtual servers: as keepalived itself would serve them. Plain data. */
 import type { Family } from '../../lvs/service.ts'
 import type { Finding, Place } from './finding.ts'
-import type { Routers } from './instance-model.ts'
+import type { Routers, ScriptUser } from './instance-model.ts'
 import type { Entry } from './tree.ts'
 
 export type Written<T> = { readonly value: T; readonly place: Place }
@@ -21,7 +21,13 @@ export type VirtualAddress =
   | { readonly kind: 'mark'; readonly mark: number; readonly family?: Family }
 
 /** One check of a real server; its own keywords are in `entries`. */
-export type Checker = { readonly kind: string; readonly place: Place; readonly entries: readonly Entry[] }
+export type Checker = {
+  readonly kind: string
+  readonly place: Place
+  readonly entries: readonly Entry[]
+  /** Who runs its command; undefined: root. */
+  readonly user?: ScriptUser
+}
 
 export type Real = {
   readonly place: Place
@@ -34,7 +40,14 @@ export type Real = {
   readonly checkers: readonly Checker[]
 }
 
-export type Sorry = { readonly place: Place; readonly address: string; readonly port: number; readonly method?: Method }
+/** `inhibit`: while it is not needed it stands with weight 0. */
+export type Sorry = {
+  readonly place: Place
+  readonly address: string
+  readonly port: number
+  readonly method?: Method
+  readonly inhibit: boolean
+}
 
 export type Virtual = {
   readonly place: Place

@@ -27,11 +27,11 @@ export function parseKeepalived(file: IncludedFile, surroundings: Surroundings, 
   }
   let entries: readonly Entry[] = []
   let virtuals: readonly Virtual[] = []
-  let routers: Routers = { instances: [], groups: [], scripts: new Map() }
+  let routers: Routers = { instances: [], groups: [], scripts: new Map(), files: new Map(), processes: new Map() }
   try {
     entries = readTree(readLines(file, surroundings, report), top, report)
     reportGlobals(entries, machine, report)
-    virtuals = readVirtuals(entries, report)
+    virtuals = readVirtuals(entries, machine, report)
     const isLookedAt = reportVrrp(entries, machine, report)
     routers = readRouters(entries, machine)
     reportSecurity(entries, machine, isLookedAt, report)

@@ -2,9 +2,11 @@
 
 import { type Family, familyOf, schedulerNames } from '../../lvs/service.ts'
 import { inetAton } from '../ipvsadm/values.ts'
-import { readChecker } from './checkers.ts'
+import { type RunsAs, readChecker } from './checkers.ts'
 import type { Report } from './finding.ts'
+import { userOf } from './instances.ts'
 import { readInteger } from './keyword.ts'
+import type { Machine } from './machine.ts'
 import { readMethod } from './methods.ts'
 import type { Method, Real, Sorry, Virtual, VirtualAddress } from './model.ts'
 import { marks, readEndpoint, readGroup } from './places.ts'
@@ -14,12 +16,14 @@ import { maxUnsigned } from './tables/kinds.ts'
 import { allOf, type Entry, lastOf } from './tree.ts'
 
 /** Of one file, in its order; those that keepalived ignores are left out. */
-export function readVirtuals(entries: readonly Entry[], report: Report): readonly Virtual[] {
+export function readVirtuals(entries: readonly Entry[], machine: Machine, report: Report): readonly Virtual[] {
+  const globals = lastOf(entries, 'global_defs')?.entries ?? []
+  const runsAs: RunsAs = (own) => userOf(own, globals, machine)
   const groups = new Map<string, readonly VirtualAddress[]>()
   for (const group of allOf(entries, 'virtual_server_group')) groups.set(group.words[0] ?? '', readGroup(group, report))
   const drafts = allOf(entries, 'virtual_server').flatMap((entry) => {
     const head = readHead(entry, groups, report)
-    return head === undefined ? [] : [readVirtual(entry, head, report)]
+    return head === undefined ? [] : [readVirtual(entry, head, runsAs, report)]
   })
   return drafts.flatMap((draft) => setRight(draft, report))
 }
@@ -56,7 +60,7 @@ function readHead(
   return undefined
 }
 
-function readVirtual(entry: Entry, head: Head, report: Report): Draft {
+function readVirtual(entry: Entry, head: Head, runsAs: RunsAs, report: Report): Draft {
   const { entries, place } = entry
   const family = familyOfPlaces(head.places)
   const scheduler = readScheduler(entries, report)
@@ -82,7 +86,7 @@ function readVirtual(entry: Entry, head: Head, report: Report): Draft {
     quorum: numberIn(entries, 'quorum', 1),
     hysteresis: numberIn(entries, 'hysteresis', 0),
     reals: allOf(entries, 'real_server').flatMap((real) =>
-      readReal(real, { family, weight: typeof weight === 'number' ? weight : 1, inhibit, method }, report),
+      readReal(real, { family, weight: typeof weight === 'number' ? weight : 1, inhibit, method, runsAs }, report),
     ),
     entries,
   }
@@ -142,7 +146,7 @@ function readPersistence(
 
 function readSorry({ entries, end }: Entry, family: Family | undefined, report: Report): Sorry | undefined {
   let sorry: Sorry | undefined
-  for (const { keyword, words, place } of allOf(
+  for (const { keyword, words, place, value } of allOf(
     entries,
     'sorry_server',
     'sorry_server_inhibit',
@@ -151,9 +155,10 @@ function readSorry({ entries, end }: Entry, family: Family | undefined, report: 
     if (keyword === 'sorry_server') {
       const endpoint = readEndpoint(words[0] ?? '', words[1], place, report)
       if (endpoint === undefined) report(5, place, `Invalid sorry server IP address ${words[0] ?? ''} - skipping`)
-      else sorry = { place, ...endpoint }
+      else sorry = { place, ...endpoint, inhibit: sorry?.inhibit ?? false }
     } else if (sorry === undefined && keyword === 'sorry_server_inhibit')
       report(5, place, 'Ignoring sorry_server inhibit used before or without sorry_server')
+    else if (sorry !== undefined && keyword === 'sorry_server_inhibit') sorry = { ...sorry, inhibit: value !== false }
     else if (sorry === undefined) report(5, place, 'sorry_server forwarding used without sorry_server')
   }
   const method = readMethod(sorry === undefined ? [] : entries, 'sorry', report)
@@ -174,11 +179,12 @@ type Inherited = {
   readonly weight: number
   readonly inhibit: boolean
   readonly method: Method | undefined
+  readonly runsAs: RunsAs
 }
 
 function readReal(
   entry: Entry,
-  { family, weight, inhibit, method: common }: Inherited,
+  { family, weight, inhibit, method: common, runsAs }: Inherited,
   report: Report,
 ): readonly Real[] {
   const { words, place, entries } = entry
@@ -208,7 +214,7 @@ function readReal(
       checkers: allOf(entries, ...checkerNames).flatMap((checker) =>
         readChecker(
           checker,
-          { address: endpoint.address, name: `[${endpoint.address}]:none:${endpoint.port}` },
+          { address: endpoint.address, name: `[${endpoint.address}]:none:${endpoint.port}`, runsAs },
           report,
         ),
       ),

@@ -10,8 +10,8 @@ const wishes = ['ready', 'drain', 'maint'] as const
 const downWords = ['down', 'failed', 'fail', 'stopped']
 
 export function agentProbe({ send }: AgentCheckSpec): Probe {
-  return (target, { signal }) =>
-    converse(target, { signal }, async (talk) => {
+  return (target, { signal, from }) =>
+    converse(target, { signal, from }, async (talk) => {
       if (send !== undefined) talk.send(send)
       return agentVerdict(await talk.line())
     })

@@ -1,8 +1,9 @@
 /** A conversation with a server over TCP or TLS, in lines or bytes: bounded, ended at the deadline, closed at its end. */
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { connect as connectTls, TLSSocket } from 'node:tls'
 import { type Endpoint, formatEndpoint } from '../../lvs/service.ts'
-import type { CheckTls, ProbeResult } from '../check.ts'
+import type { CheckTls, ProbeOptions, ProbeResult } from '../check.ts'
+import { connectFrom, connectTlsFrom } from './outgoing.ts'
 import { down, failed, probing, tlsOptions, type Verdict } from './verdict.ts'
 
 /** More than this is never kept of what a server sends ahead. */
@@ -38,7 +39,7 @@ export function misspoken(what: string): Error {
 /** Connects, lets `talk` say what the server is worth, and closes. What `talk` throws is a failed check. */
 export function converse(
   target: Endpoint,
-  { signal, tls }: { readonly signal: AbortSignal; readonly tls?: CheckTls | undefined },
+  { signal, tls, from }: Pick<ProbeOptions, 'signal' | 'from'> & { readonly tls?: CheckTls | undefined },
   talk: (conversation: Conversation) => Promise<Verdict>,
 ): Promise<ProbeResult> {
   const where = formatEndpoint(target)
@@ -49,9 +50,7 @@ export function converse(
     (end) => {
       const fail = (error: unknown): void => end(failed(where, error))
       const socket =
-        tls === undefined
-          ? connect({ host: target.address, port: target.port })
-          : connectTls({ host: target.address, port: target.port, ...tlsOptions(tls, undefined) })
+        tls === undefined ? connectFrom(target, from) : connectTlsFrom(target, from, tlsOptions(tls, undefined))
       const line = openLine(socket, target, (what) => {
         awaited = what
       })

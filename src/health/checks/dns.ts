@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto'
 import { type Decoded, decode, encode } from 'dns-packet'
 import { parseAddress } from '../../lvs/address.ts'
 import { type Endpoint, formatEndpoint } from '../../lvs/service.ts'
-import type { DnsCheckSpec, Probe } from '../check.ts'
+import type { DnsCheckSpec, Probe, ProbeOptions } from '../check.ts'
 import { boundedMatch, type Match } from './bounded-match.ts'
 import { converse } from './conversation.ts'
 import { datagrams } from './udp.ts'
@@ -14,24 +14,26 @@ const recursionDesired = 0x0100
 export function dnsProbe(spec: DnsCheckSpec): Probe {
   const matches = spec.pattern === undefined ? undefined : boundedMatch(spec.pattern)
   const questions = [{ type: spec.type, name: spec.name.replace(/(?<=.)\.$/, '') }]
-  return (target, { signal }) => {
+  return (target, { signal, from }) => {
     const id = randomInt(65_536)
     const query = encode({ type: 'query', id, flags: recursionDesired, questions })
     const judge = (message: Buffer): Verdict | undefined => verdictOn(spec, matches, id, message)
-    return spec.transport === 'udp' ? overUdp(target, query, judge, signal) : overTcp(target, query, judge, signal)
+    return spec.transport === 'udp'
+      ? overUdp(target, query, judge, { signal, from })
+      : overTcp(target, query, judge, { signal, from })
   }
 }
 
 /** undefined: no answer to this question, as if it had not come. */
 type Judge = (message: Buffer) => Verdict | undefined
 
-function overUdp(target: Endpoint, query: Buffer, judge: Judge, signal: AbortSignal) {
+function overUdp(target: Endpoint, query: Buffer, judge: Judge, { signal, from }: ProbeOptions) {
   const where = formatEndpoint(target)
   return probing(
     signal,
     () => down(`no answer from ${where} in time`),
     (end) =>
-      datagrams(target, {
+      datagrams(target, from, {
         onReady: (send) => send(query),
         onMessage: (message) => {
           const verdict = judge(message)
@@ -43,8 +45,8 @@ function overUdp(target: Endpoint, query: Buffer, judge: Judge, signal: AbortSig
 }
 
 /** RFC 1035 §4.2.2: two bytes of length before each message. */
-function overTcp(target: Endpoint, query: Buffer, judge: Judge, signal: AbortSignal) {
-  return converse(target, { signal }, async (talk) => {
+function overTcp(target: Endpoint, query: Buffer, judge: Judge, { signal, from }: ProbeOptions) {
+  return converse(target, { signal, from }, async (talk) => {
     const length = Buffer.alloc(2)
     length.writeUInt16BE(query.length)
     talk.send(Buffer.concat([length, query]))

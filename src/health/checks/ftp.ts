@@ -1,6 +1,6 @@
 /** Check `ftp`: greeting, AUTH TLS, login and a file's content on request, QUIT (RFC 959, 2428, 4217). */
 import type { Endpoint } from '../../lvs/service.ts'
-import type { CheckTls, FtpCheckSpec, Probe } from '../check.ts'
+import type { CheckTls, FtpCheckSpec, Probe, ProbeOptions } from '../check.ts'
 import { boundedMatch } from './bounded-match.ts'
 import { type Conversation, converse, misspoken } from './conversation.ts'
 import { asked, farewell, greeted, readReply } from './replies.ts'
@@ -14,8 +14,8 @@ const anonymous = { user: 'anonymous', password: 'baton@localhost' }
 export function ftpProbe(spec: FtpCheckSpec): Probe {
   const { tls, starttls } = securing(spec)
   const matches = boundedMatch(spec.body ?? '')
-  return (target, { signal }) =>
-    converse(target, { signal, tls }, async (talk) => {
+  return (target, { signal, from }) =>
+    converse(target, { signal, from, tls }, async (talk) => {
       // 120: wait a moment, the greeting comes (RFC 959 §5.4).
       if ((await greeted(talk, [220, 120])).code === 120) await greeted(talk, [220])
       if (starttls !== undefined) {
@@ -34,7 +34,7 @@ export function ftpProbe(spec: FtpCheckSpec): Probe {
       }
       const secure = tls ?? starttls
       const isPrivate = secure !== undefined && (await protects(talk))
-      const text = await retrieved(talk, target, { path, signal, tls: isPrivate ? secure : undefined })
+      const text = await retrieved(talk, target, { path, signal, from, tls: isPrivate ? secure : undefined })
       const match = matches(text)
       if (match === 'yes') return up(spec.body === undefined ? 'the file is there' : 'the file matches')
       throw misspoken(match === 'no' ? `the file does not match: ${shown(text)}` : 'the pattern takes too long')
@@ -48,17 +48,28 @@ async function protects(talk: Conversation): Promise<boolean> {
   return code === 200
 }
 
-type Retrieval = { readonly path: string; readonly signal: AbortSignal; readonly tls: CheckTls | undefined }
+type Retrieval = Pick<ProbeOptions, 'signal' | 'from'> & { readonly path: string; readonly tls: CheckTls | undefined }
+
+/** The control connection has the port. */
+function withoutPort(from: ProbeOptions['from']): ProbeOptions['from'] {
+  if (from?.port === undefined) return from
+  const { port: _, ...rest } = from
+  return rest
+}
 
 /** The beginning of a file. The data connection always goes to the server itself, whatever address it names. */
-async function retrieved(talk: Conversation, target: Endpoint, { path, signal, tls }: Retrieval): Promise<string> {
+async function retrieved(
+  talk: Conversation,
+  target: Endpoint,
+  { path, signal, from, tls }: Retrieval,
+): Promise<string> {
   await asked(talk, 'TYPE I', [200])
   const port = await passivePort(talk)
   const pieces: Buffer[] = []
   let bytes = 0
   let isRead = false
   let refusal: unknown
-  const data = await converse({ address: target.address, port }, { signal }, async (file) => {
+  const data = await converse({ address: target.address, port }, { signal, from: withoutPort(from) }, async (file) => {
     try {
       await asked(talk, `RETR ${path}`, [150, 125])
     } catch (error) {

@@ -1,4 +1,5 @@
 /** One HTTP request of a check, and what its answer is worth. */
+import { createHash } from 'node:crypto'
 import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
@@ -93,13 +94,15 @@ function judge(
 ): void {
   const status = response.statusCode ?? 0
   if (!accepts(spec.status, status)) return end(down(`status ${status}`))
+  if (spec.md5 !== undefined) return judgeDigest(spec.md5, response, end)
   if (matches === undefined) return end(up(`status ${status}`))
   const chunks: Buffer[] = []
   let length = 0
   const decide = (): void => {
     const match = matches(Buffer.concat(chunks).toString('utf8', 0, Math.min(length, maxBodyBytes)))
     if (match === 'yes') return end(up(`status ${status}, body matches`))
-    const why = match === 'no' ? 'does not match' : 'takes too long to compare with'
+    const differs = spec.bodyMatch?.isAbsent === true ? 'matches' : 'does not match'
+    const why = match === 'no' ? differs : 'takes too long to compare with'
     end(down(`status ${status}, but the body ${why} ${spec.body}`))
   }
   response.on('data', (chunk: Buffer) => {
@@ -109,6 +112,20 @@ function judge(
   })
   response.once('end', decide)
   response.once('error', () => end(down(`status ${status}, but the body broke off`)))
+}
+
+/** Of the whole body, however long: nothing of it is kept. */
+function judgeDigest(md5: string, response: IncomingMessage, end: (verdict: Verdict) => void): void {
+  const hash = createHash('md5')
+  response.on('data', (chunk: Buffer) => hash.update(chunk))
+  response.once('end', () => {
+    const found = hash.digest('hex')
+    const status = `status ${response.statusCode}`
+    end(
+      found === md5 ? up(`${status}, the body is the expected one`) : down(`${status}, but the body's MD5 is ${found}`),
+    )
+  })
+  response.once('error', () => end(down(`status ${response.statusCode}, but the body broke off`)))
 }
 
 export function accepts(accepted: StatusCodes, status: number): boolean {

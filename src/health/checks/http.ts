@@ -3,14 +3,15 @@ import { formatEndpoint } from '../../lvs/service.ts'
 import type { HttpCheckSpec, Probe, ProbeResult } from '../check.ts'
 import { boundedMatch } from './bounded-match.ts'
 import { ask } from './http-exchange.ts'
+import { connectionFrom } from './outgoing.ts'
 import { down, tlsOptions } from './verdict.ts'
 
 /** Where one request goes: always to the checked server, whatever a redirect says of hosts. */
 type Step = { readonly secure: boolean; readonly port: number; readonly path: string; readonly host: string }
 
 export function httpProbe(spec: HttpCheckSpec): Probe {
-  const matches = spec.body === undefined ? undefined : boundedMatch(spec.body)
-  return async (target, { signal }) => {
+  const matches = spec.body === undefined ? undefined : boundedMatch(spec.body, spec.bodyMatch)
+  return async (target, { signal, from }) => {
     const begun = performance.now()
     const host = spec.host ?? formatEndpoint(target)
     let step: Step = { secure: spec.tls !== undefined, port: target.port, path: spec.path, host }
@@ -18,11 +19,12 @@ export function httpProbe(spec: HttpCheckSpec): Probe {
       let location: string | undefined
       const onRedirect = (to: string): void => void (location = to)
       const { secure, port, path } = step
+      const tls = secure ? securely(spec, step) : undefined
       const result = await ask({
         spec,
         matches,
         secure,
-        options: { host: target.address, port, path, ...(secure ? securely(spec, step) : {}) },
+        options: { host: target.address, port, path, ...tls, ...connectionFrom({ ...target, port }, from, tls) },
         host: step.host,
         where: formatEndpoint({ ...target, port }),
         signal,

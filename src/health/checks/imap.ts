@@ -11,8 +11,8 @@ const maxLines = 256
 export function imapProbe(spec: ImapCheckSpec): Probe {
   const { tls, starttls } = securing(spec)
   const { login, mailbox } = spec
-  return (target, { signal }) =>
-    converse(target, { signal, tls }, async (talk) => {
+  return (target, { signal, from }) =>
+    converse(target, { signal, from, tls }, async (talk) => {
       talk.await('no greeting')
       const greeting = await talk.line()
       if (!/^\* (OK|PREAUTH)(\s|$)/i.test(greeting)) throw misspoken(`the greeting is ${shown(greeting)}`)

@@ -32,8 +32,8 @@ const extended = { request: 0x77, response: 0x78, startTls: '1.3.6.1.4.1.1466.20
 export function ldapProbe(spec: LdapCheckSpec): Probe {
   const { tls, starttls } = securing(spec)
   const matches = boundedMatch(spec.pattern ?? '')
-  return (target, { signal }) =>
-    converse(target, { signal, tls }, async (talk) => {
+  return (target, { signal, from }) =>
+    converse(target, { signal, from, tls }, async (talk) => {
       if (starttls !== undefined) {
         const name = encodeBerText(extended.startTls, 0x80)
         await ask(talk, 1, 'StartTLS', encodeBer(extended.request, name), extended.response)

@@ -14,8 +14,8 @@ const maxColumns = 4096
 type Packet = { readonly sequence: number; readonly body: Buffer }
 
 export function mysqlProbe(spec: SqlCheckSpec): Probe {
-  return (target, { signal }) =>
-    converse(target, { signal }, async (talk) => {
+  return (target, { signal, from }) =>
+    converse(target, { signal, from }, async (talk) => {
       talk.await('no greeting')
       const first = await readPacket(talk)
       if (first.body[0] === marks.error) throw misspoken(errorText(first.body))

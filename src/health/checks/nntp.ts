@@ -8,8 +8,8 @@ import { up } from './verdict.ts'
 export function nntpProbe(spec: NntpCheckSpec): Probe {
   const { tls, starttls } = securing(spec)
   const { login, group } = spec
-  return (target, { signal }) =>
-    converse(target, { signal, tls }, async (talk) => {
+  return (target, { signal, from }) =>
+    converse(target, { signal, from, tls }, async (talk) => {
       // RFC 3977 §5.1: posting allowed, or not.
       await greeted(talk, [200, 201])
       if (starttls !== undefined) {

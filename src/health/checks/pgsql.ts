@@ -17,8 +17,8 @@ const maxMessages = 512
 type Message = { readonly type: string; readonly body: Buffer }
 
 export function pgsqlProbe(spec: SqlCheckSpec): Probe {
-  return (target, { signal }) =>
-    converse(target, { signal }, async (talk) => {
+  return (target, { signal, from }) =>
+    converse(target, { signal, from }, async (talk) => {
       if (spec.tls !== undefined) {
         talk.await('no answer to the wish for TLS')
         talk.send(framed(undefined, integer(tlsRequest)))

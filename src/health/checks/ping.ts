@@ -18,7 +18,7 @@ const usualShareMs = 1000
  * not end the others.
  */
 export function pingProbe({ bytes = usualBytes, attempts = 1 }: PingCheckSpec, open = openEchoSocket): Probe {
-  return ({ address }, { signal, timeoutMs = usualShareMs * attempts }) => {
+  return ({ address }, { signal, from, timeoutMs = usualShareMs * attempts }) => {
     let said: Verdict = down(`no echo from ${address} in time${attempts === 1 ? '' : `, asked ${attempts} times`}`)
     return probing(
       signal,
@@ -26,7 +26,7 @@ export function pingProbe({ bytes = usualBytes, attempts = 1 }: PingCheckSpec, o
       (end) => {
         let socket: EchoSocket
         try {
-          socket = open(address)
+          socket = open(address, from)
         } catch (error) {
           end(failed(address, error))
           return () => {}

@@ -8,8 +8,8 @@ import { shown, up } from './verdict.ts'
 export function pop3Probe(spec: Pop3CheckSpec): Probe {
   const { tls, starttls } = securing(spec)
   const { login } = spec
-  return (target, { signal }) =>
-    converse(target, { signal, tls }, async (talk) => {
+  return (target, { signal, from }) =>
+    converse(target, { signal, from, tls }, async (talk) => {
       talk.await('no greeting')
       accepted(await talk.line(), 'the greeting is')
       if (starttls !== undefined) {

@@ -10,7 +10,7 @@ const attributes = { name: 1, password: 2, identifier: 32, messageAuthenticator:
 const headerBytes = 20
 
 export function radiusProbe(spec: RadiusCheckSpec): Probe {
-  return (target, { signal }) => {
+  return (target, { signal, from }) => {
     const where = formatEndpoint(target)
     return probing(
       signal,
@@ -19,7 +19,7 @@ export function radiusProbe(spec: RadiusCheckSpec): Probe {
         const [id = 0] = randomBytes(1)
         const authenticator = randomBytes(16)
         const request = accessRequest(spec, id, authenticator)
-        const exchange = datagrams(target, {
+        const exchange = datagrams(target, from, {
           onReady: (send) => send(request),
           onMessage: (message) => {
             const verdict = judged(spec, message, id, authenticator)

@@ -8,8 +8,8 @@ const roles: Readonly<Record<string, 'master' | 'replica' | undefined>> = { mast
 
 export function redisProbe(spec: RedisCheckSpec): Probe {
   const { login, role, tls } = spec
-  return (target, { signal }) =>
-    converse(target, { signal, tls }, async (talk) => {
+  return (target, { signal, from }) =>
+    converse(target, { signal, from, tls }, async (talk) => {
       if (login !== undefined) {
         const words = login.user === '' ? [login.password] : [login.user, login.password]
         const answer = await ask(talk, 'AUTH', ...words)

@@ -22,6 +22,7 @@ const openers: { readonly [K in ProbeKind]?: () => Promise<Opener<K>> } = {
   tls: async () => (await import('./tls.ts')).tlsProbe,
   grpc: async () => (await import('./grpc.ts')).grpcProbe,
   external: async () => (await import('./external.ts')).externalProbe,
+  file: async () => (await import('./file.ts')).fileProbe,
   agent: async () => (await import('./agent.ts')).agentProbe,
   smtp: async () => (await import('./smtp.ts')).smtpProbe,
   submission: async () => (await import('./smtp.ts')).smtpProbe,

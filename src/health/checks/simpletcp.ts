@@ -11,8 +11,8 @@ const maxBytes = 64 * 1024
 
 export function simpleTcpProbe(spec: SimpleTcpCheckSpec): Probe {
   const matches = boundedMatch(spec.expect ?? '')
-  return (target, { signal }) =>
-    converse(target, { signal, tls: spec.tls }, async (talk) => {
+  return (target, { signal, from }) =>
+    converse(target, { signal, from, tls: spec.tls }, async (talk) => {
       if (spec.send !== undefined) talk.send(spec.send)
       if (spec.halfClose === true) talk.finish()
       let text = ''

@@ -16,8 +16,8 @@ export function sipProbe(spec: SipCheckSpec): Probe {
 }
 
 function overTcp(spec: SipCheckSpec): Probe {
-  return (target, { signal }) =>
-    converse(target, { signal }, async (talk) => {
+  return (target, { signal, from }) =>
+    converse(target, { signal, from }, async (talk) => {
       const callId = randomBytes(12).toString('hex')
       talk.await('no answer to OPTIONS')
       talk.send(request(spec, target, callId))
@@ -38,7 +38,7 @@ function overTcp(spec: SipCheckSpec): Probe {
 }
 
 function overUdp(spec: SipCheckSpec): Probe {
-  return (target, { signal }) => {
+  return (target, { signal, from }) => {
     const where = formatEndpoint(target)
     const callId = randomBytes(12).toString('hex')
     return probing(
@@ -46,7 +46,7 @@ function overUdp(spec: SipCheckSpec): Probe {
       () => down(`${where}: no answer to OPTIONS in time`),
       (end) => {
         const question = Buffer.from(request(spec, target, callId))
-        const exchange = datagrams(target, {
+        const exchange = datagrams(target, from, {
           onReady: (send) => send(question),
           onMessage: (message) => {
             const [head = ''] = message.toString('latin1').split('\r\n\r\n', 1)

@@ -9,8 +9,8 @@ import { up } from './verdict.ts'
 export function smtpProbe(spec: SmtpCheckSpec): Probe {
   const { tls, starttls } = securing(spec)
   const name = spec.helo ?? hostname()
-  return (target, { signal }) =>
-    converse(target, { signal, tls }, async (talk) => {
+  return (target, { signal, from }) =>
+    converse(target, { signal, from, tls }, async (talk) => {
       await greeted(talk, [220])
       let offers = await hello(talk, name)
       if (starttls !== undefined) {

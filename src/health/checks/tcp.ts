@@ -4,17 +4,17 @@
  */
 import { formatEndpoint } from '../../lvs/service.ts'
 import type { Probe } from '../check.ts'
-import { netConnector } from '../connector-net.ts'
+import { beginConnect } from '../connector-net.ts'
 import { down, probing } from './verdict.ts'
 
 /** By itself; of many servers at once the checker asks its connector. */
 export function tcpProbe(): Probe {
-  return (target, { signal }) =>
+  return (target, { signal, from }) =>
     probing(
       signal,
       () => down(`no connection to ${formatEndpoint(target)} in time`),
       (end) => {
-        const attempt = netConnector.connect(target, { onConnectEnd: end })
+        const attempt = beginConnect(target, from, { onConnectEnd: end })
         return () => attempt.cancel()
       },
     )

@@ -1,19 +1,19 @@
 /** Check `tls`: a handshake, and how many days the server's certificate still lasts. */
-import { connect } from 'node:tls'
 import { formatEndpoint } from '../../lvs/service.ts'
 import type { Probe, TlsCheckSpec } from '../check.ts'
+import { connectTlsFrom } from './outgoing.ts'
 import { down, failed, probing, tlsOptions } from './verdict.ts'
 
 const dayMs = 86_400_000
 
 export function tlsProbe(spec: TlsCheckSpec): Probe {
-  return (target, { signal }) =>
+  return (target, { signal, from }) =>
     probing(
       signal,
       () => down(`${formatEndpoint(target)}: no TLS handshake in time`),
       (end) => {
         const options = tlsOptions(spec, undefined)
-        const socket = connect({ host: target.address, port: target.port, ...options })
+        const socket = connectTlsFrom(target, from, options)
         socket.once('secureConnect', () => {
           const { valid_to } = socket.getPeerCertificate()
           const endsAt = Date.parse(valid_to)

@@ -2,10 +2,11 @@
  * Check `udp`: a datagram is not refused (ICMP port unreachable), and answered as expected when an answer is expected.
  * Without one, silence is up: only the refusal says that nobody listens (udp(7), ECONNREFUSED).
  */
-import { createSocket } from 'node:dgram'
 import { type Endpoint, formatEndpoint } from '../../lvs/service.ts'
+import type { Source } from '../../os/bound-socket.ts'
 import type { Probe, UdpCheckSpec } from '../check.ts'
 import { boundedMatch } from './bounded-match.ts'
+import { datagramSocketFrom } from './outgoing.ts'
 import { down, failed, probing, shown, up, type Verdict } from './verdict.ts'
 
 /** A refusal takes one round trip; more silence than this says no more. */
@@ -14,7 +15,7 @@ const quietMs = 1000
 export function udpProbe(spec: UdpCheckSpec): Probe {
   const judge = answerJudge(spec)
   const payload = Buffer.from(spec.sendHex ?? '', 'hex')
-  return (target, { signal }) => {
+  return (target, { signal, from }) => {
     const where = formatEndpoint(target)
     const silent = (): Verdict => (judge === undefined ? up('not refused') : down(`no answer from ${where} in time`))
     let isSent = false
@@ -22,7 +23,7 @@ export function udpProbe(spec: UdpCheckSpec): Probe {
       signal,
       () => (isSent ? silent() : down(`nothing could be sent to ${where} in time`)),
       (end) => {
-        const exchange = datagrams(target, {
+        const exchange = datagrams(target, from, {
           onReady: (send) => {
             send(payload)
             isSent = true
@@ -47,8 +48,12 @@ type DatagramEvents = {
 }
 
 /** A connected UDP socket: it hears this server only, and of its refusals. */
-export function datagrams(target: Endpoint, { onReady, onMessage, onError }: DatagramEvents): { close: () => void } {
-  const socket = createSocket(target.address.includes(':') ? 'udp6' : 'udp4')
+export function datagrams(
+  target: Endpoint,
+  from: Source | undefined,
+  { onReady, onMessage, onError }: DatagramEvents,
+): { close: () => void } {
+  const socket = datagramSocketFrom(target, from)
   let isOpen = true
   socket.on('message', onMessage)
   socket.on('error', onError)

@@ -1,4 +1,5 @@
 /** What all probes share: how a result is made, and how it comes to its end. */
+import { isInfraError } from '../../errors.ts'
 import type { CheckTls, ProbeResult } from '../check.ts'
 
 export type Verdict = Omit<ProbeResult, 'tookMs'>
@@ -9,6 +10,7 @@ const ownTroubles: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 
 /** Of a failure: as short as possible, the errno's name when it has one. */
 export function failureText(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
+  if (isInfraError(error)) return error.message
   const { code } = error as NodeJS.ErrnoException
   return code ?? error.message
 }

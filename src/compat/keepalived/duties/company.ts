@@ -19,6 +19,8 @@ export type CompanyOptions = {
 export type Company = AsyncDisposable & {
   /** Another file: to be called before its services are put. */
   follow(plan: NoticePlan): void
+  /** To be called once they are put. */
+  begin(): void
   /** Resolves when the end of every instance was told, or will not be any more. */
   told(): Promise<void>
 }
@@ -84,6 +86,7 @@ export async function openCompany(options: CompanyOptions): Promise<Company> {
       plan = next
       teller.follow(next)
     },
+    begin: () => carryOut(teller.begin()),
     async told() {
       carryOut(teller.stop())
       for (let waitedMs = 0; waitedMs < toldMs && !teller.isOver; waitedMs += lookMs)

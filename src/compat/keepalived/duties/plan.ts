@@ -5,6 +5,7 @@ import type { KeepalivedFile, Virtual } from '../../../formats/keepalived/model.
 import { type Entry, lastOf } from '../../../formats/keepalived/tree.ts'
 import { formatEndpoint } from '../../../lvs/service.ts'
 import { asUser } from '../as-user.ts'
+import { hasAlpha } from '../check.ts'
 import { idOf, nameOf, portOf } from '../convert.ts'
 
 /** A program and its arguments. */
@@ -29,6 +30,10 @@ type ServerNotices = {
   /** As keepalived writes it: `[10.0.0.2]:tcp:80`. */
   readonly shown: string
   readonly weight: number
+  /** It counts as down until its checks have passed. */
+  readonly isAlpha: boolean
+  /** It stays in the table, with weight 0, when it fails. */
+  readonly isKept: boolean
   readonly up?: Argv
   readonly down?: Argv
   readonly isMailed: boolean
@@ -40,8 +45,8 @@ export type VirtualNotices = {
   readonly hysteresis: number
   readonly up?: Argv
   readonly down?: Argv
-  /** Its servers count as down until a check has passed. */
-  readonly isAlpha: boolean
+  /** Without its quorum another serves for it. */
+  readonly hasSorry: boolean
   /** Its servers and it are told of as down when it stops. */
   readonly isOmega: boolean
   /** By the key that they have in the director. */
@@ -64,6 +69,8 @@ export type NoticePlan = {
   /** By the name that the service has in the director. */
   readonly virtuals: ReadonlyMap<string, VirtualNotices>
   readonly fifos: readonly Fifo[]
+  /** Of servers that are up from the beginning, too. */
+  readonly tellsBeginning: boolean
   readonly mail?: MailPlan
 }
 
@@ -106,6 +113,7 @@ export function noticePlan({ entries, routers, virtuals }: KeepalivedFile, machi
       const of = kind === 'notify' ? 'all' : kind === 'vrrp_notify' ? 'vrrp' : 'lvs'
       return path === undefined ? [] : [{ path, of, ...given('script', commands(globals, `${kind}_fifo_script`)) }]
     }),
+    tellsBeginning: lastOf(globals, 'rs_init_notifies') !== undefined,
     ...given('mail', mail),
   }
 }
@@ -136,10 +144,11 @@ function virtualNotices(
     hysteresis: virtual.hysteresis,
     ...given('up', commands(virtual.entries, 'quorum_up')),
     ...given('down', commands(virtual.entries, 'quorum_down')),
-    isAlpha: stands(virtual.entries, 'alpha'),
+    hasSorry: virtual.sorry !== undefined,
     isOmega: stands(virtual.entries, 'omega'),
     servers: new Map(
-      virtual.reals.map(({ address, port, weight, method, entries }) => {
+      virtual.reals.map((real) => {
+        const { address, port, weight, method, entries } = real
         const forwarding = (method ?? virtual.method).forward === 'NAT' ? 'masq' : 'direct'
         const key = formatEndpoint({ address, port: portOf(port, id, forwarding) })
         return [
@@ -147,6 +156,8 @@ function virtualNotices(
           {
             shown: `[${address}]:${protocol}:${port}`,
             weight,
+            isAlpha: real.checkers.some((checker) => hasAlpha(checker, real, virtual)),
+            isKept: real.inhibit,
             ...given('up', commands(entries, 'notify_up')),
             ...given('down', commands(entries, 'notify_down')),
             isMailed: mails(entries),

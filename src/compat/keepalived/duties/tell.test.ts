@@ -70,6 +70,7 @@ describe('what keepalived tells', () => {
 
   test('of real servers, and of a virtual server that loses its quorum and gains it with hysteresis', () => {
     const one = teller(...virtual())
+    expect(shown(one.begin())).toEqual(['VS [10.0.0.1]:tcp:80 UP', '/bin/q+'])
     expect(one.event(server(2, 'healthy'))).toEqual([])
     expect(shown(one.event(server(2, 'unhealthy')))).toEqual([
       'RS [10.0.0.2]:tcp:80 [10.0.0.1]:tcp:80 DOWN',
@@ -87,9 +88,26 @@ describe('what keepalived tells', () => {
 
   test('with alpha servers come up first, and with omega all goes down at the end', () => {
     const one = teller(...virtual('alpha', 'omega'))
+    expect(one.begin()).toEqual([])
     const up = [2, 3, 4, 5].flatMap((at) => shown(one.event(server(at, 'healthy'))))
     expect(up.filter((line) => line.endsWith('UP'))).toHaveLength(5)
     expect(shown(one.stop()).filter((line) => line.endsWith('DOWN'))).toHaveLength(5)
+  })
+
+  test('of one that was to prove itself and has not; and of who is replaced by a sorry server from the beginning', () => {
+    const one = teller(...virtual('alpha', 'sorry_server 10.0.0.9 80'))
+    // What is heard before the beginning was told waits for nothing.
+    expect(shown(one.event(server(2, 'unhealthy')))).toEqual([
+      'VS [10.0.0.1]:tcp:80 DOWN', '/bin/q- x', 'RS [10.0.0.2]:tcp:80 [10.0.0.1]:tcp:80 DOWN', '/bin/down',
+    ]) // biome-ignore format: in order
+    expect(one.begin()).toEqual([])
+    expect(one.event(server(2, 'unhealthy'))).toEqual([])
+  })
+
+  test('of servers that are up from the beginning, where the file wants that', () => {
+    const begun = shown(teller('global_defs {', 'rs_init_notifies', '}', ...virtual()).begin())
+    expect(begun.filter((line) => line.startsWith('RS'))).toHaveLength(4)
+    expect(begun.at(-1)).toBe('/bin/q+')
   })
 
   test('by mail, where the file says to whom', () => {

@@ -29,27 +29,47 @@ export class Teller {
   /** What was last told of instances and groups. */
   readonly #states = new Map<string, State>()
   readonly #groups = new Map<string, State>()
-  /** Servers that are down, by service and key; virtual servers that lack their quorum. */
+  /** Servers that are down, by service and key, and those that were not asked yet; virtual servers that lack their quorum. */
   readonly #down = new Set<string>()
+  readonly #unasked = new Set<string>()
   readonly #lacking = new Set<string>()
+  /** Virtual servers whose beginning was told. */
+  readonly #begun = new Set<string>()
 
   constructor(plan: NoticePlan, cluster: string) {
     this.#cluster = cluster
     this.#plan = plan
-    for (const [service, virtual] of plan.virtuals) this.#begin(service, virtual)
   }
 
   /** Another file: what is told of stays known. */
   follow(plan: NoticePlan): void {
-    for (const [service, virtual] of plan.virtuals) if (!this.#plan.virtuals.has(service)) this.#begin(service, virtual)
+    for (const service of this.#begun) if (!plan.virtuals.has(service)) this.#begun.delete(service)
     this.#plan = plan
   }
 
+  /** Once they are served: how the virtual servers begin of which nothing was told yet. */
+  begin(): readonly Notice[] {
+    return [...this.#plan.virtuals].flatMap(([service, virtual]) => this.#begin(service, virtual))
+  }
+
   /** keepalived begins with servers that are up, unless they are to prove it. */
-  #begin(service: string, { isAlpha, servers }: VirtualNotices): void {
-    if (!isAlpha) return
-    for (const server of servers.keys()) this.#down.add(`${service} ${server}`)
+  #begin(service: string, virtual: VirtualNotices): readonly Notice[] {
+    if (this.#begun.has(service)) return []
+    this.#begun.add(service)
+    const own = [...virtual.servers].flatMap(([server, { isAlpha }]) => {
+      if (!isAlpha) return this.#plan.tellsBeginning ? this.#server(service, virtual, server, true) : []
+      this.#down.add(`${service} ${server}`)
+      this.#unasked.add(`${service} ${server}`)
+      return []
+    })
+    if (this.#live(service, virtual) >= virtual.quorum + virtual.hysteresis)
+      return [...own, ...this.#virtual(service, virtual, true)]
     this.#lacking.add(service)
+    return virtual.hasSorry ? [...own, ...this.#virtual(service, virtual, false)] : own
+  }
+
+  #live(service: string, { servers }: VirtualNotices): number {
+    return [...servers].reduce((sum, [one, { weight }]) => sum + (this.#down.has(`${service} ${one}`) ? 0 : weight), 0)
   }
 
   /** Whatever came to be while nobody listened. */
@@ -86,10 +106,14 @@ export class Teller {
   stop(): readonly Notice[] {
     return [...this.#plan.virtuals].flatMap(([service, virtual]) => {
       if (!virtual.isOmega) return []
-      const up = [...virtual.servers.keys()].filter((server) => !this.#down.has(`${service} ${server}`))
+      // Those that the sorry server has replaced are not in the table any more.
+      const isReplaced = virtual.hasSorry && this.#lacking.has(service)
+      const up = [...virtual.servers].filter(
+        ([server, { isKept }]) => !this.#down.has(`${service} ${server}`) && (isKept || !isReplaced),
+      )
       return [
-        ...up.flatMap((server) => this.#server(service, virtual, server, false)),
-        ...(this.#lacking.has(service) ? [] : this.#virtual(service, virtual, false)),
+        ...up.flatMap(([server]) => this.#server(service, virtual, server, false)),
+        ...this.#virtual(service, virtual, false),
       ]
     })
   }
@@ -150,13 +174,14 @@ export class Teller {
     const virtual = this.#plan.virtuals.get(service)
     const key = `${service} ${server}`
     if (virtual === undefined || !virtual.servers.has(server) || !isDecided(to)) return []
+    const begun = this.#begin(service, virtual)
     const isUp = to !== 'unhealthy'
-    if (isUp !== this.#down.has(key)) return []
-    const own = this.#server(service, virtual, server, isUp)
-    const live = [...virtual.servers].reduce(
-      (sum, [one, { weight }]) => sum + (this.#down.has(`${service} ${one}`) ? 0 : weight),
-      0,
-    )
+    const isFirst = this.#unasked.delete(key)
+    // One that was to prove itself, and has not: it stays what it is.
+    if (isFirst && !isUp) return [...begun, ...this.#server(service, virtual, server, false)]
+    if (isUp !== this.#down.has(key)) return begun
+    const own = [...begun, ...this.#server(service, virtual, server, isUp)]
+    const live = this.#live(service, virtual)
     const lacks = this.#lacking.has(service)
     if (lacks && live > 0 && live >= virtual.quorum + virtual.hysteresis)
       return [...own, ...this.#virtual(service, virtual, true)]

@@ -48,6 +48,7 @@ export async function openCompanion(options: CompanionOptions, signal: AbortSign
     const self: Self = { ...options, served, company, changes: turns() }
     try {
       await put(self, served.wanted)
+      company.begin()
     } catch (error) {
       await company[Symbol.asyncDispose]()
       throw error
@@ -110,6 +111,7 @@ async function reload(self: Self): Promise<void> {
       throw error
     }
     self.served = next
+    company.begin()
     log('Reload complete')
   } catch (error) {
     log(`${describeError(error)}: nothing was changed`)
