@@ -38,12 +38,13 @@ describe('how a server stands', () => {
 
   test('what several checks add to a weight is added together, and never sinks it below 0', () => {
     const added = (by: number): ProbeReport => ({ weight: { added: by } })
-    const weightOf = (said: ProbeReport | undefined): number => standingOf({ weight: 5 }, healthy(said ?? {}), false).weight
+    const weightOf = (said: ProbeReport | undefined): number =>
+      standingOf({ weight: 5 }, healthy(said ?? {}), undefined).weight
     expect(weightOf(joinedReport(added(3), added(-1), 5))).toBe(7)
     expect(weightOf(joinedReport(added(3), { weight: { absolute: 20 } }, 5))).toBe(23)
     expect(weightOf(added(-9))).toBe(0)
     expect(weightOf(added(70_000))).toBe(65_535)
-    expect(standingOf({ weight: 5 }, healthy(added(-2)), false).reason).toBe('its check says -2')
+    expect(standingOf({ weight: 5 }, healthy(added(-2)), undefined).reason).toBe('its check says -2')
   })
 
   test('no report lifts a weight of 0, none sinks one below 1 by percent, and none goes beyond what engines take', () => {

@@ -35,8 +35,7 @@ const drainWords: Readonly<Record<Drain, string>> = {
 export function standingOf({ weight }: Pick<RealServer, 'weight'>, seen: Seen, drain: Drain | undefined): Standing {
   const works = seen.health === 'healthy' || seen.health === 'unchecked'
   // A drain is the operator's word: it keeps its server in the table whatever the check says.
-  if (drain !== undefined)
-    return { weight: 0, part: 'out', isFailure: false, isDrain: true, reason: drainWords[drain] }
+  if (drain !== undefined) return { weight: 0, part: 'out', isFailure: false, isDrain: true, reason: drainWords[drain] }
   if (!works) {
     const part = seen.health === 'maintenance' ? 'out' : seen.health === 'unknown' ? 'unasked' : 'failed'
     const reason = seen.report?.wish === 'maint' ? 'its agent says maint' : reasonOf[seen.health]

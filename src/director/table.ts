@@ -100,29 +100,35 @@ function wantedEntry(cluster: string, wanted: WantedService, outlook: Outlook): 
   }
   if (nextMs !== undefined) giveRampReasons(wanted, seen, outlook, reasons)
   const isUndecided = standings.some(({ part }) => part === 'unasked')
-  const entry = {
+  const state = panics ? 'panic' : isServed ? 'served' : 'unserved'
+  const entry: TableEntry = {
     cluster,
     name,
     service,
     servers,
     reasons,
+    state: isServed || fallback === undefined ? state : 'fallback',
     isUndecided,
     isEnough: enough,
     ...(nextMs === undefined ? {} : { nextMs }),
   }
-  if (isServed || fallback === undefined) {
-    if (fallback !== undefined && !servers.has(realServerKey(fallback))) {
-      reasons.set(
-        realServerKey(fallback),
-        quorum === undefined ? 'a server is usable again' : 'enough servers are usable',
-      )
-      if (fallback.idle === 'drain') servers.set(realServerKey(fallback), { ...fallbackServer(fallback), weight: 0 })
-    }
-    return { ...entry, state: panics ? 'panic' : isServed ? 'served' : 'unserved' }
+  if (fallback !== undefined)
+    putFallback(fallback, { servers, reasons }, { isServed, hasQuorum: quorum !== undefined, usable })
+  return entry
+}
+
+type Place = { readonly servers: Map<string, RealServer>; readonly reasons: Map<string, string> }
+type Need = { readonly isServed: boolean; readonly hasQuorum: boolean; readonly usable: number }
+
+function putFallback(fallback: Fallback, { servers, reasons }: Place, { isServed, hasQuorum, usable }: Need): void {
+  const key = realServerKey(fallback)
+  if (!isServed) {
+    servers.set(key, fallbackServer(fallback))
+    reasons.set(key, usable > 0 ? 'too few servers are usable' : 'no server is usable')
+  } else if (!servers.has(key)) {
+    reasons.set(key, hasQuorum ? 'enough servers are usable' : 'a server is usable again')
+    if (fallback.idle === 'drain') servers.set(key, { ...fallbackServer(fallback), weight: 0 })
   }
-  servers.set(realServerKey(fallback), fallbackServer(fallback))
-  reasons.set(realServerKey(fallback), isLeft && usable > 0 ? 'too few servers are usable' : 'no server is usable')
-  return { ...entry, state: 'fallback' }
 }
 
 export function fallbackServer({ address, port, forwarding = 'masq' }: Fallback): RealServer {

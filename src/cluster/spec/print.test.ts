@@ -30,7 +30,7 @@ describe('printing a spec', () => {
       }),
       { numRuns: 100 },
     )
-  })
+  }, 60_000)
 
   test('a host over SSH keeps its way', () => {
     const text = 'name: shop\nhosts:\n  hv1:\n    ssh: admin@hv1:2222\n    sudo: true\n'

@@ -1,5 +1,4 @@
 /** keepalived's checkers in Baton's words. Pure. */
-import type { Place } from '../../formats/keepalived/finding.ts'
 import type { TrackFile } from '../../formats/keepalived/instance-model.ts'
 import { commandOf } from '../../formats/keepalived/instances.ts'
 import { readInteger } from '../../formats/keepalived/keyword.ts'
@@ -8,15 +7,11 @@ import { allOf, type Entry, lastOf } from '../../formats/keepalived/tree.ts'
 import { isSet, numberIn } from '../../formats/keepalived/virtuals.ts'
 import { type CheckSpec, dnsQuestionTypes, type ProbeSpec } from '../../health/check.ts'
 import { asUser } from './as-user.ts'
-import { httpProbe } from './http-check.ts'
-
-export type Say = (severity: 'error' | 'warning', place: Place, message: string) => void
+import { httpProbe, type UrlOf } from './http-check.ts'
+import type { Say } from './say.ts'
 
 /** What a checker is read beside. */
-export type CheckerOf = {
-  readonly checker: Checker
-  readonly real: Real
-  readonly virtual: Virtual
+type CheckerOf = UrlOf & {
   readonly files: ReadonlyMap<string, TrackFile>
 }
 

@@ -12,8 +12,9 @@ import { numberIn } from '../../formats/keepalived/virtuals.ts'
 import type { CheckSpec } from '../../health/check.ts'
 import { type Forwarding, familyOf, type SchedulerName, type ServiceId, schedulerNames } from '../../lvs/service.ts'
 import { schedulerFlags, throughSpec } from '../ldirectord/convert.ts'
-import { convertChecker, type Say } from './check.ts'
+import { convertChecker } from './check.ts'
 import { convertRouters } from './routers.ts'
+import type { Say } from './say.ts'
 import { convertSync, convertTimeouts } from './sync.ts'
 
 export type Converted = {

@@ -1,9 +1,12 @@
 /** A URL of HTTP_GET and SSL_GET in Baton's words. Pure. */
+import type { Checker, Real, Virtual } from '../../formats/keepalived/model.ts'
 import { translatePattern } from '../../formats/keepalived/pcre.ts'
 import { allOf, type Entry, lastOf } from '../../formats/keepalived/tree.ts'
 import { isSet, numberIn } from '../../formats/keepalived/virtuals.ts'
 import type { BodyMatch, HttpCheckSpec, StatusCodes } from '../../health/check.ts'
-import type { CheckerOf, Say } from './check.ts'
+import type { Say } from './say.ts'
+
+export type UrlOf = { readonly checker: Checker; readonly real: Real; readonly virtual: Virtual }
 
 const carried = new Set([
   'path', 'status_code', 'virtualhost', 'digest', 'regex', 'regex_no_match', 'regex_options', 'regex_min_offset',
@@ -12,7 +15,7 @@ const carried = new Set([
   'regex_stack',
 ]) // biome-ignore format: a list to read at a glance
 
-export function httpProbe(url: Entry, of: CheckerOf, say: Say): readonly HttpCheckSpec[] {
+export function httpProbe(url: Entry, of: UrlOf, say: Say): readonly HttpCheckSpec[] {
   const { entries } = url
   const { checker, real, virtual } = of
   const path = lastOf(entries, 'path')?.words[0]

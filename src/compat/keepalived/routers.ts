@@ -14,7 +14,7 @@ import type {
 } from '../../formats/keepalived/instance-model.ts'
 import type { TrackSpec } from '../../vrrp/spec.ts'
 import { asUser } from './as-user.ts'
-import type { Say } from './check.ts'
+import type { Say } from './say.ts'
 
 /** What a router is made of below, and what says nothing that would be otherwise here. */
 const carried = new Set([

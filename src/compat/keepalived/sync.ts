@@ -7,7 +7,7 @@ import { isInNetwork, parseAddress } from '../../lvs/address.ts'
 import type { Synchronisation } from '../../lvs/edit.ts'
 import { familyOf } from '../../lvs/service.ts'
 import type { SettingsChange } from '../../lvs/settings.ts'
-import type { Say } from './check.ts'
+import type { Say } from './say.ts'
 
 /** As keepalived and the kernel have them: ip_vs_sync.c. */
 const defaults = { group: '224.0.0.81', port: 8848, ttl: 1 }

@@ -42,8 +42,7 @@ export function translatePattern(pattern: string, options: readonly string[]): T
     const source = new Translator(pattern, whole.length, set).run()
     const flags = `${set.has('caseless') ? 'i' : ''}${set.has('multiline') ? 'm' : ''}${set.has('utf') ? 'u' : ''}`
     // Whether it is one at all is JavaScript's to say.
-    new RegExp(source, flags)
-    return { source, flags }
+    return { source, flags: new RegExp(source, flags).flags }
   } catch (error) {
     return { refused: error instanceof Error ? error.message : String(error) }
   }
