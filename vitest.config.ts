@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
-// unit: pure and fast · contract: one suite per port, fake and real · lab: real kernels, guests and namespaces.
+// unit: pure and fast · contract: one suite per port, fake and real · lab: real kernels, guests and namespaces · long: labs of minutes,
+// which `npm run lab:…` runs and `npm test` does not.
 export default defineConfig({
   test: {
     projects: [
@@ -17,6 +18,15 @@ export default defineConfig({
           name: 'lab',
           include: ['src/**/*.lab.test.ts', 'labs/**/*.lab.test.ts'],
           testTimeout: 180_000,
+          hookTimeout: 300_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'long',
+          include: ['labs/**/*.long.test.ts'],
+          testTimeout: 1_800_000,
           hookTimeout: 300_000,
           fileParallelism: false,
         },

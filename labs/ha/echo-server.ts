@@ -5,4 +5,4 @@ for (const port of process.argv.slice(2))
   createServer((socket) => {
     socket.on('error', () => undefined)
     socket.pipe(socket)
-  }).listen({ host: '0.0.0.0', port: Number(port), backlog: 4096 })
+  }).listen({ host: '::', port: Number(port), backlog: 4096 })

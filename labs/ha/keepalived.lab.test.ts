@@ -1,16 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { masterDownMs } from '../../src/vrrp/machine/timers.ts'
 import { isRoot } from '../net/namespaces.ts'
-import { alone, Site, until } from './world.ts'
+import { addressOf, type Kind, ours, theirs } from './instance.ts'
+import { Site, until } from './world.ts'
 
-type Kind = {
-  name: string
-  version: 2 | 3
-  family: 'ipv4' | 'ipv6'
-  intervalMs: number
-  password?: string
-  isUnicast?: boolean
-}
 const kinds: readonly Kind[] = [
   { name: 'version 2', version: 2, family: 'ipv4', intervalMs: 1000 },
   { name: 'version 2 with a password', version: 2, family: 'ipv4', intervalMs: 1000, password: 'secret' },
@@ -19,40 +12,6 @@ const kinds: readonly Kind[] = [
   { name: 'version 3 among peers', version: 3, family: 'ipv4', intervalMs: 1000, isUnicast: true },
   { name: 'version 3 over IPv6 among peers', version: 3, family: 'ipv6', intervalMs: 500, isUnicast: true },
 ]
-
-const hostOf = { ipv4: (at: number) => `10.99.0.${at + 1}`, ipv6: (at: number) => `fd99::${at + 1}` }
-const addressOf = { ipv4: '10.99.0.100', ipv6: 'fe80::100' }
-
-/** Baton at place 0. */
-function ours({ version, family, intervalMs, password, isUnicast }: Kind, priority: number) {
-  const peers = { kind: 'unicast' as const, peers: [hostOf[family](1)] }
-  return alone({
-    version,
-    family,
-    intervalMs,
-    ...(password === undefined ? {} : { password }),
-    priority,
-    ...(isUnicast === true ? { paths: [{ interface: 'eth0', to: peers }] } : {}),
-  })
-}
-
-/** keepalived at place 1. */
-function theirs({ version, family, intervalMs, password, isUnicast }: Kind, priority: number): string {
-  const address = `${addressOf[family]}/${family === 'ipv6' ? 64 : 24}`
-  return `vrrp_instance edge {
-    interface eth0
-    state BACKUP
-    version ${version}
-    virtual_router_id 51
-    priority ${priority}
-    advert_int ${intervalMs / 1000}
-    ${password === undefined ? '' : `authentication {\n auth_type PASS\n auth_pass ${password}\n }`}
-    ${isUnicast === true ? `unicast_src_ip ${hostOf[family](1)}\n unicast_peer {\n ${hostOf[family](0)}\n }` : ''}
-    virtual_ipaddress {
-      ${address}
-    }
-  }`
-}
 
 const stands = async (site: Site, address: string, places: readonly number[]): Promise<boolean> =>
   (await site.holders(address)).join() === places.join()
@@ -98,5 +57,20 @@ describe.runIf(isRoot())('Baton and keepalived as routers of one id', () => {
     await at('keepalived has resigned', 0)
     await again.end()
     await at('Baton has ended')
+  })
+
+  test('one that wraps its advertisements in an authentication header is refused, and said by name', async () => {
+    await using site = await Site.open(2)
+    const kind: Kind = { name: 'AH', version: 2, family: 'ipv4', intervalMs: 1000 }
+    await site.keepalived(1, theirs(kind, 150, { more: 'authentication {\n auth_type AH\n auth_pass secret\n }' }))
+    await until('keepalived has the address', () => stands(site, addressOf.ipv4, [1]), 30_000)
+    const baton = await site.baton(0, ours(kind, 100))
+    const troubles = async (): Promise<string> => ((await baton.status())[0]?.troubles ?? []).join()
+    await until(
+      'it is told',
+      async () => (await troubles()).includes('10.99.0.2 on eth0 uses an authentication header (AH)'),
+      30_000,
+    )
+    expect(await troubles()).toContain('this machine no authentication: give both the same')
   })
 })

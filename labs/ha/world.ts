@@ -10,6 +10,7 @@ import type { RouterConfig } from '../../src/vrrp/machine/config.ts'
 import type { RouterSpec, VrrpSpec } from '../../src/vrrp/spec.ts'
 import type { RouterStatus, VrrpEvent } from '../../src/vrrp/status.ts'
 import { router } from '../../test/build/vrrp.ts'
+import type { Witnessed } from './witness.ts'
 
 const execute = promisify(execFile)
 let made = 0
@@ -37,6 +38,7 @@ export class Site implements AsyncDisposable {
   readonly #tag = `baton-ha-${process.pid}-${made++}`
   readonly #children = new Set<ChildProcess>()
   readonly #places: string[] = []
+  readonly #bridges = new Set<string>()
   #folder = ''
 
   /** Places 0, 1 … with 10.99.0.1, 10.99.0.2 … and fd99::1, fd99::2 … on `eth0`, joined by a bridge. */
@@ -54,8 +56,7 @@ export class Site implements AsyncDisposable {
   async #build(places: number): Promise<void> {
     this.#folder = await mkdtemp(join(tmpdir(), 'baton-ha-'))
     const bridge = await this.#addPlace('bridge')
-    await this.#ip('-n', bridge, 'link', 'add', 'br0', 'type', 'bridge', 'mcast_snooping', '0')
-    await this.#ip('-n', bridge, 'link', 'set', 'br0', 'up')
+    await this.#makeBridge('br0')
     for (let at = 0; at < places; at++) {
       const place = await this.#addPlace(String(at))
       await this.#ip('-n', bridge, 'link', 'add', `port${at}`, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', place)
@@ -64,6 +65,14 @@ export class Site implements AsyncDisposable {
       await this.#ip('-n', place, 'address', 'add', `fd99::${at + 1}/64`, 'dev', 'eth0')
       await this.#ip('-n', place, 'link', 'set', 'eth0', 'up')
     }
+  }
+
+  async #makeBridge(name: string): Promise<void> {
+    if (this.#bridges.has(name)) return
+    this.#bridges.add(name)
+    const hub = `${this.#tag}-bridge`
+    await this.#ip('-n', hub, 'link', 'add', name, 'type', 'bridge', 'mcast_snooping', '0')
+    await this.#ip('-n', hub, 'link', 'set', name, 'up')
   }
 
   async #addPlace(place: string): Promise<string> {
@@ -79,6 +88,28 @@ export class Site implements AsyncDisposable {
   /** Cable out, or in: at the switch. */
   async cable(at: number, state: 'up' | 'down'): Promise<void> {
     await this.#ip('-n', `${this.#tag}-bridge`, 'link', 'set', `port${at}`, state)
+  }
+
+  /**
+   * Taps on the bridge, for a guest that QEMU runs where the answer's prefix leads to. `bridge`: another one than that of the
+   * places, made when it is not there.
+   */
+  async tap(name: string, bridge = 'br0'): Promise<string[]> {
+    const place = `${this.#tag}-bridge`
+    await this.#makeBridge(bridge)
+    await this.#ip('-n', place, 'tuntap', 'add', name, 'mode', 'tap')
+    await this.#ip('-n', place, 'link', 'set', name, 'master', bridge, 'up')
+    return ['nsenter', `--net=/run/netns/${place}`]
+  }
+
+  /** One more interface of a place, on a bridge of its own; the bridge is made when it is not there. */
+  async join(at: number, device: string, bridge: string, address: string): Promise<void> {
+    const [hub, place, port] = [`${this.#tag}-bridge`, this.name(at), `${bridge}-${at}`]
+    await this.#makeBridge(bridge)
+    await this.#ip('-n', hub, 'link', 'add', port, 'type', 'veth', 'peer', 'name', device, 'netns', place)
+    await this.#ip('-n', hub, 'link', 'set', port, 'master', bridge, 'up')
+    await this.#ip('-n', place, 'address', 'add', address, 'dev', device)
+    await this.#ip('-n', place, 'link', 'set', device, 'up')
   }
 
   /** Of its namespace. */
@@ -162,6 +193,17 @@ export class Site implements AsyncDisposable {
         await gone
       },
     }
+  }
+
+  /** All advertisements that come to that place from now on. */
+  async witness(at: number): Promise<readonly Witnessed[]> {
+    const child = this.begin(at, process.execPath, '--import', 'tsx', join(import.meta.dirname, 'witness.ts'))
+    const seen: Witnessed[] = []
+    if (child.stdout === null) throw new Error('the witness says nothing')
+    const lines = createInterface({ input: child.stdout })
+    await once(lines, 'line')
+    lines.on('line', (line) => seen.push(JSON.parse(line) as Witnessed))
+    return seen
   }
 
   async keepalived(at: number, instance: string): Promise<Keepalived> {

@@ -1,7 +1,7 @@
-/** QEMU's monitor, as far as the lab needs it: stop and let go on. */
+/** QEMU's monitor, as far as labs need it: commands whose answer is only that they were done. */
 import { connect } from 'node:net'
 
-export type Monitor = { tell(command: string): Promise<void>; close(): void }
+export type Monitor = { tell(command: string, words?: object): Promise<void>; close(): void }
 
 /** Connects to a QMP socket. Commands are answered in order. */
 export async function openMonitor(path: string): Promise<Monitor> {
@@ -26,8 +26,8 @@ export async function openMonitor(path: string): Promise<Monitor> {
     new Promise<void>((resolve, reject) => {
       waiting.push({ resolve, reject })
     })
-  const tell = async (command: string): Promise<void> => {
-    socket.write(`${JSON.stringify({ execute: command })}\n`)
+  const tell = async (command: string, words: object = {}): Promise<void> => {
+    socket.write(`${JSON.stringify({ execute: command, arguments: words })}\n`)
     await answer()
   }
   await answer()

@@ -15,24 +15,52 @@ const memoryMegabytes = 3072
 /** Of Debian 12, and of later ones. */
 const fileServers = ['/usr/lib/qemu/virtiofsd', '/usr/libexec/virtiofsd']
 
+type BootOptions = {
+  readonly signal: AbortSignal
+  /** A program and arguments that run QEMU in another place, as nsenter(1) does. */
+  readonly within?: readonly string[]
+  /** More of QEMU's arguments. */
+  readonly hardware?: readonly string[]
+}
+
+type Booted = AsyncDisposable & {
+  /** What the console has said until now. */
+  console(): string
+  /** Resolves when the guest is gone. */
+  readonly gone: Promise<unknown>
+}
+
 /**
  * Boots (some ten seconds; the first time the image is built), runs a shell script as root at `/`, and ends with it. What it
  * changes in files is gone with the guest, and /run and /tmp are its own. @throws Error with what the console said when
  * the script did not come to its end.
  */
 export async function underOtherKernel(script: string, options: { readonly signal: AbortSignal }): Promise<Ended> {
-  const { kernel, initrd } = await kernelImage(localHost(), options.signal)
+  await using guest = await boot(script, options)
+  await guest.gone
+  const [, output, code] = /^=== begins\n(.*)^=== ended with (\d+)$/msu.exec(guest.console()) ?? []
+  if (output === undefined) throw new Error(`the script did not come to its end\n${guest.console().slice(-5000)}`)
+  return { code: Number(code), output }
+}
+
+/** As `underOtherKernel`, without waiting for the script's end. */
+export async function boot(script: string, { signal, within = [], hardware = [] }: BootOptions): Promise<Booted> {
+  const { kernel, initrd } = await kernelImage(localHost(), signal)
   const directory = await mkdtemp(join(tmpdir(), 'baton-kernel-'))
   const children: ChildProcess[] = []
   // However this process ends, they end with it.
   const start = (command: readonly string[]): ChildProcess => {
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...command], {
       stdio: ['ignore', 'pipe', 'ignore'],
-      signal: options.signal,
+      signal,
     })
     child.on('error', () => undefined)
     children.push(child)
     return child
+  }
+  const end = async (): Promise<void> => {
+    for (const child of children) child.kill('SIGKILL')
+    await rm(directory, { recursive: true, force: true })
   }
   try {
     await writeFile(join(directory, 'script'), script)
@@ -40,19 +68,17 @@ export async function underOtherKernel(script: string, options: { readonly signa
     const server = fileServers.find((path) => existsSync(path))
     if (server === undefined) throw new Error(`none of ${fileServers.join(', ')} is there`)
     start([server, `--socket-path=${files}`, '-o', 'source=/,cache=always,sandbox=chroot'])
-    while (!existsSync(files)) await sleep(20, undefined, options)
-    const qemu = start(['qemu-system-x86_64', ...qemuArguments({ kernel, initrd, files, directory })])
+    while (!existsSync(files)) await sleep(20, undefined, { signal })
+    const machine = [...qemuArguments({ kernel, initrd, files, directory }), ...hardware]
+    const qemu = start([...within, 'qemu-system-x86_64', ...machine])
     let said = ''
     qemu.stdout?.on('data', (chunk: Buffer) => {
       said += chunk.toString().replaceAll('\r', '')
     })
-    await once(qemu, 'close')
-    const [, output, code] = /^=== begins\n(.*)^=== ended with (\d+)$/msu.exec(said) ?? []
-    if (output === undefined) throw new Error(`the script did not come to its end\n${said.slice(-5000)}`)
-    return { code: Number(code), output }
-  } finally {
-    for (const child of children) child.kill('SIGKILL')
-    await rm(directory, { recursive: true, force: true })
+    return { console: () => said, gone: once(qemu, 'close'), [Symbol.asyncDispose]: end }
+  } catch (error) {
+    await end()
+    throw error
   }
 }
 

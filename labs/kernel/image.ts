@@ -14,11 +14,11 @@ import type { Host } from '../../src/hosts/host.ts'
 
 export type KernelImage = { readonly kernel: string; readonly initrd: string }
 
-/** What carries the files; what the eBPF engine and its labs need; and IPVS, the peer in benchmarks. */
+/** What carries the files, commands and packets; what the eBPF engine and its labs need; and IPVS, the peer in labs and benchmarks. */
 const modules = [
-  ...'virtio_pci fuse virtiofs overlay'.split(' '),
+  ...'virtio_pci fuse virtiofs overlay virtio_console virtio_net'.split(' '),
   ...'veth dummy bridge sch_ingress cls_bpf act_bpf ipip ip6_tunnel sit gre ip_gre fou fou6'.split(' '),
-  ...'ip_vs ip_vs_rr ip_vs_wlc iptable_nat'.split(' '),
+  ...'ip_vs ip_vs_rr ip_vs_wlc iptable_nat nf_tables'.split(' '),
 ]
 
 const folders = 'bin dev lib lib/modules proc sys lower upper machine'.split(' ')

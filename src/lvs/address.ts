@@ -4,6 +4,7 @@ import { type Endpoint, type Family, familyOf } from './service.ts'
 /** `address` is the host's own, not the network's: 10.0.0.5/24. */
 export type Cidr = { readonly address: string; readonly prefix: number }
 
+const [dot, zero] = [0x2e, 0x30]
 const decimal = /^(0|[1-9][0-9]{0,4})$/
 
 /**
@@ -75,7 +76,7 @@ export function addressBytes(address: string): Uint8Array {
 
 /** The canonical text of an address in network order; as many bytes are read as the family has. */
 export function addressFromBytes(bytes: Uint8Array, family: Family): string {
-  if (family === 'ipv4') return bytes.subarray(0, 4).join('.')
+  if (family === 'ipv4') return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`
   return formatIpv6(Array.from({ length: 8 }, (_, at) => ((bytes[2 * at] ?? 0) << 8) | (bytes[2 * at + 1] ?? 0)))
 }
 
@@ -98,10 +99,23 @@ function addressBits(family: Family): number {
   return family === 'ipv4' ? 32 : 128
 }
 
+/** Digit by digit: a backup reads three of them for each connection that it is told. */
 function parseIpv4(text: string): number[] | undefined {
-  const parts = text.split('.')
-  if (parts.length !== 4 || !parts.every((part) => decimal.test(part) && Number(part) <= 255)) return undefined
-  return parts.map(Number)
+  const parts: number[] = []
+  let [part, digits] = [0, 0]
+  for (let at = 0; at <= text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (at === text.length || code === dot) {
+      if (digits === 0 || part > 255) return undefined
+      parts.push(part)
+      part = digits = 0
+    } else if (code < zero || code > zero + 9 || (digits > 0 && part === 0) || digits === 3) return undefined
+    else {
+      part = 10 * part + code - zero
+      digits += 1
+    }
+  }
+  return parts.length === 4 ? parts : undefined
 }
 
 /** The eight groups. `::` stands for at least one group of zeros; the last two groups may be written as dotted IPv4. */

@@ -15,6 +15,9 @@ import type { Timeouts } from '../lvs/settings.ts'
 import { type SyncMessage, type SyncRecord, syncFlags } from '../wire/ipvs-sync.ts'
 
 const protocolNumbers: Readonly<Record<PortableConnection['protocol'], number>> = { ip: 0, tcp: 6, udp: 17, sctp: 132 }
+const protocolsByNumber = new Map(
+  (Object.keys(protocolNumbers) as PortableConnection['protocol'][]).map((name) => [protocolNumbers[name], name]),
+)
 /** The kernel's numbers: IP_VS_CONN_F_… */
 const forwardings: readonly Forwarding[] = ['masq', 'local', 'tunnel', 'direct']
 /** Of a template whose sender told no time: IP_VS_SYNC_CONN_TIMEOUT. */
@@ -50,9 +53,7 @@ export function connectionOf(record: SyncRecord, timeouts: Timeouts): PortableCo
   const { flags, engine } = record
   const isTemplate = (flags & syncFlags.template) !== 0
   const kind = isTemplate ? 'template' : 'connection'
-  const protocol = (Object.keys(protocolNumbers) as PortableConnection['protocol'][]).find(
-    (name) => protocolNumbers[name] === record.protocol,
-  )
+  const protocol = protocolsByNumber.get(record.protocol)
   if (protocol === undefined || (protocol === 'ip' && !isTemplate)) return `of protocol ${record.protocol}`
   const state = statesOf(kind, protocol)[record.state]
   if (state === undefined) return `in state ${record.state}, which ${protocol} has not`

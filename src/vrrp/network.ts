@@ -1,16 +1,16 @@
 /** The machine's network as virtual routers use it: advertisements out and in, addresses, and who is told where they are. */
 import { readFileSync } from 'node:fs'
-import { describeError } from '../errors.ts'
 import { type Family, familyOf } from '../lvs/service.ts'
 import { type Link, Links } from '../os/links.ts'
 import { openPacketSocket, type PacketSocket } from '../os/packet-socket.ts'
-import { hearProtocol, type IpSender, openIpSender } from '../os/raw-ip.ts'
+import { type IpSender, openIpSender } from '../os/raw-ip.ts'
 import { gratuitousArp } from '../wire/arp.ts'
 import { encodeFrame, etherTypes, groupMac } from '../wire/ethernet.ts'
 import { encodeIp, type IpPacket } from '../wire/ip.ts'
 import { unsolicitedAdvertisement } from '../wire/ndp.ts'
 import { encodeVrrp, VRRP, type VrrpPacket } from '../wire/vrrp.ts'
 import type { Ground, Troubles } from './ground.ts'
+import { Hearings, type OnPacket } from './hearings.ts'
 import type { HeartbeatPath, RouterConfig } from './machine/config.ts'
 import { ownAddress } from './own-address.ts'
 import type { HeldAddress, RouterSpec } from './spec.ts'
@@ -22,14 +22,11 @@ const mark = 0xba
 const labelBytes = 15
 const owner = 255
 
-type Hearing = { readonly index: number; readonly groups: string; readonly listener: Disposable }
-export type OnPacket = (interfaceName: string, packet: IpPacket) => void
-
 export class Network implements Ground, Disposable {
   readonly links: Links
   readonly #frames: PacketSocket
   readonly #senders = new Map<Family, IpSender>()
-  readonly #hearings = new Map<string, Hearing>()
+  readonly #hearings = new Hearings()
   readonly #tell: (event: VrrpEvent) => void
   /** Addresses that were put there by this process. */
   readonly #added = new Set<string>()
@@ -68,26 +65,7 @@ export class Network implements Ground, Disposable {
   /** Listens where these routers do, and nowhere else. Gives back what hinders it. */
   hear(routers: readonly RouterSpec[], onPacket: OnPacket): Troubles {
     this.#isHeld = (address) => routers.some(({ holds }) => holds.some((held) => held.address === address))
-    const troubles: string[] = []
-    const wanted = hearingsOf(routers)
-    for (const [key, { index, groups, listener }] of this.#hearings) {
-      const want = wanted.get(key)
-      if (want !== undefined && this.links.byName(want.interface)?.index === index && want.groups.join() === groups)
-        continue
-      listener[Symbol.dispose]()
-      this.#hearings.delete(key)
-    }
-    for (const [key, want] of wanted) {
-      const link = this.links.byName(want.interface)
-      if (link === undefined || this.#hearings.has(key)) continue
-      try {
-        const listener = hearProtocol({ ...want, protocol: VRRP, link }, (packet) => onPacket(want.interface, packet))
-        this.#hearings.set(key, { index: link.index, groups: want.groups.join(), listener })
-      } catch (error) {
-        troubles.push(describeError(error))
-      }
-    }
-    return troubles
+    return this.#hearings.hear(routers, this.links, onPacket)
   }
 
   /** Whether its addresses have an interface to stand at. */
@@ -184,7 +162,7 @@ export class Network implements Ground, Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const { listener } of this.#hearings.values()) listener[Symbol.dispose]()
+    this.#hearings[Symbol.dispose]()
     for (const sender of this.#senders.values()) sender[Symbol.dispose]()
     for (const { index, name } of this.links.all())
       if (isVirtualInterface(name)) attempt(() => this.links.removeLink(index))
@@ -241,20 +219,6 @@ function advertisementOf(config: RouterConfig, priority: number): VrrpPacket {
   if (config.version === 3) return { version: 3, id, priority, addresses, intervalMs }
   const authentication = password === undefined ? { kind: 'none' as const } : { kind: 'password' as const, password }
   return { version: 2, id, priority, addresses, intervalMs, authentication }
-}
-
-type WantedHearing = { readonly interface: string; readonly family: Family; readonly groups: readonly string[] }
-
-/** One socket for an interface and family: two would hear everything twice. */
-function hearingsOf(routers: readonly RouterSpec[]): Map<string, WantedHearing> {
-  const wanted = new Map<string, WantedHearing>()
-  for (const { config } of routers)
-    for (const { interface: name, to } of config.paths) {
-      const key = `${name} ${config.family}`
-      const groups = [...(wanted.get(key)?.groups ?? []), ...(to.kind === 'multicast' ? [to.group] : [])]
-      wanted.set(key, { interface: name, family: config.family, groups: [...new Set(groups)].toSorted() })
-    }
-  return wanted
 }
 
 function forwards(interfaceName: string): boolean {

@@ -194,7 +194,7 @@ function decodeRecord(bytes: Uint8Array, at: number, lengthAndVersion: number): 
   const width = type === typeIpv6 ? 16 : 4
   const optionsAt = fixedBytes + 3 * width
   if (length < optionsAt) return new Flaw('too short for its addresses', true)
-  const found = decodeOptions(own.subarray(optionsAt))
+  const found = length === optionsAt ? {} : decodeOptions(own.subarray(optionsAt))
   if (found instanceof Flaw) return found
   const address = (place: number): Uint8Array => own.slice(fixedBytes + place * width, fixedBytes + (place + 1) * width)
   return {

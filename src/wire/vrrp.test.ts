@@ -5,7 +5,15 @@ import { gratuitousArp } from './arp.ts'
 import { encodeFrame, etherTypes, groupMac } from './ethernet.ts'
 import { decodeIp, encodeIp } from './ip.ts'
 import { unsolicitedAdvertisement } from './ndp.ts'
-import { decodeVrrp, encodeVrrp, VRRP, type VrrpPacket, vrrpChecksum, vrrpGroups } from './vrrp.ts'
+import {
+  behindAuthenticationHeader,
+  decodeVrrp,
+  encodeVrrp,
+  VRRP,
+  type VrrpPacket,
+  vrrpChecksum,
+  vrrpGroups,
+} from './vrrp.ts'
 import { WireError } from './wire-error.ts'
 
 const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text.replaceAll(/[\s|]/g, ''), 'hex'))
@@ -73,6 +81,26 @@ describe('VRRP on the wire', () => {
     )
     expect(frame).toEqual(expected)
     expect(decodeIp(packet)).toMatchObject({ source: '10.99.0.1', hops: 255, payload: vrrp })
+  })
+
+  test('behind an authentication header there is one that calls for it, and nothing else', () => {
+    const header = '70040000 0a630001 00000001 601c22ebe3119d22f5a0eefc'
+    const inner = behindAuthenticationHeader(hex(`${header} 213d9601 02013bef 0a63006e 0000000000000000`))
+    expect(decodeVrrp(inner ?? new Uint8Array(), 'ipv4')).toMatchObject({
+      id: 61,
+      addresses: ['10.99.0.110'],
+      authentication: { kind: 'other', number: 2 },
+    })
+    expect(vrrpChecksum(inner ?? new Uint8Array(), fromHost.ipv4, vrrpGroups.ipv4)).toBe('rfc5798')
+    for (const other of [
+      `${header} ${captured[0]?.bytes}`,
+      `${header} ${captured[3]?.bytes}`,
+      `${header.replace('70', '06')} 213d9601 02013bef 0a63006e 0000000000000000`,
+      header,
+      header.replace('04', 'ff'),
+      '',
+    ])
+      expect(behindAuthenticationHeader(hex(other)), other).toBeUndefined()
   })
 
   test('the checksum without the pseudo header is known from the one with it', () => {

@@ -16,6 +16,8 @@ import { WireError } from './wire-error.ts'
 
 /** The IP protocol. */
 export const VRRP = 112
+/** The IP protocol of IPsec's authentication header (RFC 4302), into which routers of RFC 2338 can put theirs. */
+export const AH = 51
 /** Where advertisements go unless a router says otherwise. */
 export const vrrpGroups = { ipv4: '224.0.0.18', ipv6: 'ff02::12' } as const
 
@@ -49,6 +51,17 @@ export const wireIntervals = {
   2: { least: 1000, most: 255_000, step: 1000 },
   3: { least: 10, most: 40_950, step: 10 },
 } as const
+
+/**
+ * The advertisement behind an authentication header, in which nobody here believes: one that does not call for that header
+ * itself must not come in on this way. undefined: it is none.
+ */
+export function behindAuthenticationHeader(payload: Uint8Array): Uint8Array | undefined {
+  const [next, words = 0] = payload
+  const inner = payload.subarray((words + 2) * 4)
+  const [version = 0, , , , kind] = inner
+  return next === VRRP && version >> 4 === 2 && kind === authenticationKinds.header ? inner : undefined
+}
 
 /** `source` and `destination` are those of the packet that it travels in. @throws WireError when it cannot be said. */
 export function encodeVrrp(
