@@ -44,11 +44,10 @@ describe.runIf(isRoot())('what is wrong between two routers', () => {
     const second = await site.baton(1, alone({ intervalMs, priority: 100, ...other }))
     await until('both are master', async () => (await second.status())[0]?.state === 'master')
     await until('it is told', async () => (await troubles(first)).includes(says))
-    // As an event, too: once, not with each advertisement.
-    const told = first.said.filter(
-      (one) => one.kind === 'vrrp.trouble' && one.trouble.includes(says) && one.count === 1,
-    )
-    expect(told).toHaveLength(1)
+    // As an event, too: at first, and each time that it has come ten times as often.
+    const told = first.said.filter((one) => one.kind === 'vrrp.trouble' && one.trouble.includes(says))
+    expect(told.length).toBeGreaterThan(0)
+    expect(told.length).toBeLessThan(4)
 
     if (firewall === undefined) second.order({ kind: 'apply', spec: alone({ intervalMs, priority: 100 }) })
     else await site.run(1, 'nft', 'delete', 'table', 'inet', 'deaf')
