@@ -1,16 +1,19 @@
 /** `baton host check|prepare`: a machine looked at, and made ready to carry guests or a director. */
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { parseDuration } from '../../cluster/spec/duration.ts'
 import { within } from '../../deadline.ts'
 import { prepareHost } from '../../hosts/prepare/carry-out.ts'
-import { planPreparation } from '../../hosts/prepare/plan.ts'
+import { type Original, originals } from '../../hosts/prepare/packages.ts'
+import { planPreparation, type Wish } from '../../hosts/prepare/plan.ts'
+import type { StorageWish } from '../../hosts/prepare/storage.ts'
 import { checkSurvey, type Role, roles } from '../../hosts/survey/checks.ts'
 import { surveyHost } from '../../hosts/survey/survey.ts'
 import { type Context, runAction } from '../action.ts'
 import { addTimeoutOption, askMs } from '../deadline-options.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
-import { type NamedHostOptions, openNamedHost } from '../local/named-host.ts'
+import { type NamedHostOptions, openNamedHost, writtenHost } from '../local/named-host.ts'
 import { show } from '../output.ts'
-import { type HostCheckJson, hostCheckView, preparationView } from '../views/host.ts'
+import { type HostCheckJson, hostCheckView, type PreparationJson, preparationView } from '../views/host.ts'
 
 type CheckOptions = NamedHostOptions & { readonly as?: Role; readonly json?: true }
 type PrepareOptions = NamedHostOptions & {
@@ -20,6 +23,13 @@ type PrepareOptions = NamedHostOptions & {
   readonly timeout: number
   readonly dom0Memory: string
   readonly dom0Vcpus: number
+  readonly bridge?: string | false
+  readonly uplink?: string
+  readonly putBackAfter: number
+  readonly volumeGroup?: StorageWish
+  readonly directory?: StorageWish
+  readonly with?: readonly Original[]
+  readonly withoutNetworkManager?: true
 }
 
 /** Packages may come over a slow line. */
@@ -46,6 +56,23 @@ export function register(program: Command): void {
     .option('--dry-run', 'print every command and file, and change nothing')
     .option('--dom0-memory <size>', 'with xen: the memory of Dom0, such as 2G', '2G')
     .option('--dom0-vcpus <count>', 'with xen: the processors of Dom0', Number, 2)
+    .option('--bridge <name>', "make this bridge over the uplink (xen: the spec's, or xenbr0)")
+    .option('--no-bridge', 'leave the network as it is')
+    .option('--uplink <device>', 'what the bridge is laid over, when it is not the default route')
+    .option(
+      '--put-back-after <duration>',
+      'how long the host waits for a connection over the bridge',
+      parsePatience,
+      60,
+    )
+    .option('--without-network-manager', 'turn NetworkManager off, where it has not set the uplink up')
+    .option('--volume-group <name=device>', 'make a volume group on an empty device', parseVolumeGroup)
+    .option(
+      '--directory <path>',
+      "make a directory for guests' disks",
+      (path) => ({ kind: 'directory', path }) as const,
+    )
+    .addOption(new Option('--with <tool...>', 'install the original tool, too').choices([...originals]))
     .option('--file <file>', 'the spec that names it (./baton.yaml when left out)')
     .option('--sudo', 'be root there by sudo')
     .option('--json', 'print JSON')
@@ -66,12 +93,52 @@ async function check(named: string, options: CheckOptions, { signal, output }: C
 async function makeReady(named: string, options: PrepareOptions, { signal, output }: Context): Promise<ExitCode> {
   const deadline = { signal: within(signal, options.timeout) }
   const host = await openNamedHost(named, options, deadline)
-  const survey = await surveyHost(host, deadline)
-  const dom0 = { memory: options.dom0Memory, vcpus: options.dom0Vcpus }
-  const steps = planPreparation(survey, options.as, dom0)
+  const { volumeGroup, directory } = options
+  const survey = await surveyHost(host, {
+    ...deadline,
+    ...(volumeGroup?.kind === 'volume-group' ? { device: volumeGroup.device } : {}),
+    ...(directory?.kind === 'directory' ? { directory: directory.path } : {}),
+  })
+  const steps = planPreparation(survey, wishOf(options, writtenHost(named, options)?.bridge, survey.bridges))
   const isDry = options.dryRun === true
-  show(output, options.json === true, { host: named, role: options.as, isDry, steps }, preparationView)
+  const patienceSeconds = options.putBackAfter
+  const plan: PreparationJson = { host: named, role: options.as, isDry, patienceSeconds, steps }
+  show(output, options.json === true, plan, preparationView)
   if (isDry) return exitCodes.ok
-  await prepareHost(host, steps, { ...deadline, onStep: (text) => output.note([text]) })
+  await prepareHost(host, steps, {
+    ...deadline,
+    patienceSeconds,
+    onStep: (text) => output.note([text]),
+    reconnect: (soon) => openNamedHost(named, options, soon),
+  })
   return exitCodes.ok
+}
+
+/** Xen's guests are on a bridge unless somebody says otherwise; any bridge will do that is there and that nobody has named. */
+function wishOf(options: PrepareOptions, written: string | undefined, there: readonly string[]): Wish {
+  const { bridge = written ?? (options.as === 'xen' && there.length === 0 ? 'xenbr0' : undefined), uplink } = options
+  return {
+    role: options.as,
+    dom0: { memory: options.dom0Memory, vcpus: options.dom0Vcpus },
+    ...(bridge === undefined || bridge === false
+      ? {}
+      : { bridge: { bridge, ...(uplink === undefined ? {} : { uplink }) } }),
+    storage: [options.volumeGroup, options.directory].filter((one) => one !== undefined),
+    originals: options.with ?? [],
+    withoutNetworkManager: options.withoutNetworkManager === true,
+  }
+}
+
+function parseVolumeGroup(text: string): StorageWish {
+  const [, name, device] = /^([^=]+)=(\/dev\/.+)$/.exec(text) ?? []
+  if (name === undefined || device === undefined)
+    throw new InvalidArgumentError('a name and a device are wanted, such as vg0=/dev/sdb')
+  return { kind: 'volume-group', name, device }
+}
+
+function parsePatience(text: string): number {
+  const milliseconds = parseDuration(text)
+  if (milliseconds === undefined || milliseconds < 10_000)
+    throw new InvalidArgumentError('a duration of 10s or more is wanted')
+  return Math.round(milliseconds / 1000)
 }

@@ -1,5 +1,5 @@
 /** `baton host`: what a machine has, as a table; and what would be done to it, as the very commands and lines. */
-import type { Step } from '../../hosts/prepare/plan.ts'
+import type { FileChange, Step } from '../../hosts/prepare/step.ts'
 import type { Finding, Role } from '../../hosts/survey/checks.ts'
 import type { Paint } from '../terminal/paint.ts'
 import { table } from './table.ts'
@@ -23,26 +23,53 @@ export type PreparationJson = {
   readonly host: string
   readonly role: Role
   readonly isDry: boolean
+  /** How long a changed network is tried before the host puts it back. */
+  readonly patienceSeconds: number
   readonly steps: readonly Step[]
 }
 
-export function preparationView({ host, role, isDry, steps }: PreparationJson, paint: Paint): string[] {
+export function preparationView(
+  { host, role, isDry, patienceSeconds, steps }: PreparationJson,
+  paint: Paint,
+): string[] {
   if (steps.length === 0) return [`${host}: ready as ${role}`]
-  const lines = steps.flatMap(({ what, reason, undo, file, commands }) => [
+  const lines = steps.flatMap(({ what, reason, undo, files, commands, guarded }) => [
     paint('bold', `${what} (${reason})`),
-    ...(file === undefined ? [] : fileLines(file, paint)),
-    ...commands.map((command) => `  $ ${command.join(' ')}`),
+    ...files.flatMap((file) => fileLines(file, paint)),
+    ...commandLines(commands),
+    ...(guarded === undefined ? [] : guardedLines(guarded, patienceSeconds, paint)),
     paint('dim', `  to undo: ${undo}`),
   ])
   const last = role === 'xen' ? ['then reboot into Xen, and see: baton host check'] : []
   return [...lines, ...last, ...(isDry ? ['nothing was changed: --dry-run'] : [])]
 }
 
-/** Lines that go and lines that come; what stays is not shown. */
-function fileLines({ path, before, after }: NonNullable<Step['file']>, paint: Paint): string[] {
-  const [old, fresh] = [before, after].map((text) => text.split('\n').filter((line) => line !== ''))
+const commandLines = (commands: Step['commands']): string[] => commands.map((command) => `  $ ${command.join(' ')}`)
+
+/** In the order in which the host itself does it. */
+function guardedLines(
+  { files, leave, enter }: NonNullable<Step['guarded']>,
+  patienceSeconds: number,
+  paint: Paint,
+): string[] {
   return [
-    `  ${path}:`,
+    ...commandLines(leave),
+    ...files.flatMap((file) => fileLines(file, paint)),
+    ...commandLines(enter),
+    `  the host puts all of it back by itself, unless a new connection comes through within ${patienceSeconds} s`,
+  ]
+}
+
+/** Lines that go and lines that come; what stays is not shown. */
+function fileLines(file: FileChange, paint: Paint): string[] {
+  if (!('before' in file))
+    return [
+      `  ${file.path}:`,
+      ...Object.entries(file.set).map(([name, value]) => paint('green', `  + ${name}=${value}`)),
+    ]
+  const [old, fresh] = [file.before, file.after].map((text) => text.split('\n').filter((line) => line !== ''))
+  return [
+    `  ${file.path}:`,
     ...(old ?? []).filter((line) => fresh?.includes(line) !== true).map((line) => paint('red', `  - ${line}`)),
     ...(fresh ?? []).filter((line) => old?.includes(line) !== true).map((line) => paint('green', `  + ${line}`)),
   ]

@@ -1,42 +1,60 @@
 /** Carries a plan out on a host: files with a copy of what they were, then the commands; the first that fails ends it. */
 import { InfraError } from '../../errors.ts'
 import type { CallOptions, Host } from '../host.ts'
-import type { Step } from './plan.ts'
+import { changeNetwork, type Reconnect } from './network/carry-out.ts'
+import { type FileChange, type Step, withVariables } from './step.ts'
 
-/** @throws InfraError `busy` when a file is not what the plan was made from, `failed` with the command and its last words. */
-export async function prepareHost(
-  host: Host,
-  steps: readonly Step[],
-  { signal, onStep }: CallOptions & { readonly onStep: (text: string) => void },
-): Promise<void> {
-  for (const { what, file, commands } of steps) {
-    onStep(what)
-    if (file !== undefined) await writeWithCopy(host, file, signal)
-    for (const command of commands) {
-      const { code, stdout, stderr } = await host.run(command, { signal })
-      if (code === 0) continue
-      const words = `${stdout}\n${stderr}`.trim().split('\n').slice(-5).join('\n')
-      throw new InfraError('failed', `${what}: ${command.join(' ')} ended with ${code}:\n${words}`, {
-        subject: host.name,
-        hint: 'mend it, then run this again: what is done is not done twice',
-      })
-    }
-  }
+export type CarryOut = CallOptions & {
+  readonly onStep: (text: string) => void
+  /** How long a changed network is tried before the host puts it back. */
+  readonly patienceSeconds: number
+  readonly reconnect: Reconnect
 }
 
-async function writeWithCopy(
-  host: Host,
-  { path, before, after }: NonNullable<Step['file']>,
-  signal: AbortSignal,
-): Promise<void> {
+/** Resolves to the host that goes on. @throws InfraError `busy` when a file is not what the plan was made from, `failed` with the command and its last words. */
+export async function prepareHost(
+  first: Host,
+  steps: readonly Step[],
+  { signal, onStep, patienceSeconds, reconnect }: CarryOut,
+): Promise<Host> {
+  let host = first
+  for (const { what, files, commands, guarded } of steps) {
+    onStep(what)
+    for (const file of files) await writeWithCopy(host, file, signal)
+    for (const command of commands) await must(host, what, command, signal)
+    if (guarded === undefined) continue
+    for (const { path, before } of guarded.files) if (before !== '') await keepCopy(host, path, before, signal)
+    host = await changeNetwork(host, guarded, { signal, patienceSeconds, reconnect })
+  }
+  return host
+}
+
+async function must(host: Host, what: string, command: readonly string[], signal: AbortSignal): Promise<void> {
+  const { code, stdout, stderr } = await host.run(command, { signal })
+  if (code === 0) return
+  const words = `${stdout}\n${stderr}`.trim().split('\n').slice(-5).join('\n')
+  throw new InfraError('failed', `${what}: ${command.join(' ')} ended with ${code}:\n${words}`, {
+    subject: host.name,
+    hint: 'mend it, then run this again: what is done is not done twice',
+  })
+}
+
+async function writeWithCopy(host: Host, file: FileChange, signal: AbortSignal): Promise<void> {
+  const { path } = file
   const now = new TextDecoder().decode((await host.readFile(path, { signal })) ?? new Uint8Array())
-  if (now !== before)
+  if ('before' in file && now !== file.before)
     throw new InfraError('busy', `${path} has changed since it was looked at`, {
       subject: path,
       hint: 'run this again',
     })
-  if (before !== '') await host.writeFile(await freeCopy(host, path, signal), before, { signal })
+  const after = 'before' in file ? file.after : withVariables(now, file.set)
+  if (now !== '') await keepCopy(host, path, now, signal)
   await host.writeFile(path, after, { signal })
+}
+
+async function keepCopy(host: Host, path: string, content: string, signal: AbortSignal): Promise<void> {
+  // Copies of what only root may read are read by root alone.
+  await host.writeFile(await freeCopy(host, path, signal), content, { signal, mode: 0o600 })
 }
 
 /** Copies stay beside no configuration that is read by its folder: GRUB and sysctl would read them, too. */

@@ -26,8 +26,8 @@ const survey = (name: string, more: Readonly<Record<string, string>> = {}): Surv
 const dom0 = { memory: '2G', vcpus: 2 }
 
 function commands(name: string, role: Role): string[] {
-  return planPreparation(survey(name), role, dom0).flatMap((step) => [
-    ...(step.file === undefined ? [] : [`> ${step.file.path}`]),
+  return planPreparation(survey(name), { role, dom0 }).flatMap((step) => [
+    ...step.files.map(({ path }) => `> ${path}`),
     ...step.commands.map((command) => command.join(' ').replace('env DEBIAN_FRONTEND=noninteractive ', '')),
   ])
 }
@@ -35,10 +35,12 @@ function commands(name: string, role: Role): string[] {
 const aptInstall = 'apt-get install --yes --no-install-recommends'
 const debianXen = (packages: string): string[] => [
   'apt-get update',
-  `${aptInstall} ${packages} bridge-utils lvm2 debootstrap qemu-utils`,
+  `${aptInstall} ${packages} bridge-utils lvm2 debootstrap mmdebstrap qemu-utils`,
   '> /etc/modules-load.d/baton.conf',
   'modprobe bridge',
   'modprobe loop',
+  '> /etc/default/xen',
+  'mkdir -p /var/log/xen/console',
   '> /etc/default/grub.d/baton-xen.cfg',
   'update-grub',
 ]
@@ -62,8 +64,10 @@ describe('the plan of each family', () => {
       '> /etc/default/grub',
       'grub-bootxen.sh',
     ])
-    const boot = planPreparation(survey('CentOS 7'), 'xen', dom0).at(-1)
-    expect(boot?.file?.after).toBe('GRUB_TIMEOUT=5\nGRUB_CMDLINE_XEN_DEFAULT="dom0_mem=2G,max:2G dom0_max_vcpus=2"\n')
+    const boot = planPreparation(survey('CentOS 7'), { role: 'xen', dom0 }).at(-1)
+    expect(boot?.files).toMatchObject([
+      { after: 'GRUB_TIMEOUT=5\nGRUB_CMDLINE_XEN_DEFAULT="dom0_mem=2G,max:2G dom0_max_vcpus=2"\n' },
+    ])
   })
 
   test('Rocky 9 has no Dom0, and says what it can be', () => {
@@ -102,27 +106,29 @@ const readyDirector = {
 
 describe('a plan', () => {
   test('is empty for a host that is ready', () => {
-    expect(planPreparation(survey('Debian 12', readyDirector), 'director', dom0)).toEqual([])
+    expect(planPreparation(survey('Debian 12', readyDirector), { role: 'director', dom0 })).toEqual([])
   })
 
   test('takes up what a run that failed has left: the file is there, and not in force', () => {
     const half = { ...readyDirector, modules: 'bridge', sysctls: 'net/ipv4/ip_forward 0' }
-    const steps = planPreparation(survey('Debian 12', half), 'director', dom0)
-    expect(steps.map(({ file, commands: [first] }) => [file, first?.[0]])).toEqual([
-      [undefined, 'modprobe'],
-      [undefined, 'sysctl'],
+    const steps = planPreparation(survey('Debian 12', half), { role: 'director', dom0 })
+    expect(steps.map(({ files, commands: [first] }) => [files.length, first?.[0]])).toEqual([
+      [0, 'modprobe'],
+      [0, 'sysctl'],
     ])
   })
 
   test('keeps what another role has written', () => {
-    const [step] = planPreparation(survey('Debian 12', readyDirector), 'kvm', dom0).filter(({ file }) => file)
-    expect(step?.file?.after).toBe('ip_vs\nbridge\ntun\nvhost_net\nkvm_intel\n')
+    const files = planPreparation(survey('Debian 12', readyDirector), { role: 'kvm', dom0 }).flatMap(
+      (step) => step.files,
+    )
+    expect(files).toMatchObject([{ after: 'ip_vs\nbridge\ntun\nvhost_net\nkvm_intel\n' }])
   })
 
   test.each([
     ['a user who is not root', { uid: '1000' }, 'a host is prepared by root'],
     ['Secure Boot', { 'secure-boot': 'SecureBoot enabled' }, 'Secure Boot is on'],
-    ['a machine without GRUB', { programs: '' }, 'there is no GRUB 2 here'],
+    ['a machine without GRUB', { programs: '' }, 'there is no GRUB here'],
     [
       'what Xen would ignore',
       { 'file:/etc/default/grub': 'GRUB_CMDLINE_XEN="dom0_max-vcpus=1"' },
@@ -130,11 +136,12 @@ describe('a plan', () => {
     ],
     ['an unknown system', { 'os-release': 'ID=plan9\nPRETTY_NAME="Plan 9"' }, 'Plan 9 cannot be prepared'],
   ])('is refused for %s', (_what, more, message) => {
-    expect(() => planPreparation(survey('Debian 12', more), 'xen', dom0)).toThrow(message)
+    expect(() => planPreparation(survey('Debian 12', more), { role: 'xen', dom0 })).toThrow(message)
   })
 })
 
 const soon = { signal: AbortSignal.timeout(10_000) }
+const quietly = { ...soon, onStep: () => {}, patienceSeconds: 60, reconnect: async () => fakeHost() }
 
 describe('a plan carried out', () => {
   test('writes, keeps a copy of what was there, and runs; the first failure ends it', async () => {
@@ -147,10 +154,8 @@ describe('a plan carried out', () => {
     host.install('two', async () => ({ code: 3, stdout: '', stderr: 'no such thing\n' }))
     await host.writeFile('/etc/a', 'old', soon)
     const file = { path: '/etc/a', before: 'old', after: 'new' }
-    const steps = [{ what: 'mend a', reason: 'r', undo: 'u', file, commands: [['one'], ['two'], ['one']] }]
-    await expect(prepareHost(host, steps, { ...soon, onStep: () => {} })).rejects.toThrow(
-      'mend a: two ended with 3:\nno such thing',
-    )
+    const steps = [{ what: 'mend a', reason: 'r', undo: 'u', files: [file], commands: [['one'], ['two'], ['one']] }]
+    await expect(prepareHost(host, steps, { ...quietly })).rejects.toThrow('mend a: two ended with 3:\nno such thing')
     const read = async (path: string): Promise<string> => new TextDecoder().decode(await host.readFile(path, soon))
     expect([await read('/etc/a'), await read('/var/lib/baton/copies/etc-a.1'), ran]).toEqual(['new', 'old', ['one']])
   })
@@ -159,9 +164,15 @@ describe('a plan carried out', () => {
     const host = fakeHost()
     await host.writeFile('/etc/a', 'other', soon)
     const steps = [
-      { what: 'w', reason: 'r', undo: 'u', file: { path: '/etc/a', before: '', after: 'new' }, commands: [] },
+      {
+        what: 'w',
+        reason: 'r',
+        undo: 'u',
+        files: [{ path: '/etc/a', before: '', after: 'new' }],
+        commands: [],
+      },
     ]
-    await expect(prepareHost(host, steps, { ...soon, onStep: () => {} })).rejects.toThrow('has changed since')
+    await expect(prepareHost(host, steps, { ...quietly })).rejects.toThrow('has changed since')
   })
 })
 

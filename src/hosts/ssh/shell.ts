@@ -1,9 +1,5 @@
 /** Commands as one line for a login shell, whichever it is: arguments quoted, with a first line that tells how it began. */
-
-/** In single quotes, as every shell reads them. */
-export function quote(word: string): string {
-  return `'${word.replaceAll("'", `'\\''`)}'`
-}
+import { quote } from '../quote.ts'
 
 /** A script for sh(1) with its arguments, as root when `sudo` is asked for. */
 export function shellLine(script: string, args: readonly string[], sudo: boolean): string {

@@ -1,6 +1,6 @@
 /** What a survey means for what the host is to be: one finding for each question, with what to do about it. */
 import { familyOf, type Survey } from './survey.ts'
-import { misspelledXenOptions, xenLinesOfGrub } from './xen-options.ts'
+import { misspelledXenOptions, xenLinesOfGrub, xenOptionsOfLinux } from './xen-options.ts'
 
 export const roles = ['xen', 'kvm', 'director'] as const
 export type Role = (typeof roles)[number]
@@ -20,7 +20,7 @@ export function checkSurvey(host: string, survey: Survey, role: Role | undefined
   const prepare = `baton host prepare ${host} --as`
   return [
     ...machineFindings(survey),
-    ...(role === 'director' ? [] : guestFindings(survey)),
+    ...(role === 'director' ? [] : guestFindings(survey, `${prepare} ${role ?? 'ROLE'}`)),
     ...(role === undefined || role === 'kvm' ? kvmFindings(survey, `${prepare} kvm`, role === 'kvm') : []),
     ...(role === undefined || role === 'xen' ? xenFindings(survey, `${prepare} xen`, role === 'xen') : []),
     ...(role === undefined || role === 'director' ? directorFindings(survey, `${prepare} director`) : []),
@@ -46,7 +46,7 @@ function machineFindings(survey: Survey): Finding[] {
   ]
 }
 
-function guestFindings({ memoryBytes, cpus, freeBytes, volumeGroups, bridges }: Survey): Finding[] {
+function guestFindings({ memoryBytes, cpus, freeBytes, volumeGroups, bridges }: Survey, prepare: string): Finding[] {
   const groups = volumeGroups.map(({ name, freeBytes: free }) => `${name} ${readable(free)} free`)
   const hasRoom = [freeBytes, ...volumeGroups.map((group) => group.freeBytes)].some((free) => free >= 10 * gib)
   return [
@@ -60,13 +60,13 @@ function guestFindings({ memoryBytes, cpus, freeBytes, volumeGroups, bridges }: 
       'storage',
       hasRoom ? 'pass' : 'warn',
       [`/var/lib ${readable(freeBytes)} free`, ...groups].join(', '),
-      'guests need disks: free some space, or make a volume group',
+      `guests need disks: free some space, or make a volume group: ${prepare} --volume-group NAME=DEVICE`,
     ),
     finding(
       'bridges',
       bridges.length > 0 ? 'pass' : 'warn',
       bridges.join(', ') || 'none',
-      'for guests with network: dhcp or an address, make one over the uplink',
+      `for guests with network: dhcp or an address, make one over the uplink: ${prepare} --bridge NAME`,
     ),
   ]
 }
@@ -102,9 +102,12 @@ function xenFindings(survey: Survey, prepare: string, isWanted: boolean): Findin
   const isInstalled = [...survey.packages].some((name) => /^xen-hypervisor|^xen$/.test(name))
   const state = survey.isXen ? 'a guest of Xen' : isInstalled ? 'installed, not booted' : 'absent'
   const running = survey.xenCommandLine === '' ? [] : [{ path: 'what runs now', line: survey.xenCommandLine }]
-  const wrong = [...xenLinesOfGrub(survey.files), ...running].flatMap(({ path, line }) =>
-    misspelledXenOptions(line).map((one) => ({ path, ...one })),
-  )
+  const wrong = [
+    ...[...xenLinesOfGrub(survey.files), ...running].flatMap(({ path, line }) =>
+      misspelledXenOptions(line).map((one) => ({ path, ...one })),
+    ),
+    ...xenOptionsOfLinux(survey.files),
+  ]
   return [
     survey.isDom0
       ? finding('xen', 'pass', 'runs as Dom0')

@@ -33,6 +33,19 @@ export type Survey = {
   readonly programs: readonly string[]
   readonly volumeGroups: readonly { readonly name: string; readonly freeBytes: number }[]
   readonly bridges: readonly string[]
+  readonly links: readonly Link[]
+  /** Devices of the default routes, the first one first. */
+  readonly defaultDevices: readonly string[]
+  readonly wireless: readonly string[]
+  /** The file of systemd-networkd that sets a device up, by the device. */
+  readonly networkdFiles: Readonly<Record<string, string>>
+  /** NetworkManager's active connections, by their devices. */
+  readonly connections: Readonly<Record<string, ActiveConnection>>
+  readonly isEfi: boolean
+  /** The one that was asked about, when it is there. */
+  readonly directories: readonly string[]
+  /** The device that was asked about. */
+  readonly disk: Disk | undefined
   readonly sysctls: Readonly<Record<string, string>>
   readonly isRebootPending: boolean
   readonly hasBtf: boolean
@@ -40,9 +53,36 @@ export type Survey = {
   readonly files: Readonly<Record<string, string>>
 }
 
+export type Link = {
+  readonly name: string
+  readonly mac: string
+  readonly master: string | undefined
+  /** `bridge`, `vlan`, `bond`, `veth` …; '' for a plain card. */
+  readonly kind: string
+}
+
+/** The settings as `nmcli -t` names them. */
+export type ActiveConnection = { readonly uuid: string; readonly settings: Readonly<Record<string, string>> }
+
+export type Disk = {
+  /** As the kernel names it; undefined: there is no such device. */
+  readonly path: string | undefined
+  readonly sizeBytes: number
+  /** What is on it, in words; empty: nothing at all. */
+  readonly holds: readonly string[]
+  /** The volume group that it is a part of. */
+  readonly group: string | undefined
+}
+
+/** Looked at, too, when they are named: a disk, and a directory. */
+export type Asked = { readonly device?: string; readonly directory?: string }
+
 /** @throws InfraError as the host's `run` does. */
-export async function surveyHost(host: Host, options: CallOptions): Promise<Survey> {
-  const { stdout } = await host.run(['sh', '-c', surveyScript], options)
+export async function surveyHost(
+  host: Host,
+  { device = '', directory = '', ...options }: CallOptions & Asked,
+): Promise<Survey> {
+  const { stdout } = await host.run(['sh', '-c', surveyScript, 'sh', device, directory], options)
   return parseSurvey(stdout)
 }
 
@@ -56,6 +96,7 @@ export function parseSurvey(text: string): Survey {
       .filter((line) => line !== '')
   const release = of('os-release')
   const isXen = of('hypervisor') === 'xen'
+  const links = lines('links').flatMap(parseLink)
   return {
     distribution: {
       id: osReleaseField(release, 'ID'),
@@ -87,7 +128,19 @@ export function parseSurvey(text: string): Survey {
       const [name = '', , free = ''] = line.split('|')
       return { name, freeBytes: Number(free) }
     }),
-    bridges: lines('links').flatMap((line) => /^\d+: ([^:@\s]+).*\bbridge forward_delay/.exec(line)?.[1] ?? []),
+    bridges: links.filter(({ kind }) => kind === 'bridge').map(({ name }) => name),
+    links,
+    defaultDevices: [...new Set(lines('routes').flatMap((line) => / dev (\S+)/.exec(line)?.[1] ?? []))],
+    wireless: lines('wireless').flatMap((path) => path.split('/').at(-2) ?? []),
+    networkdFiles: Object.fromEntries(
+      lines('networkd-files')
+        .map((line) => line.split(' ') as [string, string])
+        .filter(([, path]) => path.startsWith('/')),
+    ),
+    connections: parseConnections(lines('connections'), lines('connection-settings')),
+    isEfi: of('firmware') === 'efi',
+    directories: lines('directory'),
+    disk: parseDisk(lines('disk')),
     sysctls: Object.fromEntries(lines('sysctls').map((line) => line.split(' ') as [string, string])),
     isRebootPending: of('reboot') !== '',
     hasBtf: of('btf') !== '',
@@ -95,6 +148,54 @@ export function parseSurvey(text: string): Survey {
       [...parts].flatMap(([name, content]) => (name.startsWith('file:') ? [[name.slice(5), content]] : [])),
     ),
   }
+}
+
+/** What `ip -d` calls a kind stands at the beginning of a part of its own; a plain card has none. */
+const linkKind =
+  /\b(bridge forward_delay|vlan protocol|bond mode|veth|tun type|wireguard|macvlan|macvtap|ipvlan|vxlan|dummy|team|vrf table|gre|ipip|sit|ppp)\b/
+
+function parseLink(line: string): Link[] {
+  const [, name] = /^\d+: ([^:@\s]+)/.exec(line) ?? []
+  if (name === undefined || line.includes('link/loopback')) return []
+  const kind = linkKind.exec(line.slice(line.indexOf('link/')))?.[1]?.split(' ')[0] ?? ''
+  const mac = /link\/ether ([0-9a-f:]{17})/.exec(line)?.[1] ?? ''
+  return [{ name, mac, master: / master (\S+)/.exec(line)?.[1], kind }]
+}
+
+/** Values of `nmcli -t` have their colons escaped. */
+function parseConnections(active: readonly string[], settings: readonly string[]): Survey['connections'] {
+  const byUuid = new Map<string, Record<string, string>>()
+  let current: Record<string, string> = {}
+  for (const line of settings) {
+    const at = line.indexOf(':')
+    const [name, value] = [line.slice(0, at), line.slice(at + 1).replaceAll('\\:', ':')]
+    if (name === 'uuid') byUuid.set(value, (current = {}))
+    else current[name] = value
+  }
+  return Object.fromEntries(
+    active.flatMap((line) => {
+      const [device = '', uuid = ''] = line.split(':')
+      return device === '' ? [] : [[device, { uuid, settings: byUuid.get(uuid) ?? {} }]]
+    }),
+  )
+}
+
+function parseDisk(found: readonly string[]): Disk | undefined {
+  if (found.length === 0) return undefined
+  const of = (word: string): string[] =>
+    found.flatMap((line) => (line === word || line.startsWith(`${word} `) ? [line.slice(word.length + 1)] : []))
+  const [path, size] = (of('device')[0] ?? '').split(' ')
+  const group = of('group').find((name) => name !== '')
+  const signatures = of('signature').map((line) => `a signature of ${line.split(/\s+/)[2] ?? 'something'}`)
+  const holds = [
+    ...of('mounted').map((place) => `a file system mounted on ${place}`),
+    ...of('swap').map(() => 'swap in use'),
+    ...of('used').map((by) => `a part of ${by}`),
+    ...of('holds').map((line) => `${line.split(' ')[0]} on it`),
+    ...signatures,
+  ]
+  const unknown = holds.length === 0 && of('data').length > 0 ? ['data that is not zero'] : []
+  return { path: path === '' ? undefined : path, sizeBytes: Number(size ?? 0), holds: [...holds, ...unknown], group }
 }
 
 function installedPackage(line: string): string[] {

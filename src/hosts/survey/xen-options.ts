@@ -47,16 +47,39 @@ function splitOnce(word: string): [string, string] {
   return at < 0 ? [word, ''] : [word.slice(0, at), word.slice(at + 1)]
 }
 
-/** What the files of GRUB 2 give the hypervisor, each with its file. */
-export function xenLinesOfGrub(
+type XenLine = { readonly path: string; readonly line: string }
+
+/** What the files of GRUB 2 and of GRUB legacy give the hypervisor, each with its file; and options of Xen that Linux gets. */
+export function xenLinesOfGrub(files: Readonly<Record<string, string>>): XenLine[] {
+  return Object.entries(files).flatMap(([path, text]) => {
+    const form = path.startsWith('/etc/default/grub')
+      ? /^\s*GRUB_CMDLINE_XEN(?:_DEFAULT)?=(["']?)(.*)\1\s*$/gm
+      : legacyMenus.has(path)
+        ? /^(# xenhopt=|\s*kernel\s+\S*xen\S*gz\s)\s*(.*)$/gm
+        : undefined
+    return form === undefined ? [] : [...text.matchAll(form)].map((match) => ({ path, line: match[2] ?? '' }))
+  })
+}
+
+const legacyMenus: ReadonlySet<string> = new Set(['/boot/grub/menu.lst', '/boot/grub/grub.conf'])
+
+/** Options of the hypervisor in what GRUB gives Linux, which knows nothing of them. */
+export function xenOptionsOfLinux(
   files: Readonly<Record<string, string>>,
-): { readonly path: string; readonly line: string }[] {
+): (Misspelling & { readonly path: string })[] {
   return Object.entries(files).flatMap(([path, text]) =>
     path.startsWith('/etc/default/grub')
-      ? [...text.matchAll(/^\s*GRUB_CMDLINE_XEN(?:_DEFAULT)?=(["']?)(.*)\1\s*$/gm)].map((match) => ({
-          path,
-          line: match[2] ?? '',
-        }))
+      ? [...text.matchAll(/^\s*GRUB_CMDLINE_LINUX(?:_DEFAULT)?=(["']?)(.*)\1\s*$/gm)].flatMap((match) =>
+          (match[2] ?? '')
+            .split(/\s+/)
+            .filter((word) => /^dom0[_-]/i.test(word))
+            .map((written) => ({
+              path,
+              written,
+              why: 'Linux gets it, and the hypervisor does not',
+              instead: 'it into GRUB_CMDLINE_XEN',
+            })),
+        )
       : [],
   )
 }

@@ -1,0 +1,130 @@
+/** What has to be in force now and at every start: modules, sysctls, services, and Xen's own settings. */
+import type { Role } from '../survey/checks.ts'
+import type { Family, Survey } from '../survey/survey.ts'
+import { ownMark, type Step, withVariables } from './step.ts'
+
+export function moduleSteps(survey: Survey, role: Role): Step[] {
+  const ofProcessor = survey.cpuFlags.includes('vmx')
+    ? ['kvm_intel']
+    : survey.cpuFlags.includes('svm')
+      ? ['kvm_amd']
+      : []
+  const wanted = { xen: ['bridge', 'loop'], kvm: ['bridge', 'tun', 'vhost_net', ...ofProcessor], director: ['ip_vs'] }[
+    role
+  ]
+  return ownFileStep(
+    survey,
+    '/etc/modules-load.d/baton.conf',
+    wanted,
+    `load ${wanted.join(', ')}, now and at every start`,
+    wanted.map((name) => ['modprobe', name]),
+    wanted.filter((name) => !survey.modules.includes(name)),
+  )
+}
+
+export function sysctlSteps(survey: Survey, role: Role): Step[] {
+  if (role !== 'director') return []
+  const wanted = ['net.ipv4.ip_forward = 1', 'net.ipv4.ip_nonlocal_bind = 1']
+  const path = '/etc/sysctl.d/90-baton.conf'
+  return ownFileStep(
+    survey,
+    path,
+    wanted,
+    'forward packets, and listen on addresses that come with VRRP',
+    [['sysctl', '--load', path]],
+    wanted.filter((line) => survey.sysctls[line.split(' ')[0]?.replaceAll('.', '/') ?? ''] !== '1'),
+  )
+}
+
+/** Debian starts what it installs; the RHEL family has to be told, and has libvirt in parts since 9. */
+export function serviceSteps(survey: Survey, family: Family, role: Role): Step[] {
+  if (family !== 'redhat' || role !== 'kvm') return []
+  const isWhole = Number.parseInt(survey.distribution.version, 10) < 9
+  const wanted = isWhole ? ['libvirtd.service'] : ['virtqemud.socket', 'virtnetworkd.socket', 'virtstoraged.socket']
+  const missing = wanted.filter((unit) => !survey.units.includes(unit))
+  if (missing.length === 0) return []
+  return [
+    {
+      what: `start ${missing.join(', ')}, now and with the machine`,
+      reason: 'not enabled',
+      undo: `systemctl disable --now ${missing.join(' ')}`,
+      files: [],
+      commands: [['systemctl', 'enable', '--now', ...missing]],
+    },
+  ]
+}
+
+const toolstackFile = '/etc/default/xen'
+const consoleDirectory = '/var/log/xen/console'
+
+/**
+ * Guests' consoles are logged, which Baton shows: xenconsoled dies where the directory is missing. Debian's older
+ * releases ask which toolstack there is, and this is xl.
+ */
+export function xenSettingSteps(survey: Survey, family: Family): Step[] {
+  if (family !== 'debian') return []
+  const before = survey.files[toolstackFile] ?? ''
+  const named = /^[ \t]*TOOLSTACK=["']?([^"'\s]*)/gm
+  const toolstack = [...before.matchAll(named)].at(-1)?.[1]
+  const set = {
+    XENCONSOLED_ARGS: '"--log=guest"',
+    ...(toolstack === undefined || toolstack === 'xl' ? {} : { TOOLSTACK: 'xl' }),
+  }
+  const isLogged = /^[ \t]*XENCONSOLED_ARGS=.*--log=(?:all|guest)/m.test(before)
+  if (isLogged && !('TOOLSTACK' in set)) return []
+  const wanted = isLogged ? { TOOLSTACK: 'xl' } : set
+  return [
+    {
+      what: `keep what guests' consoles say${'TOOLSTACK' in set ? ', and use xl' : ''}`,
+      reason: before === '' ? `${toolstackFile} comes with the packages` : `${toolstackFile} says otherwise`,
+      undo: `put ${toolstackFile} back from its copy`,
+      files: [
+        before === ''
+          ? { path: toolstackFile, set: wanted }
+          : { path: toolstackFile, before, after: withVariables(before, wanted) },
+      ],
+      commands: [['mkdir', '-p', consoleDirectory]],
+    },
+  ]
+}
+
+/** Only when it is asked for: Debian's NetworkManager leaves alone what ifupdown has. */
+export function withoutNetworkManagerSteps({ units }: Survey): Step[] {
+  if (!units.includes('NetworkManager.service')) return []
+  return [
+    {
+      what: 'turn NetworkManager off',
+      reason: 'it was asked for, and the uplink is not set up by it',
+      undo: 'systemctl enable --now NetworkManager.service',
+      files: [],
+      commands: [['systemctl', 'disable', '--now', 'NetworkManager.service']],
+    },
+  ]
+}
+
+/** A file of our own that has these lines; what another role has put there stays. */
+function ownFileStep(
+  survey: Survey,
+  path: string,
+  wanted: readonly string[],
+  what: string,
+  commands: Step['commands'],
+  notInForce: readonly string[],
+): Step[] {
+  const before = survey.files[path] ?? ''
+  const has = before.split('\n')
+  const missing = wanted.filter((line) => !has.includes(line))
+  if (missing.length === 0 && notInForce.length === 0) return []
+  if (missing.length === 0)
+    return [{ what, reason: `not in force: ${notInForce.join(', ')}`, undo: 'none', files: [], commands }]
+  const start = before === '' ? ownMark : before.replace(/\n*$/, '\n')
+  return [
+    {
+      what,
+      reason: before === '' ? `${path} is not there` : `${path} lacks ${missing.join(', ')}`,
+      undo: before === '' ? `rm ${path}` : `put ${path} back from its copy`,
+      files: [{ path, before, after: `${start}${missing.join('\n')}\n` }],
+      commands,
+    },
+  ]
+}

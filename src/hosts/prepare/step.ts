@@ -1,0 +1,51 @@
+/** What a preparation is made of: steps, each with the very commands and files that it stands for. */
+
+/** A file as a whole: `before` is what it was when it was looked at, '' when it is not there; so is `after`. */
+export type WholeFile = { readonly path: string; readonly before: string; readonly after: string }
+
+/** Variables of a shell-like file, set in whatever it holds then: for files that come with a package only. */
+export type Variables = { readonly path: string; readonly set: Readonly<Record<string, string>> }
+
+export type FileChange = WholeFile | Variables
+
+export type Commands = readonly (readonly string[])[]
+
+/** Done so that the connection that it is ordered over may break: it is put back by the host itself, see network/guard.ts. */
+export type Guarded = {
+  /** The device that carries the connection now, and the one that is to carry it. */
+  readonly uplink: string
+  readonly bridge: string
+  readonly files: readonly WholeFile[]
+  /** Under the old files; that one fails does not matter. */
+  readonly leave: Commands
+  /** Under the new files. */
+  readonly enter: Commands
+  /** The way back: under the new files, then under the old ones. */
+  readonly back: { readonly leave: Commands; readonly enter: Commands }
+}
+
+export type Step = {
+  readonly what: string
+  /** Why it is needed: what was found. */
+  readonly reason: string
+  readonly undo: string
+  readonly files: readonly FileChange[]
+  /** Run in this order, after the files were written. */
+  readonly commands: Commands
+  readonly guarded?: Guarded
+}
+
+/** The text with these variables set: where one stood it stands, others come last. Comments stay. */
+export function withVariables(text: string, set: Variables['set']): string {
+  return Object.entries(set).reduce((before, [name, value]) => {
+    const line = `${name}=${value}`
+    const old = new RegExp(`^[ \\t]*(?:export[ \\t]+)?${name}=.*$`, 'gm')
+    const found = [...before.matchAll(old)]
+    // The last one counts, so it is the one that is changed.
+    const last = found.at(-1)
+    if (last === undefined) return `${before === '' ? '' : before.replace(/\n*$/, '\n')}${line}\n`
+    return `${before.slice(0, last.index)}${line}${before.slice(last.index + last[0].length)}`
+  }, text)
+}
+
+export const ownMark = '# Written by baton host prepare.\n'
