@@ -26,8 +26,19 @@ export type Sshd = AsyncDisposable & {
 /** A user beside root, who may do everything by sudo(8) without a password. */
 export const operator = 'operator'
 
+/** Where it runs, when not in the machine's own network: a network namespace, and what of its files are others there. */
+export type SshdPlace = {
+  readonly namespace?: string
+  readonly address?: string
+  /** Directories by their places: mounted over what stands there, for it and what it starts alone. */
+  readonly mounts?: Readonly<Record<string, string>>
+}
+
 /** `lines` are added to its sshd_config(5), before all others. Needs root. */
-export async function startSshd(lines: readonly string[] = []): Promise<Sshd> {
+export async function startSshd(
+  lines: readonly string[] = [],
+  { namespace, address = '127.0.0.1', mounts = {} }: SshdPlace = {},
+): Promise<Sshd> {
   const directory = await mkdtemp(join(tmpdir(), 'baton-sshd-'))
   await chmod(directory, 0o755)
   await mkdir(join(directory, 'desk'))
@@ -37,20 +48,21 @@ export async function startSshd(lines: readonly string[] = []): Promise<Sshd> {
   await using loopback = openLoopback()
   const { port } = await loopback.freePlace()
   await writeUsers(directory)
-  await writeFile(join(directory, 'sshd_config'), sshdConfig(directory, port, lines))
+  await writeFile(join(directory, 'sshd_config'), sshdConfig(directory, address, port, lines))
   const hostKey = (await readFile(join(directory, 'host.pub'), 'utf8')).split(' ').slice(0, 2).join(' ')
-  const knownLine = `[127.0.0.1]:${port} ${hostKey}`
+  const knownLine = `[${address}]:${port} ${hostKey}`
   await writeFile(join(directory, 'known_hosts'), `${knownLine}\n`)
   const configure = (more: readonly string[]): Promise<void> =>
     writeFile(join(directory, 'ssh_config'), clientConfig(directory, more))
   await configure([])
-  const child = spawn(
-    'unshare',
-    ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc', 'sh', '-ec', worldScript, 'sshd', directory],
-    {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    },
-  )
+  const pairs = Object.entries(mounts).flat()
+  const world = [
+    ...['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'],
+    ...['sh', '-ec', worldScript, 'sshd', directory, ...pairs],
+  ]
+  // ip-netns(8) becomes what it runs, so that the child is unshare(1) there, too.
+  const [program = '', ...words] = [...(namespace === undefined ? [] : ['ip', 'netns', 'exec', namespace]), ...world]
+  const child = spawn(program, words, { stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
   child.stderr.on('data', (chunk: Buffer) => {
     said += chunk.toString()
@@ -91,8 +103,10 @@ async function soleChild(pid: number): Promise<string> {
 /** In namespaces of its own this machine's users are others. */
 const worldScript = `
 for name in passwd shadow sudoers; do mount --bind "$1/$name" "/etc/$name"; done
+directory=$1; shift
+while [ $# -gt 1 ]; do mkdir -p "$1"; mount --bind "$2" "$1"; shift 2; done
 mkdir -p /run/sshd
-exec /usr/sbin/sshd -D -e -f "$1/sshd_config"`
+exec /usr/sbin/sshd -D -e -f "$directory/sshd_config"`
 
 async function writeUsers(directory: string): Promise<void> {
   const home = join(directory, 'home')
@@ -108,11 +122,11 @@ async function writeUsers(directory: string): Promise<void> {
   await chmod(join(directory, 'sudoers'), 0o440)
 }
 
-function sshdConfig(directory: string, port: number, lines: readonly string[]): string {
+function sshdConfig(directory: string, address: string, port: number, lines: readonly string[]): string {
   return [
     ...lines,
     `Port ${port}`,
-    'ListenAddress 127.0.0.1',
+    `ListenAddress ${address}`,
     `HostKey ${directory}/host`,
     `AuthorizedKeysFile ${directory}/client.pub`,
     'PermitRootLogin prohibit-password',
