@@ -23,6 +23,8 @@ const debian = {
     { name: 'procps', programs: ['ps'], for: 'looking for processes left behind' },
     { name: 'openssh-client', programs: ['ssh'], for: 'hosts over SSH' },
     { name: 'openssh-server', programs: ['sshd'], for: 'hosts over SSH: a host to reach', service: 'ssh' },
+    { name: 'ifupdown', programs: ['ifup'], for: 'hosts made ready: a bridge over the uplink', service: 'networking' },
+    { name: 'bridge-utils', programs: ['brctl'], for: 'hosts made ready: a bridge over the uplink' },
     { name: 'sudo', programs: ['sudo'], for: 'hosts over SSH: a user who is not root' },
     { name: 'curl', programs: ['curl'], for: 'a client that is not ours' },
     { name: 'socat', programs: ['socat'], for: 'a client and a server that are not ours' },

@@ -1,5 +1,6 @@
 /** The QEMU command line of a guest. Pure: everything about the host comes in. */
 import { createHash } from 'node:crypto'
+import { quote } from '../../hosts/quote.ts'
 import type { GuestDefinition, GuestReach } from '../hypervisor.ts'
 import type { GuestPaths } from './paths.ts'
 import { forwardRule } from './user-network.ts'
@@ -78,6 +79,3 @@ const hex = (text: string): string => createHash('sha256').update(text).digest('
 
 /** QEMU doubles commas inside an option's value. */
 const value = (text: string): string => text.replaceAll(',', ',,')
-
-/** One word for sh(1). */
-export const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`

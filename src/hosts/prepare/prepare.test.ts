@@ -1,16 +1,13 @@
 import { describe, expect, test } from 'vitest'
+import { surveyText } from '../../../test/build/survey-text.ts'
 import { fakeHost } from '../fake/fake.ts'
 import { checkSurvey, type Role } from '../survey/checks.ts'
 import { parseSurvey, type Survey } from '../survey/survey.ts'
 import { prepareHost } from './carry-out.ts'
+import type { Original } from './packages.ts'
 import { planPreparation } from './plan.ts'
-
-/** What the survey's command prints, part by part. */
-function answers(parts: Readonly<Record<string, string>>): string {
-  return Object.entries(parts)
-    .map(([name, text]) => `\u0001${name}\n${text}\n`)
-    .join('')
-}
+import { withVariables } from './step.ts'
+import { storageSteps } from './storage.ts'
 
 const machines: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'Debian 12': { 'os-release': 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nID=debian', programs: '/usr/sbin/update-grub' },
@@ -21,7 +18,7 @@ const machines: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 } // biome-ignore format: one row each
 
 const survey = (name: string, more: Readonly<Record<string, string>> = {}): Survey =>
-  parseSurvey(answers({ uid: '0', cpuinfo: 'flags\t\t: fpu vmx', ...machines[name], ...more }))
+  parseSurvey(surveyText({ uid: '0', cpuinfo: 'flags\t\t: fpu vmx', ...machines[name], ...more }))
 
 const dom0 = { memory: '2G', vcpus: 2 }
 
@@ -197,4 +194,108 @@ describe('a check', () => {
     })
     expect(found).toMatchObject({ xen: 'pass', bridges: 'pass', storage: 'pass', reboot: 'warn' })
   })
+})
+
+describe("guests' storage", () => {
+  const asked = (disk: string, more = {}) =>
+    storageSteps(survey('Debian 12', { disk, ...more }), { kind: 'volume-group', name: 'vg0', device: '/dev/sdb' })
+
+  test('an empty device becomes a volume group, and the second run has nothing to do', () => {
+    expect(asked('device /dev/sdb 1000').flatMap(({ commands: all }) => all.map((one) => one.join(' ')))).toEqual([
+      'pvcreate /dev/sdb',
+      'vgcreate vg0 /dev/sdb',
+    ])
+    expect(asked('device /dev/sdb 1000\nsignature LVM2_member\ngroup vg0\ndata')).toEqual([])
+  })
+
+  test.each([
+    ['signature dos', 'not empty: a signature of dos'],
+    ['signature ext4', 'a signature of ext4'],
+    ['signature linux_raid_member', 'a signature of linux_raid_member'],
+    ['signature LVM2_member\ngroup other', 'a signature of LVM2_member'],
+    ['holds /dev/sdb1 part /', '/dev/sdb1 on it'],
+    ['mounted /srv', 'a file system mounted on /srv'],
+    ['swap', 'swap in use'],
+    ['used /dev/md0', 'a part of /dev/md0'],
+    ['data', 'data that is not zero'],
+  ])('a device is refused that holds something: %s', (found, why) => {
+    expect(() => asked(`device /dev/sdb 1000\n${found}`)).toThrow(why)
+  })
+
+  test('is refused without a device, and where the group is another one', () => {
+    expect(() => asked('absent /dev/sdb')).toThrow('/dev/sdb is no device here')
+    expect(() => asked('device /dev/sdb 1', { 'volume-groups': 'vg0|100|50' })).toThrow('vg0 is there already')
+  })
+
+  test('a directory is made once', () => {
+    const wish = { kind: 'directory', path: '/srv/baton' } as const
+    expect(storageSteps(survey('Debian 12'), wish)[0]?.commands).toEqual([
+      ['install', '-d', '-m', '0711', '/srv/baton'],
+    ])
+    expect(storageSteps(survey('Debian 12', { directory: '/srv/baton' }), wish)).toEqual([])
+    expect(() => storageSteps(survey('Debian 12'), { kind: 'directory', path: 'here' })).toThrow('no absolute path')
+  })
+})
+
+describe('GRUB legacy', () => {
+  const menu = '/boot/grub/menu.lst'
+  const text = 'default\t\t2\n### BEGIN AUTOMAGIC\n## ## Start Default Options ##\n# xenhopt=\n# kopt=root=/dev/sda1\n'
+  const legacy = { packages: 'grub-legacy 0.97 installed' }
+  const boot = (content: string, more = {}) =>
+    planPreparation(survey('Debian 12', { ...legacy, [`file:${menu}`]: content, ...more }), { role: 'xen', dom0 }).at(
+      -1,
+    )
+
+  test('has its options in the comments that update-grub reads, and starts the first entry', () => {
+    const step = boot(text)
+    expect(step?.files).toMatchObject([
+      {
+        path: menu,
+        after:
+          'default\t\t0\n### BEGIN AUTOMAGIC\n## ## Start Default Options ##\n# xenhopt=dom0_mem=2G,max:2G dom0_max_vcpus=2\n# kopt=root=/dev/sda1\n',
+      },
+    ])
+    expect(step?.commands).toEqual([['update-grub']])
+  })
+
+  test('is refused with a menu of hands, with UEFI, and with what Xen would ignore', () => {
+    expect(() => boot('default 0\n')).toThrow('no part that update-grub writes')
+    expect(() => boot(text, { firmware: 'efi' })).toThrow('does not start from UEFI')
+    expect(() => boot('kernel /xen-4.17.gz dom0_mem=512M,max=512M\n')).toThrow('the limit after = is lost')
+  })
+})
+
+describe('originals', () => {
+  const wanted = (name: string, role: Role, ...originals: Original[]) =>
+    planPreparation(survey(name), { role, dom0, originals })[0]?.commands.at(-1)?.join(' ')
+
+  test('are installed beside Baton where there are packages, and refused by name where not', () => {
+    expect(wanted('Debian 12', 'xen', 'xen-tools')).toMatch(/ xen-tools$/)
+    expect(wanted('Debian 12', 'director', 'keepalived', 'ldirectord')).toMatch(/ procps keepalived ldirectord$/)
+    expect(wanted('Rocky 9', 'director', 'keepalived')).toMatch(/ keepalived$/)
+    expect(() => wanted('Debian 13', 'xen', 'xen-tools')).toThrow('has no package xen-tools')
+    expect(() => wanted('Rocky 9', 'director', 'ldirectord')).toThrow('has no package ldirectord')
+  })
+})
+
+describe("Xen's own settings", () => {
+  const step = (text: string) =>
+    planPreparation(survey('Debian 12', { 'file:/etc/default/xen': text }), { role: 'xen', dom0 }).find(({ files }) =>
+      files.some(({ path }) => path === '/etc/default/xen'),
+    )?.files[0]
+
+  test('are set in the file that the package brings, and left where they are right', () => {
+    expect(step('# comment\n#XENCONSOLED_ARGS=\n')).toMatchObject({
+      after: '# comment\n#XENCONSOLED_ARGS=\nXENCONSOLED_ARGS="--log=guest"\n',
+    })
+    expect(step('XENCONSOLED_ARGS="--log=all"\n')).toBeUndefined()
+    expect(step('XENCONSOLED_ARGS="--log=all"\nTOOLSTACK=xm\n')).toMatchObject({
+      after: 'XENCONSOLED_ARGS="--log=all"\nTOOLSTACK=xl\n',
+    })
+  })
+})
+
+test('a variable is set where it stands last, and the others are left', () => {
+  expect(withVariables('A=1\nA=2\n#A=3\nB=4\n', { A: '9' })).toBe('A=1\nA=9\n#A=3\nB=4\n')
+  expect(withVariables('B=4', { A: '9' })).toBe('B=4\nA=9\n')
 })

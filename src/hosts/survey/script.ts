@@ -11,7 +11,7 @@ lsblk -nrpo NAME,TYPE,MOUNTPOINT "$d" | sed 1d | sed 's/^/holds /'
 for h in /sys/class/block/"$(basename "$d")"/holders/*; do [ -e "$h" ] && echo "used /dev/$(basename "$h")"; done
 grep "^$d " /proc/mounts | sed 's/^[^ ]* \([^ ]*\) .*/mounted /'
 grep "^$d " /proc/swaps | sed 's/.*/swap/'
-wipefs -n -- "$d" | sed 1d | sed 's/^/signature /'
+wipefs -n -p -- "$d" | sed '/^#/d; s/.*,//; s/^/signature /'
 pvs --noheadings -o vg_name -- "$d" | sed 's/^ */group /'
 cmp -s -n 1048576 -- "$d" /dev/zero || echo data`
 

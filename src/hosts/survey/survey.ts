@@ -186,7 +186,7 @@ function parseDisk(found: readonly string[]): Disk | undefined {
     found.flatMap((line) => (line === word || line.startsWith(`${word} `) ? [line.slice(word.length + 1)] : []))
   const [path, size] = (of('device')[0] ?? '').split(' ')
   const group = of('group').find((name) => name !== '')
-  const signatures = of('signature').map((line) => `a signature of ${line.split(/\s+/)[2] ?? 'something'}`)
+  const signatures = of('signature').map((kind) => `a signature of ${kind}`)
   const holds = [
     ...of('mounted').map((place) => `a file system mounted on ${place}`),
     ...of('swap').map(() => 'swap in use'),

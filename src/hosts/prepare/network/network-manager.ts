@@ -26,7 +26,7 @@ export function bridgeByNetworkManager(
     return value === '' || value === '--' ? [] : [name, value]
   })
   const before = files[unmanaged] ?? ''
-  const after = `${ownMark}[keyfile]\nunmanaged-devices=interface-name:vif*;interface-name:tap*\n`
+  const after = `${ownMark}[keyfile]\nunmanaged-devices=interface-name:vif*;interface-name:bt*\n`
   return {
     uplink: uplink.name,
     bridge,
