@@ -8,7 +8,9 @@ export type MachineImage = { readonly disk: string }
 const suite = 'bookworm'
 /** The full kernel: the cloud kernel of Debian cannot be Dom0. */
 const packages = [
-  ...'linux-image-amd64 initramfs-tools zstd systemd-sysv init-system-helpers dbus udev kmod apt ca-certificates procps less'.split(' '),
+  ...'linux-image-amd64 initramfs-tools zstd systemd-sysv init-system-helpers dbus udev kmod apt ca-certificates procps less'.split(
+    ' ',
+  ),
   ...'iproute2 iputils-ping ifupdown isc-dhcp-client netplan.io network-manager openssh-server'.split(' '),
   ...'grub-pc grub-common grub2-common lvm2 e2fsprogs util-linux sudo debianutils'.split(' '),
 ]
@@ -37,7 +39,7 @@ export async function machineImage(host: Host, signal: AbortSignal): Promise<Mac
 async function build(host: Host, directory: string, signal: AbortSignal): Promise<void> {
   const scratch = `${directory}/scratch`
   const must = async (...command: readonly string[]): Promise<void> => {
-    const { code, stderr } = await host.run(command, { signal, environment: { LC_ALL: "C" }, onStderr: (t: string) => void process.stderr.write(t) })
+    const { code, stderr } = await host.run(command, { signal, environment: { LC_ALL: 'C' } })
     if (code !== 0) throw new Error(`${command[0]}: ${stderr.slice(-3000)}`)
   }
   const files: Readonly<Record<string, string>> = {
@@ -57,7 +59,7 @@ async function build(host: Host, directory: string, signal: AbortSignal): Promis
   for (const [path, text] of Object.entries(files))
     await host.writeFile(`${scratch}/files/${path}`, text, { signal, mode: path.includes('/sbin/') ? 0o755 : 0o644 })
   await must(
-    ...['mmdebstrap', '--verbose','--mode=root', '--variant=minbase', '--format=tar', `--include=${packages.join(',')}`],
+    ...['mmdebstrap', '--mode=root', '--variant=minbase', '--format=tar', `--include=${packages.join(',')}`],
     ...leftOut.map((path) => `--dpkgopt=path-exclude=${path}`),
     ...['--aptopt=Apt::Install-Recommends "false"', '--dpkgopt=force-unsafe-io'],
     // Before the kernel is configured, so that its ramdisk is made by these words.

@@ -69,8 +69,9 @@ export async function bootMachine(
       try {
         return await openSshHost({ ...destination, port }, { name: 'plain', environment }, { signal: limit })
       } catch (error) {
-        if (child.exitCode !== null) throw new Error(`QEMU has ended with ${child.exitCode}\n${said.slice(-5000)}`)
-        if (options.signal.aborted) throw new Error(`${String(error)}\n${said.slice(-5000)}`, { cause: error })
+        const hasEnded = child.exitCode !== null
+        if (hasEnded || options.signal.aborted)
+          throw new Error(`${hasEnded ? 'QEMU has ended' : String(error)}\n${said.slice(-5000)}`, { cause: error })
         await sleep(500)
       }
     }

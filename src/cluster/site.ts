@@ -92,7 +92,7 @@ function farSite(name: string, spec: HostSpec, host: Host): Site {
     name,
     host,
     hypervisor: openHypervisor(spec.hypervisor, host),
-    images: imageStore(host),
+    images: imageStore(host, undefined, localHost()),
     // What the engine is chosen by is looked up on this machine: over there it is named, or the one that runs everywhere.
     director: {
       ...directorAccess(host, ['baton']),

@@ -319,7 +319,6 @@ const references: Row[] = [
   [host('ssh: ▲root@'), 'expected where to connect by SSH, such as root@hv1'],
   [host('sudo: ▲true'), 'sudo is for hosts over SSH'],
   [host('ssh: hv1, hypervisor: ▲fake'), 'fake guests are pretended on this machine'],
-  [spec('hosts: { hv1: { ssh: root@hv1 } }\nimages: { web: { kernel: ▲./vmlinuz } }\nguests: { web: { image: web } }'), 'files of this machine are not brought to other hosts yet'],
   [spec('hosts: { here: {}, hv1: { ssh: root@hv1 } }\nguests: { web: { image: tiny, host: hv1, restart: ▲{} } }'), 'a guest is restarted by the director of its own machine, and web runs on hv1, directed by here'],
   [spec('hosts: { here: {}, hv1: { ssh: root@hv1 } }\nguests: { web: { image: tiny, host: hv1 } }\nservices: { www: { address: 10.0.0.1:80, servers: [{ guests: ▲web, port: 80 }] } }'), 'www is directed by here, from where the guests of web on hv1 with network: user cannot be reached'],
 ]

@@ -1,16 +1,6 @@
 /** What hosts over SSH cannot do yet, said at the place that asks for it, before anything is connected. */
 import { defaultHost } from './schema.ts'
-import {
-  child,
-  items,
-  members,
-  nodeAt,
-  problem,
-  type Report,
-  type SourceMap,
-  type SourceNode,
-  textOf,
-} from './source.ts'
+import { child, items, members, nodeAt, problem, type Report, type SourceMap, textOf } from './source.ts'
 
 export function checkRemote(root: SourceMap, report: Report): void {
   const hosts = members(child(root, 'hosts')).map(([name]) => name)
@@ -20,7 +10,6 @@ export function checkRemote(root: SourceMap, report: Report): void {
   for (const [name, { value }] of members(child(root, 'guests'))) {
     const host = textOf(child(value, 'host')) ?? first
     if (!isRemote(host)) continue
-    checkFiles(root, textOf(child(value, 'image')) ?? '', host, report)
     const restart = child(value, 'restart')
     if (restart !== undefined && host !== director)
       report(
@@ -39,17 +28,5 @@ export function checkRemote(root: SourceMap, report: Report): void {
         const message = `${service} is directed by ${director}, from where the guests of ${name} on ${host} with network: user cannot be reached`
         report(problem(pool.place, message, 'give them a bridge: network: dhcp, or a fixed address'))
       }
-  }
-}
-
-const localKeys = ['kernel', 'initrd', 'disk', 'files'] as const
-
-function checkFiles(root: SourceMap, image: string, host: string, report: Report): void {
-  const written = nodeAt(root, ['images', image])
-  for (const key of localKeys) {
-    const node: SourceNode | undefined = child(written, key)
-    if (node === undefined) continue
-    const message = `files of this machine are not brought to other hosts yet, and ${image} is wanted on ${host}`
-    report(problem(node.place, message, 'use builtin: tiny, or debootstrap: without files'))
   }
 }

@@ -7,29 +7,34 @@ import { diskRecipe } from './files.ts'
 import type { ImageSpec } from './image.ts'
 import { tinyRecipe } from './tiny.ts'
 
-/** 32 hexadecimal digits. */
-export async function imageDigest(host: Host, spec: ImageSpec, signal: AbortSignal): Promise<string> {
-  const inputs = [spec.kind, ...(await inputsOf(host, spec, signal))]
+/** 32 hexadecimal digits. `here` has the files that the spec names, where that is another machine than the host. */
+export async function imageDigest(
+  host: Host,
+  spec: ImageSpec,
+  signal: AbortSignal,
+  here: Host = host,
+): Promise<string> {
+  const inputs = [spec.kind, ...(await inputsOf(host, here, spec, signal))]
   return createHash('sha256').update(JSON.stringify(inputs)).digest('hex').slice(0, 32)
 }
 
-async function inputsOf(host: Host, spec: ImageSpec, signal: AbortSignal): Promise<readonly unknown[]> {
+async function inputsOf(host: Host, here: Host, spec: ImageSpec, signal: AbortSignal): Promise<readonly unknown[]> {
   switch (spec.kind) {
     case 'tiny':
       return [tinyRecipe, (await host.facts({ signal })).architecture]
     case 'kernel': {
       const paths = [spec.kernel, ...(spec.initrd === undefined ? [] : [spec.initrd])]
-      const files = await fileDigests(host, paths, signal)
+      const files = await fileDigests(here, paths, signal)
       return [spec.cmdline, ...files.map(({ sha256 }) => sha256)]
     }
     case 'disk': {
-      const files = await fileDigests(host, [spec.path], signal)
+      const files = await fileDigests(here, [spec.path], signal)
       return [diskRecipe, ...files.map(({ sha256 }) => sha256)]
     }
     case 'debootstrap': {
       const targets = Object.keys(spec.files).sort()
       const sources = targets.map((target) => spec.files[target] ?? '')
-      const files = await fileDigests(host, sources, signal)
+      const files = await fileDigests(here, sources, signal)
       const { architecture } = await host.facts({ signal })
       return [
         debootstrapRecipe,

@@ -1,6 +1,7 @@
 /** The image cache of a host: each image built once, under the digest of what it is made from. */
 import { InfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
+import { bringFiles } from './brought.ts'
 import { type ImageCache, imageCache, removeTree } from './cache.ts'
 import { buildDebootstrap } from './debootstrap.ts'
 import { imageDigest } from './digest.ts'
@@ -47,7 +48,8 @@ export interface ImageStore {
   delete(reference: string, options: CallOptions): Promise<readonly StoredImage[]>
 }
 
-export function imageStore(host: Host, now: () => Date = () => new Date()): ImageStore {
+/** `here` has the files that specs name, where that is another machine than the host: they are brought there for a build. */
+export function imageStore(host: Host, now: () => Date = () => new Date(), here: Host = host): ImageStore {
   const cache = imageCache(host)
   const list = async ({ signal }: CallOptions): Promise<StoredImage[]> => {
     const users = await imageUsers(host, signal)
@@ -59,14 +61,14 @@ export function imageStore(host: Host, now: () => Date = () => new Date()): Imag
     return stored.sort((a, b) => compare(a.name, b.name) || compare(a.digest, b.digest))
   }
   return {
-    digest: (spec, { signal }) => imageDigest(host, spec, signal),
+    digest: (spec, { signal }) => imageDigest(host, spec, signal, here),
     find: (digest, { signal }) => cache.find(digest, signal),
     list,
     async build(name, spec, options) {
       const { signal } = options
-      const digest = await imageDigest(host, spec, signal)
+      const digest = await imageDigest(host, spec, signal, here)
       const image =
-        (await cache.find(digest, signal)) ?? (await buildOnce(host, cache, name, spec, digest, now, options))
+        (await cache.find(digest, signal)) ?? (await buildOnce({ host, here, cache, now }, name, spec, digest, options))
       await cache.noteUse(digest, name, now(), signal)
       return image
     },
@@ -84,13 +86,18 @@ export function imageStore(host: Host, now: () => Date = () => new Date()): Imag
   }
 }
 
+type Workshop = {
+  readonly host: Host
+  readonly here: Host
+  readonly cache: ImageCache
+  readonly now: () => Date
+}
+
 async function buildOnce(
-  host: Host,
-  cache: ImageCache,
+  { host, here, cache, now }: Workshop,
   name: string,
   spec: ImageSpec,
   digest: string,
-  now: () => Date,
   { signal, onProgress = () => {} }: BuildOptions,
 ): Promise<BuiltImage> {
   await using _lock = await cache.lock(digest, signal, () => onProgress(`waiting for another build of ${name}`))
@@ -102,9 +109,10 @@ async function buildOnce(
     const [directory, scratch] = [`${partial}/image`, `${partial}/scratch`]
     await host.makeDirectory(directory, { signal })
     await host.makeDirectory(scratch, { signal })
-    const image = await make(spec, { host, directory, scratch, signal, progress: onProgress })
+    const recipe = { host, directory, scratch, signal, progress: onProgress }
+    const image = await make(here === host ? spec : await bringFiles(here, spec, recipe), recipe)
     // A file that changed while it was read would lie under the wrong digest for ever.
-    if ((await imageDigest(host, spec, signal)) !== digest)
+    if ((await imageDigest(host, spec, signal, here)) !== digest)
       throw new InfraError('busy', `the files of image ${name} changed while it was built`, {
         subject: name,
         retryable: true,

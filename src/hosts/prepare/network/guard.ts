@@ -1,12 +1,9 @@
 /**
  * The script that changes a host's network on the host itself, and changes it back: whoever has ordered it may be cut off by it.
- * It waits for a file named `keep`, which only somebody who came over the new way can make; without it all is put back.
+ * The file `state` says how far it is: changing, waiting, kept, restoring, or undone with the reason. It waits for a file named `keep`, which only somebody who came over the new way can make; without it all is put back.
  */
 import { quote } from '../../quote.ts'
 import type { Commands, Guarded } from '../step.ts'
-
-/** What the file `state` says: how far it is. `undone` is followed by the reason. */
-export const guardStates = ['changing', 'waiting', 'kept', 'restoring', 'undone'] as const
 
 /** One command: dhclient tries for a minute, and NetworkManager for a minute and a half. */
 export const commandSeconds = 120

@@ -70,7 +70,8 @@ function cardIn(document: Document, { name, mac }: Uplink): string | undefined {
     const match = value.get('match')
     const matched = isMap(match) ? match : undefined
     if ((matched === undefined && id === name) || value.get('set-name') === name) return id
-    if (matched?.get('name') === name || String(matched?.get('macaddress') ?? '').toLowerCase() === mac) return id
+    const address = matched?.get('macaddress')
+    if (matched?.get('name') === name || (typeof address === 'string' && address.toLowerCase() === mac)) return id
   }
   return undefined
 }
