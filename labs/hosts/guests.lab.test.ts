@@ -94,8 +94,6 @@ test('guests of a spec run on a host over SSH, from files that were brought ther
   expect(await readdir(join(far, 'state/guests'))).toEqual(expect.arrayContaining(['web-1', 'web-2']))
   expect(baton.leftovers().filter((name) => name.includes('web-1'))).toEqual([])
   expect((await readdir(join(far, 'cache/images'))).filter((name) => /^[0-9a-f]{32}$/.test(name))).toHaveLength(1)
-  const address =
-    /address: "(\S+:8080)"/.exec(await (await import('node:fs/promises')).readFile(file, 'utf8'))?.[1] ?? ''
   const answers = new Set<string>()
   for (let count = 0; count < 4; count++)
     answers.add((await world.near('curl', '-sS', '--max-time', '10', `http://${world.service}/`)).trim())
