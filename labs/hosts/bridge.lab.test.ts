@@ -15,6 +15,8 @@ import { startSshd } from './sshd.ts'
 const run = promisify(execFile)
 const soon = (ms = 60_000): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(ms) })
 
+const patienceMs = 400_000
+
 type World = AsyncDisposable & {
   readonly connect: (options?: { readonly signal: AbortSignal }) => Promise<SshHost>
   /** What stands for /etc/network there. */
@@ -90,40 +92,56 @@ async function layBridge(world: World, patienceSeconds: number): Promise<SshHost
   return (await prepareHost(host, steps, options)) as SshHost
 }
 
-test('a bridge is laid over the card that the connection runs over, and stands when a new one has come through', async () => {
-  await using world = await openWorld()
-  await using host = await layBridge(world, 60)
-  const addresses = await world.inside('ip', '-br', '-4', 'address')
-  expect(addresses).toMatch(new RegExp(`^xenbr0 .* ${world.address}/24`, 'm'))
-  expect(addresses).not.toMatch(/^left0.* \d+\.\d+/m)
-  expect(await world.inside('bridge', 'link')).toMatch(/left0.* master xenbr0 state forwarding/)
-  expect(await world.inside('ip', 'route')).toMatch(/^default via .* dev xenbr0/m)
-  expect(await readFile(join(world.directory, 'interfaces'), 'utf8')).toContain('iface xenbr0 inet static\n')
-  const copies = (await host.list(`${host.directories.state}/copies`, soon())) ?? []
-  expect(copies).toEqual(['etc-network-interfaces.1'])
-  // A second run has nothing to do.
-  expect(networkSteps(await surveyHost(host, soon()), { bridge: 'xenbr0' })).toEqual([])
-})
+test(
+  'a bridge is laid over the card that the connection runs over, and stands when a new one has come through',
+  async () => {
+    await using world = await openWorld()
+    await using host = await layBridge(world, 60)
+    const addresses = await world.inside('ip', '-br', '-4', 'address')
+    expect(addresses).toMatch(new RegExp(`^xenbr0 .* ${world.address}/24`, 'm'))
+    expect(addresses).not.toMatch(/^left0.* \d+\.\d+/m)
+    expect(await world.inside('bridge', 'link')).toMatch(/left0.* master xenbr0 state forwarding/)
+    expect(await world.inside('ip', 'route')).toMatch(/^default via .* dev xenbr0/m)
+    expect(await readFile(join(world.directory, 'interfaces'), 'utf8')).toContain('iface xenbr0 inet static\n')
+    const copies = (await host.list(`${host.directories.state}/copies`, soon())) ?? []
+    expect(copies).toEqual(['etc-network-interfaces.1'])
+    // A second run has nothing to do.
+    expect(networkSteps(await surveyHost(host, soon()), { bridge: 'xenbr0' })).toEqual([])
+  },
+  patienceMs,
+)
 
-test('a bridge that cuts the connection is put back by the host itself, and all is as it was', async () => {
-  await using world = await openWorld()
-  const trap = '#!/bin/sh\n[ "$IFACE" != xenbr0 ] || ip address flush dev xenbr0\n'
-  await writeFile(join(world.directory, 'if-up.d/trap'), trap, { mode: 0o755 })
-  await expect(layBridge(world, 10)).rejects.toThrow('xenbr0 was taken back: nobody came over the new way within 10 s')
-  await using host = await world.connect()
-  expect((await host.run(['true'], soon())).code).toBe(0)
-  expect(await readFile(join(world.directory, 'interfaces'), 'utf8')).toBe(world.interfaces)
-  expect(await world.inside('ip', '-br', '-4', 'address')).toMatch(new RegExp(`^left0\\S* .* ${world.address}/24`, 'm'))
-  expect(await world.inside('ip', '-br', 'link')).not.toContain('xenbr0')
-  expect(await world.inside('ip', 'route')).toMatch(/^default via .* dev left0/m)
-})
+test(
+  'a bridge that cuts the connection is put back by the host itself, and all is as it was',
+  async () => {
+    await using world = await openWorld()
+    const trap = '#!/bin/sh\n[ "$IFACE" != xenbr0 ] || ip address flush dev xenbr0\n'
+    await writeFile(join(world.directory, 'if-up.d/trap'), trap, { mode: 0o755 })
+    await expect(layBridge(world, 10)).rejects.toThrow(
+      'xenbr0 was taken back: nobody came over the new way within 10 s',
+    )
+    await using host = await world.connect()
+    expect((await host.run(['true'], soon())).code).toBe(0)
+    expect(await readFile(join(world.directory, 'interfaces'), 'utf8')).toBe(world.interfaces)
+    expect(await world.inside('ip', '-br', '-4', 'address')).toMatch(
+      new RegExp(`^left0\\S* .* ${world.address}/24`, 'm'),
+    )
+    expect(await world.inside('ip', '-br', 'link')).not.toContain('xenbr0')
+    expect(await world.inside('ip', 'route')).toMatch(/^default via .* dev left0/m)
+  },
+  patienceMs,
+)
 
-test('a command of the new set-up that fails is put back at once, and named', async () => {
-  await using world = await openWorld()
-  const trap = '#!/bin/sh\n[ "$IFACE" != xenbr0 ] || exit 1\n'
-  await writeFile(join(world.directory, 'if-pre-up.d/trap'), trap, { mode: 0o755 })
-  await expect(layBridge(world, 60)).rejects.toThrow('xenbr0 was taken back: ifup xenbr0 failed')
-  expect(await readFile(join(world.directory, 'interfaces'), 'utf8')).toBe(world.interfaces)
-  await using host = await world.connect()
-  expect((await host.run(['true'], soon())).code).toBe(0)
-})
+test(
+  'a command of the new set-up that fails is put back at once, and named',
+  async () => {
+    await using world = await openWorld()
+    const trap = '#!/bin/sh\n[ "$IFACE" != xenbr0 ] || exit 1\n'
+    await writeFile(join(world.directory, 'if-pre-up.d/trap'), trap, { mode: 0o755 })
+    await expect(layBridge(world, 60)).rejects.toThrow('xenbr0 was taken back: ifup xenbr0 failed')
+    expect(await readFile(join(world.directory, 'interfaces'), 'utf8')).toBe(world.interfaces)
+    await using host = await world.connect()
+    expect((await host.run(['true'], soon())).code).toBe(0)
+  },
+  patienceMs,
+)

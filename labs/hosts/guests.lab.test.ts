@@ -8,6 +8,8 @@ import { openChain } from '../net/namespaces.ts'
 import { startSshd } from './sshd.ts'
 
 const subnet = '10.199.7'
+/** Two guests boot under emulation. */
+const patienceMs = 400_000
 
 type World = AsyncDisposable & {
   readonly baton: Baton
@@ -85,22 +87,26 @@ async function succeed({ baton }: World, ...args: readonly string[]): Promise<st
   return stdout
 }
 
-test('guests of a spec run on a host over SSH, from files that were brought there, and the director here serves them', async () => {
-  await using world = await openWorld()
-  const { baton, far, file } = world
-  expect((await baton.run('plan', file)).stdout).toContain('guest.create hv1/web-1')
-  await succeed(world, 'up', file)
-  // Their files, sockets and images are there, and none is here.
-  expect(await readdir(join(far, 'state/guests'))).toEqual(expect.arrayContaining(['web-1', 'web-2']))
-  expect(baton.leftovers().filter((name) => name.includes('web-1'))).toEqual([])
-  expect((await readdir(join(far, 'cache/images'))).filter((name) => /^[0-9a-f]{32}$/.test(name))).toHaveLength(1)
-  const answers = new Set<string>()
-  for (let count = 0; count < 4; count++)
-    answers.add((await world.near('curl', '-sS', '--max-time', '10', `http://${world.service}/`)).trim())
-  expect([...answers].sort()).toEqual(['hello from web-1', 'hello from web-2'])
-  // What was done is not done again.
-  const again = await baton.run('plan', file)
-  expect(again.code, `${again.stdout}${again.stderr}`).toBe(0)
-  await succeed(world, 'down', file)
-  expect(await readdir(join(far, 'state')).catch(() => [])).not.toContain('guests')
-})
+test(
+  'guests of a spec run on a host over SSH, from files that were brought there, and the director here serves them',
+  async () => {
+    await using world = await openWorld()
+    const { baton, far, file } = world
+    expect((await baton.run('plan', file)).stdout).toContain('guest.create hv1/web-1')
+    await succeed(world, 'up', file)
+    // Their files, sockets and images are there, and none is here.
+    expect(await readdir(join(far, 'state/guests'))).toEqual(expect.arrayContaining(['web-1', 'web-2']))
+    expect(baton.leftovers().filter((name) => name.includes('web-1'))).toEqual([])
+    expect((await readdir(join(far, 'cache/images'))).filter((name) => /^[0-9a-f]{32}$/.test(name))).toHaveLength(1)
+    const answers = new Set<string>()
+    for (let count = 0; count < 4; count++)
+      answers.add((await world.near('curl', '-sS', '--max-time', '10', `http://${world.service}/`)).trim())
+    expect([...answers].sort()).toEqual(['hello from web-1', 'hello from web-2'])
+    // What was done is not done again.
+    const again = await baton.run('plan', file)
+    expect(again.code, `${again.stdout}${again.stderr}`).toBe(0)
+    await succeed(world, 'down', file)
+    expect(await readdir(join(far, 'state')).catch(() => [])).not.toContain('guests')
+  },
+  patienceMs,
+)

@@ -1,7 +1,7 @@
 /** The plain machine under QEMU's TCG, reached over SSH as any other host. */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -24,8 +24,6 @@ export type Machine = AsyncDisposable & {
   /** The serial line, from the beginning. */
   console(): string
 }
-
-export const destination = { host: '127.0.0.1', user: 'root' } as const
 
 /** Boots (a minute; the first time the image is built). What it writes is gone with it. */
 export async function bootMachine(
@@ -67,7 +65,11 @@ export async function bootMachine(
     for (;;) {
       const limit = AbortSignal.any([options.signal, AbortSignal.timeout(20_000)])
       try {
-        return await openSshHost({ ...destination, port }, { name: 'plain', environment }, { signal: limit })
+        return await openSshHost(
+          { host: '127.0.0.1', user: 'root', port },
+          { name: 'plain', environment },
+          { signal: limit },
+        )
       } catch (error) {
         const hasEnded = child.exitCode !== null
         if (hasEnded || options.signal.aborted)
@@ -107,5 +109,3 @@ function qemuArguments({ disk, directory, port, memoryMegabytes }: Given): strin
     ...['-nic', `user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:${port}-10.0.2.15:22`],
   ]
 }
-
-export const readText = (path: string): Promise<string> => readFile(path, 'utf8')
