@@ -19,6 +19,11 @@ export const commandGroups: readonly CommandGroup[] = [
       { name: 'plan', summary: 'what would change', load: () => import('./commands/plan.ts') },
       { name: 'down', summary: 'take it away', load: () => import('./commands/down.ts') },
       {
+        name: 'roll',
+        summary: 'renew the guests of a pool, one after the other',
+        load: () => import('./commands/roll.ts'),
+      },
+      {
         name: 'check',
         summary: 'whether the file is right, and this machine can carry it',
         load: () => import('./commands/check.ts'),

@@ -3,11 +3,13 @@
 import type { ApplyResult } from '../../cluster/apply/apply.ts'
 import { lockCluster, makePlan, run } from '../../cluster/converge.ts'
 import type { Plan } from '../../cluster/plan/plan.ts'
+import { rollRecords, unfinishedRoll } from '../../cluster/roll/record.ts'
 import { openSites } from '../../cluster/site.ts'
 import type { ClusterSpec } from '../../cluster/spec/model.ts'
 import { isInfraError } from '../../errors.ts'
 import { localHost } from '../../hosts/local/local.ts'
 import type { Context } from '../action.ts'
+import { askMs } from '../deadline-options.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { errorJson, openRunView } from '../progress/show.ts'
 import { count } from '../views/units.ts'
@@ -37,12 +39,16 @@ export async function converge(request: ConvergeRequest, context: Context): Prom
   const { spec } = loaded
   const onWait = (): void => output.note([`baton: another up or down of ${spec.name} is under way: waiting for it`])
   await using _lock = await lockCluster(localHost(), spec.name, { signal, onWait })
+  const rolls = rollRecords(localHost(), spec.name)
+  const rolling = direction === 'up' ? await rolls.read({ signal }) : undefined
+  if (rolling !== undefined) throw unfinishedRoll(rolling)
   const sites = await openSites(spec, { signal })
   const plan = await makePlan(spec, sites, direction, { signal })
   const refusal = plan.steps.length === 0 ? undefined : await guard(plan, loaded)
   if (refusal !== undefined) return refusal
   if (plan.steps.length > 0 && !asJson) output.print([`${spec.name}: ${count(plan.steps.length, 'step')}`])
   const result = await runShown(plan, spec, sites, request, context)
+  if (direction === 'down') await rolls.remove({ signal: AbortSignal.timeout(askMs) })
   if (result.failed.length === 0 && result.skipped === 0) return { ...loaded, plan, result }
   sayFailures(spec.name, result, request, context)
   return signal.aborted ? exitCodes.interrupted : exitCodes.failed

@@ -101,10 +101,15 @@ async function renewGuest(
   } finally {
     membership.mayReturn(guest.name)
   }
+  await joinServices(guest.name, context)
+}
+
+/** Into every service that wants it, and healthy there. */
+export async function joinServices(guest: string, { membership, signal, progress }: ActionContext): Promise<void> {
   for (const director of membership.directors)
     await ifDirected(async () => {
-      await membership.apply(director, { signal, progress }, guest.name)
-      await membership.untilHealthy(director, { signal, progress }, guest.name)
+      await membership.apply(director, { signal, progress }, guest)
+      await membership.untilHealthy(director, { signal, progress }, guest)
     })
 }
 

@@ -1,0 +1,104 @@
+/** A pool of real guests is renewed under load, killed in the middle, and never leaves a request without an answer. */
+import { execFile } from 'node:child_process'
+import { readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { describe, expect, test } from 'vitest'
+import { type Baton, freePort, openBaton } from '../hello/baton.ts'
+
+type Status = {
+  readonly guests: readonly { readonly name: string; readonly image: string; readonly state: string }[]
+  readonly services: readonly {
+    readonly servers: readonly { readonly guest: string; readonly weight: number; readonly reason: string }[]
+  }[]
+}
+
+/** `other` is tiny under another kernel command line: another image with nothing to build. */
+function writeFile(baton: Baton, port: number): string {
+  const images = join(baton.environment['BATON_CACHE_DIR'] ?? '', 'images')
+  const built = readdirSync(images).find((name) => readdirSync(join(images, name)).includes('initrd.gz')) ?? ''
+  const file = join(baton.directory, 'baton.yaml')
+  const other = `{ kernel: ${images}/${built}/vmlinuz, initrd: ${images}/${built}/initrd.gz, cmdline: "console=ttyS0 quiet" }`
+  const check = '{ http: /healthz, every: 300ms, timeout: 2s, rise: 1, fall: 3 }'
+  writeFileSync(
+    file,
+    `name: rolling
+images: { other: ${other} }
+guests: { web: { count: 4, image: tiny, memory: 96M, drain: 10s } }
+services:
+  www: { address: "127.0.0.1:${port}", scheduler: wlc, servers: [{ guests: web, port: 80 }], check: ${check} }
+`,
+  )
+  return file
+}
+
+async function succeed(baton: Baton, ...args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await baton.run(...args)
+  expect(code, `baton ${args.join(' ')}\n${stdout}${stderr}`).toBe(0)
+  return `${stdout}${stderr}`
+}
+
+const imagesOf = ({ guests }: Status): Set<string> => new Set(guests.map(({ image }) => image))
+
+/** Requests as wrk makes them, each on a connection of its own, until the body has ended; what it says of errors. */
+async function underLoad(port: number, body: () => Promise<void>): Promise<{ requests: number; errors: string[] }> {
+  const ended = new AbortController()
+  let [requests, errors] = [0, [] as string[]]
+  const load = (async () => {
+    while (!ended.signal.aborted) {
+      const args = ['-t1', '-c2', '-d2s', '--timeout', '20s', '-H', 'Connection: close', `http://127.0.0.1:${port}/`]
+      const { stdout } = await promisify(execFile)('wrk', args)
+      requests += Number(/(\d+) requests in/.exec(stdout)?.[1] ?? 0)
+      errors = [...errors, ...stdout.split('\n').filter((line) => /Socket errors|Non-2xx/.test(line))]
+    }
+  })()
+  try {
+    await body()
+  } finally {
+    ended.abort()
+    await load
+  }
+  return { requests, errors }
+}
+
+describe('a pool of real guests', () => {
+  test('is drained, renewed, killed in the middle and goes on, with no failed request', async () => {
+    await using baton = openBaton()
+    await succeed(baton, 'image', 'build', 'tiny')
+    const port = await freePort()
+    const file = writeFile(baton, port)
+    await succeed(baton, 'up', file)
+    const before = await baton.json<Status>('status')
+    expect(imagesOf(before).size).toBe(1)
+
+    const { requests, errors } = await underLoad(port, async () => {
+      const first = await baton.start(['roll', 'web', '--image', 'other', '--file', file, '--json'], (line, child) => {
+        // In the middle of the second guest.
+        if (line.includes('"started"') && line.includes('"web-2"')) child.kill('SIGKILL')
+      })
+      expect(first.code).toBeNull()
+      const refused = await baton.run('up', file)
+      expect(refused).toMatchObject({ code: 1 })
+      expect(refused.stderr).toContain('a roll of web has not come to its end: 1 of 4 guests are renewed')
+      expect(await succeed(baton, 'roll', '--resume', '--file', file)).toContain('4 of 4 guests of web renewed')
+
+      const said = await succeed(baton, 'shutdown', 'web-3')
+      expect(said).toContain('stopped')
+    })
+    expect(errors).toEqual([])
+    expect(requests).toBeGreaterThan(100)
+    const after = await baton.json<Status>('status')
+    expect(imagesOf(after).size).toBe(1)
+    expect([...imagesOf(after)]).not.toEqual([...imagesOf(before)])
+    expect(after.guests.map(({ name, state }) => `${name} ${state}`)).toEqual([
+      'web-1 running',
+      'web-2 running',
+      'web-3 stopped',
+      'web-4 running',
+    ])
+    console.log(`${requests} requests, 0 failed`)
+    await succeed(baton, 'down', file)
+    expect(baton.processes()).toEqual([])
+    expect(baton.leftovers()).toEqual(['baton.yaml'])
+  }, 600_000)
+})
