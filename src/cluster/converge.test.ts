@@ -6,7 +6,7 @@ import { anySpec, buildPool, buildServiceSpec, buildSpec, mebibyte } from '../..
 import type { ApplyEvent } from './apply/apply.ts'
 import { makePlan, run } from './converge.ts'
 import type { Plan } from './plan/plan.ts'
-import type { ClusterSpec } from './spec/model.ts'
+import type { ClusterSpec, HostSpec } from './spec/model.ts'
 
 const within = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(20_000) })
 
@@ -209,6 +209,47 @@ describe('up and down on pretended hosts', () => {
     const result = await run(plan, spec, world.sites, 'up', { signal: stop.signal, concurrency: 1 })
     expect(result.finished + result.failed.length).toBeLessThanOrEqual(1)
     expect(result.skipped).toBeGreaterThanOrEqual(plan.steps.length - 1)
+  })
+})
+
+const hostNamed = (name: string, memoryBytes?: number): HostSpec => ({
+  name,
+  hypervisor: 'fake',
+  ...(memoryBytes === undefined ? {} : { capacity: { memoryBytes } }),
+})
+
+describe('guests without a host', () => {
+  const guests = [buildPool('web', { count: 4, memoryBytes: 100 * mebibyte })]
+  const on = async ({ sites }: FakeSites): Promise<Record<string, number>> =>
+    Object.fromEntries(
+      await Promise.all(
+        [...sites.values()].map(
+          async ({ name, hypervisor }) => [name, (await hypervisor.list(within())).length] as const,
+        ),
+      ),
+    )
+
+  test('are spread over the hosts, stay there, and only the new ones go to a new host', async () => {
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => hostNamed(name))
+    if (a === undefined || b === undefined || c === undefined) throw new Error('there are three hosts')
+    await using world = buildSites({ hosts: { a, b, c } })
+    const two = buildSpec({ hosts: [a, b], guests })
+    const sites = new Map([...world.sites].filter(([name]) => name !== 'c'))
+    await go(two, { ...world, sites })
+    expect(await on(world)).toEqual({ a: 2, b: 2, c: 0 })
+    expect((await makePlan(two, sites, 'up', within())).steps).toEqual([])
+    const three = buildSpec({ hosts: [a, b, c], guests: [buildPool('web', { count: 5, memoryBytes: 100 * mebibyte })] })
+    expect(stepIds(await go(three, world)).filter((id) => id.startsWith('guest.'))).toEqual(['guest.create c/web-5'])
+  })
+
+  test('are refused as a whole when the hosts have no room for all, and nothing is changed', async () => {
+    const spec = buildSpec({ hosts: [hostNamed('a', 250 * mebibyte), hostNamed('b', 150 * mebibyte)], guests })
+    await using world = buildSites(spec)
+    await expect(makePlan(spec, world.sites, 'up', within())).rejects.toMatchObject({
+      code: 'no-space',
+      message: 'web-4 fits nowhere: a lacks 50M of memory, b lacks 50M of memory',
+    })
+    expect(await on(world)).toEqual({ a: 0, b: 0 })
   })
 })
 

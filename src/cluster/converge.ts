@@ -14,7 +14,11 @@ type CallOptions = { readonly signal: AbortSignal }
 /** A launch that is under way is waited for. */
 const sweepMs = 30_000
 
-/** @throws InfraError `already-exists` naming every guest that is in the way. */
+/** So many guests without room are told. */
+const mostLacks = 5
+const more = (lacks: number): string => (lacks > mostLacks ? `; and ${lacks - mostLacks} more guests` : '')
+
+/** @throws InfraError `already-exists` naming every guest that is in the way, `no-space` when the hosts have no room for all. */
 export async function makePlan(
   spec: ClusterSpec,
   sites: ReadonlyMap<string, Site>,
@@ -25,6 +29,11 @@ export async function makePlan(
   if (direction === 'down') return planDown(spec, observed)
   const planned = planUp(spec, observed)
   if (planned.kind === 'plan') return planned.plan
+  if (planned.kind === 'no-room')
+    throw new InfraError('no-space', planned.lacks.slice(0, mostLacks).join('; ') + more(planned.lacks.length), {
+      subject: spec.name,
+      hint: 'add a host, make guests smaller or fewer, or give more: capacity of a host',
+    })
   throw new InfraError('already-exists', planned.conflicts.join('; '), { subject: spec.name })
 }
 

@@ -4,6 +4,7 @@ import { within } from '../deadline.ts'
 import type { ServiceStatus } from '../director/control.ts'
 import { isInfraError } from '../errors.ts'
 import { askAll } from './ask-all.ts'
+import { needsPlacement, placeSpec } from './plan/place.ts'
 import type { Observed, ObservedDirector, ObservedHost } from './plan/plan.ts'
 import { imageSpecOf, wantedGuests } from './plan/wanted.ts'
 import type { DirectorAccess, Site } from './site.ts'
@@ -31,10 +32,24 @@ export async function observe(
   const owners = directorOwners(spec, sites)
   const ask = async (site: Site): Promise<readonly [string, ObservedHost]> => {
     const soon = within(signal, hostMs)
-    return [site.name, await observeSite(spec, site, owners.get(site.director) ?? site.name, soon)]
+    const owner = owners.get(site.director) ?? site.name
+    return [site.name, { ...(await observeSite(spec, site, owner, soon)), ...(await memoryOf(spec, site, soon)) }]
   }
   const hosts = await askAll([...sites.values()], concurrency, (site) => site.name, ask)
-  return { hosts: new Map(hosts), ...(await observeImages(spec, sites, signal)) }
+  const seen = new Map(hosts)
+  const placement = needsPlacement(spec) ? { placement: placeSpec(spec, seen) } : {}
+  return { hosts: seen, ...placement, ...(await observeImages(spec, sites, placement.placement?.hosts, signal)) }
+}
+
+/** All the memory of a real host, where that counts. */
+async function memoryOf(
+  spec: ClusterSpec,
+  { name, host }: Site,
+  signal: AbortSignal,
+): Promise<{ memoryBytes?: number }> {
+  const written = spec.hosts[name]
+  if (!needsPlacement(spec) || written?.hypervisor === 'fake' || written?.capacity?.memoryBytes !== undefined) return {}
+  return { memoryBytes: (await host.facts({ signal })).memoryBytes }
 }
 
 /** A machine has one director, however many hosts of the spec it is: the first that is to direct stands for it. */
@@ -100,10 +115,11 @@ function unwellGuests(cluster: string, services: readonly ServiceStatus[]): stri
 async function observeImages(
   spec: ClusterSpec,
   sites: ReadonlyMap<string, Site>,
+  placed: ReadonlyMap<string, string> | undefined,
   signal: AbortSignal,
 ): Promise<Pick<Observed, 'digests' | 'built'>> {
   const needed = new Map<string, { readonly site: Site; readonly image: string }>()
-  for (const { host, guest } of wantedGuests(spec).values()) {
+  for (const { host, guest } of wantedGuests(spec, placed).values()) {
     const site = sites.get(host)
     if (site !== undefined) needed.set(`${host}/${guest.image}`, { site, image: guest.image })
   }

@@ -3,7 +3,7 @@
 import { directorClient } from '../../api/client.ts'
 import type { Diagnostic } from '../../cluster/spec/diagnostic.ts'
 import { checkAgainstHost } from '../../cluster/spec/facts.ts'
-import type { ClusterSpec } from '../../cluster/spec/model.ts'
+import { boundHost, type ClusterSpec } from '../../cluster/spec/model.ts'
 import type { ParsedSpec, PlaceLookup } from '../../cluster/spec/parse.ts'
 import type { DirectorStatus } from '../../director/control.ts'
 import { throwIfCutsOff } from '../../engines/ebpf/own-session.ts'
@@ -56,10 +56,9 @@ function checkEngine(
 }
 
 async function checkHypervisors(places: PlaceLookup, spec: ClusterSpec, options: CallOptions): Promise<Diagnostic[]> {
-  const [firstHost] = Object.keys(spec.hosts)
   const found = await Promise.all(
     here(spec).map(async ({ name, hypervisor }): Promise<Diagnostic[]> => {
-      const pools = Object.values(spec.guests).filter((pool) => (pool.host ?? firstHost) === name)
+      const pools = Object.values(spec.guests).filter((pool) => boundHost(spec, pool) === name)
       if (pools.length === 0) return []
       const info = await hypervisorInfo(hypervisor, options)
       if ('missing' in info) return [problemAt(places, ['hosts', name, 'hypervisor'], info.missing, info.hint)]

@@ -21,8 +21,17 @@ export type Placement = {
   readonly lacks: readonly string[]
 }
 
-type Room = { readonly name: string; readonly capacity: Load; left: Mutable; readonly kinds: Map<string, number> }
-type Mutable = { memoryBytes: number; vcpus: number; diskBytes: number }
+type Room = {
+  readonly name: string
+  readonly isLimited: boolean
+  readonly allBytes: number
+  memoryBytes: number
+  vcpus: number
+  diskBytes: number
+  guests: number
+  /** Of its memory, how much is left: the next guest goes where that is most. */
+  share: number
+}
 
 /**
  * Who stands where it may and fits stays. The others come one after the other, the largest first, each to the host that has
@@ -36,35 +45,49 @@ export function placeGuests(hosts: readonly PlaceableHost[], guests: readonly Pl
   return packed.lacks.length === 0 ? packed : spread
 }
 
-/** Whether the second host is the better one. */
-type Prefer = (one: Room, other: Room, guest: PlaceableGuest) => boolean
+/** The place in the list of the best of the candidates that have room; -1: none. `counts`: how many of its kind each has. */
+type Choose = (guest: Load, rooms: readonly Room[], candidates: readonly number[], counts: Int32Array) => number
 
-function tryPlacing(hosts: readonly PlaceableHost[], guests: readonly PlaceableGuest[], prefer: Prefer): Placement {
-  const rooms = hosts.map(({ name, capacity }): Room => ({ name, capacity, left: { ...capacity }, kinds: new Map() }))
-  const byName = new Map(rooms.map((room) => [room.name, room]))
+function tryPlacing(hosts: readonly PlaceableHost[], guests: readonly PlaceableGuest[], choose: Choose): Placement {
+  const rooms = hosts.map(roomOf)
+  const indexes = new Map(hosts.map(({ name }, index) => [name, index]))
+  const counts = new Map<string, Int32Array>()
+  const candidates = candidatesIn(indexes)
   const placed = new Map<string, string>()
   const lacks: string[] = []
-  const put = (guest: PlaceableGuest, room: Room): void => {
-    room.left.memoryBytes -= guest.memoryBytes
-    room.left.vcpus -= guest.vcpus
-    room.left.diskBytes -= guest.diskBytes
-    room.kinds.set(guest.kind, (room.kinds.get(guest.kind) ?? 0) + 1)
+  const countsOf = (kind: string): Int32Array => {
+    const known = counts.get(kind) ?? new Int32Array(rooms.length)
+    counts.set(kind, known)
+    return known
+  }
+  const put = (guest: PlaceableGuest, index: number): void => {
+    const room = rooms[index]
+    if (room === undefined) return
+    take(room, guest)
+    const ofKind = countsOf(guest.kind)
+    ofKind[index] = (ofKind[index] ?? 0) + 1
     placed.set(guest.name, room.name)
   }
   const open: PlaceableGuest[] = []
-  const [bound, free] = [guests.filter(isBound), guests.filter((guest) => !isBound(guest))]
-  for (const guest of [...bound, ...free.filter(({ current }) => current !== undefined)]) {
-    const room = byName.get((isBound(guest) ? guest.allowed?.[0] : guest.current) ?? '')
-    if (room !== undefined && mayStand(guest, room) && fits(guest, room)) put(guest, room)
+  const stand = (guest: PlaceableGuest, name: string | undefined): void => {
+    const index = indexes.get(name ?? '')
+    const room = index === undefined ? undefined : rooms[index]
+    if (index !== undefined && room !== undefined && candidates(guest).includes(index) && fits(guest, room))
+      put(guest, index)
     else open.push(guest)
   }
-  const rest = [...open, ...free.filter(({ current }) => current === undefined)]
-  for (const guest of rest.sort((a, b) => b.memoryBytes - a.memoryBytes || b.vcpus - a.vcpus)) {
-    let best: Room | undefined
-    for (const room of rooms)
-      if (mayStand(guest, room) && fits(guest, room) && (best === undefined || prefer(best, room, guest))) best = room
-    if (best === undefined) lacks.push(whyNowhere(guest, rooms))
-    else put(guest, best)
+  for (const guest of guests) if (isBound(guest)) stand(guest, guest.allowed?.[0])
+  for (const guest of guests) if (!isBound(guest)) stand(guest, guest.current)
+  for (const guest of open.sort((a, b) => b.memoryBytes - a.memoryBytes || b.vcpus - a.vcpus)) {
+    const best = choose(guest, rooms, candidates(guest), countsOf(guest.kind))
+    if (best >= 0) put(guest, best)
+    else
+      lacks.push(
+        whyNowhere(
+          guest,
+          candidates(guest).flatMap((index) => rooms[index] ?? []),
+        ),
+      )
   }
   // In the guests' own order, whatever order they were placed in.
   const inOrder = guests.flatMap(({ name }) => {
@@ -74,43 +97,75 @@ function tryPlacing(hosts: readonly PlaceableHost[], guests: readonly PlaceableG
   return { hosts: new Map(inOrder), lacks }
 }
 
-const isBound = ({ allowed }: PlaceableGuest): boolean => allowed?.length === 1
+/** Guests of a pool share their list: it is looked up once. */
+function candidatesIn(indexes: ReadonlyMap<string, number>): (guest: PlaceableGuest) => readonly number[] {
+  const all = [...indexes.values()]
+  const known = new Map<readonly string[], readonly number[]>()
+  return ({ allowed }) => {
+    if (allowed === undefined) return all
+    const found = known.get(allowed) ?? allowed.flatMap((name) => indexes.get(name) ?? [])
+    known.set(allowed, found)
+    return found
+  }
+}
 
-const mayStand = ({ allowed }: PlaceableGuest, { name }: Room): boolean =>
-  allowed === undefined || allowed.includes(name)
+function roomOf({ name, capacity }: PlaceableHost): Room {
+  const { memoryBytes } = capacity
+  return { name, ...capacity, allBytes: memoryBytes, isLimited: Number.isFinite(memoryBytes), guests: 0, share: 1 }
+}
+
+/** A host without a limit is told from others by how many guests it has. */
+function take(room: Room, guest: Load): void {
+  room.memoryBytes -= guest.memoryBytes
+  room.vcpus -= guest.vcpus
+  room.diskBytes -= guest.diskBytes
+  room.guests += 1
+  room.share = room.isLimited ? room.memoryBytes / room.allBytes : 1 / (1 + room.guests)
+}
+
+const isBound = ({ allowed }: PlaceableGuest): boolean => allowed?.length === 1
 
 const parts = ['memoryBytes', 'vcpus', 'diskBytes'] as const
 
-function fits(guest: Load, { left }: Room): boolean {
-  return guest.memoryBytes <= left.memoryBytes && guest.vcpus <= left.vcpus && guest.diskBytes <= left.diskBytes
+function fits(guest: Load, room: Room): boolean {
+  return guest.memoryBytes <= room.memoryBytes && guest.vcpus <= room.vcpus && guest.diskBytes <= room.diskBytes
 }
 
-const leastOfItsKind: Prefer = (one, other, { kind }) => {
-  const [here, there] = [one.kinds.get(kind) ?? 0, other.kinds.get(kind) ?? 0]
-  if (here !== there) return there < here
-  return freeShare(other) > freeShare(one)
+const leastOfItsKind: Choose = (guest, rooms, candidates, counts) => {
+  let best = -1
+  let [least, share] = [0, 0]
+  for (const index of candidates) {
+    const room = rooms[index]
+    const count = counts[index] ?? 0
+    if (room === undefined || !fits(guest, room)) continue
+    if (best >= 0 && (count > least || (count === least && room.share <= share))) continue
+    best = index
+    least = count
+    share = room.share
+  }
+  return best
 }
 
-const leastRoom: Prefer = (one, other) => other.left.memoryBytes < one.left.memoryBytes
-
-/** Of a host without a limit the share is whole; by what it carries it is told from others then. */
-function freeShare({ left, capacity, kinds }: Room): number {
-  if (Number.isFinite(capacity.memoryBytes))
-    return capacity.memoryBytes === 0 ? 0 : left.memoryBytes / capacity.memoryBytes
-  let carried = 0
-  for (const number of kinds.values()) carried += number
-  return 1 / (1 + carried)
+const leastRoom: Choose = (guest, rooms, candidates) => {
+  let best = -1
+  let least = 0
+  for (const index of candidates) {
+    const room = rooms[index]
+    if (room === undefined || !fits(guest, room) || (best >= 0 && room.memoryBytes >= least)) continue
+    best = index
+    least = room.memoryBytes
+  }
+  return best
 }
 
 /** So many hosts are named in one sentence. */
 const mostNamed = 4
 
-function whyNowhere(guest: PlaceableGuest, rooms: readonly Room[]): string {
-  const allowed = rooms.filter((room) => mayStand(guest, room))
+function whyNowhere(guest: PlaceableGuest, allowed: readonly Room[]): string {
   if (allowed.length === 0) return `${guest.name} may run on none of the hosts`
   const said = allowed.slice(0, mostNamed).map((room) => {
     const short = parts.flatMap((part) => {
-      const missing = guest[part] - room.left[part]
+      const missing = guest[part] - room[part]
       return missing > 0 ? [words[part](missing)] : []
     })
     return `${room.name} lacks ${short.join(' and ')}`

@@ -4,6 +4,7 @@ import type { EbpfTuning } from '../../engines/ebpf/tuning.ts'
 import type { EngineName } from '../../engines/engine.ts'
 import type { GuestDefinition, GuestState } from '../../guests/hypervisor.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
+import type { Placement } from './placement.ts'
 
 /** A guest as wanted, before its image is built: apply puts the image's files in. */
 export type PlannedGuest = Omit<GuestDefinition, 'boot' | 'disks' | 'image'> & {
@@ -87,6 +88,8 @@ export type ObservedDirector = {
 
 export type ObservedHost = {
   readonly guests: readonly GuestState[]
+  /** All its memory, where guests are to be placed. */
+  readonly memoryBytes?: number
   /** undefined: none runs. */
   readonly director: ObservedDirector | undefined
   /** What `auto` is here, for the services that are wanted. */
@@ -100,6 +103,8 @@ export type Observed = {
   readonly hosts: ReadonlyMap<string, ObservedHost>
   /** The digest that each image of the spec has, or would have, by its name. */
   readonly digests: ReadonlyMap<string, string>
+  /** Of guests that are bound to no host; left out: each is bound. */
+  readonly placement?: Placement
   /** `HOST/DIGEST` of every such image that is built already. */
   readonly built: ReadonlySet<string>
 }
@@ -108,3 +113,5 @@ export type Observed = {
 export type Planned =
   | { readonly kind: 'plan'; readonly plan: Plan }
   | { readonly kind: 'conflicts'; readonly conflicts: readonly string[] }
+  /** Guests that no host has room for, each with what lacks where. */
+  | { readonly kind: 'no-room'; readonly lacks: readonly string[] }

@@ -60,7 +60,7 @@ function standing(
 
 function planned(spec: ClusterSpec, observed: Observed): Plan {
   const result = planUp(spec, observed)
-  if (result.kind === 'conflicts') throw new Error(result.conflicts.join('; '))
+  if (result.kind !== 'plan') throw new Error(JSON.stringify(result))
   return result.plan
 }
 

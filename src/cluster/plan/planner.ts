@@ -9,7 +9,9 @@ import { type WantedGuest, wantedGuests } from './wanted.ts'
 
 /** From what is observed to the spec. Empty when everything stands as wanted. */
 export function planUp(spec: ClusterSpec, observed: Observed): Planned {
-  const wanted = wantedGuests(spec)
+  const { placement } = observed
+  if (placement !== undefined && placement.lacks.length > 0) return { kind: 'no-room', lacks: placement.lacks }
+  const wanted = wantedGuests(spec, placement?.hosts)
   const conflicts = conflictsOf(spec, wanted, observed)
   if (conflicts.length > 0) return { kind: 'conflicts', conflicts }
   const builder = stepBuilder()

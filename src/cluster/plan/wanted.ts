@@ -5,7 +5,14 @@ import type { ImageSpec } from '../../guests/images/image.ts'
 import type { CheckSpec } from '../../health/check.ts'
 import type { Endpoint, Protocol, Service } from '../../lvs/service.ts'
 import { given } from '../spec/given.ts'
-import { type ClusterSpec, type GuestPoolSpec, guestNames, type ServiceSpec } from '../spec/model.ts'
+import {
+  boundHost,
+  type ClusterSpec,
+  type GuestPoolSpec,
+  guestNames,
+  type NetworkSpec,
+  type ServiceSpec,
+} from '../spec/model.ts'
 import type { PlannedGuest } from './plan.ts'
 import { wantedRouters } from './wanted-routers.ts'
 
@@ -20,14 +27,18 @@ export function imageSpecOf(spec: ClusterSpec, image: string): ImageSpec {
   return spec.images[image] ?? { kind: 'tiny' }
 }
 
-/** By name, pool after pool. */
-export function wantedGuests(spec: ClusterSpec): Map<string, WantedGuest> {
+/** By name, pool after pool. `placed`: the hosts of those that are bound to none. */
+export function wantedGuests(
+  spec: ClusterSpec,
+  placed: ReadonlyMap<string, string> = new Map(),
+): Map<string, WantedGuest> {
   const found = new Map<string, WantedGuest>()
   for (const pool of Object.values(spec.guests)) {
     const forwards = forwardsOf(spec, pool.name)
-    const host = pool.host ?? defaultHost(spec)
-    const storage = spec.hosts[host]?.storage
-    for (const [index, name] of guestNames(pool).entries())
+    const bound = boundHost(spec, pool)
+    for (const [index, name] of guestNames(pool).entries()) {
+      const host = bound ?? placed.get(name) ?? defaultHost(spec)
+      const storage = spec.hosts[host]?.storage
       found.set(name, {
         host,
         guest: {
@@ -40,10 +51,11 @@ export function wantedGuests(spec: ClusterSpec): Map<string, WantedGuest> {
           ...(pool.diskBytes === undefined ? {} : { diskBytes: pool.diskBytes }),
           ...(storage?.kind === 'dir' ? { diskDirectory: storage.path } : {}),
           ...(storage?.kind === 'lvm' ? { diskVolumeGroup: storage.volumeGroup } : {}),
-          network: networkOf(pool, index, forwards),
+          network: networkOf(spec, pool, host, index, forwards),
           autostart: pool.autostart,
         },
       })
+    }
   }
   return found
 }
@@ -66,8 +78,15 @@ function forwardsOf(spec: ClusterSpec, pool: string): Forwards {
   return [...found.values()].sort((a, b) => a.port - b.port || (a.protocol < b.protocol ? -1 : 1))
 }
 
-function networkOf({ network }: GuestPoolSpec, index: number, forwards: Forwards): GuestNetwork {
-  if (network.kind === 'user') return { kind: 'user', forwards }
+function networkOf(
+  spec: ClusterSpec,
+  pool: GuestPoolSpec,
+  host: string,
+  index: number,
+  forwards: Forwards,
+): GuestNetwork {
+  if (pool.network.kind === 'user') return { kind: 'user', forwards }
+  const network = onHost(spec, pool, pool.network, host)
   const address = network.addresses[index]
   return {
     kind: 'bridge',
@@ -77,6 +96,17 @@ function networkOf({ network }: GuestPoolSpec, index: number, forwards: Forwards
     ...(network.gateway === undefined ? {} : { gateway: network.gateway }),
   }
 }
+
+/** A pool that is placed has the bridge of the first host by its file; elsewhere it is that host's own. */
+function onHost(spec: ClusterSpec, pool: GuestPoolSpec, network: Bridged, host: string): Bridged {
+  const [first, here] = [spec.hosts[defaultHost(spec)], spec.hosts[host]]
+  if (boundHost(spec, pool) !== undefined || here?.bridge === undefined || network.bridge !== first?.bridge)
+    return network
+  const { bridgeAddress: _first, ...rest } = network
+  return { ...rest, bridge: here.bridge, ...given('bridgeAddress', here.bridgeAddress) }
+}
+
+type Bridged = Exclude<NetworkSpec, { readonly kind: 'user' }>
 
 /** Where a guest's port is reached, or undefined while it is not known: a guest that does not run is no server yet. */
 export function reachOf(guest: GuestState | undefined, protocol: Protocol, port: number): Endpoint | undefined {

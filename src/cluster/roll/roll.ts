@@ -7,6 +7,7 @@ import { Bug, InfraError, isInfraError } from '../../errors.ts'
 import { joinServices, runAction } from '../apply/actions.ts'
 import { deadlines } from '../apply/apply.ts'
 import { type Membership, openMembership } from '../apply/membership.ts'
+import { needsPlacement, placeSpec } from '../plan/place.ts'
 import { type WantedGuest, wantedGuests } from '../plan/wanted.ts'
 import type { Site } from '../site.ts'
 import { type ClusterSpec, guestNames } from '../spec/model.ts'
@@ -48,7 +49,7 @@ export async function roll(
   const { signal, onEvent, patienceMs = usualPatienceMs } = options
   const rolled = rolledSpec(spec, begun, begun.extras.length)
   const membership = openMembership(rolled, sites)
-  const wanted = wantedGuests(rolled)
+  const wanted = wantedGuests(rolled, await placedNow(rolled, sites, signal))
   let record = begun
   const note = async (next: Partial<RollRecord>): Promise<void> => {
     record = { ...record, ...next }
@@ -116,6 +117,21 @@ export async function roll(
   } finally {
     await Promise.all([...busy.values()].map(({ done }) => done))
   }
+}
+
+/** Everyone stays where it is; extra guests go where there is room. */
+async function placedNow(
+  spec: ClusterSpec,
+  sites: ReadonlyMap<string, Site>,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, string>> {
+  if (!needsPlacement(spec)) return new Map()
+  const rooms = [...sites.values()].map(
+    async ({ name, hypervisor }) => [name, { guests: await hypervisor.list({ signal }) }] as const,
+  )
+  const { hosts, lacks } = placeSpec(spec, new Map(await Promise.all(rooms)))
+  if (lacks.length === 0) return hosts
+  throw new InfraError('no-space', lacks.join('; '), { subject: spec.name, hint: 'leave --surge out' })
 }
 
 type Context = Parameters<typeof runAction>[1]

@@ -1,7 +1,7 @@
 /** Whether the hosts can carry the spec: memory and processors that a host does not have, at the value that asks for them. */
 import type { HostFacts } from '../../hosts/host.ts'
 import type { Diagnostic } from './diagnostic.ts'
-import type { ClusterSpec, GuestPoolSpec } from './model.ts'
+import { boundHost, type ClusterSpec, type GuestPoolSpec } from './model.ts'
 import type { PlaceLookup } from './parse.ts'
 import { formatSize } from './size.ts'
 import { problem, warning } from './source.ts'
@@ -17,11 +17,10 @@ export function checkAgainstHost(
   places: PlaceLookup,
   facts: Readonly<Record<string, HostCapacity>>,
 ): Diagnostic[] {
-  const [firstHost] = Object.keys(spec.hosts)
   return Object.values(spec.hosts).flatMap((host) => {
     const capacity = Object.hasOwn(facts, host.name) ? facts[host.name] : undefined
     if (capacity === undefined || host.hypervisor === 'fake') return []
-    const pools = Object.values(spec.guests).filter((pool) => (pool.host ?? firstHost) === host.name)
+    const pools = Object.values(spec.guests).filter((pool) => boundHost(spec, pool) === host.name)
     return [...checkMemory(host.name, pools, capacity, places), ...checkProcessors(host.name, pools, capacity, places)]
   })
 }

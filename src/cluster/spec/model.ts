@@ -24,6 +24,8 @@ export type HostSpec = {
   readonly storage?:
     | { readonly kind: 'lvm'; readonly volumeGroup: string }
     | { readonly kind: 'dir'; readonly path: string }
+  /** What it gives to guests; what is left out is not limited, but for memory: all that the host has. */
+  readonly capacity?: { readonly memoryBytes?: number; readonly vcpus?: number; readonly diskBytes?: number }
 }
 
 export type NetworkSpec =
@@ -47,7 +49,7 @@ export type GuestPoolSpec = {
   readonly diskBytes?: number
   readonly network: NetworkSpec
   readonly autostart: boolean
-  /** undefined: the first host. */
+  /** undefined: the only host, or one that is chosen. */
   readonly host?: string
   /** How long connections may take to finish before a guest goes; undefined: the usual time. */
   readonly drainMs?: number
@@ -152,4 +154,10 @@ export type ClusterSpec = {
 export function guestNames(pool: Pick<GuestPoolSpec, 'name' | 'count'>): string[] {
   if (pool.count === undefined) return [pool.name]
   return Array.from({ length: pool.count }, (_, index) => `${pool.name}-${index + 1}`)
+}
+
+/** The host that a pool is bound to; undefined: each of its guests is placed. */
+export function boundHost({ hosts }: Pick<ClusterSpec, 'hosts'>, pool: GuestPoolSpec): string | undefined {
+  const names = Object.keys(hosts)
+  return pool.host ?? (names.length === 1 ? names[0] : undefined)
 }

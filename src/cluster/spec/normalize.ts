@@ -73,7 +73,7 @@ function mapValues<A, B>(from: Readonly<Record<string, A>>, change: (name: strin
   return Object.fromEntries(Object.entries(from).map(([name, value]) => [name, change(name, value)]))
 }
 
-function hostSpec(name: string, { ssh, sudo, hypervisor, bridge, storage, ...others }: HostShape): HostSpec {
+function hostSpec(name: string, { ssh, sudo, hypervisor, bridge, storage, capacity, ...others }: HostShape): HostSpec {
   const [directory, volumeGroup] = [storage?.dir, storage?.lvm]
   return {
     name,
@@ -84,6 +84,14 @@ function hostSpec(name: string, { ssh, sudo, hypervisor, bridge, storage, ...oth
     ...given('bridgeAddress', others['bridge-address']),
     ...(directory === undefined ? {} : { storage: { kind: 'dir', path: directory } }),
     ...(volumeGroup === undefined ? {} : { storage: { kind: 'lvm', volumeGroup } }),
+    ...given(
+      'capacity',
+      capacity && {
+        ...given('memoryBytes', capacity.memory),
+        ...given('vcpus', capacity.vcpus),
+        ...given('diskBytes', capacity.disk),
+      },
+    ),
   }
 }
 

@@ -62,16 +62,26 @@ function escape(value: unknown): unknown {
   )
 }
 
-function isBare({ hypervisor, bridge, storage, ssh }: HostSpec): boolean {
+function isBare({ hypervisor, bridge, storage, ssh, capacity }: HostSpec): boolean {
   return (
-    hypervisor === defaultHost.shape.hypervisor && bridge === undefined && storage === undefined && ssh === undefined
+    hypervisor === defaultHost.shape.hypervisor &&
+    bridge === undefined &&
+    storage === undefined &&
+    ssh === undefined &&
+    capacity === undefined
   )
 }
 
-function hostText({ ssh, sudo, hypervisor, bridge, bridgeAddress, storage }: HostSpec): Written {
+function hostText({ ssh, sudo, hypervisor, bridge, bridgeAddress, storage, capacity }: HostSpec): Written {
+  const sizeText = (bytes: number | undefined) => (bytes === undefined ? undefined : formatSize(bytes))
+  const gives = capacity && {
+    memory: sizeText(capacity.memoryBytes),
+    vcpus: capacity.vcpus,
+    disk: sizeText(capacity.diskBytes),
+  }
   const place = storage?.kind === 'dir' ? { dir: storage.path } : storage && { lvm: storage.volumeGroup }
   const machine = { ssh, sudo, hypervisor: unless(defaultHost.shape.hypervisor, hypervisor) }
-  return { ...machine, bridge, 'bridge-address': bridgeAddress, storage: place }
+  return { ...machine, bridge, 'bridge-address': bridgeAddress, storage: place, capacity: gives }
 }
 
 function imageText(image: ImageSpec): Written {

@@ -8,7 +8,10 @@ export function checkRemote(root: SourceMap, report: Report): void {
   const isRemote = (host: string): boolean => nodeAt(root, ['hosts', host, 'ssh']) !== undefined
   const director = textOf(items(nodeAt(root, ['directors', 'hosts']))[0]) ?? first
   for (const [name, { value }] of members(child(root, 'guests'))) {
-    const host = textOf(child(value, 'host')) ?? first
+    const written = textOf(child(value, 'host'))
+    // A pool without a host is placed only where it can be.
+    if (written === undefined && hosts.length > 1) continue
+    const host = written ?? first
     if (!isRemote(host)) continue
     const restart = child(value, 'restart')
     if (restart !== undefined && host !== director)

@@ -35,6 +35,14 @@ const storage = map({
     ),
 })
 
+const capacity = map({
+  memory: size('a size such as 64G').optional().describe('Memory; all that the host has when left out.'),
+  vcpus: integer(0, 1_000_000)
+    .optional()
+    .describe('Virtual processors, all guests together; not limited when left out.'),
+  disk: size('a size such as 2T').optional().describe('The disks of guests, all together; not limited when left out.'),
+})
+
 const host = map({
   ssh: destination()
     .optional()
@@ -58,6 +66,7 @@ const host = map({
       "Baton makes the bridge, with this address of the host's own, and takes it away with its last guest; left out, the bridge is there. It is the router of guests with fixed addresses that name none.",
     ),
   storage: storage.optional().describe('Where the guests keep their disks.'),
+  capacity: capacity.optional().describe('What the host gives to guests that are placed; docs/pools.md.'),
 })
 
 const localPath = (what: string) => path(`the path of ${what}`)
@@ -139,7 +148,9 @@ const guestPool = map({
     .prefault('user')
     .describe("user (no privilege needed), dhcp (a card on the host's bridge), or a bridge with fixed addresses."),
   autostart: flag().prefault(false).describe('Start the guests when their host boots.'),
-  host: reference('the name of a host').optional().describe('Where the guests run; the first host when left out.'),
+  host: reference('the name of a host')
+    .optional()
+    .describe('Where the guests run; left out, each is placed on one of the hosts, apart from its like.'),
   drain: duration('a duration such as 30s', { minimumMs: 0, maximumMs: day })
     .optional()
     .describe('How long connections may take to finish before a guest is shut down or replaced; 15s when left out.'),
