@@ -15,6 +15,8 @@ const startMs = 30_000
 export type LibvirtDaemon = AsyncDisposable & {
   /** For LIBVIRT_DEFAULT_URI, virsh(1) and Baton alike. */
   readonly uri: string
+  /** Runs what follows where the daemon is: its `/var/lib/libvirt` and its sockets are the machine's there. */
+  readonly within: readonly string[]
   /** The QEMU process of a guest that runs. */
   readonly pidOf: (guest: string) => Promise<number>
 }
@@ -44,6 +46,7 @@ stdio_handler = "file"
 cgroup_controllers = [ ]
 END
 echo 'auth_unix_rw = "none"' > /etc/libvirt/libvirtd.conf
+mkdir -p /var/lib/libvirt/boot
 exec libvirtd
 `
 
@@ -76,6 +79,7 @@ export async function startLibvirt(): Promise<LibvirtDaemon> {
   }
   return {
     uri,
+    within: ['nsenter', '--mount', '--target', String(daemon.pid)],
     pidOf: async (guest) => Number(await readFile(`${runtime}/qemu/${guest}.pid`, 'utf8')),
     [Symbol.asyncDispose]: stop,
   }

@@ -7,6 +7,7 @@ export function meaningOf(xml: string): string[] {
     .flatMap((element) => (element.nodeName === 'devices' ? childElements(element) : [element]))
     .map((element) => textOf(element).replaceAll(/mac\[address=52:54:00:(?!11:22:33)[^\]]*\]/g, 'mac[random]'))
     .map((text) => (text.startsWith('uuid[]=') && !text.includes('11111111') ? 'uuid' : text))
+    .map((text) => text.replaceAll(/\/virtinst-[^-/]+-/g, '/virtinst-').replaceAll(/domain-\d+-/g, 'domain-'))
     .sort()
 }
 

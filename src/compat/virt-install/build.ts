@@ -13,14 +13,17 @@ import {
   valueAt,
 } from '../../formats/domain-xml/document.ts'
 import { applyOption } from './apply.ts'
+import { chosenOs } from './chosen-os.ts'
 import { completeDisk, type DiskContext, type NewDisk } from './disks.ts'
 import { completeGuest, type Machine } from './guest.ts'
+import { readInstallWords } from './install-words.ts'
+import type { Media } from './media.ts'
 import type { Said } from './options.ts'
-import { findOs, type OsFacts } from './osinfo.ts'
+import type { OsFacts } from './osinfo.ts'
 import { Refusal } from './refusal.ts'
 import { absolute } from './settings.ts'
 import { optionTables } from './sub-options.ts'
-import { nameFirst, splitWords } from './words.ts'
+import { splitWords } from './words.ts'
 
 export type HostFacts = Pick<Machine, 'virtType' | 'emulator' | 'pc'> & {
   readonly poolDirectory: DiskContext['poolDirectory']
@@ -33,19 +36,21 @@ export type Built = {
   readonly final: string
   readonly name: string
   readonly disks: readonly NewDisk[]
+  /** Something is put into the guest at its first boot, which ends when it is done. */
+  readonly hasInstallPhase: boolean
   /** For standard error. */
   readonly notes: readonly string[]
 }
 
 /** How the guest is first booted. */
-type Method = 'cdrom' | 'pxe' | 'location' | 'import' | 'boot'
+type Method = 'cdrom' | 'livecd' | 'pxe' | 'location' | 'import' | 'boot'
 
-/** @throws Refusal */
-export function buildDomains({ options }: Said, host: HostFacts): Built {
+/** `media`: what the first boot has besides. @throws Refusal */
+export function buildDomains({ options }: Said, host: HostFacts, media: Omit<Media, 'files'> = {}): Built {
   const notes: string[] = []
   const last = (name: string): string | undefined => options.findLast((option) => option.name === name)?.value
   const has = (name: string): boolean => options.some((option) => option.name === name)
-  const os = osOf(last('os-variant'))
+  const os = chosenOs(last('os-variant'))
   const domain = newElement('domain')
   const name = last('name') ?? metadataName(options)
   const context: DiskContext = {
@@ -75,9 +80,10 @@ export function buildDomains({ options }: Said, host: HostFacts): Built {
   if (has('nonetworks')) given.add('network')
   if (has('nodisks')) given.add('disk')
   setDefaultSizes(domain, os, has('memory'))
-  const cdrom = last('cdrom')
-  const method = methodOf({ has, domain, cdrom })
-  if (method === 'cdrom' && cdrom !== undefined) addInstallMedium(domain, cdrom)
+  const method = methodOf({ has, domain, bootdev: bootDevice(last('install')), media })
+  const medium = media.cdrom ?? last('cdrom')
+  if (medium !== undefined) addMedium(domain, medium, method === 'livecd' ? 'stays' : 'install')
+  if (media.seed !== undefined) addMedium(domain, media.seed, 'seed')
   if (!given.has('disk') && method !== 'boot')
     throw new Refusal('An --disk storage must be specified (override with --disk none)')
   const arch = last('arch') ?? 'x86_64'
@@ -89,7 +95,7 @@ export function buildDomains({ options }: Said, host: HostFacts): Built {
   for (const card of elementsAt(domain, './devices/interface'))
     if (valueAt(card, './mac/@address') === undefined) setAt(card, './mac/@address', randomMac())
   setTopology(domain)
-  const built = installSteps(domain, method, os?.isWindows === true, last, options)
+  const built = installSteps(domain, method, os?.isWindows === true, media, options)
   return { ...built, name: context.guest, disks, notes }
 }
 
@@ -112,31 +118,6 @@ function defaultName(os: OsFacts | undefined, names: ReadonlySet<string>): strin
     const name = number === 1 ? base : `${base}-${number}`
     if (!names.has(name)) return name
   }
-}
-
-/** @throws Refusal for a system that the database does not know, or none where one is asked for. */
-function osOf(text: string | undefined): OsFacts | undefined {
-  const words = text === undefined ? [] : nameFirst(splitWords(text), ['name'])
-  const value = (name: string): string | undefined => words.find((word) => word.name === name)?.value
-  const name = value('name') ?? value('short-id') ?? value('id')
-  if (name === 'generic') return undefined
-  if (name === undefined || name === 'auto' || name === 'detect') {
-    const isOptional =
-      value('require') === 'off' ||
-      value('require') === 'no' ||
-      process.env['VIRTINSTALL_OSINFO_DISABLE_REQUIRE'] === '1' ||
-      name === 'auto'
-    if (isOptional || (value('require') === undefined && value('detect') !== undefined)) return undefined
-    throw new Refusal(
-      '--os-variant/--osinfo OS name is required, but no value was\nset or detected.\n\nThis is now a fatal error. Specifying an OS name is required\nfor modern, performant, and secure virtual machine defaults.\n\nYou can see a full list of possible OS name values with:\n\n   virt-install --osinfo list',
-    )
-  }
-  if (name === 'none') return undefined
-  const found = findOs(name)
-  if (found === 'missing')
-    throw new Refusal(`Unknown OS name '${name}': libosinfo's database is not installed (apt-get install osinfo-db)`)
-  if (found === undefined) throw new Refusal(`Unknown OS name '${name}'. See \`--osinfo list\` for valid values.`)
-  return found
 }
 
 /** virt-install takes a bare number for a path; a size is what was meant. */
@@ -190,68 +171,105 @@ function setTopology(domain: Element): void {
 type MethodFacts = {
   readonly has: (name: string) => boolean
   readonly domain: Element
-  readonly cdrom: string | undefined
+  /** Of `--install bootdev=…`. */
+  readonly bootdev: string | undefined
+  readonly media: Omit<Media, 'files'>
 }
 
 /** @throws Refusal when nothing says where the guest boots from. */
-function methodOf({ has, domain, cdrom }: MethodFacts): Method {
-  if (cdrom !== undefined) return 'cdrom'
-  if (has('location')) return 'location'
-  if (has('pxe')) return 'pxe'
-  if (has('import')) return 'import'
+function methodOf({ has, domain, bootdev, media }: MethodFacts): Method {
+  if (media.kernel !== undefined) return 'location'
+  if (has('cdrom')) return has('livecd') ? 'livecd' : 'cdrom'
+  if (has('pxe') || bootdev === 'network') return 'pxe'
+  if (has('import') || bootdev === 'hd') return 'import'
   const boots = elementAt(domain, './os/kernel') ?? elementAt(domain, './os/boot') ?? elementAt(domain, './os/init')
-  if (boots !== undefined || has('boot') || has('cloud-init') || has('install')) return 'boot'
+  if (boots !== undefined || has('boot') || has('install')) return 'boot'
+  if (has('cloud-init')) return 'import'
   throw new Refusal(
     'An install method must be specified\n(--location URL, --cdrom CD/ISO, --pxe, --import, --boot hd|cdrom|...)',
   )
 }
 
-function addInstallMedium(domain: Element, path: string): void {
-  const disk = addElement(ensureAt(domain, './devices'), 'disk', { './@type': 'file', './@device': 'cdrom' })
-  setAt(disk, './driver/@name', 'qemu')
-  setAt(disk, './driver/@type', 'raw')
-  const file = absolute(path)
-  setAt(disk, './source/@file', file)
-  setAt(disk, './readonly', '')
-  disk.setAttribute('data-install', 'yes')
+/** @throws Refusal */
+function bootDevice(install: string | undefined): string | undefined {
+  const device = install === undefined ? undefined : readInstallWords('install', install).get('bootdev')
+  if (device !== undefined && device !== 'network' && device !== 'hd')
+    throw new Refusal(`Error: --install bootdev=${device}: bootdev is network or hd (--cdrom ISO boots from a medium)`)
+  return device
 }
 
-const firstBoot: Readonly<Record<Method, readonly string[]>> = {
-  cdrom: ['cdrom', 'hd'],
-  pxe: ['network', 'hd'],
-  location: ['hd'],
-  import: ['hd'],
-  boot: [],
+/** Before the cdroms that are there already, so that it is the one that `cdrom` boots from; a seed comes last. */
+function addMedium(domain: Element, path: string, use: 'install' | 'seed' | 'stays'): void {
+  const devices = ensureAt(domain, './devices')
+  const first = elementsAt(devices, './disk').find((disk) => disk.getAttribute('device') === 'cdrom')
+  const disk = addElement(devices, 'disk', {
+    './@type': 'file',
+    './@device': 'cdrom',
+    './driver/@name': 'qemu',
+    './driver/@type': 'raw',
+    './source/@file': absolute(path),
+    './readonly': '',
+  })
+  if (first !== undefined && use !== 'seed') devices.insertBefore(disk, first)
+  if (use !== 'stays') disk.setAttribute('data-medium', use)
+}
+
+/** `installs`: it ends when it is done, and what was put in boots afterwards. */
+const methods: Readonly<
+  Record<Method, { readonly first: readonly string[]; readonly after: readonly string[]; readonly installs: boolean }>
+> = {
+  cdrom: { first: ['cdrom', 'hd'], after: ['hd'], installs: true },
+  livecd: { first: [], after: ['cdrom', 'hd'], installs: false },
+  pxe: { first: ['network', 'hd'], after: ['hd'], installs: true },
+  location: { first: [], after: ['hd'], installs: true },
+  import: { first: [], after: ['hd'], installs: false },
+  boot: { first: [], after: [], installs: false },
 }
 
 function installSteps(
   domain: Element,
   method: Method,
   isWindows: boolean,
-  last: (name: string) => string | undefined,
+  { kernel, initrd, cmdline, seed }: Omit<Media, 'files'>,
   options: Said['options'],
-): Pick<Built, 'install' | 'final'> {
+): Pick<Built, 'install' | 'final' | 'hasInstallPhase'> {
   const changes = options.filter(({ name }) => name === 'xml').map(({ value }) => value ?? '')
   const final = domain.cloneNode(true) as Element
   const install = domain.cloneNode(true) as Element
-  const isInstall = method === 'cdrom' || method === 'pxe' || method === 'location'
-  for (const disk of elementsAt(final, './devices/disk'))
-    if (disk.hasAttribute('data-install')) {
-      // Windows asks for its medium again after the first restart.
-      if (!isWindows) for (const path of ['./source', './driver']) removeAt(disk, path)
-      disk.removeAttribute('data-install')
-    }
-  for (const disk of elementsAt(install, './devices/disk')) disk.removeAttribute('data-install')
-  setBootOrder(install, firstBoot[method])
-  setBootOrder(final, method === 'pxe' && !hasDisk(final) ? ['network'] : firstBoot[isInstall ? 'import' : method])
+  const { first, after, installs } = methods[method]
+  for (const disk of elementsAt(final, './devices/disk')) {
+    const medium = disk.getAttribute('data-medium')
+    // Windows asks for its medium again after the first restart.
+    if (medium === 'seed' || (medium === 'install' && !isWindows))
+      for (const path of ['./source', './driver']) removeAt(disk, path)
+  }
+  for (const step of [install, final])
+    for (const disk of elementsAt(step, './devices/disk')) disk.removeAttribute('data-medium')
+  if (kernel !== undefined) {
+    setAt(install, './os/kernel', kernel)
+    setAt(install, './os/initrd', initrd)
+    setAt(install, './os/cmdline', cmdline)
+  }
+  if (seed !== undefined) announceSeed(install)
+  setBootOrder(install, first)
+  setBootOrder(final, method === 'pxe' && !hasDisk(final) ? ['network'] : after)
   if (elementAt(install, './on_reboot') === undefined) setAt(install, './on_reboot', 'destroy')
   for (const change of changes) {
     applyOption(final, 'xml', change)
     applyOption(install, 'xml', change)
   }
-  const extra = last('extra-args')
-  if (method === 'location' && extra !== undefined) setAt(install, './os/cmdline', extra)
-  return { install: isInstall ? formatXml(install) : undefined, final: formatXml(final) }
+  const hasFirstBoot = installs || seed !== undefined
+  return { install: hasFirstBoot ? formatXml(install) : undefined, final: formatXml(final), hasInstallPhase: installs }
+}
+
+/** By the machine's serial number cloud-init learns where its data is before it looks for any. */
+function announceSeed(domain: Element): void {
+  if (!['sysinfo', undefined].includes(valueAt(domain, './os/smbios/@mode'))) return
+  const serial = "./sysinfo/system/entry[@name='serial']"
+  if (elementAt(domain, serial) !== undefined) return
+  setAt(domain, './os/smbios/@mode', 'sysinfo')
+  setAt(domain, './sysinfo/@type', 'smbios')
+  setAt(domain, serial, 'ds=nocloud')
 }
 
 /** Unless the command line or the devices themselves say it; without disks there is none to boot from. */

@@ -20,7 +20,8 @@ export type DiskContext = {
   readonly taken: Set<string>
 }
 
-const defaultDirectory = '/var/lib/libvirt/images'
+/** Of the pool `default`. */
+export const defaultDirectory = '/var/lib/libvirt/images'
 
 /** Completes a `disk` element from what its words say; resolves to the file that has to be made. @throws Refusal */
 export function completeDisk(

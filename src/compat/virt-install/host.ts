@@ -90,3 +90,9 @@ async function domainNames(connection: Connection | undefined, options: CallOpti
   const [domains] = await connection.call('connectListAllDomains', [1, 0], options)
   return new Set(domains.map(({ name }) => name))
 }
+
+/** Where files lie that QEMU boots from once; it is made when one is put there. */
+export async function mediaDirectory(host: Host, uri: string, options: CallOptions): Promise<string> {
+  const { isRoot } = await host.facts(options)
+  return uri.endsWith('/system') && isRoot ? '/var/lib/libvirt/boot' : `${host.directories.cache}/boot`
+}

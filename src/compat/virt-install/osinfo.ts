@@ -13,6 +13,8 @@ export type OsFacts = {
   /** Recommended, or the double of the least: bytes, and processors. */
   readonly memoryBytes?: number
   readonly cpus?: number
+  /** By this argument its installer's kernel is told where the rest of it is. */
+  readonly urlArgument?: string
 }
 
 const directories = ['/etc/osinfo', '/usr/local/share/osinfo', '/usr/share/osinfo']
@@ -32,6 +34,7 @@ export function findOs(name: string): OsFacts | 'missing' | undefined {
     isWindows: line.some((one) => valueAt(one, './family')?.startsWith('win') === true),
     devices: devicesOf(line),
     ...resourcesOf(line),
+    ...urlArgumentOf(line),
   }
 }
 
@@ -101,4 +104,12 @@ function resourcesOf(line: readonly Element[]): Pick<OsFacts, 'memoryBytes' | 'c
   const leastCpus = find('minimum', 'n-cpus')
   const cpus = find('recommended', 'n-cpus') ?? (leastCpus === undefined ? undefined : leastCpus * 2)
   return { ...(memoryBytes === undefined ? {} : { memoryBytes }), ...(cpus === undefined ? {} : { cpus }) }
+}
+
+/** SUSE's are older than the database's knowledge of it. */
+function urlArgumentOf(line: readonly Element[]): Pick<OsFacts, 'urlArgument'> {
+  const said = line.map((one) => valueAt(one, './kernel-url-argument')).find((one) => one !== undefined)
+  const isSuse = line.some((one) => /^(caasp|sled?|sles|opensuse)$/.test(valueAt(one, './distro') ?? ''))
+  const urlArgument = said ?? (isSuse ? 'install' : undefined)
+  return urlArgument === undefined ? {} : { urlArgument }
 }
