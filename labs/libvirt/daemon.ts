@@ -45,7 +45,10 @@ remember_owner = 0
 stdio_handler = "file"
 cgroup_controllers = [ ]
 END
-echo 'auth_unix_rw = "none"' > /etc/libvirt/libvirtd.conf
+cat > /etc/libvirt/libvirtd.conf <<END
+auth_unix_rw = "none"
+host_uuid = "$(cat /proc/sys/kernel/random/uuid)"
+END
 mkdir -p /var/lib/libvirt/boot
 exec libvirtd
 `

@@ -80,6 +80,12 @@ export const commandGroups: readonly CommandGroup[] = [
       { name: 'save', summary: 'put its memory into a file and end it', load: () => import('./commands/save.ts') },
       { name: 'restore', summary: 'let a saved one go on', load: () => import('./commands/restore.ts') },
       { name: 'console', summary: 'its serial console', load: () => import('./commands/console.ts') },
+      { name: 'snapshot', summary: 'keep how it stands, and go back', load: () => import('./commands/snapshot.ts') },
+      { name: 'attach', summary: 'give it a disk or an interface', load: () => import('./commands/attach.ts') },
+      { name: 'detach', summary: 'take one from it', load: () => import('./commands/detach.ts') },
+      { name: 'resize', summary: 'other memory and processors', load: () => import('./commands/resize.ts') },
+      { name: 'screenshot', summary: 'a picture of its screen', load: () => import('./commands/screenshot.ts') },
+      { name: 'migrate', summary: 'move it to another host as it runs', load: () => import('./commands/migrate.ts') },
     ],
   },
   {

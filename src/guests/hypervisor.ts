@@ -1,6 +1,7 @@
 /** The Hypervisor port: what runs guests on a host. */
 import type { Duplex } from 'node:stream'
 import type { Protocol } from '../lvs/service.ts'
+import type { GuestMachine } from './machine.ts'
 
 export type HypervisorName = 'qemu' | 'libvirt' | 'xen' | 'fake'
 
@@ -129,4 +130,6 @@ export interface Hypervisor extends AsyncDisposable {
   statistics(name: string, options: CallOptions): Promise<GuestStatistics>
   /** State changes from now on, coalesced by guest; ends with the signal. */
   events(options: CallOptions): AsyncIterable<GuestEvent>
+  /** What it can do with a guest's machine beside; ask by `machineOf`. */
+  readonly machine?: Partial<GuestMachine>
 }

@@ -12,6 +12,8 @@ export type GuestOperation =
   | 'save'
   | 'console'
   | 'statistics'
+  | 'screenshot'
+  | 'migrate'
 
 /** `act`: the guest is changed. `done`: it already is as asked. `no`: the state does not allow it. */
 type Verdict = 'act' | 'done' | 'no'
@@ -28,6 +30,8 @@ const rules: Readonly<Record<GuestOperation, Readonly<Record<GuestRunState, Verd
   save: { running: 'act', paused: 'act', stopped: 'no', crashed: 'no', saved: 'done' },
   console: { running: 'act', paused: 'act', stopped: 'no', crashed: 'no', saved: 'no' },
   statistics: { running: 'act', paused: 'act', stopped: 'no', crashed: 'no', saved: 'no' },
+  screenshot: { running: 'act', paused: 'act', stopped: 'no', crashed: 'no', saved: 'no' },
+  migrate: { running: 'act', paused: 'act', stopped: 'no', crashed: 'no', saved: 'no' },
 }
 
 const hints: Readonly<Record<GuestRunState, string>> = {

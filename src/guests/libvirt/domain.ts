@@ -52,6 +52,9 @@ export function domainXml(guest: GuestDefinition, host: DomainHost, standing?: s
   return formatXml(domain)
 }
 
+/** Five are used by a guest with one disk. */
+const pcieRootPorts = 10
+
 /** What does not depend on the definition: a machine of virtio devices with a serial console and no screen. */
 function blankDomain(guest: GuestDefinition, { type, files }: DomainHost): Element {
   const domain = newElement('domain')
@@ -78,6 +81,10 @@ function blankDomain(guest: GuestDefinition, { type, files }: DomainHost): Eleme
   }
   for (const [path, value] of Object.entries(values)) setAt(domain, path, value)
   const devices = ensureAt(domain, './devices')
+  // Every device of q35 stands behind a port of its own; those that are left take what is attached later.
+  addElement(devices, 'controller', { './@type': 'pci', './@index': '0', './@model': 'pcie-root' })
+  for (let port = 0; port < pcieRootPorts; port += 1)
+    addElement(devices, 'controller', { './@type': 'pci', './@model': 'pcie-root-port' })
   addElement(devices, 'serial', {
     './@type': 'pty',
     './log/@file': files.consoleLog,
@@ -110,11 +117,7 @@ function setDisks(domain: Element, { disks }: GuestDefinition, files: GuestFiles
   const devices = ensureAt(domain, './devices')
   for (const disk of childElements(devices, 'disk'))
     if (files.isDisk(valueAt(disk, './source/@file') ?? '')) devices.removeChild(disk)
-  const taken = new Set(elementsAt(devices, './disk/target').map((target) => target.getAttribute('dev')))
-  const free = 'abcdefghijklmnopqrstuvwxyz'
-    .split('')
-    .map((letter) => `vd${letter}`)
-    .filter((dev) => !taken.has(dev))
+  const free = freeTargets(domain)
   for (const [index, disk] of disks.entries())
     addElement(devices, 'disk', {
       './@type': 'file',
@@ -126,6 +129,15 @@ function setDisks(domain: Element, { disks }: GuestDefinition, files: GuestFiles
       './target/@dev': free[index],
       './target/@bus': 'virtio',
     })
+}
+
+/** Names for further disks, in order. */
+export function freeTargets(domain: Element): readonly string[] {
+  const taken = new Set(elementsAt(domain, './devices/disk/target').map((target) => target.getAttribute('dev')))
+  return 'abcdefghijklmnopqrstuvwxyz'
+    .split('')
+    .map((letter) => `vd${letter}`)
+    .filter((dev) => !taken.has(dev))
 }
 
 /** The first interface is ours. */

@@ -1,8 +1,8 @@
 /** State changes as libvirt tells them: nothing is asked again and again. */
 import type { CallOptions, GuestEvent, GuestRunState } from '../hypervisor.ts'
 import type { Connection } from './connection.ts'
+import { onLifecycle } from './domain-events.ts'
 import { findGuest, listGuests } from './observe.ts'
-import { onLifecycle } from './power.ts'
 
 /**
  * An event only says which guest to look at: what is told is how it stands then, so that a guest that changed twice is

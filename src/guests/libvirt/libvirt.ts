@@ -13,6 +13,7 @@ import { type Notes, notesUri, notesXml } from './domain.ts'
 import { guestEvents } from './events.ts'
 import { guestFiles } from './files.ts'
 import { setForwards, widenForwards } from './forwards.ts'
+import { libvirtMachine } from './machine/machine.ts'
 import { type Known, knownGuest, listGuests } from './observe.ts'
 import { type Daemon, findDaemon, openLibvirt } from './open.ts'
 import { powerOff } from './power.ts'
@@ -92,6 +93,10 @@ export function libvirtHypervisor(host: Host): Hypervisor {
         if (!options.signal.aborted) throw error
       }
     },
+    machine: libvirtMachine(host, async (name, options) => {
+      const at = await link.open(options)
+      return { connection: at.connection, guest: await mustBeKnown(at, name, options) }
+    }),
     [Symbol.asyncDispose]: async () => link.close(),
   }
 }

@@ -3,51 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { anySignal } from '../../deadline.ts'
 import { InfraError, isInfraError } from '../../errors.ts'
 import { abortError } from '../../hosts/local/failures.ts'
-import { decodeValues } from '../../wire/libvirt/notation.ts'
-import { messages } from '../../wire/libvirt/procedures.ts'
 import type { CallOptions } from '../hypervisor.ts'
 import type { Connection } from './connection.ts'
+import { onLifecycle } from './domain-events.ts'
 import type { Known } from './observe.ts'
 
 /** How often it is asked again: a guest that still boots does not hear the first time. */
 const askAgainMs = 3_000
-/** virDomainEventID, virDomainEventType. */
-const lifecycleEvent = 0
+/** virDomainEventType. */
 const stopped = 5
-
-/** libvirt takes one registration of an event from a connection, so all who listen share it; it ends with the connection. */
-const registrations = new WeakMap<Connection, Promise<number>>()
-const registerMs = 10_000
-
-function registration(connection: Connection): Promise<number> {
-  const there = registrations.get(connection)
-  if (there !== undefined) return there
-  const options = { signal: AbortSignal.timeout(registerMs) }
-  const made = connection.call('domainEventRegisterAny', [lifecycleEvent, undefined], options).then(([id]) => id)
-  registrations.set(connection, made)
-  made.catch(() => registrations.delete(connection))
-  return made
-}
-
-/** Calls `tell` for each life-cycle event from now on, of all guests; the function given back ends it. */
-export async function onLifecycle(
-  connection: Connection,
-  tell: (event: { readonly name: string; readonly event: number }) => void,
-): Promise<() => void> {
-  const [number, content] = messages.domainLifecycle
-  const ignore = connection.listen((procedure, payload) => {
-    if (procedure !== number) return
-    const [, { name }, event] = decodeValues(content, payload)
-    tell({ name, event })
-  })
-  try {
-    await registration(connection)
-    return ignore
-  } catch (error) {
-    ignore()
-    throw error
-  }
-}
 
 /** Until the guest is off, woken when it is paused. The agent is asked where there is one, else the power button pressed. */
 export async function powerOff(connection: Connection, { domain, state }: Known, options: CallOptions): Promise<void> {

@@ -40,19 +40,22 @@ export const procedures = {
   domainRestoreFlags: [233, 'S S? u', ''],
   domainSetMetadata: [264, 'dom i S? S? S? u', ''],
   domainInterfaceAddresses: [353, 'dom u u', 'interface[]'],
-  domainAttachDeviceFlags: [161, 'dom S u', ''],
-  domainDetachDeviceFlags: [162, 'dom S u', ''],
+  domainAttachDeviceFlags: [160, 'dom S u', ''],
+  domainDetachDeviceFlags: [161, 'dom S u', ''],
   domainUpdateDeviceFlags: [174, 'dom S u', ''],
   domainSetVcpusFlags: [199, 'dom u u', ''],
   domainSetMemoryFlags: [204, 'dom U u', ''],
   domainOpenConsole: [201, 'dom S? u', ''],
   domainScreenshot: [211, 'dom u u', 'S?'],
+  domainMigratePerform3Params: [305, 'dom S? param[] bytes u', 'bytes'],
   domainEventRegisterAny: [316, 'i dom?', 'i'],
   domainEventDeregisterAny: [317, 'i', ''],
   // Snapshots
   domainSnapshotCreateXml: [185, 'dom S u', 'snap'],
   domainListAllSnapshots: [274, 'dom i u', 'snap[] i'],
   domainSnapshotLookupByName: [189, 'dom S u', 'snap'],
+  domainSnapshotGetXmlDesc: [186, 'snap u', 'S'],
+  domainSnapshotCurrent: [191, 'dom u', 'snap'],
   domainRevertToSnapshot: [192, 'snap u', ''],
   domainSnapshotDelete: [193, 'snap u', ''],
   // Networks
@@ -99,6 +102,7 @@ export const qemuProcedures = {
 export const messages = {
   domainLifecycle: [318, 'i dom i i'],
   domainReboot: [319, 'i dom'],
+  domainDeviceRemoved: [333, 'i dom S'],
   agentLifecycle: [348, 'i dom i i'],
   connectionClosed: [362, 'i'],
 } as const
