@@ -73,7 +73,7 @@ async function outcome(code: number | null): Promise<Outcome> {
     ...(state.startsWith('running') ? [await text('dumpxml', 'a')] : []),
   ]
   const volume = (await text('vol-dumpxml', 'a.qcow2', 'default')).match(/<(capacity|format|compat|lazy)[^\n]*/g) ?? []
-  return { code, state, meaning: [...xml.filter((one) => one !== '').map(stable), volume] }
+  return { code, state, meaning: [...xml.filter((one) => one.trim() !== '').map(stable), volume] }
 }
 
 /** Without what the daemon gives out one after the other. */
@@ -86,10 +86,7 @@ const lines: readonly string[] = [
   '--import --disk disk.qcow2 --graphics vnc --noautoconsole --noreboot --autostart',
   '--cdrom install.iso --disk size=0.05,format=raw --graphics none --noautoconsole',
   '--location install.iso,kernel=linux,initrd=initrd.gz --disk none --graphics none --noautoconsole --extra-args quiet',
-  '--location tree,kernel=install.amd/vmlinuz,initrd=install.amd/initrd.gz --disk disk.qcow2 --graphics none --noautoconsole -x console=ttyS0',
   '--import --disk disk.qcow2 --graphics none --noautoconsole --cloud-init user-data=user-data',
-  '--import --disk disk.qcow2 --graphics none --noautoconsole --transient',
-  '--pxe --disk none --graphics none --noautoconsole',
   '--import --disk size=0.05 --network network=nothing --graphics none --noautoconsole',
 ]
 

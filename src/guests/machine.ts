@@ -3,7 +3,8 @@
  * screen, a move to another host. Which of it a hypervisor can is a matter of which methods it has.
  */
 import { InfraError } from '../errors.ts'
-import type { CallOptions, Hypervisor } from './hypervisor.ts'
+
+type CallOptions = { readonly signal: AbortSignal }
 
 export type Snapshot = {
   readonly name: string
@@ -97,8 +98,10 @@ const instead: Readonly<Record<MachineOperation, string>> = {
 }
 
 /** @throws InfraError `unsupported` that says what can be done instead. */
-export function machineOf<O extends MachineOperation>(hypervisor: Hypervisor, operation: O): Pick<GuestMachine, O> {
-  const { machine, name } = hypervisor
+export function machineOf<O extends MachineOperation>(
+  { machine, name }: { readonly name: string; readonly machine?: Partial<GuestMachine> },
+  operation: O,
+): Pick<GuestMachine, O> {
   const method = machine?.[operation]
   if (method === undefined)
     throw new InfraError('unsupported', `the hypervisor ${name} has ${words[operation]}`, {

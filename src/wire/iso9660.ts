@@ -196,5 +196,5 @@ const even = (length: number): number => length + (length % 2)
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 
 function ascii(word: string): number[] {
-  return [...word].map((letter) => letter.charCodeAt(0))
+  return Array.from(word, (letter) => letter.charCodeAt(0))
 }

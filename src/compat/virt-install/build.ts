@@ -215,15 +215,23 @@ function addMedium(domain: Element, path: string, use: 'install' | 'seed' | 'sta
 }
 
 /** `installs`: it ends when it is done, and what was put in boots afterwards. */
-const methods: Readonly<
-  Record<Method, { readonly first: readonly string[]; readonly after: readonly string[]; readonly installs: boolean }>
-> = {
-  cdrom: { first: ['cdrom', 'hd'], after: ['hd'], installs: true },
-  livecd: { first: [], after: ['cdrom', 'hd'], installs: false },
-  pxe: { first: ['network', 'hd'], after: ['hd'], installs: true },
-  location: { first: [], after: ['hd'], installs: true },
-  import: { first: [], after: ['hd'], installs: false },
-  boot: { first: [], after: [], installs: false },
+const methods: Readonly<Record<Method, { readonly first: readonly string[]; readonly installs: boolean }>> = {
+  cdrom: { first: ['cdrom', 'hd'], installs: true },
+  livecd: { first: [], installs: false },
+  pxe: { first: ['network', 'hd'], installs: true },
+  location: { first: [], installs: true },
+  import: { first: [], installs: false },
+  boot: { first: [], installs: false },
+}
+
+/** What an installed guest boots from: its disk, else what it was installed from, else the first medium that it has. */
+function bootOrderAfter(domain: Element, method: Method): readonly string[] {
+  const first = valueAt(domain, './devices/disk/@device') ?? 'disk'
+  const names: Readonly<Record<string, string>> = { disk: 'hd', cdrom: 'cdrom', floppy: 'fd' }
+  const without: Partial<Record<Method, string>> = { cdrom: 'cdrom', pxe: 'network' }
+  const installed = method === 'livecd' ? 'cdrom' : hasDisk(domain) && method in without ? 'hd' : without[method]
+  const device = installed ?? names[first] ?? 'hd'
+  return device !== 'hd' && hasDisk(domain) ? [device, 'hd'] : [device]
 }
 
 function installSteps(
@@ -236,7 +244,7 @@ function installSteps(
   const changes = options.filter(({ name }) => name === 'xml').map(({ value }) => value ?? '')
   const final = domain.cloneNode(true) as Element
   const install = domain.cloneNode(true) as Element
-  const { first, after, installs } = methods[method]
+  const { first, installs } = methods[method]
   for (const disk of elementsAt(final, './devices/disk')) {
     const medium = disk.getAttribute('data-medium')
     // Windows asks for its medium again after the first restart.
@@ -252,7 +260,7 @@ function installSteps(
   }
   if (seed !== undefined) announceSeed(install)
   setBootOrder(install, first)
-  setBootOrder(final, method === 'pxe' && !hasDisk(final) ? ['network'] : after)
+  setBootOrder(final, bootOrderAfter(final, method))
   if (elementAt(install, './on_reboot') === undefined) setAt(install, './on_reboot', 'destroy')
   for (const change of changes) {
     applyOption(final, 'xml', change)
@@ -272,13 +280,14 @@ function announceSeed(domain: Element): void {
   setAt(domain, serial, 'ds=nocloud')
 }
 
-/** Unless the command line or the devices themselves say it; without disks there is none to boot from. */
+/** Unless the command line or the devices themselves say it. */
 function setBootOrder(domain: Element, order: readonly string[]): void {
   if (elementsAt(domain, './os/boot').length > 0 || elementAt(domain, './os/kernel') !== undefined) return
   if (elementsAt(domain, './devices/disk/boot').length + elementsAt(domain, './devices/interface/boot').length > 0)
     return
   for (const device of order)
-    if (device !== 'hd' || hasDisk(domain)) addElement(ensureAt(domain, './os'), 'boot', { './@dev': device })
+    if (device !== 'hd' || order.length === 1 || hasDisk(domain))
+      addElement(ensureAt(domain, './os'), 'boot', { './@dev': device })
 }
 
 function hasDisk(domain: Element): boolean {
