@@ -89,7 +89,7 @@ export const cases: readonly Case[] = [
       globals,
       virtual('10.0.1.1 80', 'protocol TCP', 'lb_kind DR', 'persistence_timeout 50', 'persistence_granularity 255.255.255.0', 'sorry_server 10.0.0.9 81', three()),
       virtual('10.0.1.1 53', 'protocol UDP', 'lb_kind TUN', 'ops', 'sorry_server 10.0.0.9 53', 'sorry_server_lvs_method NAT', three()),
-      virtual('fwmark 7', 'lb_kind NAT', 'sorry_server 10.0.0.9 81', real('10.0.0.11 80', 'a', 'weight 5'), real('10.0.0.12 0', 'b'), real('10.0.0.13 80', 'c', 'lb_kind DR')),
+      virtual('fwmark 7', 'lb_kind NAT', 'sorry_server 10.0.0.9 81', real('10.0.0.11 80', 'a', 'weight 5'), real('10.0.0.12 0', 'b'), real('10.0.0.13 80', 'c')),
       virtual('fd00::1 80', 'protocol TCP', 'lb_kind NAT', 'sorry_server fd00::9 81', real('fd00::11 80', 'a'), real('fd00::12 8080', 'b', 'uthreshold 9\nlthreshold 3'), real('fd00::13 80', 'c', 'weight 0')),
       `
 virtual_server_group G {

@@ -42,9 +42,25 @@ const config: z.ZodType<RouterSpec['config']> = z.strictObject({
   isGrouped: z.boolean(),
 })
 
+const heavy = { weight, isReversed: z.literal(true).exactOptional() }
+
 const track: z.ZodType<TrackSpec> = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('interface'), interface: text, weight }),
-  z.strictObject({ kind: z.literal('service'), service: text, weight }),
+  z.strictObject({ kind: z.literal('interface'), interface: text, ...heavy }),
+  z.strictObject({ kind: z.literal('service'), service: text, ...heavy }),
+  z.strictObject({ kind: z.literal('file'), path: text, ...heavy }),
+  z.strictObject({
+    kind: z.literal('process'),
+    program: text,
+    parameters: z
+      .strictObject({ words: z.array(z.string()), match: z.enum(['exact', 'initial', 'partial']) })
+      .exactOptional(),
+    isFullCommand: z.literal(true).exactOptional(),
+    least: z.int().min(1),
+    most: z.int().min(0).exactOptional(),
+    forkDelayMs: z.number().min(0),
+    terminateDelayMs: z.number().min(0),
+    ...heavy,
+  }),
   z.strictObject({
     kind: z.literal('command'),
     argv: z.array(z.string()).min(1),
@@ -52,7 +68,7 @@ const track: z.ZodType<TrackSpec> = z.discriminatedUnion('kind', [
     timeoutMs: z.number().min(10),
     rise: z.int().min(1),
     fall: z.int().min(1),
-    weight,
+    ...heavy,
   }),
 ])
 

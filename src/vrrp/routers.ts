@@ -1,16 +1,18 @@
 /** All virtual routers of this machine: which run, what they hear, and what is looked at for them. */
 import type { IpPacket } from '../wire/ip.ts'
 import { watchCommand } from './commands.ts'
+import { watchFile } from './files.ts'
 import type { TrackedState } from './machine/tracking.ts'
 import { Network } from './network.ts'
+import { watchProcesses } from './processes.ts'
 import { RunningGroup } from './running-group.ts'
-import { type GroupSpec, type RouterSpec, trackName, type VrrpSpec } from './spec.ts'
+import { type GroupSpec, type RouterSpec, type TrackSpec, trackName, type VrrpSpec } from './spec.ts'
 import type { RouterStatus, VrrpEvent } from './status.ts'
 
 export class Routers implements Disposable {
   readonly #network: Network
   #groups: RunningGroup[] = []
-  readonly #commands = new Map<string, Disposable>()
+  readonly #watches = new Map<string, Disposable>()
   /** What was last said of things that are looked at elsewhere. */
   readonly #told = new Map<string, TrackedState>()
   #isDue = false
@@ -41,7 +43,7 @@ export class Routers implements Disposable {
     this.#groups = [...kept, ...begun]
     const deaf = this.#listen()
     for (const [name, state] of this.#told) this.track(name, state)
-    this.#watchCommands()
+    this.#watchAll()
     this.#look()
     for (const group of begun) group.start()
     return [...troubles, ...deaf]
@@ -84,7 +86,7 @@ export class Routers implements Disposable {
 
   [Symbol.dispose](): void {
     for (const group of this.#groups) group.stop()
-    for (const command of this.#commands.values()) command[Symbol.dispose]()
+    for (const one of this.#watches.values()) one[Symbol.dispose]()
     this.#network[Symbol.dispose]()
   }
 
@@ -129,26 +131,37 @@ export class Routers implements Disposable {
         }
   }
 
-  #watchCommands(): void {
+  #watchAll(): void {
     const wanted = new Map(
       this.#groups
         .flatMap((group) => group.routers.flatMap(({ tracked }) => tracked))
         .flatMap((track) =>
-          track.kind === 'command' ? [[JSON.stringify({ ...track, weight: 0 }), track] as const] : [],
+          isWatched(track) ? [[JSON.stringify({ ...track, weight: 0, isReversed: undefined }), track] as const] : [],
         ),
     )
-    for (const [key, command] of this.#commands)
+    for (const [key, one] of this.#watches)
       if (!wanted.has(key)) {
-        command[Symbol.dispose]()
-        this.#commands.delete(key)
+        one[Symbol.dispose]()
+        this.#watches.delete(key)
       }
     for (const [key, track] of wanted)
-      if (!this.#commands.has(key))
-        this.#commands.set(
+      if (!this.#watches.has(key))
+        this.#watches.set(
           key,
-          watchCommand(track, (name, state) => this.track(name, state)),
+          watch(track, (name, state) => this.track(name, state)),
         )
   }
+}
+
+type Watched = TrackSpec & { readonly kind: 'command' | 'file' | 'process' }
+
+function isWatched(track: TrackSpec): track is Watched {
+  return track.kind === 'command' || track.kind === 'file' || track.kind === 'process'
+}
+
+function watch(track: Watched, onState: (name: string, state: TrackedState) => void): Disposable {
+  if (track.kind === 'command') return watchCommand(track, onState)
+  return track.kind === 'file' ? watchFile(track, onState) : watchProcesses(track, onState)
 }
 
 /** Without its own interface a router cannot be master. */

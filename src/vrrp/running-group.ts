@@ -6,7 +6,7 @@ import { type GroupConfig, type GroupState, initialGroup, nextGroupTickMs, stepG
 import type { Happening, RouterEffect, RouterState } from './machine/machine.ts'
 import { type Arrival, receive } from './machine/receive.ts'
 import { masterDownMs } from './machine/timers.ts'
-import { fitness, type TrackedState } from './machine/tracking.ts'
+import { fitness, isWell, type TrackedState } from './machine/tracking.ts'
 import { type GroupSpec, type RouterSpec, trackName } from './spec.ts'
 import type { RouterStatus } from './status.ts'
 
@@ -214,7 +214,10 @@ export class RunningGroup {
   /** Nothing that is tracked is known to be ill. */
   #isWaiting(): boolean {
     return this.#spec.members.every(({ tracked }) =>
-      tracked.every((one) => this.#tracked.get(trackName(one)) !== 'ill'),
+      tracked.every((one) => {
+        const state = this.#tracked.get(trackName(one)) ?? 'unknown'
+        return state === 'unknown' || isWell(state)
+      }),
     )
   }
 

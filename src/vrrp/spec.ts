@@ -5,7 +5,8 @@ import type { RouterConfig } from './machine/config.ts'
 export type HeldAddress = { readonly address: string; readonly prefix: number; readonly interface: string }
 
 /** What is looked at beside the interface of the router, which always is. See `Tracked` for what a weight means. */
-export type TrackSpec = { readonly weight?: number } & (
+/** `isReversed`: it counts the other way round. */
+export type TrackSpec = { readonly weight?: number; readonly isReversed?: true } & (
   | { readonly kind: 'interface'; readonly interface: string }
   | {
       readonly kind: 'command'
@@ -14,6 +15,22 @@ export type TrackSpec = { readonly weight?: number } & (
       readonly timeoutMs: number
       readonly rise: number
       readonly fall: number
+    }
+  /** The number in it, times the weight, is added; without a weight any other than 0 is a fault. */
+  | { readonly kind: 'file'; readonly path: string }
+  /** Whether at least so many, and no more than so many, processes of a program run. */
+  | {
+      readonly kind: 'process'
+      readonly program: string
+      /** `initial`: there may be more words; `partial`: the last may go on, too. */
+      readonly parameters?: { readonly words: readonly string[]; readonly match: 'exact' | 'initial' | 'partial' }
+      /** The program is a whole path. */
+      readonly isFullCommand?: true
+      readonly least: number
+      readonly most?: number
+      /** How long it must have been so until it counts. */
+      readonly forkDelayMs: number
+      readonly terminateDelayMs: number
     }
   /** Whether a service of the cluster has a server that is usable: the director says so. */
   | { readonly kind: 'service'; readonly service: string }
@@ -39,6 +56,10 @@ export function trackName(track: TrackSpec): string {
       return `interface ${track.interface}`
     case 'command':
       return `command ${track.argv.join(' ')}`
+    case 'file':
+      return `file ${track.path}`
+    case 'process':
+      return `processes of ${[track.program, ...(track.parameters?.words ?? [])].join(' ')}`
     case 'service':
       return `service ${track.service}`
   }

@@ -7,6 +7,31 @@ const weight = fc.integer({ min: -253, max: 253 })
 const milliseconds = fc.integer({ min: 10, max: 86_400_000 })
 const track: fc.Arbitrary<TrackSpec> = fc.oneof(
   fc.record(
+    {
+      kind: fc.constant('file' as const),
+      path: fc.constantFrom('/run/a', '/b c'),
+      weight,
+      isReversed: fc.constant(true as const),
+    },
+    { requiredKeys: ['kind', 'path'] },
+  ),
+  fc.record(
+    {
+      kind: fc.constant('process' as const),
+      program: fc.constant('nginx'),
+      parameters: fc.record({
+        words: fc.constantFrom(['-g', 'a b'], ['']),
+        match: fc.constantFrom('exact' as const, 'initial' as const, 'partial' as const),
+      }),
+      least: fc.integer({ min: 1, max: 9 }),
+      most: fc.nat(9),
+      forkDelayMs: fc.nat(1000),
+      terminateDelayMs: fc.nat(1000),
+      weight,
+    },
+    { requiredKeys: ['kind', 'program', 'least', 'forkDelayMs', 'terminateDelayMs'] },
+  ),
+  fc.record(
     { kind: fc.constant('interface' as const), interface: fc.constantFrom('eth1', 'bond0.7'), weight },
     { requiredKeys: ['kind', 'interface'] },
   ),

@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import { command } from './check-schema.ts'
 import { formatHeldAddress, parseHeldAddress } from './held-address.ts'
-import { address, choice, duration, flag, integer, leaf, reference, text } from './leaf.ts'
+import { address, choice, duration, flag, integer, leaf, path, reference, text } from './leaf.ts'
 import { map } from './map.ts'
 
 const interfaceName = () => text('the name of a network interface', /^[^\s/]{1,15}$/)
@@ -32,6 +32,29 @@ const tracked = map({
   service: reference('the name of a service')
     .optional()
     .describe('A service of this file: well while it has a usable server.'),
+  file: path('the path of a file')
+    .optional()
+    .describe(
+      'A file with a whole number, which is multiplied by the weight; without a weight any other than 0 is ill.',
+    ),
+  process: text('the name of a program', /^[^\0\s]+$/)
+    .optional()
+    .describe('A program: well while as many processes of it run as are to run. Its name, or its whole path.'),
+  parameters: z.array(z.string()).optional().describe('Only processes of the program with these words.'),
+  match: choice('match', ['exact', 'initial', 'partial'])
+    .optional()
+    .describe('Whether these are all words, the first ones (initial), or the last may go on, too (partial).'),
+  least: integer(1, 65_535).optional().describe('So many processes at least; 1 when left out.'),
+  most: integer(0, 65_535).optional().describe('So many at most; any number when left out.'),
+  'after-start': duration('a duration such as 1s', { minimumMs: 0, maximumMs: 3_600_000 })
+    .optional()
+    .describe('How long enough processes must have run until it is well.'),
+  'after-end': duration('a duration such as 1s', { minimumMs: 0, maximumMs: 3_600_000 })
+    .optional()
+    .describe('How long too few, or too many, until it is ill.'),
+  reverse: flag()
+    .prefault(false)
+    .describe('The weight is taken away in place of added; without a weight it is a fault while it is well.'),
   weight: integer(-253, 253)
     .optional()
     .describe(
@@ -51,12 +74,14 @@ export type TrackedShape = z.output<typeof tracked>
 
 /** Exactly one of these says what is tracked; each other key goes with some of them. */
 export const trackedKinds = {
-  interface: ['weight'],
-  command: ['weight', 'every', 'timeout', 'rise', 'fall'],
-  service: ['weight'],
+  interface: ['weight', 'reverse'],
+  command: ['weight', 'reverse', 'every', 'timeout', 'rise', 'fall'],
+  service: ['weight', 'reverse'],
+  file: ['weight', 'reverse'],
+  process: ['weight', 'reverse', 'parameters', 'match', 'least', 'most', 'after-start', 'after-end'],
 }
 
-const path = map({
+const way = map({
   interface: interfaceName().describe('The interface on which the routers hear each other, too.'),
   peers: z
     .array(address('the address of a router'))
@@ -103,7 +128,7 @@ const router = map({
   source: address('an address of this machine').optional().describe('Where advertisements to the peers come from.'),
   multicast: multicast(),
   also: z
-    .array(path)
+    .array(way)
     .optional()
     .describe('More ways on which the routers hear each other: one cut cable makes no second master.'),
   password: text('at most eight letters without blanks', /^[\x21-\x7e]{1,8}$/)

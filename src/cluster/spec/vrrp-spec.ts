@@ -57,14 +57,31 @@ function routerSpec(shape: RouterShape): VirtualRouterSpec {
   }
 }
 
-function trackSpec({ interface: name, command, service, weight, ...how }: TrackedShape): TrackSpec {
-  const heavy = given('weight', weight)
+function trackSpec(shape: TrackedShape): TrackSpec {
+  const { interface: name, command, service, file, process: program, weight, reverse, ...how } = shape
+  const heavy = { ...given('weight', weight), ...given('isReversed', reverse || undefined) }
+  if (file !== undefined) return { kind: 'file', path: file, ...heavy }
+  if (program !== undefined) return { ...processSpec(program, shape), ...heavy }
   if (name !== undefined) return { kind: 'interface', interface: name, ...heavy }
   if (service !== undefined) return { kind: 'service', service, ...heavy }
   const argv = command === undefined ? [] : 'argv' in command ? command.argv : [...shell, command.shell]
   const everyMs = how.every ?? defaultEveryMs
   const { rise = 1, fall = 1, timeout = everyMs } = how
   return { kind: 'command', argv, everyMs, timeoutMs: timeout, rise, fall, ...heavy }
+}
+
+function processSpec(program: string, shape: TrackedShape): TrackSpec & { readonly kind: 'process' } {
+  const { parameters, match = 'exact', least = 1, most } = shape
+  return {
+    kind: 'process',
+    program,
+    ...given('parameters', parameters && { words: parameters, match }),
+    ...given('isFullCommand', program.includes('/') || undefined),
+    least,
+    ...given('most', most),
+    forkDelayMs: shape['after-start'] ?? 0,
+    terminateDelayMs: shape['after-end'] ?? 0,
+  }
 }
 
 export function routersText(routers: readonly VirtualRouterSpec[] | undefined): Written | Written[] | undefined {
@@ -114,9 +131,11 @@ function routerText(router: VirtualRouterSpec): Written {
 }
 
 function trackText(track: TrackSpec): Written {
-  const { weight } = track
-  if (track.kind === 'interface') return { interface: track.interface, weight }
-  if (track.kind === 'service') return { service: track.service, weight }
+  const heavy = { weight: track.weight, reverse: track.isReversed }
+  if (track.kind === 'interface') return { interface: track.interface, ...heavy }
+  if (track.kind === 'service') return { service: track.service, ...heavy }
+  if (track.kind === 'file') return { file: track.path, ...heavy }
+  if (track.kind === 'process') return { ...processText(track), ...heavy }
   const [program, option, line = '', ...more] = track.argv
   const isLine = program === shell[0] && option === shell[1] && more.length === 0 && line.trim() !== ''
   return {
@@ -125,6 +144,19 @@ function trackText(track: TrackSpec): Written {
     timeout: unless(formatDuration(track.everyMs), formatDuration(track.timeoutMs)),
     rise: unless(1, track.rise),
     fall: unless(1, track.fall),
-    weight,
+    ...heavy,
+  }
+}
+
+function processText(track: TrackSpec & { readonly kind: 'process' }): Written {
+  const { program, parameters, least, most, forkDelayMs, terminateDelayMs } = track
+  return {
+    process: program,
+    parameters: parameters?.words,
+    match: unless('exact', parameters?.match),
+    least: unless(1, least),
+    most,
+    'after-start': unless('0ms', formatDuration(forkDelayMs)),
+    'after-end': unless('0ms', formatDuration(terminateDelayMs)),
   }
 }

@@ -218,7 +218,7 @@ function serverLines(server: ServerSpec, { checks, forwarding }: ServiceSpec): s
   const { address, port } = server.endpoint
   return block(`real_server ${address} ${port}`, [
     `weight ${server.weight}`,
-    ...(server.forwarding === undefined || server.forwarding === forwarding ? [] : [`lb_kind ${methods[server.forwarding]}`]),
+    ...(server.forwarding === undefined || server.forwarding === forwarding ? [] : [`lvs_method ${methods[server.forwarding]}`]),
     ...(server.onFailure === undefined ? [] : [`inhibit_on_failure ${server.onFailure === 'drain'}`]),
     ...(server.upperThreshold === undefined ? [] : [`uthreshold ${server.upperThreshold}`]),
     ...(server.lowerThreshold === undefined ? [] : [`lthreshold ${server.lowerThreshold}`]),

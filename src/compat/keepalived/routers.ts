@@ -8,6 +8,7 @@ import type {
   Routers,
   SyncGroup,
   Tracking,
+  TrackProcess,
   TrackScript,
   VrrpAddress,
   Weighted,
@@ -117,33 +118,55 @@ function heldText({ address, prefix, interface: link, words, place }: VrrpAddres
 function trackedOf(
   instance: Instance,
   group: SyncGroup | undefined,
-  { scripts }: Routers,
+  { scripts, files, processes }: Routers,
   say: Say,
 ): readonly TrackSpec[] {
   const isWeightless = group !== undefined && !group.keepsWeights
-  const weighted = (one: Weighted, otherwise: number, isReversed: boolean): { weight?: number } | undefined => {
+  const weighted = (one: Weighted, otherwise: number, isReversed: boolean): Heavy => {
     const weight = isWeightless ? 0 : (one.weight ?? otherwise)
-    if (weight === 0) return {}
-    if (!isReversed) return { weight }
-    say('warning', one.place, `reverse of ${one.name} is not taken over: it is not tracked`)
-    return undefined
+    return { ...(weight === 0 ? {} : { weight }), ...(isReversed ? { isReversed: true } : {}) }
   }
-  const from = ({ interfaces, scripts: named, others }: Tracking): TrackSpec[] => {
+  const from = ({ interfaces, scripts: named, files: read, processes: looked, others }: Tracking): TrackSpec[] => {
     for (const { name, place } of others) say('warning', place, `${name} is not taken over: it is not tracked`)
+    const of = <T extends Common>(
+      all: readonly Weighted[],
+      known: ReadonlyMap<string, T>,
+      to: (found: T) => TrackSpec,
+    ) =>
+      all.flatMap((one): TrackSpec[] => {
+        const found = known.get(one.name)
+        if (found === undefined) return []
+        // A weight that is written here goes with its own direction.
+        const isReversed = one.isReversed || (one.weight === undefined && found.isReversed)
+        return [{ ...to(found), ...weighted(one, found.weight, isReversed) }]
+      })
     return [
-      ...interfaces.flatMap((one): TrackSpec[] => {
-        const weight = weighted(one, 0, one.isReversed)
-        return weight === undefined ? [] : [{ kind: 'interface', interface: one.name, ...weight }]
-      }),
-      ...named.flatMap((one): TrackSpec[] => {
-        const script = scripts.get(one.name)
-        if (script === undefined) return []
-        const weight = weighted(one, script.weight, one.isReversed || script.isReversed)
-        return weight === undefined ? [] : [{ ...commandOf(script), ...weight }]
-      }),
+      ...interfaces.map(
+        (one): TrackSpec => ({ kind: 'interface', interface: one.name, ...weighted(one, 0, one.isReversed) }),
+      ),
+      ...of(named, scripts, commandOf),
+      ...of(read, files, ({ path }) => ({ kind: 'file', path })),
+      ...of(looked, processes, processOf),
     ]
   }
   return [...from(instance.tracking), ...(group === undefined ? [] : from(group.tracking))]
+}
+
+type Heavy = Pick<TrackSpec, 'weight' | 'isReversed'>
+type Common = { readonly weight: number; readonly isReversed: boolean }
+
+function processOf(tracked: TrackProcess): TrackSpec {
+  const { program, parameters, isFullCommand, least, most, forkDelaySeconds, terminateDelaySeconds } = tracked
+  return {
+    kind: 'process',
+    program,
+    ...(parameters === undefined ? {} : { parameters }),
+    ...(isFullCommand ? { isFullCommand } : {}),
+    least,
+    ...(most === undefined ? {} : { most }),
+    forkDelayMs: Math.round(forkDelaySeconds * 1000),
+    terminateDelayMs: Math.round(terminateDelaySeconds * 1000),
+  }
 }
 
 function commandOf({ argv, user, intervalSeconds, timeoutSeconds, rise, fall }: TrackScript): TrackSpec {

@@ -53,7 +53,8 @@ export type Virtual = {
   readonly place: Place
   /** As keepalived writes it in its log: `[10.0.0.1]:tcp:80`, `FWM 5`. */
   readonly name: string
-  /** Several of a group. */
+  /** The group's name; its places are many. */
+  readonly group?: string
   readonly places: readonly VirtualAddress[]
   readonly protocol: 'TCP' | 'UDP' | 'SCTP'
   readonly scheduler: Written<string>

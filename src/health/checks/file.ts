@@ -1,5 +1,5 @@
 /** Check `file`: a number in a file, which somebody else writes, says how well the server is (keepalived's track_file). */
-import { readFile } from 'node:fs/promises'
+import { readNumber } from '../../number-file.ts'
 import type { FileCheckSpec, Probe } from '../check.ts'
 import { down, failureText, up, type Verdict } from './verdict.ts'
 
@@ -14,22 +14,11 @@ export function fileProbe({ path, weight = 0 }: FileCheckSpec): Probe {
     return { ...verdict, tookMs: performance.now() - begun }
   }
   async function look(): Promise<Verdict> {
-    const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return ''
-      throw error
-    })
-    const value = numberOf(text)
+    const value = await readNumber(path)
     if (value === undefined) return down(`${path} holds no number`)
     if (weight === 0) return value === 0 ? up(`${path} holds 0`) : down(`${path} holds ${value}`)
     const added = value * weight
     if (added <= least) return down(`${path} holds ${value}`)
     return { ...up(`${path} holds ${value}`), report: { weight: { added } } }
   }
-}
-
-/** As strtol(3) reads it: what follows the number is passed over. */
-function numberOf(text: string): number | undefined {
-  const [found] = /^\s*[+-]?\d+/.exec(text) ?? []
-  if (found === undefined) return text.trim() === '' ? 0 : undefined
-  return Math.max(-2_147_483_648, Math.min(2_147_483_647, Number(found)))
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { fitness, type TrackedState } from './tracking.ts'
+import { fitness, type Tracked, type TrackedState } from './tracking.ts'
 
 const tracked = [{ name: 'eth1' }, { name: 'chk', weight: -20 }, { name: 'extra', weight: 30 }]
 const states = (...all: TrackedState[]): ReadonlyMap<string, TrackedState> =>
@@ -18,4 +18,23 @@ describe('fitness', () => {
   ])('$name', ({ base, is, priority, faults }) => {
     expect(fitness(base, tracked, states(...(is as TrackedState[])))).toEqual({ priority, faults })
   }) // biome-ignore format: a table
+})
+
+describe('fitness by numbers, and the other way round', () => {
+  const of = (one: Omit<Tracked, 'name'>, state: TrackedState) =>
+    fitness(100, [{ name: 'x', ...one }], new Map([['x', state]]))
+  test.each<[one: Omit<Tracked, 'name'>, state: TrackedState, priority: number, faults: string[]]>([
+    [{ weight: 2 }, 5, 110, []],
+    [{ weight: 2, isReversed: true }, 5, 90, []],
+    [{}, 5, 100, ['x says 5']],
+    [{}, 0, 100, []],
+    [{ isReversed: true }, 0, 100, ['x says 0']],
+    [{ weight: -100 }, 3, 1, ['x says 3']],
+    [{ weight: 20, isReversed: true }, 'well', 80, []],
+    [{ weight: -20, isReversed: true }, 'ill', 120, []],
+    [{ isReversed: true }, 'well', 100, ['x does not fail']],
+    [{ isReversed: true }, 'ill', 100, []],
+  ])('%j while it is %s', (one, state, priority, faults) => {
+    expect(of(one, state)).toEqual({ priority, faults })
+  })
 })

@@ -102,7 +102,8 @@ export function noticePlan({ entries, routers, virtuals }: KeepalivedFile, machi
     ),
     virtuals: new Map(
       virtuals.flatMap((virtual) =>
-        virtual.places.map((place) => {
+        // Of a group it is told once, as of one virtual server.
+        virtual.places.slice(0, 1).map((place) => {
           const id = idOf(place, virtual)
           return [nameOf(id), virtualNotices(virtual, id, commands, (inner) => mails(inner, 'checker'))] as const
         }),
@@ -139,7 +140,12 @@ function virtualNotices(
 ): VirtualNotices {
   const protocol = id.kind === 'fwmark' ? 'none' : id.protocol
   return {
-    shown: id.kind === 'fwmark' ? `FWM ${id.mark}` : `[${id.address}]:${protocol}:${id.port}`,
+    shown:
+      virtual.group !== undefined
+        ? `[${virtual.group}]:0`
+        : id.kind === 'fwmark'
+          ? `FWM ${id.mark}`
+          : `[${id.address}]:${protocol}:${id.port}`,
     quorum: virtual.quorum,
     hysteresis: virtual.hysteresis,
     ...given('up', commands(virtual.entries, 'quorum_up')),

@@ -124,7 +124,6 @@ const shared = (of: 'virtual' | 'real'): Table => ({
   smtp_alert: flag(`Invalid ${of}_server smtp_alert parameter $`),
   virtualhost: words({ missing: `${of} server virtualhost missing` }),
   snmp_name: words({ missing: `${of} server snmp_name missing or extra parameters` }),
-  lb_kind: words(),
   lvs_method: words(),
 })
 
@@ -142,6 +141,7 @@ const virtualServer: Table = {
   ...shared('virtual'),
   alpha: optional,
   ip_family: choice(['inet', 'inet6'], 'unknown address family $'),
+  lb_kind: words(),
   lb_algo: words(),
   lvs_sched: words(),
   hashed: flag(),
