@@ -184,8 +184,8 @@ const isAddress = (text: string): boolean =>
   parseEndpoint(`${text}:1`) !== undefined || parseEndpoint(`[${text}]:1`) !== undefined
 const portHint = (text: string): string => `add the port: ${text.includes(':') ? `"[${text}]:80"` : `${text}:80`}`
 
-/** An echo has no port, and a command hears 0. */
-const portless = ['ping', 'external']
+/** An echo and a file have no port, and a command hears 0. */
+const portless = ['ping', 'external', 'file']
 
 function checkProbePort(written: SourceNode | undefined, place: Place, report: Report): void {
   const needsPort = (check: SourceNode): boolean =>
