@@ -2,7 +2,6 @@
 import type { GuestState } from '../../guests/hypervisor.ts'
 import { boundHost, type ClusterSpec, type GuestPoolSpec, guestNames, type HostSpec } from '../spec/model.ts'
 import { type Load, type PlaceableGuest, type PlaceableHost, type Placement, placeGuests } from './placement.ts'
-import { imageSpecOf } from './wanted.ts'
 
 /** What was seen of a host. */
 export type HostRoom = {
@@ -73,14 +72,8 @@ function serviceOf({ services }: ClusterSpec, { name }: GuestPoolSpec): string {
 function hostsFor(spec: ClusterSpec, pool: GuestPoolSpec): string[] {
   const [director] = spec.directors.hosts
   const isServed = !serviceOf(spec, pool).startsWith('pool ')
-  const image = imageSpecOf(spec, pool.image)
-  const hasLocalFiles =
-    image.kind === 'kernel' ||
-    image.kind === 'disk' ||
-    (image.kind === 'debootstrap' && Object.keys(image.files).length > 0)
   return Object.values(spec.hosts).flatMap(({ name, ssh, hypervisor }) => {
     const isFar = ssh !== undefined
-    if (isFar && hasLocalFiles) return []
     if (isFar && name !== director && (pool.restart !== undefined || (isServed && pool.network.kind === 'user')))
       return []
     return hypervisor === 'xen' && pool.network.kind === 'user' ? [] : [name]
