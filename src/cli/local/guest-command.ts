@@ -2,11 +2,11 @@
 import type { Command } from 'commander'
 import { within } from '../../deadline.ts'
 import { runAction } from '../action.ts'
-import { addTimeoutOption, askMs, durationOption } from '../deadline-options.ts'
+import { addTimeoutOption, askMs } from '../deadline-options.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { errorLines } from '../output.ts'
 import { guestsView } from '../views/guests.ts'
-import { awaitReturn, drainGuest, letBack, usualDrainMs } from './guest-drain.ts'
+import { addDrainOptions, awaitReturn, type DrainOptions, drainGuest, letBack } from './guest-drain.ts'
 import { announceReach, type FoundGuest, findGuest, type Machine, openMachine } from './machine.ts'
 import { type GuestJson, guestJson } from './status.ts'
 
@@ -24,12 +24,7 @@ export type GuestOperation = {
   readonly run: (found: FoundGuest, options: CallOptions) => Promise<void>
 }
 
-type Options = {
-  readonly json?: true
-  readonly timeout: number
-  readonly drain?: boolean
-  readonly drainTimeout?: number
-}
+type Options = DrainOptions & { readonly json?: true; readonly timeout: number }
 
 export function registerGuestOperation(program: Command, operation: GuestOperation): void {
   const command = program
@@ -37,14 +32,7 @@ export function registerGuestOperation(program: Command, operation: GuestOperati
     .description(operation.description)
     .argument('<guest...>', 'names as `baton list` shows them')
     .option('--json', 'print what became of the guests as JSON')
-  if (operation.drains === true)
-    command
-      .option('--no-drain', 'at once: connections are cut off')
-      .option(
-        '--drain-timeout <duration>',
-        `how long connections may take to finish (default the pool's drain:, else ${usualDrainMs / 1000}s)`,
-        durationOption,
-      )
+  if (operation.drains === true) addDrainOptions(command)
   addTimeoutOption(command, operation.timeoutMs).action((names: readonly string[], options: Options) =>
     runAction(async ({ signal, output }): Promise<ExitCode | undefined> => {
       await using machine = await openMachine({ signal: within(signal, askMs) })

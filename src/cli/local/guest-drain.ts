@@ -1,9 +1,10 @@
 /** A guest leaves the services of this machine's director before it goes, and comes back only when its checks pass. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Command } from 'commander'
 import { within } from '../../deadline.ts'
 import { busyConnections, careOf, serversOfGuest } from '../../director/guest-servers.ts'
 import { isInfraError } from '../../errors.ts'
-import { askMs } from '../deadline-options.ts'
+import { askMs, durationOption } from '../deadline-options.ts'
 import { count } from '../views/units.ts'
 import { directorStatus, type Machine } from './machine.ts'
 
@@ -15,8 +16,21 @@ type Draining = {
 }
 
 /** How long connections may take where nobody has said. */
-export const usualDrainMs = 15_000
+const usualDrainMs = 15_000
 const pollMs = { first: 20, most: 500 }
+
+export type DrainOptions = { readonly drain?: boolean; readonly drainTimeout?: number }
+
+/** For a command that takes a guest away from its clients. */
+export function addDrainOptions(command: Command): Command {
+  return command
+    .option('--no-drain', 'at once: connections are cut off')
+    .option(
+      '--drain-timeout <duration>',
+      `how long connections may take to finish (default the pool's drain:, else ${usualDrainMs / 1000}s)`,
+      durationOption,
+    )
+}
 
 type DirectorOf = Pick<Machine, 'director'>
 

@@ -7,7 +7,7 @@ import { type Context, runAction } from '../action.ts'
 import { addTimeoutOption, askMs } from '../deadline-options.ts'
 import { show } from '../output.ts'
 import type { Paint } from '../terminal/paint.ts'
-import { findGuest, openMachine } from './machine.ts'
+import { findGuest, type Machine, openMachine } from './machine.ts'
 
 export type MachineOptions = { readonly json?: true; readonly timeout: number }
 
@@ -21,7 +21,7 @@ export function withGuestMachine<O extends MachineOperation, T>(
   guest: string,
   operation: O,
   { json, timeout }: MachineOptions,
-  use: (method: GuestMachine[O], options: CallOptions, context: Context) => Promise<T>,
+  use: (method: GuestMachine[O], options: CallOptions, context: Context & { readonly machine: Machine }) => Promise<T>,
   view: (told: T, paint: Paint) => string[],
 ): Promise<void> {
   return runAction(async (context) => {
@@ -29,7 +29,7 @@ export function withGuestMachine<O extends MachineOperation, T>(
     await using machine = await openMachine({ signal: within(signal, askMs) })
     const { hypervisor } = await findGuest(machine, guest, { signal: within(signal, askMs) })
     const method = machineOf(hypervisor, operation)[operation]
-    show(output, json === true, await use(method, { signal: within(signal, timeout) }, context), view)
+    show(output, json === true, await use(method, { signal: within(signal, timeout) }, { ...context, machine }), view)
     return undefined
   })
 }
