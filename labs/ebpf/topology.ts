@@ -1,7 +1,7 @@
 /** The topology of Linux's own IPVS self-test (tools/testing/selftests/net/netfilter/ipvs.sh), with IPv6 beside IPv4. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, existsSync, openSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { closeSync, openSync } from 'node:fs'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { attachFilter, attachTcx, attachXdp, type Hook, loadObject } from '../../src/os/bpf.ts'
@@ -9,6 +9,7 @@ import { listInterfaces } from '../../src/os/interfaces.ts'
 import { errnoName, libc } from '../../src/os/libc.ts'
 import { enterNetworkNamespace } from '../../src/os/network-namespace.ts'
 import { AF_INET, loadSocketCalls, pinned, SOCK_DGRAM } from '../../src/os/sockets.ts'
+import { removeLocksOf } from './locks.ts'
 import { execute } from './world.ts'
 
 export type Mode = 'direct' | 'masq' | 'tunnel'
@@ -28,7 +29,6 @@ export type Topology = AsyncDisposable & {
   start(place: Place, environment: NodeJS.ProcessEnv, ...command: readonly string[]): ChildProcess
 }
 
-const lockDirectory = '/run/baton-ebpf'
 let made = 0
 
 export type TopologyOptions = {
@@ -58,12 +58,7 @@ export async function openTopology(mode: Mode, over: TopologyOptions = {}): Prom
       child.stdout?.resume()
       return child
     },
-    async removeLocks() {
-      const { ino } = await stat(`/run/netns/${name('director')}`)
-      for (const file of existsSync(lockDirectory) ? await readdir(lockDirectory) : [])
-        if (file.startsWith(`ebpf-${ino}-`) || file.startsWith(`director-${ino}-`))
-          await rm(join(lockDirectory, file), { force: true })
-    },
+    removeLocks: () => removeLocksOf(name('director')),
     async [Symbol.asyncDispose]() {
       for (const child of children) child.kill('SIGKILL')
       for (const place of ['client', 'director', 'server'] as const)

@@ -11,6 +11,8 @@ import { hostileArrivals, victim } from './hostile.ts'
 import { alone, Site, until } from './world.ts'
 
 const million = 1_000_000
+/** Through a real socket. */
+const datagrams = Number(process.env['HA_LAB_DATAGRAMS'] ?? 20_000)
 const group = '224.0.0.18'
 const master = '10.99.0.9'
 const own = { ...victim, addresses: [...victim.addresses] }
@@ -73,15 +75,15 @@ describe('hostile datagrams', () => {
       const sender = [process.execPath, '--import', 'tsx', join(import.meta.dirname, 'hostile-sender.ts')]
       await site.run(1, ...sender, '2000')
       const before = await memory()
-      const sent = Number(await site.run(1, ...sender, '20000'))
+      const sent = Number(await site.run(1, ...sender, String(datagrams)))
       const [status] = await baton.status()
       console.log(`${sent} datagrams through a socket: ${((await memory()) - before) / 2 ** 20} MiB more than before`)
-      expect(sent).toBeGreaterThan(10_000)
+      expect(sent).toBeGreaterThan(datagrams / 2)
       expect(status).toMatchObject({ state: 'master', faults: [] })
       expect(status?.troubles.length).toBeGreaterThan(0)
       expect((await memory()) - before).toBeLessThan(64 * 2 ** 20)
       expect(await site.holders('10.99.0.100')).toEqual([0])
     },
-    120_000,
+    600_000,
   )
 })

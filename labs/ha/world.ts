@@ -10,6 +10,7 @@ import type { RouterConfig } from '../../src/vrrp/machine/config.ts'
 import type { RouterSpec, VrrpSpec } from '../../src/vrrp/spec.ts'
 import type { RouterStatus, VrrpEvent } from '../../src/vrrp/status.ts'
 import { router } from '../../test/build/vrrp.ts'
+import { removeLocksOf } from '../ebpf/locks.ts'
 import type { Witnessed } from './witness.ts'
 
 const execute = promisify(execFile)
@@ -241,7 +242,10 @@ export class Site implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const child of this.#children) child.kill('SIGTERM')
     await Promise.all([...this.#children].map((child) => once(child, 'exit')))
-    for (const place of this.#places) await execute('ip', ['netns', 'delete', place]).catch(() => undefined)
+    for (const place of this.#places) {
+      await removeLocksOf(place).catch(() => undefined)
+      await execute('ip', ['netns', 'delete', place]).catch(() => undefined)
+    }
     await rm(this.#folder, { recursive: true, force: true })
   }
 }
