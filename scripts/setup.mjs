@@ -57,6 +57,8 @@ const debian = {
     { name: 'libvirt-clients', programs: ['virsh'], for: 'the libvirt lab: a client that is not ours' },
     { name: 'virtinst', programs: ['virt-install'], for: 'the libvirt lab: virt-install itself' },
     { name: 'osinfo-db', programs: [], for: 'the libvirt lab: facts about operating systems' },
+    { name: 'xen-tools', programs: ['xt-create-xen-config'], for: 'the peer in benchmarks' },
+    { name: 'debootstrap', programs: ['debootstrap'], for: 'the peer in benchmarks: what xen-tools installs by' },
     { name: 'tcpdump', programs: ['tcpdump'], for: 'the high availability lab: looking at packets' },
   ],
 }

@@ -131,9 +131,24 @@ export const commandGroups: readonly CommandGroup[] = [
         load: () => import('./commands/keepalived.ts'),
       },
       {
+        name: 'xen-create-image',
+        summary: 'make a guest for Xen by the command line of xen-create-image',
+        load: () => import('./commands/xen-tools.ts').then(({ create }) => create),
+      },
+      {
+        name: 'xen-delete-image',
+        summary: 'take a guest of xen-tools away with its disks, as xen-delete-image does',
+        load: () => import('./commands/xen-tools.ts').then(({ remove }) => remove),
+      },
+      {
         name: 'xen-list-images',
         summary: 'list the guests that xen-tools made, as xen-list-images does',
-        load: () => import('./commands/xen-list-images.ts'),
+        load: () => import('./commands/xen-tools.ts').then(({ list }) => list),
+      },
+      {
+        name: 'xen-update-image',
+        summary: 'bring the packages of guests that do not run up to date, as xen-update-image does',
+        load: () => import('./commands/xen-tools.ts').then(({ update }) => update),
       },
     ],
   },

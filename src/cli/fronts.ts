@@ -1,8 +1,9 @@
 /** Programs whose command lines Baton takes as they are: called by their own names, or as `baton NAME …`. */
 
 import type { IpvsadmName } from '../compat/ipvsadm/main.ts'
+import type { XenToolsName } from '../compat/xen-tools/main.ts'
 
-type FrontName = IpvsadmName | 'ldirectord' | 'keepalived' | 'virt-install' | 'xen-list-images'
+type FrontName = IpvsadmName | 'ldirectord' | 'keepalived' | 'virt-install' | XenToolsName
 
 const frontNames = [
   'ipvsadm',
@@ -11,7 +12,10 @@ const frontNames = [
   'ldirectord',
   'keepalived',
   'virt-install',
+  'xen-create-image',
+  'xen-delete-image',
   'xen-list-images',
+  'xen-update-image',
 ] as const satisfies readonly FrontName[]
 
 export type FrontCall = { readonly name: FrontName; readonly words: readonly string[] }
@@ -23,4 +27,8 @@ export function frontOf(called: string, words: readonly string[]): FrontCall | u
   if (byLink !== undefined) return { name: byLink, words }
   const byWord = frontNames.find((name) => name === first)
   return byWord === undefined ? undefined : { name: byWord, words: rest }
+}
+
+export function isXenTool(name: FrontName): name is XenToolsName {
+  return name.startsWith('xen-')
 }

@@ -1,6 +1,6 @@
 /** Where `baton` begins; and, by the names of other programs, their fronts, which read their words by themselves. */
 import { basename } from 'node:path'
-import { frontOf } from './fronts.ts'
+import { frontOf, isXenTool } from './fronts.ts'
 
 const front = frontOf(basename(process.argv[1] ?? ''), process.argv.slice(2))
 if (front === undefined) {
@@ -15,9 +15,9 @@ if (front === undefined) {
 } else if (front.name === 'virt-install') {
   const { runVirtInstallFront } = await import('../compat/virt-install/main.ts')
   await runVirtInstallFront(front.words)
-} else if (front.name === 'xen-list-images') {
+} else if (isXenTool(front.name)) {
   const { runXenToolsFront } = await import('../compat/xen-tools/main.ts')
-  await runXenToolsFront(front.words)
+  await runXenToolsFront(front.name, front.words)
 } else {
   const { runFront } = await import('../compat/ipvsadm/main.ts')
   await runFront(front.name, front.words)

@@ -1,58 +1,34 @@
-/** Where `xen-list-images` begins: the words as they were typed, nobody else's options. */
-
-import { parseXenToolsConf } from '../../formats/xen-tools/conf.ts'
-import type { Host } from '../../hosts/host.ts'
+/** Where the programs of xen-tools begin: the words as they were typed, nobody else's options. */
 import { localHost } from '../../hosts/local/local.ts'
-import { readListCall } from './arguments.ts'
-import { listedNames, printImages } from './list-images.ts'
+import type { Outcome } from './front.ts'
 
-const confFile = '/etc/xen-tools/xen-tools.conf'
-const release = '4.9.2'
-/** How long the files may take to be read. */
-const readMs = 60_000
+export type XenToolsName = 'xen-create-image' | 'xen-delete-image' | 'xen-list-images' | 'xen-update-image'
 
-const helpText = `Usage:
-      xen-list-images [options]
+/** How long a base may take to be built over a slow line; all else is a matter of seconds. */
+const patienceMs = 4 * 3_600_000
 
-    --extension EXT   only files that end so; without a value, all of them
-    --test DIR        look there instead of in /etc/xen
-    --help, --manual  this text
-    --version         the release whose words it speaks
-`
-
-/** What came of it: the text of both streams, and the exit code. */
-export type Outcome = { readonly stdout: string; readonly stderr: string; readonly code: number }
-
-export async function runListImages(host: Host, words: readonly string[]): Promise<Outcome> {
-  const call = readListCall(words)
-  const stderr = call.complaints.map((line) => `${line}\n`).join('')
-  if (call.kind === 'help') return { stdout: '', stderr: stderr + helpText, code: 1 }
-  if (call.kind === 'manual') return { stdout: helpText, stderr, code: 1 }
-  if (call.kind === 'version') return { stdout: `xen-list-images release ${release}\n`, stderr, code: 0 }
-  const options = { signal: AbortSignal.timeout(readMs) }
-  const text = new TextDecoder()
-  const conf = parseXenToolsConf(text.decode(await host.readFile(confFile, options)))
-  const directory = call.directory ?? conf.get('prefix') ?? '/etc/xen'
-  const names = listedNames(
-    (await host.list(directory, options)) ?? [],
-    call.extension ?? conf.get('extension') ?? '.cfg',
-  )
-  const found = await Promise.all(
-    names.map(async (name) => {
-      const path = `${directory}/${name}`
-      // A directory whose name fits is no configuration.
-      const isFolder = (await host.list(path, options)) !== undefined
-      const content = isFolder ? undefined : await host.readFile(path, options)
-      return content === undefined ? [] : [{ path, text: text.decode(content) }]
-    }),
-  )
-  return { stdout: printImages(found.flat()), stderr, code: 0 }
-}
-
-/** Runs to its end; the process ends with its exit code. */
-export async function runXenToolsFront(words: readonly string[]): Promise<void> {
-  const { stdout, stderr, code } = await runListImages(localHost(), words)
+/** Runs to its end; the process ends with its exit code. Interrupted, it takes back what it has made. */
+export async function runXenToolsFront(name: XenToolsName, words: readonly string[]): Promise<void> {
+  const interrupted = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => interrupted.abort())
+  const options = { signal: AbortSignal.any([interrupted.signal, AbortSignal.timeout(patienceMs)]) }
+  const { stdout, stderr, code } = await run(name, words, options)
   process.stderr.write(stderr)
   process.stdout.write(stdout)
   process.exitCode = code
+}
+
+async function run(name: XenToolsName, words: readonly string[], options: { signal: AbortSignal }): Promise<Outcome> {
+  const host = localHost()
+  const say = (text: string): void => void process.stdout.write(text)
+  switch (name) {
+    case 'xen-list-images':
+      return (await import('./list/front.ts')).runListImages(host, words, options)
+    case 'xen-create-image':
+      return (await import('./create/front.ts')).runCreateImage(host, words, say, options)
+    case 'xen-delete-image':
+      return (await import('./delete.ts')).runDeleteImage(host, words, say, options)
+    case 'xen-update-image':
+      return (await import('./update.ts')).runUpdateImage(host, words, say, options)
+  }
 }

@@ -34,14 +34,19 @@ export async function buildDebootstrap(spec: DebootstrapSpec, recipe: Recipe): P
     })
   checkSpec(spec)
   await requireTools(recipe, isRoot)
-  const packages = [`linux-image-cloud-${platform.debian}`, ...basePackages, ...spec.packages]
+  const packages = [
+    spec.kernel ?? `linux-image-cloud-${spec.architecture ?? platform.debian}`,
+    ...basePackages,
+    ...spec.packages,
+  ]
   const files = [...(await systemFiles(recipe)), ...(await userFiles(spec, recipe))]
   const tar = `${scratch}/root.tar`
   progress(`bootstrapping ${spec.suite} with ${packages.join(' ')}`)
   await must(recipe, `bootstrap ${spec.suite}`, [
     'mmdebstrap',
     `--mode=${isRoot ? 'root' : 'unshare'}`,
-    '--variant=minbase',
+    `--variant=${spec.variant ?? 'minbase'}`,
+    ...archiveOptions(spec),
     '--format=tar',
     `--include=${packages.join(',')}`,
     ...[...files.flatMap(uploadHooks), ...finishHooks].map((hook) => `--customize-hook=${hook}`),
@@ -60,6 +65,14 @@ export async function buildDebootstrap(spec: DebootstrapSpec, recipe: Recipe): P
     cmdline: `root=/dev/vda rw console=${platform.console} quiet net.ifnames=0`,
     disk: { path: disk, format: 'raw', sizeBytes: Number(size.stdout) },
   }
+}
+
+function archiveOptions({ components = [], keyring, architecture }: DebootstrapSpec): string[] {
+  return [
+    ...(components.length === 0 ? [] : [`--components=${components.join(',')}`]),
+    ...(keyring === undefined ? [] : [`--keyring=${keyring}`]),
+    ...(architecture === undefined ? [] : [`--architectures=${architecture}`]),
+  ]
 }
 
 /** A user namespace in which this user is root and the users of the guest exist. */
@@ -117,7 +130,9 @@ rm -rf "$2/tree"
 `
 
 /** The spec's words become arguments and paths of programs that run as root. */
-function checkSpec({ suite, packages, files }: DebootstrapSpec): void {
+function checkSpec(spec: DebootstrapSpec): void {
+  const { suite, files, kernel = [], components = [], architecture = [] } = spec
+  const packages = [spec.packages, kernel, components, architecture].flat()
   const invalid = (what: string, subject: string): InfraError =>
     new InfraError('invalid', `${what}: ${subject}`, { subject })
   if (!/^[a-z0-9][a-z0-9.+/-]*$/.test(suite)) throw invalid('not a suite of Debian', suite)

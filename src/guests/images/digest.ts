@@ -36,6 +36,8 @@ async function inputsOf(host: Host, here: Host, spec: ImageSpec, signal: AbortSi
       const sources = targets.map((target) => spec.files[target] ?? '')
       const files = await fileDigests(here, sources, signal)
       const { architecture } = await host.facts({ signal })
+      const { kernel, variant, components, keyring } = spec
+      const special = { kernel, variant, components, keyring, architecture: spec.architecture }
       return [
         debootstrapRecipe,
         architecture,
@@ -43,6 +45,8 @@ async function inputsOf(host: Host, here: Host, spec: ImageSpec, signal: AbortSi
         spec.mirror ?? '',
         [...new Set(spec.packages)].sort(),
         files.map(({ sha256, mode }, index) => [targets[index], mode, sha256]),
+        // An image without any keeps the digest that it had before there were these.
+        ...(Object.values(special).some((value) => value !== undefined) ? [special] : []),
       ]
     }
   }

@@ -13,6 +13,12 @@ export type ImageSpec =
       /** Path in the image -> local file. */
       readonly files: Readonly<Record<string, string>>
       readonly mirror?: string
+      /** What a suite has beside these: another kernel than the cloud kernel, packages of mmdebstrap's variant, Ubuntu's ways. */
+      readonly kernel?: string
+      readonly variant?: 'important'
+      readonly components?: readonly string[]
+      readonly keyring?: string
+      readonly architecture?: string
     }
 
 /** A built image in the cache of a host. `digest` names the content: same digest, same bytes. */

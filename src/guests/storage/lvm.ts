@@ -123,11 +123,18 @@ export async function growVolume(host: Host, volume: Volume, sizeBytes: number, 
   await lvm(host, ['lvextend', '-L', `${sizeBytes}b`, nameOf(volume)], `grow ${path}`, path, options)
 }
 
-/** Succeeds when it is gone already. @throws InfraError `permission` for a volume that is not ours, `busy` while it is open */
-export async function removeVolume(host: Host, volume: Volume, options: Signalled): Promise<void> {
+/**
+ * Succeeds when it is gone already. `evenIfNotOurs`: whoever asks knows otherwise whose it is.
+ * @throws InfraError `permission` for a volume that is not ours, `busy` while it is open
+ */
+export async function removeVolume(
+  host: Host,
+  volume: Volume,
+  { evenIfNotOurs = false, ...options }: Signalled & { readonly evenIfNotOurs?: boolean },
+): Promise<void> {
   const found = await findVolume(host, volume, options)
   if (found === undefined) return
-  if (!found.isOurs) throw notOurs(volume, 'permission')
+  if (!found.isOurs && !evenIfNotOurs) throw notOurs(volume, 'permission')
   await lvm(host, ['lvremove', '--yes', nameOf(volume)], `remove ${devicePath(volume)}`, devicePath(volume), options)
 }
 

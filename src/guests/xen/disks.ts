@@ -1,4 +1,5 @@
 /** The disks of a guest on Xen: raw files, or logical volumes. */
+import { isInfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
 import type { CallOptions, GuestDefinition, GuestDisk } from '../hypervisor.ts'
 import { ensureDisk } from '../storage/dir.ts'
@@ -23,16 +24,20 @@ export async function ensureDisks(
   }
 }
 
+/** `sparesOthers`: a volume of that name which is somebody else's stays, and is no error. */
 export async function removeDisks(
   host: Host,
   { disks }: GuestDefinition,
   paths: GuestPaths,
-  options: CallOptions,
+  { sparesOthers = false, ...options }: CallOptions & { readonly sparesOthers?: boolean },
 ): Promise<void> {
   for (const [index, disk] of disks.entries()) {
     const path = paths.disk(index, disk)
     const volume = volumeOf(path, disk)
     if (volume === undefined) await host.remove(path, options)
-    else await removeVolume(host, volume, options)
+    else
+      await removeVolume(host, volume, options).catch((error: unknown) => {
+        if (!sparesOthers || !isInfraError(error, 'permission')) throw error
+      })
   }
 }

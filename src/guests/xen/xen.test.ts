@@ -108,6 +108,20 @@ describe('xen', () => {
     expect((await hypervisor.list(soon()))[0]?.definition.autostart).toBe(false)
   })
 
+  test("a volume that is somebody else's stays, and is what is told", async () => {
+    const world = fakeXenHost()
+    const row = { lv_name: 'one-disk0', lv_size: '1', origin: '', lv_tags: '' }
+    world.host.install('lvs', async () => ({
+      code: 0,
+      stdout: JSON.stringify({ report: [{ lv: [row] }] }),
+      stderr: '',
+    }))
+    const disks = [{ sizeBytes: 1024 ** 2, volumeGroup: 'vg0' }]
+    const attempt = openHypervisor('xen', world.host).define(definition('one', { disks }), soon())
+    await expect(attempt).rejects.toMatchObject({ code: 'already-exists' })
+    expect(await leftovers(world)).toEqual([])
+  })
+
   test.each([
     ['more memory than Xen has', { memoryBytes: 4096 * 1024 ** 2 }, 'no-space', /4096M, and Xen has 1502M/],
     ['a user network', { network: { kind: 'user', forwards: [] } }, 'unsupported', /no user network/],

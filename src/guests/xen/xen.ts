@@ -179,7 +179,7 @@ async function defineGuest(host: Host, definition: GuestDefinition, options: Cal
       await setAutostart(host, paths, definition.autostart, options)
     } catch (error) {
       const sweep = { signal: AbortSignal.timeout(10_000) }
-      if (before === undefined) await forget(host, definition, paths, sweep)
+      if (before === undefined) await forget(host, definition, paths, { ...sweep, sparesOthers: true })
       else await host.writeFile(paths.definition, JSON.stringify(before), sweep)
       throw error
     }
@@ -214,7 +214,7 @@ async function forget(
   host: Host,
   definition: GuestDefinition | undefined,
   paths: GuestPaths,
-  options: CallOptions,
+  options: CallOptions & { readonly sparesOthers?: boolean },
 ): Promise<void> {
   await setAutostart(host, paths, false, options)
   for (const path of [paths.config, paths.started, paths.consoleLog, paths.monitorLog]) await host.remove(path, options)

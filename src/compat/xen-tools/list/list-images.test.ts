@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { fakeHost } from '../../hosts/fake/fake.ts'
-import { runListImages } from './main.ts'
+import { fakeHost } from '../../../hosts/fake/fake.ts'
+import { runListImages } from './front.ts'
 
 const soon = { signal: AbortSignal.timeout(10_000) }
 const dynamic = `#
@@ -19,7 +19,7 @@ vif = [ 'ip=192.168.1.5 ,mac=00:16:3E:38:9B:06' ]
 async function listed(words: readonly string[], files: Readonly<Record<string, string>>) {
   const host = fakeHost()
   for (const [path, text] of Object.entries(files)) await host.writeFile(path, text, soon)
-  return await runListImages(host, words)
+  return await runListImages(host, words, soon)
 }
 
 describe('xen-list-images', () => {
