@@ -28,7 +28,11 @@ const memoryMegabytes = 2560
 const secondDiskBytes = 2 * 1024 ** 3
 
 /** Boots (about a minute; the first time the image is built). @throws Error with what it said when it does not come up. */
-export async function bootDom0(options: { readonly signal: AbortSignal }): Promise<Dom0> {
+export async function bootDom0(options: {
+  readonly signal: AbortSignal
+  /** One more disk, /dev/vdc there; it is not written to. */
+  readonly disk?: string
+}): Promise<Dom0> {
   const image = await xenImage(localHost(), options.signal)
   const directory = await mkdtemp(join(tmpdir(), 'baton-xen-'))
   const [agentPort = 0, ...guestPorts] = await freePorts(1 + guestAddresses.length)
@@ -45,6 +49,9 @@ export async function bootDom0(options: { readonly signal: AbortSignal }): Promi
     '--',
     'qemu-system-x86_64',
     ...qemuArguments(image, directory, agentPort, ports),
+    ...(options.disk === undefined
+      ? []
+      : ['-drive', `file=${options.disk},format=raw,if=virtio,snapshot=on,cache=unsafe`]),
   ]
   const child = spawn('setpriv', command, { stdio: ['ignore', 'pipe', 'inherit'] })
   let said = ''
@@ -92,7 +99,7 @@ function qemuArguments(image: XenImage, directory: string, agent: number, ports:
     ...['-kernel', image.xen, '-append', xen, '-initrd', `${image.kernel} ${linux},${image.ramdisk}`],
     ...['-drive', `file=${image.disk},format=raw,if=virtio,snapshot=on,cache=unsafe`],
     ...['-drive', `file=${directory}/second.qcow2,format=qcow2,if=virtio,cache=unsafe`],
-    ...['-nic', `user,model=virtio-net-pci,${forwards.join(',')}`],
+    ...['-nic', `user,model=virtio-net-pci,dhcpstart=10.0.2.30,${forwards.join(',')}`],
   ]
 }
 

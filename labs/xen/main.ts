@@ -1,6 +1,7 @@
 /** `npm run lab:xen`: boots Xen, does all steps, and prints a table of what was seen; exit code 1 when one failed. */
+import { createGuest } from './created.ts'
 import { bootDom0 } from './dom0.ts'
-import { steps } from './steps.ts'
+import { stepsWith } from './steps.ts'
 import { openXenWorld } from './world.ts'
 
 const limitMs = 1_500_000
@@ -10,7 +11,10 @@ async function main(): Promise<number> {
   const seconds = (since: number): string => `${((performance.now() - since) / 1000).toFixed(0).padStart(4)} s`
   const tell = (how: string, since: number, text: string): void =>
     void process.stdout.write(`${how} ${seconds(since)}  ${text}\n`)
-  await using dom0 = await bootDom0({ signal: AbortSignal.timeout(limitMs) })
+  const signal = AbortSignal.timeout(limitMs)
+  await using created = await createGuest(signal)
+  const steps = stepsWith(created)
+  await using dom0 = await bootDom0({ signal, disk: created.disk })
   const world = await openXenWorld(dom0)
   tell(
     'ok  ',

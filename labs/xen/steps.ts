@@ -7,7 +7,9 @@ import { isInfraError } from '../../src/errors.ts'
 import { readyMark } from '../../src/guests/images/tiny-init.ts'
 import { listVolumes } from '../../src/guests/storage/lvm.ts'
 import { balanceOverTwo } from './balance.ts'
+import type { CreatedGuest } from './created.ts'
 import { guestKernel, guestRamdisk, soon, type XenWorld } from './world.ts'
+import { bootCreated, createOnVolumes } from './xen-tools.ts'
 
 export type Step = {
   readonly name: string
@@ -24,7 +26,8 @@ guests:
   web: { count: 2, image: small, memory: 112M, network: { addresses: [${first}/24, ${second}/24], gateway: 10.0.2.2 }, autostart: true }
 `
 
-export const steps: readonly Step[] = [
+/** `created`: a guest of xen-create-image, on the disk /dev/vdc. */
+export const stepsWith = (created: CreatedGuest): readonly Step[] => [
   { name: 'guests of a spec are brought up, and answer on the bridge', run: bringUp },
   { name: 'a console shows what the guest says, and takes what is typed', run: typeOnConsole },
   { name: 'a guest is paused, saved, and goes on where it was', run: saveAndRestore },
@@ -34,6 +37,11 @@ export const steps: readonly Step[] = [
   },
   { name: 'guests shut down in order, and a plan for them is empty afterwards', run: shutDown },
   { name: 'disks on LVM are made, used and removed, and others stay', run: useVolumes },
+  { name: 'xen-create-image makes a guest on LVM, and xen-delete-image takes it away', run: createOnVolumes },
+  {
+    name: 'Debian of xen-create-image boots with 256M and has its network',
+    run: (world) => bootCreated(world, created),
+  },
   { name: 'what xl refuses is told with its cause, and leaves nothing', run: beRefused },
   { name: 'xendomains starts with the host what has autostart', run: startWithHost },
 ]
@@ -127,7 +135,7 @@ async function useVolumes(world: XenWorld): Promise<string> {
   return 'web-3 has xvda on vg0; its volume goes with it, the one that was there stays'
 }
 
-async function beRefused({ hypervisor, definition, must }: XenWorld): Promise<string> {
+async function beRefused({ hypervisor, definition, must, dom0 }: XenWorld): Promise<string> {
   await hypervisor.define(definition('odd', undefined, { network: { kind: 'bridge', bridge: 'nobr' } }), soon())
   const noBridge = await failureOf(hypervisor.start('odd', soon()))
   assert.equal(noBridge.code, 'not-found')
@@ -136,6 +144,11 @@ async function beRefused({ hypervisor, definition, must }: XenWorld): Promise<st
   assert.equal((await failureOf(hypervisor.start('odd', soon()))).code, 'no-space')
   assert.doesNotMatch(await must('xl', 'list'), /odd/)
   await hypervisor.undefine('odd', soon())
+  const hvm = 'name = "odd"\ntype = "hvm"\nmemory = 64\ndisk = ["/srv/guests/cd.iso,,hdc,cdrom"]\nvnc = 1\n'
+  await dom0.host.writeFile('/etc/xen/odd.cfg', hvm, soon())
+  await must('truncate', '-s', '1M', '/srv/guests/cd.iso')
+  assert.equal((await failureOf(hypervisor.start('odd', soon()))).code, 'unsupported')
+  await dom0.host.remove('/etc/xen/odd.cfg', soon())
   return noBridge.message
 }
 

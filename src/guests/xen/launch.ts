@@ -3,12 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { within } from '../../deadline.ts'
 import { InfraError } from '../../errors.ts'
 import { parseXenInfo } from '../../formats/xl/info.ts'
+import { parseXlDisk } from '../../formats/xl-cfg/disk.ts'
+import { listSetting } from '../../formats/xl-cfg/settings.ts'
 import type { Host } from '../../hosts/host.ts'
 import { abortError } from '../../hosts/local/failures.ts'
 import type { CallOptions, GuestDefinition } from '../hypervisor.ts'
 import { readJson } from '../records.ts'
 import { ensureDisks } from './disks.ts'
 import type { Known, Started } from './observe.ts'
+import { refuseSharedDisks } from './sharing.ts'
 import { listDomains, mustXl, runXl, xlFailure } from './xl.ts'
 
 const mebibyte = 1024 ** 2
@@ -22,6 +25,9 @@ export async function launchGuest(host: Host, guest: Known, options: CallOptions
   const { name } = definition
   await clearDomain(host, name, options)
   if (isOurs) await ensureDisks(host, definition, paths, options)
+  const disks = listSetting(guest.settings, 'disk').map((text) => parseXlDisk(text))
+  const written = disks.filter(({ isReadOnly }) => !isReadOnly).map(({ target }) => target)
+  await refuseSharedDisks(host, name, written, options)
   await checkMemory(host, definition, options)
   await noteStart(host, guest, definition, options)
   const result = await runXl(host, ['create', '-q', paths.config], options)

@@ -77,7 +77,7 @@ export async function listGuests(host: Host, options: CallOptions): Promise<read
 type Config = { readonly path: string; readonly settings: XlSettings; readonly isAuto: boolean }
 
 /** Every /etc/xen/*.cfg that names a guest; a file may be called otherwise than its guest. */
-async function readConfigs(host: Host, options: CallOptions): Promise<ReadonlyMap<string, Config>> {
+export async function readConfigs(host: Host, options: CallOptions): Promise<ReadonlyMap<string, Config>> {
   const [files = [], auto = []] = await Promise.all([
     host.list(configDirectory, options),
     host.list(autoDirectory, options),

@@ -108,6 +108,16 @@ describe('xen', () => {
     expect((await hypervisor.list(soon()))[0]?.definition.autostart).toBe(false)
   })
 
+  test('a guest whose disk another one that runs has is not started', async () => {
+    const world = fakeXenHost()
+    const hypervisor = openHypervisor('xen', world.host)
+    for (const name of ['one', 'two'])
+      await world.host.writeFile(`/etc/xen/${name}.cfg`, `name='${name}'\ndisk=['file:/srv/a.img,xvda,w']\n`, soon())
+    await hypervisor.start('one', soon())
+    await expect(hypervisor.start('two', soon())).rejects.toMatchObject({ code: 'busy' })
+    expect(world.calls.filter((call) => call.includes('two'))).toEqual([])
+  })
+
   test("a volume that is somebody else's stays, and is what is told", async () => {
     const world = fakeXenHost()
     const row = { lv_name: 'one-disk0', lv_size: '1', origin: '', lv_tags: '' }

@@ -7,7 +7,7 @@ import { type Mounted, must } from '../tree.ts'
 import { configFile } from './config-file.ts'
 import * as customise from './customise.ts'
 import { guestFiles, hostsLine } from './guest-files.ts'
-import { type Filling, fill, mustFit, prepareFilling } from './install.ts'
+import { clonedVolume, type Filling, fill, mustFit, prepareFilling } from './install.ts'
 import { makeVolumes, type Undo, volumeInTheWay } from './make-volumes.ts'
 import type { CreateSettings } from './settings.ts'
 import { type PlacedVolume, placeVolumes } from './volumes.ts'
@@ -57,8 +57,9 @@ async function makeAll(work: Work): Promise<Created> {
     if (installation.method !== 'none') say(`\nInstallation method: ${installation.method}\n`)
     const filling = await prepareFilling(host, installation, dist, say, options)
     await mustFit(host, filling, settings, options)
-    await makeVolumes(host, settings, volumes, undos, say, options)
-    const created = await makeGuest(work, filling)
+    const cloned = clonedVolume(filling, settings, volumes)
+    await makeVolumes(host, settings, volumes, cloned, undos, say, options)
+    const created = await makeGuest(work, filling, cloned)
     for (const { done } of undos) await done?.(options)
     return created
   } catch (error) {
@@ -92,20 +93,24 @@ async function refuseWhatStands({ host, settings, volumes, say, options }: Work)
       throw new InfraError('not-found', `there is no ${path}`, { subject: path })
 }
 
-async function makeGuest({ host, settings, volumes, say, options, undos }: Work, filling?: Filling): Promise<Created> {
+async function makeGuest(
+  { host, settings, volumes, say, options, undos }: Work,
+  filling: Filling | undefined,
+  cloned: PlacedVolume | undefined,
+): Promise<Created> {
   const { hostname, boot, configFile: config } = settings
   const mounted: readonly Mounted[] = volumes.filter(({ fs }) => fs !== 'swap')
   const scratch = `${host.directories.runtime}/xen-tools/${hostname}`
   let created: Created = { password: undefined, fingerprints: [] }
   try {
     if (filling !== undefined) {
-      await fill(host, filling, mounted, options)
+      await fill(host, filling, cloned, mounted, options)
       say('Done\n')
       const texts = await hostTexts(host, options)
       await customise.placeGuestFiles(host, guestFiles(settings, volumes, texts), `${scratch}/files`, mounted, options)
       const root = volumes.find(({ mountpoint }) => mountpoint === '/')?.device ?? ''
       if (boot.kind === 'pygrub') await customise.placeMenu(host, settings, root, `${scratch}/menu`, mounted, options)
-      else await customise.placeModules(host, boot.modules, mounted, options)
+      else if (boot.modules !== undefined) await customise.placeModules(host, boot.modules, mounted, options)
       if (settings.isHooked) await runHooks(host, settings, volumes, mounted, say, options)
       await runRoles(host, settings, settings.roles, volumes, mounted, say, options)
     }

@@ -38,11 +38,12 @@ export async function volumeInTheWay(
   return undefined
 }
 
-/** Makes them all; each is on `undos` as soon as there is something of it. */
+/** Makes them all, and formats them but for the one that is cloned; each is on `undos` as soon as there is something of it. */
 export async function makeVolumes(
   host: Host,
   settings: CreateSettings,
   volumes: readonly PlacedVolume[],
+  cloned: PlacedVolume | undefined,
   undos: Undo[],
   say: (text: string) => void,
   options: CallOptions,
@@ -56,7 +57,7 @@ export async function makeVolumes(
   }
   for (const volume of volumes) {
     await makeOne(host, settings, volume, undos, say, options)
-    await format(host, settings, volume, say, options)
+    if (volume !== cloned) await format(host, settings, volume, say, options)
   }
 }
 

@@ -60,7 +60,12 @@ export type Installation =
 
 export type CreateBoot =
   | { readonly kind: 'pygrub' }
-  | { readonly kind: 'kernel'; readonly kernel: string; readonly initrd: string | undefined; readonly modules: string }
+  | {
+      readonly kind: 'kernel'
+      readonly kernel: string
+      readonly initrd: string | undefined
+      readonly modules: string | undefined
+    }
 
 /** Where a value comes from counts only for storage; `given` is the command line. */
 export type Sources = {
@@ -139,7 +144,7 @@ export function readSettings(sources: Sources): CreateSettings | { readonly comp
   const { volumes, faults } = wishedVolumes(text, has('noswap'), sources.partitions)
   complaints.push(...faults)
   const rootFs = volumes.find(({ mountpoint }) => mountpoint === '/')?.fs
-  unless(!byPygrub || rootFs === undefined || /^ext/.test(rootFs), `pygrub cannot read ${rootFs}: use --nopygrub`)
+  unless(!byPygrub || rootFs === undefined || rootFs.startsWith('ext'), `pygrub cannot read ${rootFs}: use --nopygrub`)
   unless(
     !byPygrub || !volumes.some(({ mountpoint }) => mountpoint === '/boot'),
     'pygrub looks into /, where a /boot of its own is not: leave it out, or use --nopygrub',
@@ -197,7 +202,11 @@ export function readSettings(sources: Sources): CreateSettings | { readonly comp
 
 const wordsOf = (text = ''): string[] => text.split(/[\s,]+/).filter(Boolean)
 const addressesOf = (text = ''): string[] => text.split(/[\s,]+/).filter(Boolean)
-const modulesOf = (kernel: string): string => `/lib/modules/${kernel.replace(/^.*\/vmlinu[xz]-?/, '')}`
+/** Of a kernel whose name has its version, as Debian's have. */
+const modulesOf = (kernel: string): string | undefined => {
+  const version = /\/vmlinu[xz]-([^/]+)$/.exec(kernel)?.[1]
+  return version === undefined ? undefined : `/lib/modules/${version}`
+}
 
 function storageOf(kind: (typeof storageOptions)[number], text: (name: string) => string | undefined): Storage {
   if (kind === 'lvm') return { kind, group: text('lvm') ?? '', thinPool: text('lvm_thin') }

@@ -61,7 +61,7 @@ function usual(text: Text, isWithoutSwap: boolean): VolumeWish[] {
 }
 
 const usualOptions = (text: Text, fs: string): string =>
-  text(`${fs}_options`) ?? (/^ext/.test(fs) ? 'noatime,nodiratime,errors=remount-ro' : 'defaults')
+  text(`${fs}_options`) ?? (fs.startsWith('ext') ? 'noatime,nodiratime,errors=remount-ro' : 'defaults')
 
 function ofSections(text: Text, partitions: string, faults: string[]): VolumeWish[] {
   const sections = parsePartitions(partitions)
