@@ -79,16 +79,17 @@ describe('applying a plan', () => {
   })
 
   test('a run that dies at each effect in turn is finished by the next', async () => {
+    const host = 'local'
     const a = buildSpec({
       hosts: ['local', 'h2'].map((name) => ({ name, hypervisor: 'fake' })),
-      guests: [buildPool('web'), buildPool('db', { count: 1 }), buildPool('old', { count: 1 })],
+      guests: [buildPool('web', { host }), buildPool('db', { count: 1, host }), buildPool('old', { count: 1, host })],
     })
     const b = buildSpec({
       hosts: ['local', 'h2'].map((name) => ({ name, hypervisor: 'fake' })),
       images: { other: { kind: 'kernel', kernel: '/k', cmdline: '' } },
       guests: [
-        buildPool('web', { count: 3, memoryBytes: 256 * mebibyte }),
-        buildPool('db', { count: 1, image: 'other' }),
+        buildPool('web', { count: 3, memoryBytes: 256 * mebibyte, host }),
+        buildPool('db', { count: 1, image: 'other', host }),
         buildPool('old', { count: 1, host: 'h2' }),
       ],
       services: [
