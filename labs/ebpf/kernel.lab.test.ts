@@ -36,9 +36,9 @@ let report: Report
 
 beforeAll(async () => {
   await execute(process.execPath, ['scripts/build.mjs'])
-  const run = `node node_modules/vitest/vitest.mjs run --project lab --no-isolate --testTimeout 120000 --reporter json \\
+  const run = `node node_modules/vitest/vitest.mjs run --project lab --configLoader runner --no-isolate --testTimeout 120000 --reporter json \\
   --outputFile /run/report.json --testNamePattern '^(?!.*(${left}))' ${files.join(' ')} > /run/said 2>&1`
-  const script = `export HOME=/root PATH=${process.env['PATH'] ?? ''}\ncd ${root}\nuname -r\n${run}\ncat /run/report.json || cat /run/said\necho\n`
+  const script = `export HOME=/root TMPDIR=/run PATH=${process.env['PATH'] ?? ''}\ncd ${root}\nuname -r\n${run}\ncat /run/report.json || cat /run/said\necho\n`
   const { output } = await underOtherKernel(script, { signal: AbortSignal.timeout(600_000) })
   const at = output.indexOf('\n')
   kernel = output.slice(0, at)

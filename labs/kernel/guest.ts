@@ -32,7 +32,7 @@ type Booted = AsyncDisposable & {
 
 /**
  * Boots (some ten seconds; the first time the image is built), runs a shell script as root at `/`, and ends with it. What it
- * changes in files is gone with the guest, and /run and /tmp are its own. @throws Error with what the console said when
+ * changes in files is gone with the guest, and /run is its own. @throws Error with what the console said when
  * the script did not come to its end.
  */
 export async function underOtherKernel(script: string, options: { readonly signal: AbortSignal }): Promise<Ended> {

@@ -51,7 +51,9 @@ echo "=== ended with $?"
 poweroff -f
 `
 
-const recipe = [modules, folders, applets, init]
+/** A folder with the packages of another kernel than Debian's own (`*.deb`: its image, its modules). */
+const { BATON_LAB_KERNEL: ownPackages } = process.env
+const recipe = [modules, folders, applets, init, ...(ownPackages === undefined ? [] : [ownPackages])]
 
 /** Builds it once per recipe into the host's cache; a later call only looks. */
 export async function kernelImage(host: Host, signal: AbortSignal): Promise<KernelImage> {
@@ -79,10 +81,18 @@ async function build(host: Host, directory: string, signal: AbortSignal): Promis
     { host, signal, directory: place.scratch },
     () => undefined,
     async (apt) => {
-      const kernel = await resolveKernel(apt, `linux-image-cloud-${platform.debian}`)
-      await unpackPackages(apt, [kernel, 'busybox-static'], tree)
+      const kernels =
+        ownPackages === undefined ? [await resolveKernel(apt, `linux-image-cloud-${platform.debian}`)] : []
+      await unpackPackages(apt, [...kernels, 'busybox-static'], tree)
     },
   )
+  if (ownPackages !== undefined) {
+    const packages = ((await host.list(ownPackages, { signal })) ?? []).filter((name) => name.endsWith('.deb'))
+    for (const name of packages) {
+      const { code, stderr } = await host.run(['dpkg', '-x', `${ownPackages}/${name}`, tree], { signal })
+      if (code !== 0) throw new Error(`dpkg -x ${name}: ${stderr.trim()}`)
+    }
+  }
   const unpacked = await listTree(place, tree)
   await packKernelAndInitramfs(place, unpacked(/\/boot\/vmlinuz-[^/]*$/), [
     ...skeletonEntries(folders, applets),

@@ -8,6 +8,7 @@ import { readyMark } from '../../src/guests/images/tiny-init.ts'
 import { listVolumes } from '../../src/guests/storage/lvm.ts'
 import { balanceOverTwo } from './balance.ts'
 import type { CreatedGuest } from './created.ts'
+import { changeLive } from './live.ts'
 import { guestKernel, guestRamdisk, soon, type XenWorld } from './world.ts'
 import { bootCreated, createOnVolumes } from './xen-tools.ts'
 
@@ -31,6 +32,7 @@ export const stepsWith = (created: CreatedGuest): readonly Step[] => [
   { name: 'guests of a spec are brought up, and answer on the bridge', run: bringUp },
   { name: 'a console shows what the guest says, and takes what is typed', run: typeOnConsole },
   { name: 'a guest is paused, saved, and goes on where it was', run: saveAndRestore },
+  { name: 'a guest is changed while it runs', run: (world) => changeLive(world, 'web-2') },
   {
     name: 'a service over two guests goes on while one is killed',
     run: (world) => balanceOverTwo(world, ['web-1', first], ['web-2', second]),

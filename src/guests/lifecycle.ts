@@ -14,6 +14,7 @@ export type GuestOperation =
   | 'statistics'
   | 'screenshot'
   | 'migrate'
+  | 'change'
 
 /** `act`: the guest is changed. `done`: it already is as asked. `no`: the state does not allow it. */
 type Verdict = 'act' | 'done' | 'no'
@@ -32,6 +33,8 @@ const rules: Readonly<Record<GuestOperation, Readonly<Record<GuestRunState, Verd
   statistics: { running: 'act', paused: 'act', stopped: 'no', crashed: 'no', saved: 'no' },
   screenshot: { running: 'act', paused: 'act', stopped: 'no', crashed: 'no', saved: 'no' },
   migrate: { running: 'act', paused: 'act', stopped: 'no', crashed: 'no', saved: 'no' },
+  // A paused guest cannot answer, and saved memory fits no other machine.
+  change: { running: 'act', paused: 'no', stopped: 'act', crashed: 'act', saved: 'no' },
 }
 
 const hints: Readonly<Record<GuestRunState, string>> = {

@@ -10,8 +10,12 @@ type Domain = {
   readonly name: string
   readonly id: number
   readonly uuid: string
-  readonly memory: number
-  readonly vcpus: number
+  memory: number
+  vcpus: number
+  readonly maxMemory: number
+  readonly maxVcpus: number
+  /** Specifications of what was attached to it. */
+  readonly devices: Map<string, string>
   flags: string
   readonly cfg: string
 }
@@ -32,7 +36,7 @@ const ok = (stdout = ''): RunResult => ({ code: 0, stdout, stderr: '' })
 const no = (code: number, stderr: string): RunResult => ({ code, stdout: '', stderr })
 const freeMemory = 1502
 
-export function fakeXenHost(): FakeXenHost {
+export function fakeXenHost({ capabilities = 'pv' }: { readonly capabilities?: string } = {}): FakeXenHost {
   const host = fakeHost()
   const domains = new Map<string, Domain>()
   const calls: string[] = []
@@ -65,6 +69,9 @@ export function fakeXenHost(): FakeXenHost {
       uuid: textSetting(settings, 'uuid') ?? randomUUID(),
       memory,
       vcpus,
+      maxMemory: numberSetting(settings, 'maxmem') ?? memory,
+      maxVcpus: numberSetting(settings, 'maxvcpus') ?? vcpus,
+      devices: new Map(),
       flags,
       cfg: text,
     }
@@ -81,11 +88,13 @@ export function fakeXenHost(): FakeXenHost {
     return ok()
   }
 
+  const names = (word?: string): string[] => [...(find(word)?.devices.keys() ?? [])]
+
   const commands: Readonly<Record<string, (args: readonly string[]) => Promise<RunResult>>> = {
     list: async () => ok(table([...domains.values()])),
     info: async () =>
       ok(
-        `xen_version            : 4.17.7\nvirt_caps              : pv\nfree_memory            : ${freeMemory}\nnr_cpus                : 2\n`,
+        `xen_version            : 4.17.7\nvirt_caps              : ${capabilities}\nfree_memory            : ${freeMemory}\nnr_cpus                : 2\n`,
       ),
     async create([, path = '']) {
       const result = await create(await read(path), '-b----')
@@ -109,6 +118,53 @@ export function fakeXenHost(): FakeXenHost {
       if (domain === undefined) return invalid(args.at(-1))
       void sleep(5).then(() => end(domain, 'has shut down, reason code 0 0x0'))
       return ok(`Shutting down domain ${domain.id}\n`)
+    },
+    async 'mem-set'([word, size = '']) {
+      const domain = find(word)
+      const memory = Number.parseInt(size, 10)
+      if (domain === undefined) return invalid(word)
+      if (memory > domain.maxMemory)
+        return no(1, 'libxl: error: memory_dynamic_max must be less than or equal to memory_static_max\n')
+      domain.memory = memory
+      return ok()
+    },
+    async 'vcpu-set'([word, count]) {
+      const domain = find(word)
+      if (domain === undefined) return invalid(word)
+      if (Number(count) > domain.maxVcpus)
+        return no(1, `Requested ${count} VCPUs, however maxcpus is ${domain.maxVcpus}!\n`)
+      domain.vcpus = Number(count)
+      return ok()
+    },
+    async 'block-attach'([word, spec = '']) {
+      find(word)?.devices.set(/vdev=(\w+)/.exec(spec)?.[1] ?? '', spec)
+      return ok()
+    },
+    async 'network-attach'([word, ...words]) {
+      find(word)?.devices.set(/mac=([0-9a-f:]+)/.exec(words.join(','))?.[1] ?? '', words.join(','))
+      return ok()
+    },
+    'block-detach': async ([word, name = '']) =>
+      find(word)?.devices.delete(name) ? ok() : no(1, `Error: Device ${name} not connected.\n`),
+    'network-detach': async ([word, name = '']) =>
+      find(word)?.devices.delete(name) ? ok() : no(1, `Error: Device ${name} not connected.\n`),
+    'block-list': async ([word]) =>
+      ok(
+        `Vdev  BE  handle state evt-ch ring-ref BE-path\n${names(word)
+          .filter((name) => name.startsWith('xvd'))
+          .map((name) => `${51_712 + 16 * (name.charCodeAt(3) - 97)} 0      1     4     -1     -1 /local/domain/0/x\n`)
+          .join('')}`,
+      ),
+    'network-list': async ([word]) =>
+      ok(
+        `Idx BE Mac Addr.         handle state evt-ch   tx-/rx-ring-ref BE-path\n${names(word)
+          .filter((name) => name.includes(':'))
+          .map((name) => `1   0  ${name}    1     4     -1    -1/-1          /local/domain/0/x\n`)
+          .join('')}`,
+      ),
+    async migrate([word]) {
+      const domain = find(word)
+      return domain === undefined ? invalid(word) : end(domain, 'has been destroyed.')
     },
     async destroy([word]) {
       const domain = find(word)

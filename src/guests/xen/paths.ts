@@ -28,6 +28,8 @@ export function guestPaths(directories: Directories, name: string) {
     usedMemory: `${state}/${savedName}.used`,
     /** What it was when it was saved. */
     savedDefinition: `${state}/saved.json`,
+    /** What was attached to it beside what it is. */
+    attached: `${state}/attached.json`,
     disk: (index: number, { directory, volumeGroup }: GuestDisk): string =>
       volumeGroup !== undefined
         ? `/dev/${volumeGroup}/${name}-disk${index}`

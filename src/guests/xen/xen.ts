@@ -14,6 +14,7 @@ import { configOf } from './config.ts'
 import { mustBeLogged, serialLine } from './console.ts'
 import { ensureDisks, removeDisks } from './disks.ts'
 import { clearDomain, launchGuest, restoreGuest, untilGone } from './launch.ts'
+import { xenMachine } from './machine/machine.ts'
 import { type Known, knownGuest, listGuests, macAddress } from './observe.ts'
 import { type GuestPaths, guestPaths } from './paths.ts'
 import { listDomains, mustXl, runXl, xlFailure } from './xl.ts'
@@ -74,6 +75,14 @@ export function xenHypervisor(host: Host): Hypervisor {
       return readLogEnd(host, paths.consoleLog, options)
     },
     statistics: (name, options) => guestStatistics(host, name, options),
+    machine: xenMachine(host, {
+      look: (name, options) => knownGuest(host, name, options),
+      change: (operation, name, options, act) =>
+        withGuest(host, name, options, (guest) => {
+          mustAct(operation, name, guest.state)
+          return act(guest)
+        }),
+    }),
     events: ({ signal }) => watchGuests(list, eventsEveryMs, { signal }),
     [Symbol.asyncDispose]: async () => {},
   }
@@ -95,6 +104,19 @@ async function withLock<T>(
   }
 }
 
+/** A guest as it stands, with its lock. */
+async function withGuest<T>(
+  host: Host,
+  name: string,
+  options: CallOptions,
+  use: (guest: Known) => Promise<T>,
+): Promise<T> {
+  // A guest that there is not gets no lock; a name with a slash would lead it elsewhere.
+  if (name.includes('/')) throw unknownGuest(name)
+  await knownGuest(host, name, options)
+  return withLock(host, name, options, async () => use(await knownGuest(host, name, options)))
+}
+
 /** A life-cycle operation by the rules that all hypervisors keep. undefined: the guest already was as asked. */
 async function changeGuest(
   host: Host,
@@ -103,11 +125,7 @@ async function changeGuest(
   options: CallOptions,
   change: (guest: Known) => Promise<void>,
 ): Promise<Known | undefined> {
-  // A guest that there is not gets no lock; a name with a slash would lead it elsewhere.
-  if (name.includes('/')) throw unknownGuest(name)
-  await knownGuest(host, name, options)
-  return withLock(host, name, options, async () => {
-    const guest = await knownGuest(host, name, options)
+  return withGuest(host, name, options, async (guest) => {
     // A domain beside saved memory is the rest of a restore that was killed.
     if (guest.state === 'saved') await clearDomain(host, name, options)
     if (!mustAct(operation, name, guest.state)) return undefined

@@ -75,6 +75,16 @@ const complaints: readonly Complaint[] = [
     code: 'unsupported',
     hint: "Debian's hypervisor has no shadow paging, which moving a running PV guest needs: save it and restore it there",
   },
+  {
+    pattern: /overcommmitting/,
+    code: 'invalid',
+    hint: 'the host has not that many CPUs: xl vcpu-set --ignore-host does it all the same',
+  },
+  {
+    pattern: /Device .* not connected|is not a (?:valid )?device/,
+    code: 'not-found',
+    hint: 'xl block-list and xl network-list show what it has',
+  },
   { pattern: /No space left on device/, code: 'no-space', hint: 'free some space on that file system' },
 ]
 

@@ -107,7 +107,7 @@ describe('the machine of a guest of libvirt', () => {
   })
 
   test('without a screen gives no picture, and says what shows something', async () => {
-    const hint = expect.stringContaining('graphics: vnc') as string
+    const hint = expect.stringContaining('baton console --log') as string
     await expect(machine.screenshot('web', soon())).rejects.toMatchObject({ code: 'unsupported', hint })
   })
 

@@ -14,7 +14,7 @@ export async function takePicture(connection: Connection, { domain }: Known, opt
     throw new InfraError('unsupported', `take a picture of ${domain.name}: ${error.message}`, {
       subject: domain.name,
       cause: error,
-      hint: 'it may have no screen: `graphics: vnc` in the spec gives it one; `baton console --log` shows its serial line',
+      hint: 'it may have no screen (`virt-install --graphics vnc` gives a guest one); `baton console --log` shows its serial line',
     })
   })
   const pieces: Buffer[] = []
