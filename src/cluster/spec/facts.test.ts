@@ -18,15 +18,19 @@ function check(
 
 describe('the hosts against the spec', () => {
   test.each([
-    ['guests that fit are fine', '  a: { image: tiny, memory: 1G, count: 3 }\n  b: { image: tiny, memory: 1G }', []],
+    [
+      'guests that fit are fine',
+      '  a: { image: tiny, memory: 1G, count: 3, host: hv1 }\n  b: { image: tiny, memory: 1G, host: hv1 }',
+      [],
+    ],
     [
       'a guest that is bigger than its host',
-      '  a: { image: tiny, memory: 5G }',
+      '  a: { image: tiny, memory: 5G, host: hv1 }',
       ['f:4:29: one guest of a needs 5G of memory, more than its host has (the host hv1 has 4G)'],
     ],
     [
       'every guest that is bigger is named',
-      '  a: { image: tiny, memory: 5G }\n  b: { image: tiny, memory: 6G }',
+      '  a: { image: tiny, memory: 5G, host: hv1 }\n  b: { image: tiny, memory: 6G, host: hv1 }',
       [
         'f:4:29: one guest of a needs 5G of memory, more than its host has (the host hv1 has 4G)',
         'f:5:29: one guest of b needs 6G of memory, more than its host has (the host hv1 has 4G)',
@@ -34,19 +38,19 @@ describe('the hosts against the spec', () => {
     ],
     [
       'guests that do not fit together',
-      '  a: { image: tiny, memory: 1G, count: 3 }\n  b: { image: tiny, memory: 1536M }',
+      '  a: { image: tiny, memory: 1G, count: 3, host: hv1 }\n  b: { image: tiny, memory: 1536M, host: hv1 }',
       ['f:5:29: the guests on hv1 need 4.5G of memory together, more than it has (the host hv1 has 4G)'],
     ],
     [
       'the default is nowhere in the file: the pool is',
-      '  a: { image: tiny, count: 17 }',
+      '  a: { image: tiny, count: 17, host: hv1 }',
       ['f:4:3: the guests on hv1 need 4.3G of memory together, more than it has (the host hv1 has 4G)'],
     ],
-    ['guests that are not wanted need nothing', '  a: { image: tiny, memory: 5G, count: 0 }', []],
+    ['guests that are not wanted need nothing', '  a: { image: tiny, memory: 5G, count: 0, host: hv1 }', []],
     ['fake guests need nothing', '  a: { image: tiny, memory: 5G, host: toy }', []],
     [
       'more processors than the host has',
-      '  a: { image: tiny, vcpus: 3 }',
+      '  a: { image: tiny, vcpus: 3, host: hv1 }',
       [
         'f:4:28: warning: a guest of a has 3 virtual processors, the host hv1 only 2 real ones (it runs, but not faster than with fewer)',
       ],
@@ -57,6 +61,6 @@ describe('the hosts against the spec', () => {
   })
 
   test('a host that could not be asked is passed over', () => {
-    expect(check('  a: { image: tiny, memory: 5G }', {})).toEqual([])
+    expect(check('  a: { image: tiny, memory: 5G, host: hv1 }', {})).toEqual([])
   })
 })
