@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type GuestWorld, openGuestWorld, soon, tinyGuests } from '../../../../labs/guests/world.ts'
 import { type LibvirtDaemon, startLibvirt, withUri } from '../../../../labs/libvirt/daemon.ts'
+import { eventually } from '../../../../labs/net/loopback.ts'
 import { readyMark } from '../../images/tiny-init.ts'
 import { type GuestMachine, machineOf } from '../../machine.ts'
 import { openHypervisor } from '../../open.ts'
@@ -35,27 +36,15 @@ afterAll(async () => {
 const state = async (): Promise<string | undefined> =>
   (await world.hypervisor.list(soon())).find(({ definition }) => definition.name === 'web')?.state
 
-/** The console says it, or `soon` is over. */
 async function untilSaid(mark: string): Promise<void> {
-  const line = await world.hypervisor.console('web', soon())
-  try {
-    let said = await world.hypervisor.consoleLog('web', { ...soon(), maxBytes: 64 * 1024 })
-    for (const { signal } = soon(); !said.includes(mark); ) {
-      const piece = await new Promise<Buffer>((resolve, reject) => {
-        line.once('data', resolve)
-        signal.addEventListener('abort', () => reject(new Error(`the console never says ${mark}`)), { once: true })
-      })
-      said += piece.toString()
-    }
-  } finally {
-    line.destroy()
-  }
+  const read = (): Promise<string> => world.hypervisor.consoleLog('web', { ...soon(), maxBytes: 64 * 1024 })
+  await eventually(`the console says ${mark}`, async () => (await read()).includes(mark), 120_000)
 }
 
 /** Types a line whose echo does not hold the mark, and waits for what it prints. */
 async function askGuest(command: string, mark: string): Promise<void> {
   const line = await world.hypervisor.console('web', soon())
-  line.write(`\r${command}\r`)
+  line.resume().write(`\r${command}\r`)
   await untilSaid(mark)
   line.destroy()
 }
