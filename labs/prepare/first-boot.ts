@@ -23,8 +23,8 @@ set -e
 modprobe qemu_fw_cfg
 given() { cat "/sys/firmware/qemu_fw_cfg/by_name/opt/lab/$1/raw"; }
 network=$(given network)
-mkdir -p /root/.ssh
-given key > /root/.ssh/authorized_keys
+mkdir -p ~root/.ssh
+given key > ~root/.ssh/authorized_keys
 ssh-keygen -A
 udevadm settle
 for path in /sys/class/net/*; do [ "\${path##*/}" = lo ] || uplink=\${path##*/}; done

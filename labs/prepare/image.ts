@@ -93,7 +93,7 @@ chroot "$1" systemctl enable first-boot.service ssh.service
 chroot "$1" systemctl disable NetworkManager.service NetworkManager-wait-online.service systemd-networkd.service
 chroot "$1" systemctl mask systemd-networkd-wait-online.service apt-daily.timer apt-daily-upgrade.timer
 rm -f "$1"/etc/ssh/ssh_host_* "$1"/var/lib/dbus/machine-id; : > "$1/etc/machine-id"
-mkdir -p "$1/boot/grub/i386-pc" "$1/root/.ssh"
+(cd "$1"; mkdir -p boot/grub/i386-pc root/.ssh)
 cp "$1"/usr/lib/grub/i386-pc/*.mod "$1"/usr/lib/grub/i386-pc/*.lst "$1/boot/grub/i386-pc/"
 chroot "$1" grub-mkimage -O i386-pc -o /boot/core.img -p '(hd0,msdos1)/boot/grub' biosdisk part_msdos ext2`
 
