@@ -8,6 +8,7 @@ import { type DefenseLevel, defenseLevel, defenseMs } from '../../lvs/defense.ts
 import type { PortableConnection } from '../../lvs/portable-connection.ts'
 import { type ServiceId, serviceKey } from '../../lvs/service.ts'
 import { defaultSettings, type Settings, withSettings } from '../../lvs/settings.ts'
+import { turns } from '../../turns.ts'
 import {
   type CallOptions,
   type ChangedConnections,
@@ -128,8 +129,7 @@ class RunningEngine implements EbpfEngine {
   #isWaiting: boolean
   /** Aborted when this side ends. */
   readonly #ending = new AbortController()
-  /** The last of the changes that were asked for, made or refused. They are made one after the other. */
-  #applied: Promise<unknown> = Promise.resolve()
+  readonly #changes = turns()
   /** The table is between two states. */
   #isChanging = false
 
@@ -166,26 +166,24 @@ class RunningEngine implements EbpfEngine {
   async apply(changes: readonly EngineChange[], options: CallOptions): Promise<void> {
     throwIfCancelled(options, 'apply')
     throwIfRefused(this.name, ebpfCapabilities, changes)
-    const applied = this.#applied.then(() => this.#apply(changes, options))
-    this.#applied = applied.catch(() => {})
-    await applied
+    await this.#changes.take(() => this.#apply(changes, options))
   }
 
   async read(options: ReadOptions): Promise<readonly ServiceSnapshot[]> {
     throwIfCancelled(options, 'read')
-    await this.#applied
+    await this.#changes.idle()
     return await this.#statistics.snapshots(this.#table, options.only)
   }
 
   async info(options: CallOptions): Promise<EngineInfo> {
     throwIfCancelled(options, 'info')
-    await this.#applied
+    await this.#changes.idle()
     return { settings: this.#settings, daemons: [], tableSize: this.#limits.connections }
   }
 
   async zero(id: ServiceId | undefined, options: CallOptions): Promise<void> {
     throwIfCancelled(options, 'zero')
-    await this.#applied
+    await this.#changes.idle()
     const one = id && this.#table.services.get(serviceKey(id))
     const records = id === undefined ? [...this.#table.services.values()] : one === undefined ? [] : [one]
     await this.#statistics.zero(this.#table, records)
@@ -201,7 +199,7 @@ class RunningEngine implements EbpfEngine {
 
   async trace(question: TraceQuestion, options: CallOptions): Promise<TraceAnswer> {
     throwIfCancelled(options, 'trace')
-    await this.#applied
+    await this.#changes.idle()
     return await trace(this.program, this.#table, question)
   }
 
@@ -244,7 +242,7 @@ class RunningEngine implements EbpfEngine {
     this.#upkeep[Symbol.dispose]()
     this.#sweep[Symbol.dispose]()
     this.#ending.abort()
-    await this.#applied
+    await this.#changes.idle()
   }
 
   /** Packets meet the program; what is in its stead nowhere now goes. Whether anything did. */
