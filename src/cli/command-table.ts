@@ -91,7 +91,7 @@ export const commandGroups: readonly CommandGroup[] = [
   {
     title: 'Images and the director:',
     commands: [
-      { name: 'image', summary: 'build, list and delete images', load: () => import('./commands/image.ts') },
+      { name: 'image', summary: 'fetch, build, list and delete images', load: () => import('./commands/image.ts') },
       { name: 'host', summary: 'look at a machine, and make it ready', load: () => import('./commands/host.ts') },
       { name: 'drain', summary: 'no new connections for a server', load: () => import('./commands/drain.ts') },
       { name: 'undrain', summary: 'let it take connections again', load: () => import('./commands/undrain.ts') },

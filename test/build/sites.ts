@@ -77,6 +77,7 @@ function fakeImages(onEffect: OnEffect): ImageStore {
       built.add(digest)
       return imageOf(digest)
     },
+    give: async () => {},
     list: async () => [],
     delete: async () => [],
   }

@@ -1,15 +1,19 @@
-/** `baton image build|list|delete`: the image cache of this machine. */
+/** `baton image …`: the images of this machine, and disk files. */
 import type { Command } from 'commander'
 import { within } from '../../deadline.ts'
 import { InfraError } from '../../errors.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
-import { imageStore } from '../../guests/images/store.ts'
+import { type ImageUsers, imageStore } from '../../guests/images/store.ts'
 import { localHost } from '../../hosts/local/local.ts'
 import { type Context, runAction } from '../action.ts'
 import { askMs } from '../deadline-options.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
+import { registerDiskFiles } from '../local/disk-file-commands.ts'
+import { registerNamedImages } from '../local/image-names.ts'
+import { listGuests, openMachine } from '../local/machine.ts'
 import { loadSpec } from '../local/spec-file.ts'
 import { show } from '../output.ts'
+import { openWorkingLine } from '../progress/working-line.ts'
 import { builtView, deletedView, imagesView } from '../views/images.ts'
 
 type Options = { readonly json?: true }
@@ -27,29 +31,45 @@ export function register(program: Command): void {
     .action((name: string | undefined, options: Options & { readonly file?: string }) =>
       runAction((context) => buildImages(name, options, context)),
     )
+  registerNamedImages(image)
   image
     .command('list')
     .description('the images in the cache')
     .option('--json', 'print JSON')
     .action((options: Options) =>
       runAction(async ({ signal, output }) => {
-        const images = await imageStore(localHost()).list({ signal: within(signal, askMs) })
+        const users = await usersOfImages(within(signal, askMs))
+        const images = await imageStore(localHost()).list({ signal: within(signal, askMs), users })
         show(output, options.json === true, images, imagesView)
         return undefined
       }),
     )
   image
     .command('delete')
+    .alias('remove')
     .description('remove an image from the cache, unless a guest stands on it')
     .argument('<image>', 'its name, its digest, or how the digest begins')
     .option('--json', 'print JSON')
     .action((reference: string, options: Options) =>
       runAction(async ({ signal, output }) => {
-        const images = await imageStore(localHost()).delete(reference, { signal: within(signal, askMs) })
+        const users = await usersOfImages(within(signal, askMs))
+        const images = await imageStore(localHost()).delete(reference, { signal: within(signal, askMs), users })
         show(output, options.json === true, images, deletedView)
         return undefined
       }),
     )
+  registerDiskFiles(image)
+}
+
+/** What the hypervisors themselves say: libvirt's guests are in no file of ours. */
+async function usersOfImages(signal: AbortSignal): Promise<ImageUsers> {
+  await using machine = await openMachine({ signal })
+  const users = new Map<string, string[]>()
+  for (const { guest } of await listGuests(machine, { signal })) {
+    const { image, name } = guest.definition
+    if (image !== '') users.set(image, [...(users.get(image) ?? []), name])
+  }
+  return users
 }
 
 async function buildImages(
@@ -62,8 +82,8 @@ async function buildImages(
   const store = imageStore(localHost())
   const built = []
   for (const [imageName, spec] of wanted) {
-    const onProgress = (text: string): void => output.note([`${imageName}: ${text}`])
-    const image = await store.build(imageName, spec, { signal: within(signal, buildMs), onProgress })
+    using line = openWorkingLine(imageName, output)
+    const image = await store.build(imageName, spec, { signal: within(signal, buildMs), onProgress: line.say })
     built.push({ name: imageName, ...image })
   }
   show(output, json === true, built, builtView)

@@ -1,4 +1,5 @@
 /** Images as tables and lines. */
+import type { DiskFile } from '../../guests/images/disk-files.ts'
 import type { BuiltImage } from '../../guests/images/image.ts'
 import type { StoredImage } from '../../guests/images/store.ts'
 import type { Paint } from '../terminal/paint.ts'
@@ -41,4 +42,16 @@ export function builtView(images: readonly (BuiltImage & { readonly name: string
   return images.map(
     ({ name, digest, disk, kernel }) => `${name} ${digest.slice(0, digestLength)}: ${disk?.path ?? kernel}`,
   )
+}
+
+export function diskFileView({ path, format, virtualBytes, sizeBytes, backing, snapshots }: DiskFile): string[] {
+  return [
+    `${path}: ${format}, ${formatBytes(virtualBytes)}, of which ${formatBytes(sizeBytes)} are on the disk`,
+    ...(backing === undefined ? [] : [`  an overlay over ${backing}`]),
+    ...(snapshots.length === 0 ? [] : [`  snapshots: ${snapshots.join(', ')}`]),
+  ]
+}
+
+export function imageView({ disk, ...image }: StoredImage & { readonly disk?: DiskFile }, paint: Paint): string[] {
+  return [...imagesView([image], paint), ...(disk === undefined ? [] : diskFileView(disk))]
 }

@@ -266,6 +266,7 @@ describe('views', () => {
       sizeBytes: 20 * 1024 ** 2,
       builtAt: '2026-01-01T10:20:30.000Z',
       usedAt: '2026-01-02T10:00:00.000Z',
+      givenNames: [],
       usedBy: ['web-1', 'web-2'],
     } as const
     expect(imagesView([image], plainPaint)).toEqual([

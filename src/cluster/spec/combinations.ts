@@ -53,6 +53,8 @@ const imageKinds: Kinds = {
   builtin: [],
   kernel: ['initrd', 'cmdline'],
   disk: ['cloud-init'],
+  url: ['checksum'],
+  stored: [],
   debootstrap: ['packages', 'files', 'mirror'],
 }
 const serverOptions = ['weight', 'upper-threshold', 'lower-threshold', 'forwarding', 'tunnel', 'check']
@@ -83,6 +85,15 @@ function checkKind(node: SourceNode, kinds: Kinds, path: Path, place: Place, rep
 function checkImage(node: SourceNode, path: Path, key: Place, report: Report): void {
   if (node.kind !== 'map') return
   checkKind(node, imageKinds, path, key, report)
+  const url = child(node, 'url')
+  if (url !== undefined && child(node, 'checksum') === undefined)
+    report(
+      problem(
+        url.place,
+        'url needs a checksum: what comes over the network is believed by nothing else',
+        'add checksum: sha256:… as its publisher says, or the URL of SHA256SUMS',
+      ),
+    )
   for (const [file, entry] of members(child(node, 'files')))
     if (!file.startsWith('/') || file.endsWith('/') || file.split('/').includes('..'))
       report(problem(entry.key, `${show(file)} is not an absolute path of a file in the image`, 'begin it with /'))

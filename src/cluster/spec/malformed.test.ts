@@ -84,7 +84,7 @@ const missing: Row[] = [
   [spec('services:\n  ▲www: { address: 10.0.0.1:80 }'), 'services.www has no servers: expected a list'],
   [servers('▲{ guests: web }'), 'an entry of services.www.servers has no port'],
   [servers('▲{ weight: 1 }'), 'does not say what it is: expected one of guests, address'],
-  [spec('images:\n  ▲web: {}'), 'images.web does not say what it is: expected one of builtin, kernel, disk, debootstrap'],
+  [spec('images:\n  ▲web: {}'), 'images.web does not say what it is: expected one of builtin, kernel, disk, url, stored, debootstrap'],
   [service('▲check: { every: 2s }'), 'services.www.check does not say what it is: expected one of tcp, http'],
   [pool('▲memory:'), 'memory has no value: expected a size'],
   ['▲name:\n', 'name has no value'],
@@ -265,6 +265,8 @@ const words: Row[] = [
 const combinations: Row[] = [
   [image('debootstrap: bookworm, ▲disk: ./x'), 'disk does not go with debootstrap'],
   [image('disk: ./x, ▲packages: [nginx]'), 'packages does not go with disk: it belongs to debootstrap'],
+  [image('url: ▲https://a.example/b.qcow2'), 'url needs a checksum'],
+  [image('disk: ./x, ▲checksum: https://a.example/SHA256SUMS'), 'checksum does not go with disk: it belongs to url'],
   [image('builtin: tiny, ▲cmdline: quiet'), 'cmdline does not go with builtin: it belongs to kernel'],
   [spec('images: { ▲web: { initrd: ./x } }'), 'does not say what it is'],
   [servers('{ guests: web, port: 80, ▲address: 10.0.0.9:80 }'), 'address does not go with guests'],

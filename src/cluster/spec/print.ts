@@ -92,6 +92,10 @@ function imageText(image: ImageSpec): Written {
       return { kernel: image.kernel, initrd: image.initrd, cmdline: unless(defaultCmdline, image.cmdline) }
     case 'disk':
       return { disk: image.path }
+    case 'url':
+      return { url: image.url, checksum: image.checksum }
+    case 'stored':
+      return { stored: image.name }
     case 'debootstrap':
       return {
         debootstrap: image.suite,

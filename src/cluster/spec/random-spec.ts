@@ -63,6 +63,12 @@ const image: fc.Arbitrary<ImageSpec> = fc.oneof(
     { requiredKeys: ['kind', 'kernel', 'cmdline'] },
   ),
   fc.record({ kind: fc.constant('disk' as const), path: localPath }),
+  fc.record({
+    kind: fc.constant('url' as const),
+    url: fc.constantFrom('https://mirror.example/a.qcow2', 'http://mirror.example/b%20c.raw'),
+    checksum: fc.constantFrom(`sha256:${'0a'.repeat(32)}`, 'https://mirror.example/SHA512SUMS'),
+  }),
+  fc.record({ kind: fc.constant('stored' as const), name: debianName }),
   fc.record(
     {
       kind: fc.constant('debootstrap' as const),

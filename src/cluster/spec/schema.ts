@@ -71,6 +71,8 @@ const host = map({
 
 const localPath = (what: string) => path(`the path of ${what}`)
 
+const checksumForm = /^(sha256:[0-9a-fA-F]{64}|sha512:[0-9a-fA-F]{128}|https?:\/\/[^\s/]+\/\S+)$/
+
 const image = map({
   builtin: choice('built-in image', ['tiny'])
     .optional()
@@ -83,6 +85,15 @@ const image = map({
   disk: localPath('a qcow2 or raw disk image')
     .optional()
     .describe('A disk image file, qcow2 or raw; guests write to copies.'),
+  url: text('a URL such as https://mirror.example/debian-12.qcow2', /^https?:\/\/[^\s/]+\/\S+$/)
+    .optional()
+    .describe('A disk image over HTTP, qcow2 or raw: fetched once, and believed by its checksum.'),
+  checksum: text('sha256: or sha512: with its digits, or the URL of SHA256SUMS or SHA512SUMS', checksumForm)
+    .optional()
+    .describe('With url: sha256:DIGITS, sha512:DIGITS, or the URL of the list in which its publisher has it.'),
+  stored: text('the name of an image of this machine', /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$/)
+    .optional()
+    .describe('An image of this machine by the name that baton image has given it; docs/images.md.'),
   debootstrap: text('the name of a Debian suite such as bookworm', /^[a-z][a-z0-9.-]*$/)
     .optional()
     .describe('Build the image from packages of this Debian suite.'),

@@ -7,11 +7,14 @@ import { fileDigests } from './file-digests.ts'
 import type { ImageSpec } from './image.ts'
 import type { Recipe } from './recipe.ts'
 
+/** What is made from files, or from none. */
+export type FileSpec = Exclude<ImageSpec, { readonly kind: 'url' | 'stored' }>
+
 /** One command carries so much. */
 const pieceBytes = 4 * 1024 ** 2
 
 /** The same spec with the paths of copies in the recipe's scratch space; each is compared by its checksum. */
-export async function bringFiles(here: Host, spec: ImageSpec, recipe: Recipe): Promise<ImageSpec> {
+export async function bringFiles(here: Host, spec: FileSpec, recipe: Recipe): Promise<FileSpec> {
   const paths = [...new Set(filesOf(spec))]
   const digests = await fileDigests(here, paths, recipe.signal)
   const copies = new Map<string, string>()
@@ -59,7 +62,7 @@ async function bring(path: string, copy: string, mode: string, recipe: Recipe): 
   }
 }
 
-function filesOf(spec: ImageSpec): readonly string[] {
+function filesOf(spec: FileSpec): readonly string[] {
   switch (spec.kind) {
     case 'tiny':
       return []
@@ -72,7 +75,7 @@ function filesOf(spec: ImageSpec): readonly string[] {
   }
 }
 
-function withFiles(spec: ImageSpec, placeOf: (path: string) => string): ImageSpec {
+function withFiles(spec: FileSpec, placeOf: (path: string) => string): FileSpec {
   switch (spec.kind) {
     case 'tiny':
       return spec

@@ -33,10 +33,27 @@ export function imageCache(host: Host) {
   const uses = async (digest: string, signal: AbortSignal): Promise<ImageUses | undefined> =>
     (await readJson(`${directoryOf(digest)}/uses.json`, signal)) as ImageUses | undefined
 
+  const namesFile = `${root}/names.json`
+  const names = async (signal: AbortSignal): Promise<Readonly<Record<string, string>>> =>
+    ((await readJson(namesFile, signal)) ?? {}) as Record<string, string>
+
   return {
     record,
     uses,
     newPartial,
+
+    /** Names given by hand, and the digests that they stand for. */
+    names,
+
+    /** The name stands for this image from now on, and no more for another; undefined: for none. */
+    async setName(name: string, digest: string | undefined, signal: AbortSignal): Promise<void> {
+      await host.makeDirectory(root, { signal })
+      await using _lock = await host.lock(`${root}/.names.lock`, { signal })
+      const { [name]: _before, ...others } = await names(signal)
+      await host.writeFile(namesFile, JSON.stringify(digest === undefined ? others : { ...others, [name]: digest }), {
+        signal,
+      })
+    },
 
     async find(digest: string, signal: AbortSignal): Promise<BuiltImage | undefined> {
       const found = await record(digest, signal)

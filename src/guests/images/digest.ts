@@ -4,21 +4,23 @@ import type { Host } from '../../hosts/host.ts'
 import { debootstrapRecipe } from './debootstrap.ts'
 import { fileDigests } from './file-digests.ts'
 import { diskRecipe } from './files.ts'
-import type { ImageSpec } from './image.ts'
+import type { SettledSpec } from './settled.ts'
 import { tinyRecipe } from './tiny.ts'
 
 /** 32 hexadecimal digits. `here` has the files that the spec names, where that is another machine than the host. */
 export async function imageDigest(
   host: Host,
-  spec: ImageSpec,
+  spec: SettledSpec,
   signal: AbortSignal,
   here: Host = host,
 ): Promise<string> {
-  const inputs = [spec.kind, ...(await inputsOf(host, here, spec, signal))]
+  // The same bytes are the same image, wherever they came from.
+  const kind = spec.kind === 'url' && spec.checksum.algorithm === 'sha256' ? 'disk' : spec.kind
+  const inputs = [kind, ...(await inputsOf(host, here, spec, signal))]
   return createHash('sha256').update(JSON.stringify(inputs)).digest('hex').slice(0, 32)
 }
 
-async function inputsOf(host: Host, here: Host, spec: ImageSpec, signal: AbortSignal): Promise<readonly unknown[]> {
+async function inputsOf(host: Host, here: Host, spec: SettledSpec, signal: AbortSignal): Promise<readonly unknown[]> {
   switch (spec.kind) {
     case 'tiny':
       return [tinyRecipe, (await host.facts({ signal })).architecture]
@@ -30,6 +32,10 @@ async function inputsOf(host: Host, here: Host, spec: ImageSpec, signal: AbortSi
     case 'disk': {
       const files = await fileDigests(here, [spec.path], signal)
       return [diskRecipe, ...files.map(({ sha256 }) => sha256)]
+    }
+    case 'url': {
+      const { algorithm, hex } = spec.checksum
+      return algorithm === 'sha256' ? [diskRecipe, hex] : [diskRecipe, algorithm, hex]
     }
     case 'debootstrap': {
       const targets = Object.keys(spec.files).sort()

@@ -21,13 +21,21 @@ export async function buildKernel(spec: Extract<ImageSpec, { kind: 'kernel' }>, 
  * disk can make it something else. A disk that refers to other files is refused: the cache holds whole images, and
  * reading whatever a downloaded file names would let it take any file of this host into a guest.
  */
-export async function buildDisk(spec: Extract<ImageSpec, { kind: 'disk' }>, recipe: Recipe): Promise<Made> {
-  const { directory, progress } = recipe
-  const format = diskFormat(spec.path, await headOf(recipe, spec.path))
+export async function buildDisk(
+  spec: Extract<ImageSpec, { kind: 'disk' }>,
+  recipe: Recipe,
+  /** `isOurs`: nobody else has the file, so that it may be moved; `name`: what it is called in errors. */
+  { isOurs = false, name = spec.path }: { readonly isOurs?: boolean; readonly name?: string } = {},
+): Promise<Made> {
+  const { host, directory, progress, signal } = recipe
+  const format = diskFormat(name, await headOf(recipe, spec.path))
   const target = `${directory}/disk.${format}`
-  progress(`copying ${spec.path}`)
-  await copy(recipe, spec.path, target)
-  const info = await describeDisk(recipe, spec.path, target, format)
+  if (isOurs) await host.rename(spec.path, target, { signal })
+  else {
+    progress(`copying ${spec.path}`)
+    await copy(recipe, spec.path, target)
+  }
+  const info = await describeDisk(recipe, name, target, format)
   return { disk: { path: target, format, sizeBytes: info['virtual-size'] } }
 }
 

@@ -6,6 +6,10 @@ export type ImageSpec =
   | { readonly kind: 'kernel'; readonly kernel: string; readonly initrd?: string; readonly cmdline: string }
   /** A local qcow2 or raw file. */
   | { readonly kind: 'disk'; readonly path: string }
+  /** A qcow2 or raw file over HTTP. `checksum`: `sha256:HEX`, `sha512:HEX`, or the URL of a list that has it. */
+  | { readonly kind: 'url'; readonly url: string; readonly checksum: string }
+  /** What `baton image` has given a name on this machine. */
+  | { readonly kind: 'stored'; readonly name: string }
   | {
       readonly kind: 'debootstrap'
       readonly suite: string

@@ -8,6 +8,7 @@ export function pretendedImages(): ImageStore {
     digest: async (spec) => digestOf(spec),
     find: async (digest) => pretended(digest),
     build: async (_name, spec) => pretended(digestOf(spec)),
+    give: async () => {},
     list: async () => [],
     delete: async () => [],
   }

@@ -1,13 +1,15 @@
 /** The image cache of a host: each image built once, under the digest of what it is made from. */
 import { InfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
-import { bringFiles } from './brought.ts'
+import { bringFiles, type FileSpec } from './brought.ts'
 import { type ImageCache, imageCache, removeTree } from './cache.ts'
 import { buildDebootstrap } from './debootstrap.ts'
 import { imageDigest } from './digest.ts'
+import { download } from './download.ts'
 import { buildDisk, buildKernel } from './files.ts'
 import type { BuiltImage, ImageSpec } from './image.ts'
 import type { Made, Recipe } from './recipe.ts'
+import { digestNamed, namedFiles, type SettledSpec, settledUrl } from './settled.ts'
 import { buildTiny } from './tiny.ts'
 
 export type CallOptions = { readonly signal: AbortSignal }
@@ -24,9 +26,14 @@ export type StoredImage = {
   readonly builtAt: string
   /** When it was asked for last, to the hour. */
   readonly usedAt: string
+  /** The names that it was given by hand. */
+  readonly givenNames: readonly string[]
   /** Guests of this host that boot from it or have their disk over it. */
   readonly usedBy: readonly string[]
 }
+
+/** Guests that this store cannot know of by files, such as libvirt's: their names by the digests of their images. */
+export type ImageUsers = ReadonlyMap<string, readonly string[]>
 
 export type BuildOptions = CallOptions & {
   /** Gets one short line at a time. */
@@ -43,43 +50,71 @@ export interface ImageStore {
    * that counts, and the next build takes its leftovers away.
    */
   build(name: string, spec: ImageSpec, options: BuildOptions): Promise<BuiltImage>
-  list(options: CallOptions): Promise<readonly StoredImage[]>
+  /** Gives it a name, by which specs may ask for it; whoever had that name has it no more. */
+  give(name: string, digest: string, options: CallOptions): Promise<void>
+  list(options: CallOptions & { readonly users?: ImageUsers }): Promise<readonly StoredImage[]>
   /** By digest (or at least its first four digits) or name. @throws InfraError `not-found`, or `busy` while guests stand on it. */
-  delete(reference: string, options: CallOptions): Promise<readonly StoredImage[]>
+  delete(reference: string, options: CallOptions & { readonly users?: ImageUsers }): Promise<readonly StoredImage[]>
 }
 
 /** `here` has the files that specs name, where that is another machine than the host: they are brought there for a build. */
 export function imageStore(host: Host, now: () => Date = () => new Date(), here: Host = host): ImageStore {
   const cache = imageCache(host)
-  const list = async ({ signal }: CallOptions): Promise<StoredImage[]> => {
-    const users = await imageUsers(host, signal)
+  const list: ImageStore['list'] = async ({ signal, users: others = new Map() }) => {
+    const [users, given] = await Promise.all([imageUsers(host, signal), cache.names(signal)])
     const stored: StoredImage[] = []
     for (const digest of await cache.digests(signal)) {
       const image = await describeImage(host, cache, digest, signal)
-      if (image !== undefined) stored.push({ ...image, usedBy: users.get(digest) ?? [] })
+      if (image === undefined) continue
+      const givenNames = Object.keys(given).filter((name) => given[name] === digest)
+      const usedBy = [...new Set([...(users.get(digest) ?? []), ...(others.get(digest) ?? [])])]
+      stored.push({ ...image, name: givenNames[0] ?? image.name, givenNames, usedBy })
     }
     return stored.sort((a, b) => compare(a.name, b.name) || compare(a.digest, b.digest))
   }
+  /** Which image it is, and what it is made from where it is not there yet. */
+  const settle = async (spec: ImageSpec, signal: AbortSignal): Promise<{ digest: string; spec?: SettledSpec }> => {
+    if (spec.kind === 'stored' && here === host) return { digest: await digestNamed(cache, spec.name, signal) }
+    const settled =
+      spec.kind === 'stored'
+        ? await namedFiles(here, spec.name, signal)
+        : spec.kind === 'url'
+          ? await settledUrl(spec, signal)
+          : spec
+    return { digest: await imageDigest(host, settled, signal, here), spec: settled }
+  }
   return {
-    digest: (spec, { signal }) => imageDigest(host, spec, signal, here),
+    digest: async (spec, { signal }) => (await settle(spec, signal)).digest,
     find: (digest, { signal }) => cache.find(digest, signal),
     list,
-    async build(name, spec, options) {
+    async build(name, wanted, options) {
       const { signal } = options
-      const digest = await imageDigest(host, spec, signal, here)
+      const { digest, spec } = await settle(wanted, signal)
       const image =
-        (await cache.find(digest, signal)) ?? (await buildOnce({ host, here, cache, now }, name, spec, digest, options))
+        (await cache.find(digest, signal)) ??
+        (spec === undefined ? undefined : await buildOnce({ host, here, cache, now }, name, spec, digest, options))
+      if (image === undefined)
+        throw new InfraError('not-found', `image ${name} is gone from the cache`, {
+          subject: name,
+          hint: 'baton image list shows what is there',
+        })
       await cache.noteUse(digest, name, now(), signal)
       return image
     },
-    async delete(reference, { signal }) {
-      const matches = (await list({ signal })).filter(
-        ({ names, digest }) => names.includes(reference) || (reference.length >= 4 && digest.startsWith(reference)),
+    give: (name, digest, { signal }) => cache.setName(name, digest, signal),
+    async delete(reference, options) {
+      const { signal } = options
+      const given = (await cache.names(signal))[reference]
+      const matches = (await list(options)).filter(({ names, digest }) =>
+        given === undefined
+          ? names.includes(reference) || (reference.length >= 4 && digest.startsWith(reference))
+          : digest === given,
       )
       refuseDeletion(reference, matches)
-      for (const { digest } of matches) {
+      for (const { digest, givenNames } of matches) {
         await using _lock = await cache.lock(digest, signal)
         if ((await cache.record(digest, signal)) !== undefined) await cache.withdraw(digest, signal)
+        for (const name of givenNames) await cache.setName(name, undefined, signal)
       }
       return matches
     },
@@ -96,7 +131,7 @@ type Workshop = {
 async function buildOnce(
   { host, here, cache, now }: Workshop,
   name: string,
-  spec: ImageSpec,
+  spec: SettledSpec,
   digest: string,
   { signal, onProgress = () => {} }: BuildOptions,
 ): Promise<BuiltImage> {
@@ -110,7 +145,7 @@ async function buildOnce(
     await host.makeDirectory(directory, { signal })
     await host.makeDirectory(scratch, { signal })
     const recipe = { host, directory, scratch, signal, progress: onProgress }
-    const image = await make(here === host ? spec : await bringFiles(here, spec, recipe), recipe)
+    const image = await makeHere(here, spec, recipe)
     // A file that changed while it was read would lie under the wrong digest for ever.
     if ((await imageDigest(host, spec, signal, here)) !== digest)
       throw new InfraError('busy', `the files of image ${name} changed while it was built`, {
@@ -128,7 +163,15 @@ async function buildOnce(
   throw new InfraError('not-found', `image ${name} was deleted as soon as it was built`, { subject: name })
 }
 
-function make(spec: ImageSpec, recipe: Recipe): Promise<Made> {
+async function makeHere(here: Host, spec: SettledSpec, recipe: Recipe): Promise<Made> {
+  if (spec.kind !== 'url') return make(here === recipe.host ? spec : await bringFiles(here, spec, recipe), recipe)
+  await using file = await download(here, spec.url, spec.checksum, recipe)
+  const fetched = { kind: 'disk', path: file.path } as const
+  if (here === recipe.host) return await buildDisk(fetched, recipe, { isOurs: true, name: spec.url })
+  return await make(await bringFiles(here, fetched, recipe), recipe)
+}
+
+function make(spec: FileSpec, recipe: Recipe): Promise<Made> {
   switch (spec.kind) {
     case 'tiny':
       return buildTiny(recipe)
@@ -146,7 +189,7 @@ async function describeImage(
   cache: ImageCache,
   digest: string,
   signal: AbortSignal,
-): Promise<Omit<StoredImage, 'usedBy'> | undefined> {
+): Promise<Omit<StoredImage, 'usedBy' | 'givenNames'> | undefined> {
   const [record, uses] = await Promise.all([cache.record(digest, signal), cache.uses(digest, signal)])
   if (record === undefined) return undefined
   const { kind, builtAt } = record

@@ -1,9 +1,10 @@
 /** Guest disks in a directory: qcow2 overlays that hold only what the guest changed, or raw files, sparse and whole. */
 import { randomUUID } from 'node:crypto'
 import { basename, dirname } from 'node:path'
-import { InfraError, isInfraError } from '../../errors.ts'
-import type { Host, RunResult } from '../../hosts/host.ts'
+import { InfraError } from '../../errors.ts'
+import type { Host } from '../../hosts/host.ts'
 import type { GuestDisk } from '../hypervisor.ts'
+import { mustRun, qemuImg } from './qemu-img.ts'
 
 type Signalled = { readonly signal: AbortSignal }
 
@@ -39,16 +40,21 @@ type Make = (host: Host, path: string, partial: string, disk: GuestDisk, options
 const makeOverlay: Make = async (host, path, partial, disk, options) => {
   const base = disk.base === undefined ? [] : ['-b', disk.base.path, '-F', disk.base.format]
   const size = disk.sizeBytes === undefined ? [] : [String(disk.sizeBytes)]
-  await qemuImg(host, ['create', '-q', '-f', 'qcow2', ...base, partial, ...size], path, options)
+  await qemuImg(host, ['create', '-q', '-f', 'qcow2', ...base, partial, ...size], {
+    what: `make disk ${path}`,
+    path,
+    ...options,
+  })
 }
 
 /** Sparse; where the file system shares blocks between files, a copy takes no room of its own. */
 const makeRaw: Make = async (host, path, partial, { base, sizeBytes }, options) => {
+  const what = { what: `make disk ${path}`, path, ...options }
   const copy = ['cp', '--reflink=auto', '--sparse=always', '--', base?.path ?? '', partial]
-  if (base?.format === 'raw') await must(host, copy, path, options)
+  if (base?.format === 'raw') await mustRun(host, copy, what)
   else if (base !== undefined)
-    await qemuImg(host, ['convert', '-f', base.format, '-O', 'raw', base.path, partial], path, options)
-  if (sizeBytes !== undefined) await must(host, ['truncate', '-s', String(sizeBytes), '--', partial], path, options)
+    await qemuImg(host, ['convert', '-f', base.format, '-O', 'raw', base.path, partial], what)
+  if (sizeBytes !== undefined) await mustRun(host, ['truncate', '-s', String(sizeBytes), '--', partial], what)
 }
 
 /** A disk that is cut loses a part of its base's file system. @throws InfraError `invalid` */
@@ -69,22 +75,10 @@ export async function sizeOfBase(
   { path, format }: NonNullable<GuestDisk['base']>,
   options: Signalled,
 ): Promise<number> {
-  const { stdout } = await qemuImg(host, ['info', '--output=json', '-U', '-f', format, path], path, options)
-  return (JSON.parse(stdout) as { readonly 'virtual-size': number })['virtual-size']
-}
-
-async function must(host: Host, command: readonly string[], path: string, options: Signalled): Promise<RunResult> {
-  const result = await host.run(command, options)
-  if (result.code === 0) return result
-  const reason = result.stderr.trim()
-  const code = /No space left/.test(reason) ? 'no-space' : 'failed'
-  throw new InfraError(code, `make disk ${path}: ${reason.replaceAll(/^qemu-img: /gm, '')}`, { subject: path })
-}
-
-async function qemuImg(host: Host, args: readonly string[], path: string, options: Signalled): Promise<RunResult> {
-  return must(host, ['qemu-img', ...args], path, options).catch((error: unknown) => {
-    if (!isInfraError(error, 'missing-tool')) throw error
-    const hint = 'apt-get install qemu-utils'
-    throw new InfraError('missing-tool', 'qemu-img is not installed', { subject: 'qemu-img', cause: error, hint })
+  const { stdout } = await qemuImg(host, ['info', '--output=json', '-U', '-f', format, path], {
+    what: `look at ${path}`,
+    path,
+    ...options,
   })
+  return (JSON.parse(stdout) as { readonly 'virtual-size': number })['virtual-size']
 }
