@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { within } from '../deadline.ts'
 import { type Director, openDirector } from '../director/director.ts'
 import { fileEditJournal } from '../director/edit-journal.ts'
+import type { FindGuests } from '../director/following.ts'
 import { fileIntentStore, type IntentStore } from '../director/intent.ts'
 import { servicesOf } from '../director/intent-changes.ts'
 import type { RestartGuest } from '../director/restarts/restarts.ts'
@@ -36,6 +37,8 @@ export type DaemonOptions = {
   readonly supervised: { readonly pid: number; readonly restarts: number } | undefined
   /** How a guest of this machine is restarted. */
   readonly restartGuest?: RestartGuest
+  /** Where the guests of this machine are. */
+  readonly findGuests?: FindGuests
   /** A file for all that is told of servers' health. */
   readonly checkTrace?: string
   /**
@@ -138,6 +141,7 @@ async function serve(options: DaemonOptions, former: ReadonlySet<string> | undef
     ...(trace === undefined ? {} : { onTrace: (record) => trace.write(record) }),
     restarts,
     ...(options.restartGuest === undefined ? {} : { restartGuest: options.restartGuest }),
+    ...(options.findGuests === undefined ? {} : { findGuests: options.findGuests }),
     ...(ebpf === undefined ? {} : { ebpf }),
   })
   metrics.attach(director)

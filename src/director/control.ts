@@ -28,6 +28,8 @@ export type WantedServer = RealServer & {
   readonly guestPort?: number
   /** Where a port of its guest is reached by checks, by that port, when it is reached elsewhere: behind forwarded ports. */
   readonly checkPorts?: Readonly<Record<string, number>>
+  /** Where this guest was before its address changed: it gets nothing new, and goes once its connections have. */
+  readonly formerly?: string
   /** In place of the service's checks; an empty list: it is not checked. */
   readonly checks?: readonly CheckSpec[]
   /** In place of the service's. */

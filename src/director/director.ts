@@ -2,7 +2,7 @@
 import type { EbpfTuning } from '../engines/ebpf/tuning.ts'
 import type { EngineName, ServiceSnapshot } from '../engines/engine.ts'
 import { describeError, InfraError } from '../errors.ts'
-import { serviceKey } from '../lvs/service.ts'
+import { realServerKey, serviceKey } from '../lvs/service.ts'
 import type { SyncStatus } from '../lvs/sync-daemon.ts'
 import { version } from '../version.ts'
 import { throwIfUnacceptable } from './acceptable.ts'
@@ -11,7 +11,18 @@ import { resultEvents } from './check-events.ts'
 import { checkNow } from './checks.ts'
 import type { CallOptions, DirectorControl, DirectorStatus, ServerReach, ServiceStatus } from './control.ts'
 import type { DirectorEvent } from './events.ts'
-import { servicesOf, withCluster, withDrain, withGuestMoved, withoutCluster, withoutDrain } from './intent-changes.ts'
+import { type FindGuests, openFollowing } from './following.ts'
+import { busyOf } from './guest-servers.ts'
+import {
+  servicesOf,
+  withCluster,
+  withDrain,
+  withGuestFollowed,
+  withGuestMoved,
+  withoutCluster,
+  withoutDrain,
+  withoutFormer,
+} from './intent-changes.ts'
 import { type KeeperOptions, openKeeper } from './keeper.ts'
 import { openRestarts, type RestartGuest, type Restarts } from './restarts/restarts.ts'
 import type { Intent } from './schemas.ts'
@@ -33,6 +44,8 @@ export type DirectorOptions = KeeperOptions &
     readonly troubles?: () => readonly string[]
     /** How a guest of this machine is restarted; left out, none is. */
     readonly restartGuest?: RestartGuest
+    /** Where the guests of this machine are; left out, nobody follows them. */
+    readonly findGuests?: FindGuests
     /** As the engine began, where it is ebpf. */
     readonly ebpf?: EbpfTuning
     /** What the engine has told of itself, by the key of the service that it is about. */
@@ -100,6 +113,25 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
       onEvent: telling.publish,
     })
   restarts?.see({ ...keeper.intent(), look: keeper.look })
+  const following =
+    options.findGuests === undefined
+      ? undefined
+      : openFollowing({
+          timing: options.timing,
+          find: options.findGuests,
+          clusters: () => keeper.intent().clusters,
+          look: keeper.look,
+          async connections({ service: { id } }, server, call) {
+            const [standing] = await engine.read({ ...call, only: [id] })
+            const found = standing?.servers.find((one) => realServerKey(one.server) === realServerKey(server))
+            return found === undefined ? 0 : busyOf(engine.name, id, found)
+          },
+          async onMoved(guest, from, to, call) {
+            await keeper.change(call, (intent) => withGuestFollowed(intent, guest, from, to))
+            tell({ guest }, (servers) => ({ kind: 'guest.moved', guest, servers }))
+          },
+          onOver: (isOver, call) => keeper.change(call, (intent) => withoutFormer(intent, isOver)),
+        })
   await routers.follow(keeper.intent().clusters)
   const { checker } = keeper
   const statuses = (standing: readonly ServiceSnapshot[]) => serviceStatuses(keeper.intent(), standing, keeper)
@@ -107,6 +139,7 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
     ...keeper.problems(),
     ...routers.problems(),
     ...(restarts?.problems() ?? []),
+    ...(following?.problems() ?? []),
     ...(options.troubles?.() ?? []),
   ]
   const synchronisation = async (call: CallOptions): Promise<readonly SyncStatus[]> =>
@@ -206,6 +239,7 @@ export async function openDirector(options: DirectorOptions): Promise<Director> 
       options.onStop(keep)
     },
     async [Symbol.asyncDispose]() {
+      await following?.[Symbol.asyncDispose]()
       await restarts?.[Symbol.asyncDispose]()
       await routers[Symbol.asyncDispose]()
       await keeper[Symbol.asyncDispose]()

@@ -61,6 +61,45 @@ export function withGuestMoved(before: Intent, guest: string, reach: readonly Se
   return withClusters(intent, clusters)
 }
 
+/** Its servers stand at its new address; where they stood they stay without weight, for who is still connected there. */
+export function withGuestFollowed(intent: Intent, guest: string, from: string, to: string): Intent {
+  return withServers(intent, (servers) => {
+    const moved = servers.filter((server) => server.guest === guest && server.address === from)
+    if (moved.length === 0) return servers
+    const left = moved.map(({ guest: _guest, guestPort: _port, checkPorts: _ports, ...server }) => ({
+      ...server,
+      weight: 0,
+      checks: [],
+      formerly: guest,
+    }))
+    // Where it comes to, it may itself have been before.
+    const others = servers.filter(({ formerly, address }) => formerly === undefined || address !== to)
+    return [...others.map((server) => (moved.includes(server) ? { ...server, address: to } : server)), ...left]
+  })
+}
+
+/** Without the places where guests were, as far as those are meant. */
+export function withoutFormer(
+  intent: Intent,
+  isOver: (server: WantedServer, service: WantedService) => boolean,
+): Intent {
+  return withServers(intent, (servers, service) => {
+    const kept = servers.filter((server) => server.formerly === undefined || !isOver(server, service))
+    return kept.length === servers.length ? servers : kept
+  })
+}
+
+function withServers(
+  intent: Intent,
+  change: (servers: readonly WantedServer[], service: WantedService) => readonly WantedServer[],
+): Intent {
+  const clusters = intent.clusters.map((cluster) => ({
+    ...cluster,
+    services: cluster.services.map((service) => ({ ...service, servers: change(service.servers, service) })),
+  }))
+  return withClusters(intent, clusters)
+}
+
 function reachOf(
   server: WantedServer,
   { id }: Service,

@@ -53,6 +53,7 @@ const server = z.strictObject({
   lowerThreshold: z.int().min(0),
   guest: z.string().exactOptional(),
   guestPort: port.exactOptional(),
+  formerly: z.string().exactOptional(),
   checkPorts: z.record(z.string().regex(/^[1-9][0-9]{0,4}$/), port).exactOptional(),
   checks: z.array(check).exactOptional(),
   onFailure: onFailure.exactOptional(),

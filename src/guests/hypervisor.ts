@@ -71,6 +71,8 @@ export type GuestState = {
   readonly id?: number
   /** Its own address on a bridge; on a user network none. undefined while not known. */
   readonly address?: string
+  /** All that somebody knows, the likeliest first: `address`, and while it changes the one before it. */
+  readonly addresses?: readonly string[]
   /** Known ways in; a port that is not listed is not reachable (yet). */
   readonly reach: readonly GuestReach[]
   /** What executes it, e.g. `kvm` or `tcg`. */

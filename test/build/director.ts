@@ -3,6 +3,7 @@ import type { WantedService } from '../../src/director/control.ts'
 import { type Director, openDirector } from '../../src/director/director.ts'
 import { type EditJournal, memoryEditJournal } from '../../src/director/edit-journal.ts'
 import type { DirectorEvent } from '../../src/director/events.ts'
+import type { FindGuests } from '../../src/director/following.ts'
 import { emptyIntent, memoryIntentStore } from '../../src/director/intent.ts'
 import type { Deliver } from '../../src/director/notify/sink.ts'
 import type { RestartGuest } from '../../src/director/restarts/restarts.ts'
@@ -67,6 +68,7 @@ export async function openDirectorWorld(
     run = async () => undefined,
     restarts = 0,
     restartGuest,
+    findGuests,
   }: {
     engine?: FakeEngine
     taken?: Set<string>
@@ -78,6 +80,7 @@ export async function openDirectorWorld(
     run?: RunLine
     restarts?: number
     restartGuest?: RestartGuest
+    findGuests?: FindGuests
   } = {},
 ): Promise<DirectorWorld> {
   const timing = fakeTiming()
@@ -117,6 +120,7 @@ export async function openDirectorWorld(
     },
     restarts,
     ...(restartGuest === undefined ? {} : { restartGuest }),
+    ...(findGuests === undefined ? {} : { findGuests }),
   })
   return {
     director,

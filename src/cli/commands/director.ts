@@ -163,6 +163,7 @@ async function runDirector(options: DirectorCommandOptions, log: Logger): Promis
       log,
       signal,
       supervised,
+      findGuests: async (call) => (await import('../local/find-guests.ts')).findGuests(call),
       restartGuest: async (...about) => (await import('../local/restart-guest.ts')).restartGuest(...about),
       ...(checkTrace === undefined ? {} : { checkTrace: resolve(checkTrace) }),
       onReady: async (director, serving) => {

@@ -199,7 +199,11 @@ describe('disk files', () => {
     await using world = await openWorld((_request, response) => void response.end())
     const { root } = world
     const program = join(import.meta.dirname, '../../../bin/baton')
-    const directories = { BATON_CACHE_DIR: `${root}/cache`, BATON_STATE_DIR: `${root}/s`, BATON_RUNTIME_DIR: `${root}/r` }
+    const directories = {
+      BATON_CACHE_DIR: `${root}/cache`,
+      BATON_STATE_DIR: `${root}/s`,
+      BATON_RUNTIME_DIR: `${root}/r`,
+    }
     const baton = (...args: string[]): string =>
       execFileSync(process.execPath, [program, 'image', ...args], {
         encoding: 'utf8',

@@ -1,6 +1,7 @@
 /** What libvirt says of its guests: Baton's, and those that somebody else made. */
 import { InfraError, isInfraError } from '../../errors.ts'
 import type { Value } from '../../wire/libvirt/notation.ts'
+import { knownAddresses } from '../addresses.ts'
 import type { CallOptions, GuestReach, GuestRunState, GuestState } from '../hypervisor.ts'
 import { standingDefinition, unknownGuest } from '../lifecycle.ts'
 import { parseForwards } from '../qemu/user-network.ts'
@@ -105,14 +106,14 @@ async function guestState(
       ? standingDefinition(recorded.definition, started.definition)
       : started.definition
     const reach = recorded.isOurs && definition.network.kind === 'user' ? await reachOf(connection, dom, options) : []
-    const address = await addressOf(connection, dom, definition.network, options)
+    const known = await addressesOf(connection, dom, definition.network, options)
     return {
       definition,
       state: runState,
       id: dom.id,
       reach,
       acceleration: started.type === 'kvm' ? 'kvm' : 'tcg',
-      ...(address === undefined ? {} : { address }),
+      ...known,
     }
   } catch (error) {
     if (isInfraError(error, 'not-found')) return undefined
@@ -158,15 +159,16 @@ export async function monitor(
 /** VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_*: a lease of libvirt's own network, the guest's agent, the neighbour table. */
 const addressSources = [0, 1, 2] as const
 
-/** The guest's own address on a bridge or network: the first that somebody knows. A fixed one is known beforehand. */
-async function addressOf(
+/** The guest's own addresses on a bridge or network, in the order of who knows them. A fixed one is known beforehand. */
+async function addressesOf(
   connection: Connection,
   domain: Domain,
   network: GuestState['definition']['network'],
   options: CallOptions,
-): Promise<string | undefined> {
-  if (network.kind === 'user') return undefined
-  if (network.address !== undefined) return network.address.split('/')[0]
+): Promise<Pick<GuestState, 'address' | 'addresses'>> {
+  if (network.kind === 'user') return {}
+  const fixed = network.address?.split('/')[0]
+  if (fixed !== undefined) return { address: fixed }
   for (const source of addressSources) {
     const found = await connection
       .call('domainInterfaceAddresses', [domain, source, 0], options)
@@ -176,9 +178,9 @@ async function addressOf(
         if (isInfraError(error, 'unreachable') && !connection.lost.aborted) return undefined
         throw error
       })
-    const addresses = (found?.[0] ?? []).filter(({ name }) => name !== 'lo').flatMap((one) => one.addresses)
-    const first = addresses.find(({ address }) => !/^(127\.|::1$|fe80:)/.test(address))
-    if (first !== undefined) return first.address
+    const cards = (found?.[0] ?? []).filter(({ name }) => name !== 'lo')
+    const known = knownAddresses(cards.flatMap(({ addresses }) => addresses.map(({ address }) => address)))
+    if (known.address !== undefined) return known
   }
-  return undefined
+  return {}
 }

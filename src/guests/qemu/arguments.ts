@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { quote } from '../../hosts/quote.ts'
 import type { GuestDefinition, GuestReach } from '../hypervisor.ts'
+import { agentPort } from './agent.ts'
 import type { GuestPaths } from './paths.ts'
 import { forwardRule } from './user-network.ts'
 
@@ -34,6 +35,8 @@ export function qemuArguments(guest: GuestDefinition, launch: Launch): string[] 
     ...['-chardev', `pipe,id=console,path=${value(paths.console)},logfile=${value(paths.consoleLog)},logappend=on`],
     ...['-serial', 'chardev:console'],
     ...['-qmp', `unix:${value(paths.control)},server=on,wait=off`],
+    ...['-chardev', `socket,id=agent,path=${value(paths.agent)},server=on,wait=off`],
+    ...['-device', 'virtio-serial-pci', '-device', `virtserialport,chardev=agent,name=${agentPort}`],
     ...bootArguments(guest),
     ...guest.disks.flatMap((disk, index) => [
       '-drive',

@@ -2,10 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isInfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
+import { type HostAddresses, hostAddresses, knownAddresses } from '../addresses.ts'
 import type { CallOptions, GuestDefinition, GuestReach, GuestRunState, GuestState } from '../hypervisor.ts'
 import { isGuestName, standingDefinition, unknownGuest } from '../lifecycle.ts'
-import { neighbourAddress } from '../neighbours.ts'
 import { readJson } from '../records.ts'
+import { agentAddresses } from './agent.ts'
 import { macAddress } from './arguments.ts'
 import { type GuestPaths, guestPaths, savedName } from './paths.ts'
 import { findProcess } from './process.ts'
@@ -56,11 +57,12 @@ export async function knownGuest(host: Host, name: string, options: CallOptions)
 
 export async function listGuests(host: Host, options: CallOptions): Promise<readonly GuestState[]> {
   const names = (await host.list(`${host.directories.state}/guests`, options)) ?? []
+  const known = hostAddresses(host, options)
   const states: GuestState[] = []
   const queue = names.filter(isGuestName)
   const worker = async (): Promise<void> => {
     for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
-      const state = await guestState(host, name, options)
+      const state = await guestState(host, name, known, options)
       if (state !== undefined) states.push(state)
     }
   }
@@ -69,7 +71,12 @@ export async function listGuests(host: Host, options: CallOptions): Promise<read
 }
 
 /** undefined when it is undefined, perhaps while we looked. */
-async function guestState(host: Host, name: string, options: CallOptions): Promise<GuestState | undefined> {
+async function guestState(
+  host: Host,
+  name: string,
+  known: HostAddresses,
+  options: CallOptions,
+): Promise<GuestState | undefined> {
   const paths = guestPaths(host.directories, name)
   const definition = await readDefinition(host, paths, options)
   if (definition === undefined) return undefined
@@ -80,14 +87,15 @@ async function guestState(host: Host, name: string, options: CallOptions): Promi
   const reach = detail?.reach ?? (await readJson<readonly GuestReach[]>(host, paths.ports, options)) ?? []
   const started = (await readStarted(host, paths, options))?.definition ?? definition
   const standing = withForwards(standingDefinition(definition, started), detail?.reach)
-  const address = await addressOf(host, standing, options)
+  const talks = detail?.hasAgent === true && state === 'running'
+  const told = talks ? await agentAddresses(host, paths.agent, options) : []
   return {
     definition: standing,
     state,
     id: process.pid,
     reach: standing.network.kind === 'user' ? reach : [],
     ...(detail === undefined ? {} : { acceleration: detail.acceleration }),
-    ...(address === undefined ? {} : { address }),
+    ...(await addressesOf(standing, told, known)),
   }
 }
 
@@ -102,17 +110,34 @@ function forwardOf({ protocol, guestPort }: GuestReach): { readonly protocol: 't
   return protocol === 'sctp' ? [] : [{ protocol, port: guestPort }]
 }
 
-async function addressOf(host: Host, guest: GuestDefinition, options: CallOptions): Promise<string | undefined> {
-  if (guest.network.kind === 'user') return undefined
+/** A fixed one is known beforehand; else by lease, agent and neighbour table, in this order. */
+async function addressesOf(
+  guest: GuestDefinition,
+  told: readonly string[],
+  known: HostAddresses,
+): Promise<Pick<GuestState, 'address' | 'addresses'>> {
+  if (guest.network.kind === 'user') return {}
   const { bridge, address } = guest.network
-  return address?.split('/')[0] ?? (await neighbourAddress(host, bridge, macAddress(guest), options))
+  const fixed = address?.split('/')[0]
+  if (fixed !== undefined) return { address: fixed }
+  const mac = macAddress(guest)
+  return knownAddresses([...(await known.leased(bridge, mac)), ...told, ...(await known.heard(bridge, mac))])
 }
 
-type Detail = { readonly acceleration: 'kvm' | 'tcg'; readonly reach: readonly GuestReach[] }
+type Detail = {
+  readonly acceleration: 'kvm' | 'tcg'
+  readonly reach: readonly GuestReach[]
+  readonly hasAgent: boolean
+}
 
 async function queryDetail(qmp: Qmp): Promise<Detail> {
   const { enabled } = (await qmp.execute('query-kvm')) as { readonly enabled: boolean }
-  return { acceleration: enabled ? 'kvm' : 'tcg', reach: parseForwards(await qmp.monitor('info usernet')) }
+  const ports = (await qmp.execute('query-chardev')) as readonly { label: string; 'frontend-open': boolean }[]
+  return {
+    acceleration: enabled ? 'kvm' : 'tcg',
+    reach: parseForwards(await qmp.monitor('info usernet')),
+    hasAgent: ports.some((port) => port.label === 'agent' && port['frontend-open']),
+  }
 }
 
 /** The guest's process and what it says; one that ends while we look is looked for again. */

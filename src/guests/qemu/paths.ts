@@ -36,6 +36,8 @@ export function guestPaths(directories: Directories, name: string) {
     /** What runs now: the definition at the time of the start. */
     started: `${runtime}/started.json`,
     control: `${runtime}/qmp`,
+    /** The port of an agent in the guest. */
+    agent: `${runtime}/agent`,
     /** QEMU's chardev `pipe` opens PATH.in and PATH.out. */
     console: `${runtime}/console`,
     consoleInput: `${runtime}/console.in`,

@@ -1,11 +1,13 @@
 /** What is known of the guests of a Xen host: their configurations in files, their state from Xen itself. */
 import { createHash } from 'node:crypto'
+import { isInfraError } from '../../errors.ts'
 import type { Domain } from '../../formats/xl/list.ts'
 import type { XlSettings } from '../../formats/xl-cfg/settings.ts'
 import type { Host } from '../../hosts/host.ts'
+import { parseAddress } from '../../lvs/address.ts'
+import { type HostAddresses, hostAddresses, knownAddresses } from '../addresses.ts'
 import type { CallOptions, GuestDefinition, GuestRunState, GuestState } from '../hypervisor.ts'
 import { isGuestName, standingDefinition, unknownGuest } from '../lifecycle.ts'
-import { neighbourAddress } from '../neighbours.ts'
 import { readJson } from '../records.ts'
 import { definitionFrom, foreignDefinition, macOf, settingsIn } from './config.ts'
 import { autoDirectory, configDirectory, type GuestPaths, guestPaths, savedName } from './paths.ts'
@@ -64,11 +66,12 @@ export async function listGuests(host: Host, options: CallOptions): Promise<read
     readConfigs(host, options),
     host.list(`${host.directories.state}/xen`, options),
   ])
+  const told = hostAddresses(host, options)
   const names = new Set([...configs.keys(), ...defined.filter(isGuestName), ...domains.map(({ name }) => name)])
   const states = await Promise.all(
     [...names].map(async (name) => {
       const known = await inspect(host, name, domains, configs, options)
-      return known === undefined ? [] : [await stateOf(host, known, options)]
+      return known === undefined ? [] : [await stateOf(host, known, told, options)]
     }),
   )
   return states.flat().sort((a, b) => (a.definition.name < b.definition.name ? -1 : 1))
@@ -160,12 +163,12 @@ async function endOf(host: Host, { monitorLog }: GuestPaths, options: CallOption
   return last === undefined ? undefined : Number(last)
 }
 
-async function stateOf(host: Host, known: Known, options: CallOptions): Promise<GuestState> {
+async function stateOf(host: Host, known: Known, told: HostAddresses, options: CallOptions): Promise<GuestState> {
   const { definition, paths, state, domain } = known
   if (domain === undefined || (state !== 'running' && state !== 'paused')) return { definition, state, reach: [] }
   const started = (await readJson<Started>(host, paths.started, options))?.definition
   const standing = started === undefined ? definition : standingDefinition(definition, started)
-  const address = await addressOf(host, standing, known, options)
+  const addresses = await addressesOf(host, standing, known, told, options)
   const type = known.settings.get('type')
   return {
     definition: standing,
@@ -173,19 +176,37 @@ async function stateOf(host: Host, known: Known, options: CallOptions): Promise<
     id: domain.id,
     reach: [],
     acceleration: `xen ${typeof type === 'string' ? type : 'pv'}`,
-    ...(address === undefined ? {} : { address }),
+    ...addresses,
   }
 }
 
-async function addressOf(
+/** A fixed one is known beforehand; else by lease, neighbour table and what the guest's tools write into xenstore. */
+async function addressesOf(
   host: Host,
   guest: GuestDefinition,
-  { settings }: Known,
+  { settings, domain }: Known,
+  known: HostAddresses,
   options: CallOptions,
-): Promise<string | undefined> {
-  if (guest.network.kind === 'user') return undefined
+): Promise<Pick<GuestState, 'address' | 'addresses'>> {
+  if (guest.network.kind === 'user') return {}
   const { bridge, address } = guest.network
-  return address?.split('/')[0] ?? (await neighbourAddress(host, bridge, macOf(settings) ?? macAddress(guest), options))
+  const fixed = address?.split('/')[0]
+  if (fixed !== undefined) return { address: fixed }
+  const mac = macOf(settings) ?? macAddress(guest)
+  const heard = [...(await known.leased(bridge, mac)), ...(await known.heard(bridge, mac))]
+  if (heard.length > 0 || domain === undefined) return knownAddresses(heard)
+  const command = ['xenstore-ls', `/local/domain/${domain.id}/attr`]
+  const attributes = await host.run(command, options).catch((error: unknown) => {
+    if (!isInfraError(error, 'missing-tool')) throw error
+  })
+  return knownAddresses(toldAddresses(attributes?.stdout ?? ''))
+}
+
+/** `ip = "10.0.0.5"`, `0 = "10.0.0.5"` below `ipv4`: where tools of different ages write them. */
+export function toldAddresses(text: string): string[] {
+  return [...text.matchAll(/^\s*(?:ip|\d+|addr) = "([0-9a-f:.]+)"/gim)]
+    .map(([, address = '']) => address)
+    .filter((address) => parseAddress(address) !== undefined)
 }
 
 /** 00:16:3e is Xen's own prefix; the rest comes from cluster and name: it stays, and like names on a LAN differ. */
