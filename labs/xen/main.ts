@@ -1,20 +1,45 @@
-/** `npm run lab:xen`: boots Xen, does all steps, and prints a table of what was seen; exit code 1 when one failed. */
+/**
+ * `npm run lab:xen`: boots Xen, does all steps, and prints a table of what was seen; exit code 1 when one failed. Words name
+ * steps, which are done with those that they need. `stay` boots and stays until it is interrupted; then `there` with the
+ * names of steps does just these in that machine, so that mending one needs no boot.
+ */
+import { once } from 'node:events'
 import { createGuest } from './created.ts'
-import { bootDom0 } from './dom0.ts'
-import { stepsWith } from './steps.ts'
+import { bootDom0, type Dom0 } from './dom0.ts'
+import { forgetMachine, standingMachine, tellMachine } from './stay.ts'
+import { type Step, stepsWith, withNeeds } from './steps.ts'
 import { openXenWorld } from './world.ts'
 
 const limitMs = 1_500_000
 
-async function main(): Promise<number> {
+const tell = (how: string, since: number, text: string): void =>
+  void process.stdout.write(`${how} ${((performance.now() - since) / 1000).toFixed(0).padStart(4)} s  ${text}\n`)
+
+async function main(words: readonly string[]): Promise<number> {
   const begun = performance.now()
-  const seconds = (since: number): string => `${((performance.now() - since) / 1000).toFixed(0).padStart(4)} s`
-  const tell = (how: string, since: number, text: string): void =>
-    void process.stdout.write(`${how} ${seconds(since)}  ${text}\n`)
+  if (words[0] === 'there') {
+    const { dom0, created } = await standingMachine()
+    const steps = stepsWith(created)
+    return runSteps(
+      dom0,
+      words.slice(1).flatMap((word) => steps.filter(({ word: known }) => known === word)),
+      begun,
+    )
+  }
   const signal = AbortSignal.timeout(limitMs)
   await using created = await createGuest(signal)
-  const steps = stepsWith(created)
+  tell('    ', begun, `xen-create-image has made ${created.name}`)
+  const booting = performance.now()
   await using dom0 = await bootDom0({ signal, disk: created.disk })
+  tell('    ', booting, 'Dom0 is up')
+  if (words[0] !== 'stay') return runSteps(dom0, withNeeds(stepsWith(created), words), begun)
+  await tellMachine(dom0, created)
+  await Promise.race(['SIGINT', 'SIGTERM'].map((name) => once(process, name)))
+  await forgetMachine()
+  return 0
+}
+
+async function runSteps(dom0: Pick<Dom0, 'host' | 'ports'>, steps: readonly Step[], begun: number): Promise<number> {
   const world = await openXenWorld(dom0)
   tell(
     'ok  ',
@@ -35,7 +60,7 @@ async function main(): Promise<number> {
   return failed === 0 ? 0 : 1
 }
 
-main().then(
+main(process.argv.slice(2)).then(
   (code) => {
     process.exitCode = code
   },

@@ -13,8 +13,23 @@ import { guestKernel, guestRamdisk, soon, type XenWorld } from './world.ts'
 import { bootCreated, createOnVolumes } from './xen-tools.ts'
 
 export type Step = {
+  /** What calls it alone. */
+  readonly word: string
   readonly name: string
+  /** The words of those that it goes on from. */
+  readonly needs?: readonly string[]
   readonly run: (world: XenWorld) => Promise<string>
+}
+
+/** The named steps and those that they need, in their order; all where none is named. @throws Error for a word that is none. */
+export function withNeeds(steps: readonly Step[], words: readonly string[]): readonly Step[] {
+  const unknown = words.find((word) => !steps.some((step) => step.word === word))
+  if (unknown !== undefined)
+    throw new Error(`there is no step ${unknown}, but ${steps.map(({ word }) => word).join(', ')}`)
+  const wanted = new Set(words.length === 0 ? steps.map(({ word }) => word) : words)
+  for (const { word, needs = [] } of steps.toReversed())
+    if (wanted.has(word)) for (const need of needs) wanted.add(need)
+  return steps.filter(({ word }) => wanted.has(word))
 }
 
 const [first, second] = ['10.0.2.21', '10.0.2.22'] as const
@@ -28,24 +43,52 @@ guests:
 `
 
 /** `created`: a guest of xen-create-image, on the disk /dev/vdc. */
-export const stepsWith = (created: CreatedGuest): readonly Step[] => [
-  { name: 'guests of a spec are brought up, and answer on the bridge', run: bringUp },
-  { name: 'a console shows what the guest says, and takes what is typed', run: typeOnConsole },
-  { name: 'a guest is paused, saved, and goes on where it was', run: saveAndRestore },
-  { name: 'a guest is changed while it runs', run: (world) => changeLive(world, 'web-2') },
+export const stepsWith = (created: Omit<CreatedGuest, keyof AsyncDisposable>): readonly Step[] => [
+  { word: 'up', name: 'guests of a spec are brought up, and answer on the bridge', run: bringUp },
   {
+    word: 'console',
+    needs: ['up'],
+    name: 'a console shows what the guest says, and takes what is typed',
+    run: typeOnConsole,
+  },
+  { word: 'save', needs: ['up'], name: 'a guest is paused, saved, and goes on where it was', run: saveAndRestore },
+  {
+    word: 'live',
+    needs: ['up'],
+    name: 'a guest is changed while it runs',
+    run: (world) => changeLive(world, 'web-2'),
+  },
+  {
+    word: 'balance',
+    needs: ['up'],
     name: 'a service over two guests goes on while one is killed',
     run: (world) => balanceOverTwo(world, ['web-1', first], ['web-2', second]),
   },
-  { name: 'guests shut down in order, and a plan for them is empty afterwards', run: shutDown },
-  { name: 'disks on LVM are made, used and removed, and others stay', run: useVolumes },
-  { name: 'xen-create-image makes a guest on LVM, and xen-delete-image takes it away', run: createOnVolumes },
   {
+    word: 'shutdown',
+    needs: ['up'],
+    name: 'guests shut down in order, and a plan for them is empty afterwards',
+    run: shutDown,
+  },
+  { word: 'volumes', name: 'disks on LVM are made, used and removed, and others stay', run: useVolumes },
+  {
+    word: 'tools',
+    needs: ['volumes'],
+    name: 'xen-create-image makes a guest on LVM, and xen-delete-image takes it away',
+    run: createOnVolumes,
+  },
+  {
+    word: 'debian',
     name: 'Debian of xen-create-image boots with 256M and has its network',
     run: (world) => bootCreated(world, created),
   },
-  { name: 'what xl refuses is told with its cause, and leaves nothing', run: beRefused },
-  { name: 'xendomains starts with the host what has autostart', run: startWithHost },
+  { word: 'refused', name: 'what xl refuses is told with its cause, and leaves nothing', run: beRefused },
+  {
+    word: 'xendomains',
+    needs: ['up', 'shutdown'],
+    name: 'xendomains starts with the host what has autostart',
+    run: startWithHost,
+  },
 ]
 
 function clusterSpec() {

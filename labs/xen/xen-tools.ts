@@ -12,7 +12,10 @@ const bootMs = 600_000
 /** The first that QEMU's DHCP gives. */
 export const firstDynamic = '10.0.2.30'
 
-export async function bootCreated({ hypervisor, dom0, must, find }: XenWorld, created: CreatedGuest): Promise<string> {
+export async function bootCreated(
+  { hypervisor, dom0, must, find }: XenWorld,
+  created: Pick<CreatedGuest, 'name' | 'directory' | 'config'>,
+): Promise<string> {
   const { name, directory, config } = created
   await must('mkdir', '-p', directory)
   await must('mount', '/dev/vdc', directory)

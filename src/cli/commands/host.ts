@@ -1,6 +1,7 @@
 /** `baton host check|prepare`: a machine looked at, and made ready to carry guests or a director. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { parseDuration } from '../../cluster/spec/duration.ts'
+import type { HostSpec } from '../../cluster/spec/model.ts'
 import { within } from '../../deadline.ts'
 import { prepareHost } from '../../hosts/prepare/carry-out.ts'
 import { type Original, originals } from '../../hosts/prepare/packages.ts'
@@ -99,7 +100,7 @@ async function makeReady(named: string, options: PrepareOptions, { signal, outpu
     ...(volumeGroup?.kind === 'volume-group' ? { device: volumeGroup.device } : {}),
     ...(directory?.kind === 'directory' ? { directory: directory.path } : {}),
   })
-  const steps = planPreparation(survey, wishOf(options, writtenHost(named, options)?.bridge, survey.bridges))
+  const steps = planPreparation(survey, wishOf(options, writtenHost(named, options), survey.bridges))
   const isDry = options.dryRun === true
   const patienceSeconds = options.putBackAfter
   const plan: PreparationJson = { host: named, role: options.as, isDry, patienceSeconds, steps }
@@ -115,8 +116,9 @@ async function makeReady(named: string, options: PrepareOptions, { signal, outpu
 }
 
 /** Xen's guests are on a bridge unless somebody says otherwise; any bridge will do that is there and that nobody has named. */
-function wishOf(options: PrepareOptions, written: string | undefined, there: readonly string[]): Wish {
-  const { bridge = written ?? (options.as === 'xen' && there.length === 0 ? 'xenbr0' : undefined), uplink } = options
+function wishOf(options: PrepareOptions, written: HostSpec | undefined, there: readonly string[]): Wish {
+  const { bridge = written?.bridge ?? (options.as === 'xen' && there.length === 0 ? 'xenbr0' : undefined), uplink } =
+    options
   return {
     role: options.as,
     dom0: { memory: options.dom0Memory, vcpus: options.dom0Vcpus },
@@ -126,6 +128,7 @@ function wishOf(options: PrepareOptions, written: string | undefined, there: rea
     storage: [options.volumeGroup, options.directory].filter((one) => one !== undefined),
     originals: options.with ?? [],
     withoutNetworkManager: options.withoutNetworkManager === true,
+    ...(written?.xendomains === undefined ? {} : { xendomains: written.xendomains }),
   }
 }
 

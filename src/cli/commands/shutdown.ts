@@ -1,5 +1,6 @@
 /** `baton shutdown`: ask guests to power off, and wait until they have. */
 import type { Command } from 'commander'
+import { shutdownOrDestroy } from '../../guests/power-off.ts'
 import { registerGuestOperation } from '../local/guest-command.ts'
 
 export function register(program: Command): void {
@@ -10,5 +11,6 @@ export function register(program: Command): void {
     movesGuest: false,
     drains: true,
     run: ({ hypervisor, guest }, options) => hypervisor.shutdown(guest.definition.name, options),
+    runOrDestroy: ({ hypervisor, guest }, options) => shutdownOrDestroy(hypervisor, guest.definition.name, options),
   })
 }

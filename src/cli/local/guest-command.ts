@@ -1,6 +1,7 @@
 /** The shape of all commands that do one thing to guests: start, shutdown, destroy, reboot, pause, … */
 import type { Command } from 'commander'
 import { within } from '../../deadline.ts'
+import type { Patience } from '../../guests/power-off.ts'
 import { runAction } from '../action.ts'
 import { addTimeoutOption, askMs } from '../deadline-options.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
@@ -22,9 +23,11 @@ export type GuestOperation = {
   /** Whether it takes the guest away from its clients: then it leaves its services first. */
   readonly drains?: true
   readonly run: (found: FoundGuest, options: CallOptions) => Promise<void>
+  /** Where the guest may not answer: what is run in its place with --then-destroy. */
+  readonly runOrDestroy?: (found: FoundGuest, options: Patience) => Promise<void>
 }
 
-type Options = DrainOptions & { readonly json?: true; readonly timeout: number }
+type Options = DrainOptions & { readonly json?: true; readonly thenDestroy?: true; readonly timeout: number }
 
 export function registerGuestOperation(program: Command, operation: GuestOperation): void {
   const command = program
@@ -33,6 +36,8 @@ export function registerGuestOperation(program: Command, operation: GuestOperati
     .argument('<guest...>', 'names as `baton list` shows them')
     .option('--json', 'print what became of the guests as JSON')
   if (operation.drains === true) addDrainOptions(command)
+  if (operation.runOrDestroy !== undefined)
+    command.option('--then-destroy', 'what has not ended by its deadline is ended at once, as by `baton destroy`')
   addTimeoutOption(command, operation.timeoutMs).action((names: readonly string[], options: Options) =>
     runAction(async ({ signal, output }): Promise<ExitCode | undefined> => {
       await using machine = await openMachine({ signal: within(signal, askMs) })
@@ -55,14 +60,15 @@ async function operate(
   machine: Machine,
   operation: GuestOperation,
   name: string,
-  { signal, timeout, drain = true, drainTimeout: forMs, say }: Options & Saying,
+  { signal, timeout, drain = true, drainTimeout: forMs, thenDestroy, say }: Options & Saying,
 ): Promise<GuestJson> {
   const found = await findGuest(machine, name, { signal: within(signal, askMs) })
   const leaves = operation.drains === true && drain && found.guest.state === 'running'
   const hasLeft = leaves && (await drainGuest(machine, name, { signal, forMs, say }))
-  const deadline = within(signal, timeout)
+  const onLate = (): void => say(`${name}: still on after ${timeout / 1000}s: it is ended at once`)
   try {
-    await operation.run(found, { signal: deadline })
+    if (thenDestroy === true) await operation.runOrDestroy?.(found, { signal, patienceMs: timeout, onLate })
+    else await operation.run(found, { signal: within(signal, timeout) })
   } catch (error) {
     if (hasLeft) await letBack(machine, name, AbortSignal.timeout(askMs))
     throw error

@@ -1,7 +1,7 @@
 /** What each action of a plan does. Each looks first and does only what is missing, so that it can run again. */
-import { within } from '../../deadline.ts'
 import { Bug, isInfraError } from '../../errors.ts'
 import type { GuestDefinition } from '../../guests/hypervisor.ts'
+import { shutdownOrDestroy } from '../../guests/power-off.ts'
 import type { Action, PlannedGuest } from '../plan/plan.ts'
 import type { Site } from '../site.ts'
 import { guestDefinition } from './definition.ts'
@@ -116,14 +116,12 @@ export async function joinServices(guest: string, { membership, signal, progress
 /** Asks it to power off; one that does not in time is ended. */
 async function powerOff(site: Site, guest: string, { signal, progress }: ActionContext): Promise<void> {
   progress('shutting down')
-  try {
-    await site.hypervisor.shutdown(guest, { signal: within(signal, shutdownMs) })
-  } catch (error) {
-    if (isInfraError(error, 'not-found')) return
-    if (signal.aborted || !isInfraError(error, 'timeout')) throw error
-    progress('it does not power off: ending it')
-    await site.hypervisor.destroy(guest, { signal })
-  }
+  const onLate = (): void => progress('it does not power off: ending it')
+  await shutdownOrDestroy(site.hypervisor, guest, { signal, patienceMs: shutdownMs, onLate }).catch(
+    (error: unknown) => {
+      if (!isInfraError(error, 'not-found')) throw error
+    },
+  )
 }
 
 /** Where no director runs there is nothing to do. */

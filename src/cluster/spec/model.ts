@@ -5,6 +5,7 @@ import type { EngineName } from '../../engines/engine.ts'
 import type { HypervisorName } from '../../guests/hypervisor.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
 import type { CheckSpec } from '../../health/check.ts'
+import type { Xendomains } from '../../hosts/survey/xendomains.ts'
 import type { Synchronisation } from '../../lvs/edit.ts'
 import type { Endpoint, Forwarding, Service, Tunnel } from '../../lvs/service.ts'
 import type { SettingsChange } from '../../lvs/settings.ts'
@@ -24,6 +25,8 @@ export type HostSpec = {
   readonly storage?:
     | { readonly kind: 'lvm'; readonly volumeGroup: string }
     | { readonly kind: 'dir'; readonly path: string }
+  /** Of xendomains; what is left out stays as it is on the host. */
+  readonly xendomains?: Partial<Xendomains>
   /** What it gives to guests; what is left out is not limited, but for memory: all that the host has. */
   readonly capacity?: { readonly memoryBytes?: number; readonly vcpus?: number; readonly diskBytes?: number }
 }

@@ -73,7 +73,10 @@ function mapValues<A, B>(from: Readonly<Record<string, A>>, change: (name: strin
   return Object.fromEntries(Object.entries(from).map(([name, value]) => [name, change(name, value)]))
 }
 
-function hostSpec(name: string, { ssh, sudo, hypervisor, bridge, storage, capacity, ...others }: HostShape): HostSpec {
+function hostSpec(
+  name: string,
+  { ssh, sudo, hypervisor, bridge, storage, xendomains, capacity, ...others }: HostShape,
+): HostSpec {
   const [directory, volumeGroup] = [storage?.dir, storage?.lvm]
   return {
     name,
@@ -84,6 +87,15 @@ function hostSpec(name: string, { ssh, sudo, hypervisor, bridge, storage, capaci
     ...given('bridgeAddress', others['bridge-address']),
     ...(directory === undefined ? {} : { storage: { kind: 'dir', path: directory } }),
     ...(volumeGroup === undefined ? {} : { storage: { kind: 'lvm', volumeGroup } }),
+    ...given(
+      'xendomains',
+      xendomains && {
+        ...given('auto', xendomains.auto),
+        ...given('save', xendomains.save),
+        ...given('restore', xendomains.restore),
+        ...given('migrate', xendomains.migrate),
+      },
+    ),
     ...given(
       'capacity',
       capacity && {

@@ -72,7 +72,7 @@ function isBare({ hypervisor, bridge, storage, ssh, capacity }: HostSpec): boole
   )
 }
 
-function hostText({ ssh, sudo, hypervisor, bridge, bridgeAddress, storage, capacity }: HostSpec): Written {
+function hostText({ ssh, sudo, hypervisor, bridge, bridgeAddress, storage, xendomains, capacity }: HostSpec): Written {
   const sizeText = (bytes: number | undefined) => (bytes === undefined ? undefined : formatSize(bytes))
   const gives = capacity && {
     memory: sizeText(capacity.memoryBytes),
@@ -81,7 +81,7 @@ function hostText({ ssh, sudo, hypervisor, bridge, bridgeAddress, storage, capac
   }
   const place = storage?.kind === 'dir' ? { dir: storage.path } : storage && { lvm: storage.volumeGroup }
   const machine = { ssh, sudo, hypervisor: unless(defaultHost.shape.hypervisor, hypervisor) }
-  return { ...machine, bridge, 'bridge-address': bridgeAddress, storage: place, capacity: gives }
+  return { ...machine, bridge, 'bridge-address': bridgeAddress, storage: place, xendomains, capacity: gives }
 }
 
 function imageText(image: ImageSpec): Written {

@@ -57,6 +57,9 @@ function checkHosts(root: SourceMap, report: Report): void {
     if (made !== undefined && child(value, 'bridge') === undefined)
       report(problem(made.place, 'bridge-address needs the name of the bridge', 'add bridge: br-baton'))
     checkStorage(value, report)
+    const xendomains = child(value, 'xendomains')
+    if (xendomains !== undefined && textOf(child(value, 'hypervisor')) !== 'xen')
+      report(problem(xendomains.place, 'xendomains is for hosts with hypervisor: xen', 'leave it out'))
     const hypervisor = textOf(child(value, 'hypervisor'))
     if (made !== undefined && (hypervisor === 'xen' || hypervisor === 'libvirt'))
       report(

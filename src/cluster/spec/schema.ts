@@ -43,6 +43,17 @@ const capacity = map({
   disk: size('a size such as 2T').optional().describe('The disks of guests, all together; not limited when left out.'),
 })
 
+const xendomains = map({
+  auto: flag().optional().describe('Guests with autostart are started with the host.'),
+  save: flag()
+    .optional()
+    .describe("When the host halts, guests' memory is saved to /var/lib/xen/save; false: they are shut down."),
+  restore: flag().optional().describe('What was saved there goes on when the host starts.'),
+  migrate: text('a host, with options of xl migrate before it where they are wanted', /^[^"'$`\\\n]*$/)
+    .optional()
+    .describe('Where guests are moved to when the host halts, as xl migrate has it; "" for nowhere.'),
+})
+
 const host = map({
   ssh: destination()
     .optional()
@@ -66,6 +77,11 @@ const host = map({
       "Baton makes the bridge, with this address of the host's own, and takes it away with its last guest; left out, the bridge is there. It is the router of guests with fixed addresses that name none.",
     ),
   storage: storage.optional().describe('Where the guests keep their disks.'),
+  xendomains: xendomains
+    .optional()
+    .describe(
+      'With hypervisor: xen, what becomes of guests when the host halts and starts; what is left out stays as it is there. Set by baton host prepare.',
+    ),
   capacity: capacity.optional().describe('What the host gives to guests that are placed; docs/pools.md.'),
 })
 

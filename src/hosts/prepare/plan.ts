@@ -2,11 +2,19 @@
 import { InfraError } from '../../errors.ts'
 import type { Role } from '../survey/checks.ts'
 import { type Family, familyOf, type Survey } from '../survey/survey.ts'
+import type { Xendomains } from '../survey/xendomains.ts'
 import { bootSteps, checkBoot, type Dom0 } from './boot.ts'
 import { checkWithoutNetworkManager, networkSteps } from './network/network.ts'
 import type { BridgeWish } from './network/uplink.ts'
 import { type Original, packageSteps } from './packages.ts'
-import { moduleSteps, serviceSteps, sysctlSteps, withoutNetworkManagerSteps, xenSettingSteps } from './settings.ts'
+import {
+  moduleSteps,
+  serviceSteps,
+  sysctlSteps,
+  withoutNetworkManagerSteps,
+  xendomainsSteps,
+  xenSettingSteps,
+} from './settings.ts'
 import type { Step } from './step.ts'
 import { type StorageWish, storageSteps } from './storage.ts'
 
@@ -18,6 +26,8 @@ export type Wish = {
   readonly storage?: readonly StorageWish[]
   readonly originals?: readonly Original[]
   readonly withoutNetworkManager?: boolean
+  /** What is left out stays as it is. */
+  readonly xendomains?: Partial<Xendomains>
 }
 
 /**
@@ -25,7 +35,7 @@ export type Wish = {
  * @throws InfraError `unsupported` or `invalid`, before anything was changed, for what cannot be prepared.
  */
 export function planPreparation(survey: Survey, wish: Wish): Step[] {
-  const { role, dom0, bridge, storage = [], originals = [] } = wish
+  const { role, dom0, bridge, storage = [], originals = [], xendomains = {} } = wish
   const family = familyThatCan(survey, role)
   if (role === 'xen') checkBoot(survey, dom0)
   const withoutManager = wish.withoutNetworkManager === true
@@ -38,6 +48,7 @@ export function planPreparation(survey: Survey, wish: Wish): Step[] {
     ...sysctlSteps(survey, role),
     ...serviceSteps(survey, family, role),
     ...(role === 'xen' ? xenSettingSteps(survey, family) : []),
+    ...(role === 'xen' ? xendomainsSteps(survey, family, xendomains) : []),
     ...disks,
     ...(role === 'xen' ? bootSteps(survey, family, dom0) : []),
     ...(withoutManager ? withoutNetworkManagerSteps(survey) : []),

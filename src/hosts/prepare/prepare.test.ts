@@ -3,6 +3,7 @@ import { surveyText } from '../../../test/build/survey-text.ts'
 import { fakeHost } from '../fake/fake.ts'
 import { checkSurvey, type Role } from '../survey/checks.ts'
 import { parseSurvey, type Survey } from '../survey/survey.ts'
+import type { Xendomains } from '../survey/xendomains.ts'
 import { prepareHost } from './carry-out.ts'
 import type { Original } from './packages.ts'
 import { planPreparation } from './plan.ts'
@@ -291,6 +292,38 @@ describe("Xen's own settings", () => {
     expect(step('XENCONSOLED_ARGS="--log=all"\n')).toBeUndefined()
     expect(step('XENCONSOLED_ARGS="--log=all"\nTOOLSTACK=xm\n')).toMatchObject({
       after: 'XENCONSOLED_ARGS="--log=all"\nTOOLSTACK=xl\n',
+    })
+  })
+})
+
+describe('what xendomains does with guests', () => {
+  const file = (name: string, xendomains: Partial<Xendomains>, files: Readonly<Record<string, string>> = {}) =>
+    planPreparation(survey(name, files), { role: 'xen', dom0, xendomains })
+      .flatMap(({ files: changed }) => changed)
+      .find(({ path }) => path.endsWith('/xendomains'))
+
+  test('is set where the spec says something, in the file of the family', () => {
+    const [path, text] = ['/etc/default/xendomains', 'XENDOMAINS_SAVE=/srv/save\n# as installed\n']
+    const halting = { save: false, migrate: '' }
+    expect(file('Debian 12', {})).toBeUndefined()
+    expect(file('Debian 12', halting)).toEqual({ path, set: { XENDOMAINS_SAVE: '""' } })
+    expect(file('Debian 12', halting, { [`file:${path}`]: text })).toEqual({
+      path,
+      before: text,
+      after: 'XENDOMAINS_SAVE=""\n# as installed\n',
+    })
+    expect(file('Debian 12', { save: true }, { [`file:${path}`]: text })).toBeUndefined()
+    expect(file('CentOS 7', halting)?.path).toBe('/etc/sysconfig/xendomains')
+  })
+
+  test('is shown by a check of a host that has Xen', () => {
+    const check = (more: Readonly<Record<string, string>>) =>
+      checkSurvey('hv1', survey('Debian 12', more), 'xen').find(({ check: name }) => name === 'xendomains')
+    const packages = 'xen-hypervisor-4.17-amd64 4.17 installed'
+    expect(check({})).toBeUndefined()
+    expect(check({ packages, 'file:/etc/default/xendomains': 'XENDOMAINS_SAVE=\n' })).toMatchObject({
+      level: 'pass',
+      found: 'at halt shut down; at start what has autostart, and what was saved',
     })
   })
 })

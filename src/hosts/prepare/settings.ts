@@ -1,6 +1,13 @@
 /** What has to be in force now and at every start: modules, sysctls, services, and Xen's own settings. */
 import type { Role } from '../survey/checks.ts'
 import type { Family, Survey } from '../survey/survey.ts'
+import {
+  describeXendomains,
+  parseXendomains,
+  type Xendomains,
+  xendomainsFile,
+  xendomainsVariables,
+} from '../survey/xendomains.ts'
 import { ownMark, type Step, withVariables } from './step.ts'
 
 export function moduleSteps(survey: Survey, role: Role): Step[] {
@@ -84,6 +91,24 @@ export function xenSettingSteps(survey: Survey, family: Family): Step[] {
           : { path: toolstackFile, before, after: withVariables(before, wanted) },
       ],
       commands: [['mkdir', '-p', consoleDirectory]],
+    },
+  ]
+}
+
+/** What becomes of guests when the host halts and starts, where the spec says so. */
+export function xendomainsSteps(survey: Survey, family: Family, wanted: Partial<Xendomains>): Step[] {
+  const path = xendomainsFile(family)
+  const before = survey.files[path] ?? ''
+  const now = parseXendomains(before)
+  const set = xendomainsVariables(now, wanted)
+  if (Object.keys(set).length === 0) return []
+  return [
+    {
+      what: `let xendomains do with guests: ${describeXendomains({ ...now, ...wanted })}`,
+      reason: before === '' ? `${path} comes with the packages` : `it is: ${describeXendomains(now)}`,
+      undo: `put ${path} back from its copy`,
+      files: [before === '' ? { path, set } : { path, before, after: withVariables(before, set) }],
+      commands: [],
     },
   ]
 }

@@ -1,6 +1,7 @@
 /** What a survey means for what the host is to be: one finding for each question, with what to do about it. */
 import { familyOf, type Survey } from './survey.ts'
 import { misspelledXenOptions, xenLinesOfGrub, xenOptionsOfLinux } from './xen-options.ts'
+import { describeXendomains, parseXendomains, xendomainsFile } from './xendomains.ts'
 
 export const roles = ['xen', 'kvm', 'director'] as const
 export type Role = (typeof roles)[number]
@@ -112,6 +113,7 @@ function xenFindings(survey: Survey, prepare: string, isWanted: boolean): Findin
     survey.isDom0
       ? finding('xen', 'pass', 'runs as Dom0')
       : finding('xen', bad, state, isInstalled ? 'reboot into the entry with Xen' : prepare),
+    ...(isInstalled ? [xendomainsFinding(survey)] : []),
     ...(survey.hasSecureBoot
       ? [finding('secure boot', bad, 'on', 'GRUB refuses to start Xen: turn Secure Boot off')]
       : []),
@@ -119,6 +121,12 @@ function xenFindings(survey: Survey, prepare: string, isWanted: boolean): Findin
       finding('xen options', bad, `${written} in ${path}`, `${why}: write ${instead}`),
     ),
   ]
+}
+
+/** Memory that is saved fits no other kernel, and no other hypervisor: after an upgrade it is lost. */
+function xendomainsFinding(survey: Survey): Finding {
+  const settings = parseXendomains(survey.files[xendomainsFile(familyOf(survey))] ?? '')
+  return finding('xendomains', 'pass', describeXendomains(settings))
 }
 
 function directorFindings(survey: Survey, prepare: string): Finding[] {

@@ -79,6 +79,8 @@ const files: readonly string[] = [
   '/etc/default/grub',
   '/etc/default/grub.d/*.cfg',
   '/etc/default/xen',
+  '/etc/default/xendomains',
+  '/etc/sysconfig/xendomains',
   '/boot/grub/menu.lst',
   '/boot/grub/grub.conf',
   '/etc/modules-load.d/baton.conf',
