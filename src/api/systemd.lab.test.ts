@@ -38,6 +38,17 @@ describe('the unit of the director', () => {
     })
   })
 
+  test.skipIf(!hasAnalyze)('nor against that of the guests', () => {
+    using place = folder()
+    const unit = join(place.path, 'baton-guests.service')
+    writeFileSync(unit, readFileSync(join(root, 'packaging/baton-guests.service')))
+    const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', unit], { encoding: 'utf8' })
+    expect({ status, said: (stdout + stderr).replaceAll(/^.*(?<!baton-guests)\.service:.*\n/gm, '') }).toEqual({
+      status: 0,
+      said: '',
+    })
+  })
+
   test.skipIf(!hasAnalyze)('a mistake in it would be found', () => {
     using place = folder()
     const unit = join(place.path, 'baton-director.service')

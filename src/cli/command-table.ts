@@ -79,6 +79,7 @@ export const commandGroups: readonly CommandGroup[] = [
       { name: 'unpause', summary: 'let it go on', load: () => import('./commands/unpause.ts') },
       { name: 'save', summary: 'put its memory into a file and end it', load: () => import('./commands/save.ts') },
       { name: 'restore', summary: 'let a saved one go on', load: () => import('./commands/restore.ts') },
+      { name: 'autostart', summary: 'start it with its host', load: () => import('./commands/autostart.ts') },
       { name: 'console', summary: 'its serial console', load: () => import('./commands/console.ts') },
       { name: 'snapshot', summary: 'keep how it stands, and go back', load: () => import('./commands/snapshot.ts') },
       { name: 'attach', summary: 'give it a disk or an interface', load: () => import('./commands/attach.ts') },

@@ -109,6 +109,20 @@ function definitions(scenes: Scenes): void {
       expect(listed[1]).toEqual({ definition: wanted, state: 'stopped', reach: [] })
     }))
 
+  test('whether it starts with its host is switched, and kept', () =>
+    scenes(async ({ hypervisor, another, definition, soon }) => {
+      await hypervisor.define(definition('one'), soon())
+      const isMarked = async (): Promise<boolean | undefined> => {
+        await using second = another()
+        return (await second.list(soon()))[0]?.definition.autostart
+      }
+      for (const isWanted of [true, true, false, false]) {
+        await hypervisor.autostart('one', isWanted, soon())
+        expect(await isMarked()).toBe(isWanted)
+      }
+      await expect(hypervisor.autostart('two', true, soon())).rejects.toMatchObject({ code: 'not-found' })
+    }))
+
   test('another command on the same host sees the same guests', () =>
     scenes(async ({ hypervisor, another, definition, soon }) => {
       await hypervisor.define(definition('one'), soon())

@@ -123,6 +123,8 @@ export interface Hypervisor extends AsyncDisposable {
   reboot(name: string, options: CallOptions): Promise<void>
   pause(name: string, options: CallOptions): Promise<void>
   unpause(name: string, options: CallOptions): Promise<void>
+  /** Whether it starts with its host, from now on. Who starts it is the hypervisor's own: docs/autostart.md. */
+  autostart(name: string, isWanted: boolean, options: CallOptions): Promise<void>
   /** Stops it with its memory kept; `start` goes on from there. */
   save(name: string, options: CallOptions): Promise<void>
   /** The serial console. One at a time: @throws InfraError `busy` while another has it. */

@@ -53,7 +53,7 @@ describe('a good file', () => {
       environment: { HOME: '/home/ann' },
     })
     expect(findings(parsed)).toEqual([
-      'specs/baton.yaml:14:92: warning: autostart is noted, but nothing starts guests with their host in this version (run baton up after a boot)',
+      'specs/baton.yaml:14:92: warning: guests of QEMU start with their host only where baton-guests.service is enabled (baton host prepare HOST --as kvm enables it, baton host check HOST says whether it is)',
     ])
     expect(parsed.spec).toEqual({
       name: 'shop',

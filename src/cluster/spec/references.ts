@@ -96,12 +96,12 @@ function checkPools(root: SourceMap, report: Report): void {
     checkBridge(root, value, report)
     const autostart = child(value, 'autostart')
     const hypervisor = hypervisorOf(root, value)
-    if (autostart?.kind === 'scalar' && autostart.value === true && hypervisor !== 'xen')
+    if (autostart?.kind === 'scalar' && autostart.value === true && (hypervisor ?? 'qemu') === 'qemu')
       report(
         warning(
           autostart.place,
-          'autostart is noted, but nothing starts guests with their host in this version',
-          'run baton up after a boot',
+          'guests of QEMU start with their host only where baton-guests.service is enabled',
+          'baton host prepare HOST --as kvm enables it, baton host check HOST says whether it is',
         ),
       )
     const count = countOf(value)

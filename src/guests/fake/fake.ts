@@ -16,7 +16,7 @@ import { watchGuests } from '../watch.ts'
 import { type FakeConsoles, fakeConsoles } from './console.ts'
 import { type Change, type Counter, type FakeGuest, type FakeStore, memoryStore } from './store.ts'
 
-export type FakeOperation = GuestOperation | 'define' | 'undefine' | 'consoleLog' | 'list' | 'info'
+export type FakeOperation = GuestOperation | 'define' | 'undefine' | 'consoleLog' | 'autostart' | 'list' | 'info'
 
 export type FakeOptions = {
   /** Left out: in memory, gone with the process. */
@@ -92,6 +92,14 @@ export function fakeHypervisor(options: FakeOptions = {}): FakeHypervisor {
       await called('undefine', name, signal)
       await store.update(name, () => undefined, { signal })
       consoles.forget(name)
+    },
+    async autostart(name, isWanted, { signal }) {
+      await called('autostart', name, signal)
+      const change: Change = (guest) => {
+        if (guest === undefined) throw unknownGuest(name)
+        return { ...guest, definition: { ...guest.definition, autostart: isWanted } }
+      }
+      await store.update(name, change, { signal })
     },
     start: operate('start', started, (name) => consoles.print(name, `Linux version fake\r\n${name} is up\r\n`)),
     shutdown: operate('shutdown', stopped, consoles.hangUp),

@@ -61,6 +61,11 @@ export function libvirtHypervisor(host: Host): Hypervisor {
       await powerOff(at.connection, guest, options)
       await start(at, await knownGuest(at.connection, guest.domain.name, options), options)
     }),
+    async autostart(name, isWanted, options) {
+      const at = await link.open(options)
+      const { domain } = await mustBeKnown(at, name, options)
+      await at.connection.call('domainSetAutostart', [domain, isWanted ? 1 : 0], options)
+    },
     pause: operate('pause', ({ connection }, { domain }, options) =>
       connection.call('domainSuspend', [domain], options),
     ),

@@ -48,6 +48,14 @@ export function qemuHypervisor(host: Host): Hypervisor {
     list,
     define: (definition, options) => defineGuest(host, definition, options),
     undefine: (name, options) => undefineGuest(host, name, options),
+    async autostart(name, isWanted, options) {
+      await mustBeDefined(host, name, options)
+      await withLock(host, name, options, async (paths) => {
+        const definition = await readDefinition(host, paths, options)
+        if (definition === undefined) throw unknownGuest(name)
+        await host.writeFile(paths.definition, JSON.stringify({ ...definition, autostart: isWanted }), options)
+      })
+    },
     start: operate('start', async ({ definition, paths, state }, options) => {
       if (state === 'paused') return resume(host, paths, options)
       await launchGuest(host, definition, paths, { ...options, restore: state === 'saved' })

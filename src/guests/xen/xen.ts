@@ -9,7 +9,7 @@ import { checkDefinition, type GuestOperation, isGuestName, mustAct, unknownGues
 import { readJson } from '../records.ts'
 import { openSerialLine, readLogEnd } from '../serial-line.ts'
 import { watchGuests } from '../watch.ts'
-import { setAutostart } from './autostart.ts'
+import { setAutostart, switchAutostart } from './autostart.ts'
 import { configOf } from './config.ts'
 import { mustBeLogged, serialLine } from './console.ts'
 import { ensureDisks, removeDisks } from './disks.ts'
@@ -50,6 +50,8 @@ export function xenHypervisor(host: Host): Hypervisor {
     list,
     define: (definition, options) => defineGuest(host, definition, options),
     undefine: (name, options) => undefineGuest(host, name, options),
+    autostart: (name, isWanted, options) =>
+      withGuest(host, name, options, (guest) => switchAutostart(host, guest, isWanted, options)),
     start: operate('start', (guest, options) => {
       if (guest.state === 'paused') return tell('unpause')(guest, options)
       return guest.state === 'saved' ? restoreGuest(host, guest, options) : launchGuest(host, guest, options)

@@ -4,6 +4,7 @@ import type { Role } from '../survey/checks.ts'
 import { type Family, familyOf, type Survey } from '../survey/survey.ts'
 import type { Xendomains } from '../survey/xendomains.ts'
 import { bootSteps, checkBoot, type Dom0 } from './boot.ts'
+import { guestsUnitSteps } from './guests-unit.ts'
 import { checkWithoutNetworkManager, networkSteps } from './network/network.ts'
 import type { BridgeWish } from './network/uplink.ts'
 import { type Original, packageSteps } from './packages.ts'
@@ -47,6 +48,7 @@ export function planPreparation(survey: Survey, wish: Wish): Step[] {
     ...moduleSteps(survey, role),
     ...sysctlSteps(survey, role),
     ...serviceSteps(survey, family, role),
+    ...(role === 'kvm' ? guestsUnitSteps(survey) : []),
     ...(role === 'xen' ? xenSettingSteps(survey, family) : []),
     ...(role === 'xen' ? xendomainsSteps(survey, family, xendomains) : []),
     ...disks,

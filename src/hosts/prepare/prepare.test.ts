@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { surveyText } from '../../../test/build/survey-text.ts'
 import { fakeHost } from '../fake/fake.ts'
@@ -5,6 +7,7 @@ import { checkSurvey, type Role } from '../survey/checks.ts'
 import { parseSurvey, type Survey } from '../survey/survey.ts'
 import type { Xendomains } from '../survey/xendomains.ts'
 import { prepareHost } from './carry-out.ts'
+import { guestsUnit } from './guests-unit.ts'
 import type { Original } from './packages.ts'
 import { planPreparation } from './plan.ts'
 import { withVariables } from './step.ts'
@@ -325,6 +328,40 @@ describe('what xendomains does with guests', () => {
       level: 'pass',
       found: 'at halt shut down; at start what has autostart, and what was saved',
     })
+  })
+})
+
+describe('guests of QEMU that start with their host', () => {
+  const kvm = (more: Readonly<Record<string, string>>) => survey('Debian 12', more)
+  const steps = (more: Readonly<Record<string, string>>) =>
+    planPreparation(kvm(more), { role: 'kvm', dom0 }).filter(({ undo }) => undo.includes('baton-guests.service'))
+
+  test('have a unit, where Baton is on the host, and only while it is not enabled', () => {
+    const programs = '/usr/bin/baton'
+    expect(steps({})).toEqual([])
+    expect(steps({ programs, units: 'baton-guests.service' })).toEqual([])
+    const path = '/etc/systemd/system/baton-guests.service'
+    expect(steps({ programs })[0]?.files).toEqual([{ path, before: '', after: guestsUnit }])
+    const [again] = steps({ programs, [`file:${path}`]: guestsUnit })
+    expect(again?.files).toEqual([])
+    expect(again?.commands.map((command) => command.join(' '))).toEqual([
+      'systemctl daemon-reload',
+      'systemctl enable --now baton-guests.service',
+    ])
+  })
+
+  test('the unit is the one that packages bring', () => {
+    expect(guestsUnit).toBe(readFileSync(join(import.meta.dirname, '../../../packaging/baton-guests.service'), 'utf8'))
+  })
+
+  test('a check says whether they do, where there is QEMU', () => {
+    const check = (more: Readonly<Record<string, string>>) =>
+      checkSurvey('hv1', kvm(more), 'kvm').find(({ check: name }) => name === 'autostart')
+    const programs = '/usr/bin/qemu-system-x86_64'
+    expect(check({})).toBeUndefined()
+    expect(check({ programs })).toMatchObject({ level: 'warn', advice: expect.stringMatching(/^install Baton on/) })
+    expect(check({ programs: `${programs}\n/usr/bin/baton` })?.advice).toBe('baton host prepare hv1 --as kvm')
+    expect(check({ programs, units: 'baton-guests.service' })?.level).toBe('pass')
   })
 })
 

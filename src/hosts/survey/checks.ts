@@ -94,8 +94,17 @@ function kvmFindings(survey: Survey, prepare: string, isWanted: boolean): Findin
       why,
     ),
     qemu === undefined ? finding('qemu', isWanted ? 'fail' : 'warn', 'absent', prepare) : finding('qemu', 'pass', qemu),
+    ...(qemu === undefined ? [] : [autostartFinding(survey, prepare)]),
     finding('libvirt', hasLibvirt ? 'pass' : 'warn', hasLibvirt ? 'installed' : 'absent', prepare),
   ]
+}
+
+/** libvirt and Xen start what is marked by themselves. */
+function autostartFinding({ programs, units }: Survey, prepare: string): Finding {
+  const isEnabled = units.includes('baton-guests.service')
+  const found = isEnabled ? 'guests of QEMU start with the host' : 'guests of QEMU do not start with the host'
+  const install = programs.includes('baton') ? '' : 'install Baton on that host, then '
+  return finding('autostart', isEnabled ? 'pass' : 'warn', found, `${install}${prepare}`)
 }
 
 function xenFindings(survey: Survey, prepare: string, isWanted: boolean): Finding[] {

@@ -37,7 +37,7 @@ const parts: readonly (readonly [string, string])[] = [
   ],
   [
     'programs',
-    'for p in dnf virsh qemu-system-x86_64 /usr/libexec/qemu-kvm update-grub grub2-mkconfig ifup netplan networkctl nmcli; do command -v $p >/dev/null 2>&1 && echo $p; done',
+    'for p in dnf virsh qemu-system-x86_64 /usr/libexec/qemu-kvm update-grub grub2-mkconfig ifup netplan networkctl nmcli baton; do command -v $p >/dev/null 2>&1 && echo $p; done',
   ],
   ['volume-groups', 'vgs --noheadings --nosuffix --units b --separator "|" -o vg_name,vg_size,vg_free'],
   ['links', 'ip -o -d link show'],
@@ -61,7 +61,7 @@ const parts: readonly (readonly [string, string])[] = [
   ],
   [
     'units',
-    'for u in NetworkManager.service libvirtd.service virtqemud.socket virtnetworkd.socket virtstoraged.socket; do systemctl is-enabled --quiet $u && echo $u; done',
+    'for u in NetworkManager.service libvirtd.service virtqemud.socket virtnetworkd.socket virtstoraged.socket baton-guests.service; do systemctl is-enabled --quiet $u && echo $u; done',
   ],
   [
     'sysctls',
@@ -81,6 +81,7 @@ const files: readonly string[] = [
   '/etc/default/xen',
   '/etc/default/xendomains',
   '/etc/sysconfig/xendomains',
+  '/etc/systemd/system/baton-guests.service',
   '/boot/grub/menu.lst',
   '/boot/grub/grub.conf',
   '/etc/modules-load.d/baton.conf',
