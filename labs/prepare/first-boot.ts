@@ -4,7 +4,7 @@
 export const firstBootUnit = `[Unit]
 Description=Take the network and the key that the lab gave
 DefaultDependencies=no
-After=systemd-remount-fs.service systemd-udevd.service
+After=systemd-remount-fs.service systemd-udevd.service systemd-udev-trigger.service
 Before=network-pre.target networking.service systemd-networkd.service NetworkManager.service ssh.service sysinit.target
 Wants=network-pre.target
 ConditionPathExists=!/etc/first-boot-done
@@ -32,7 +32,8 @@ cd "/usr/share/networks/$network"
 find . -type f | while read -r file; do
   mkdir -p "/\${file%/*}"
   sed "s/UPLINK/$uplink/g" "$file" > "/$file"
-  chmod 600 "/$file"
+  # As installers leave them: what may hold passwords is root's, and systemd-networkd reads its own as another user.
+  case $network in netplan | NetworkManager) chmod 600 "/$file" ;; esac
 done
 case $network in
   NetworkManager) unit=NetworkManager.service ;;
@@ -44,6 +45,8 @@ systemctl enable "$unit"
 [ "$network" != netplan ] || netplan generate
 systemctl daemon-reload
 systemctl --no-block start "$unit"
+# The card came before there was a file that speaks of it.
+[ "$network" != ifupdown ] || systemctl --no-block start "ifup@$uplink.service"
 `
 
 /** By who sets the network up; 10.0.2.15 is what QEMU's user network lets a port of the host through to. */

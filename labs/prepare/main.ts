@@ -44,8 +44,11 @@ async function said(host: Host, script: string): Promise<string> {
   return stdout
 }
 
+/** What the boot still does is over: it would be taken for a change. */
+const settled = (host: Host): Promise<unknown> => host.run(['systemctl', 'is-system-running', '--wait'], soon())
+
 /** Every file that a preparation could touch, by its checksum. */
-const treeScript = `find / -xdev -type f \\( -path '/etc/*' -o -path '/boot/*' -o -path '/var/lib/*' -o -path '/usr/local/*' \\) ! -path '/var/lib/systemd/*' ! -path '/var/lib/dhcp/*' ! -path '/var/lib/NetworkManager/*' -exec sha256sum {} + | sort; lsmod | sort; ip -br link`
+const treeScript = `find / -xdev -type f \\( -path '/etc/*' -o -path '/boot/*' -o -path '/var/lib/*' -o -path '/usr/local/*' \\) ! -path '/var/lib/systemd/*' ! -path '/var/lib/dhcp/*' ! -path '/var/lib/NetworkManager/*' -exec sha256sum {} + | sort; lsmod | cut -d ' ' -f 1 | sort; ip -br link`
 
 async function onNetwork(network: Network): Promise<string> {
   await using machine = await bootMachine(network, soon())
@@ -54,6 +57,7 @@ async function onNetwork(network: Network): Promise<string> {
     // What ifupdown needs for it comes with a role's packages.
     await said(host, 'apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes bridge-utils')
   }
+  await settled(host)
   const before = await said(host, treeScript)
   const uplink = (await said(host, 'ip route show default')).match(/ dev (\S+)/)?.[1] ?? ''
   const options = ['--as', 'director', '--bridge', 'br0', '--put-back-after', '90s']
@@ -93,6 +97,7 @@ async function rebooted(machine: Machine, host: Host) {
 async function asRole(role: 'director' | 'kvm'): Promise<string> {
   await using machine = await bootMachine('networkd', soon())
   await using host = await machine.connect(soon())
+  await settled(host)
   const before = await said(host, treeScript)
   const options = ['--as', role]
   await prepare(machine, ...options, '--dry-run')

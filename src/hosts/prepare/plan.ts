@@ -1,8 +1,8 @@
 /** What a host still needs for its role: steps from what is there, each with the very commands or the file it writes. */
 import { InfraError } from '../../errors.ts'
+import type { Xendomains } from '../../formats/xl/xendomains.ts'
 import type { Role } from '../survey/checks.ts'
 import { type Family, familyOf, type Survey } from '../survey/survey.ts'
-import type { Xendomains } from '../survey/xendomains.ts'
 import { bootSteps, checkBoot, type Dom0 } from './boot.ts'
 import { guestsUnitSteps } from './guests-unit.ts'
 import { checkWithoutNetworkManager, networkSteps } from './network/network.ts'

@@ -1,13 +1,14 @@
 /** What has to be in force now and at every start: modules, sysctls, services, and Xen's own settings. */
-import type { Role } from '../survey/checks.ts'
-import type { Family, Survey } from '../survey/survey.ts'
+
 import {
   describeXendomains,
   parseXendomains,
   type Xendomains,
   xendomainsFile,
   xendomainsVariables,
-} from '../survey/xendomains.ts'
+} from '../../formats/xl/xendomains.ts'
+import type { Role } from '../survey/checks.ts'
+import type { Family, Survey } from '../survey/survey.ts'
 import { ownMark, type Step, withVariables } from './step.ts'
 
 export function moduleSteps(survey: Survey, role: Role): Step[] {

@@ -1,7 +1,8 @@
 /** What a survey means for what the host is to be: one finding for each question, with what to do about it. */
+
+import { describeXendomains, parseXendomains, xendomainsFile } from '../../formats/xl/xendomains.ts'
 import { familyOf, type Survey } from './survey.ts'
 import { misspelledXenOptions, xenLinesOfGrub, xenOptionsOfLinux } from './xen-options.ts'
-import { describeXendomains, parseXendomains, xendomainsFile } from './xendomains.ts'
 
 export const roles = ['xen', 'kvm', 'director'] as const
 export type Role = (typeof roles)[number]

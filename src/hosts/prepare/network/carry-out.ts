@@ -10,8 +10,8 @@ export type Reconnect = (options: CallOptions) => Promise<Host & Partial<AsyncDi
 
 const directoryOf = ({ directories }: Host): string => `${directories.state}/network`
 
-/** One attempt to connect and to ask. */
-const attemptMs = 15_000
+/** One attempt to connect and to ask: with little patience several of them fit in, with much a slow host comes through. */
+const attemptMs = (patienceSeconds: number): number => Math.max(15_000, patienceSeconds * 250)
 
 /**
  * Resolves to a host over the new way. @throws InfraError `failed` when the host has put all back, with the reason; `busy` while
@@ -33,7 +33,7 @@ export async function changeNetwork(
   const limit = within(signal, wholeMs)
   let last: unknown
   while (!limit.aborted) {
-    const found = await attempt(directory, change, reconnect, within(limit, attemptMs)).catch((error: unknown) => {
+    const found = await attempt(directory, change, reconnect, within(limit, attemptMs(patienceSeconds))).catch((error: unknown) => {
       last = error
       return undefined
     })

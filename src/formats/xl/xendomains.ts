@@ -2,8 +2,6 @@
  * What becomes of Xen's guests when the host halts and starts: the settings of xendomains (Debian: /etc/default/xendomains,
  * the RHEL family: /etc/sysconfig/xendomains), which its script reads as a shell does. Pure.
  */
-import type { Family } from './survey.ts'
-
 export type Xendomains = {
   /** Guests that are linked in /etc/xen/auto are started with the host. */
   readonly auto: boolean
@@ -15,7 +13,8 @@ export type Xendomains = {
   readonly migrate: string
 }
 
-export const xendomainsFile = (family: Family): string =>
+/** By the family of the host's distribution. */
+export const xendomainsFile = (family: string): string =>
   family === 'redhat' ? '/etc/sysconfig/xendomains' : '/etc/default/xendomains'
 
 /** Each is on when it has any text, which is what is written to switch it on. */
