@@ -30,7 +30,7 @@ const secondDiskBytes = 2 * 1024 ** 3
 /** Boots (about a minute; the first time the image is built). @throws Error with what it said when it does not come up. */
 export async function bootDom0(options: {
   readonly signal: AbortSignal
-  /** One more disk, /dev/vdc there; it is not written to. */
+  /** One more disk, /dev/vdc there; what Dom0 writes to it is gone with the machine. */
   readonly disk?: string
 }): Promise<Dom0> {
   const image = await xenImage(localHost(), options.signal)

@@ -25,7 +25,9 @@ const packages = [
   ),
   ...'mount perl-base sed sysvinit-utils tar util-linux'.split(' '),
   ...'linux-image-amd64 xen-hypervisor-4.17-amd64 xen-utils-4.17 xenstore-utils busybox-static kmod'.split(' '),
-  ...'iproute2 bridge-utils lvm2 thin-provisioning-tools e2fsprogs procps qemu-utils socat openssh-client ncurses-base'.split(' '),
+  ...'iproute2 bridge-utils lvm2 thin-provisioning-tools e2fsprogs procps qemu-utils socat openssh-client ncurses-base'.split(
+    ' ',
+  ),
 ]
 /** Documents and translations make a third of it, and nobody reads them here. */
 const leftOut = ['/usr/share/man/*', '/usr/share/locale/*', '/usr/share/doc/*']

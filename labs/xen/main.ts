@@ -4,7 +4,7 @@
  * names of steps does just these in that machine, so that mending one needs no boot.
  */
 import { once } from 'node:events'
-import { createGuest } from './created.ts'
+import { createGuest, openGuestDisk } from './created.ts'
 import { bootDom0, type Dom0 } from './dom0.ts'
 import { forgetMachine, standingMachine, tellMachine } from './stay.ts'
 import { type Step, stepsWith, withNeeds } from './steps.ts'
@@ -27,11 +27,13 @@ async function main(words: readonly string[]): Promise<number> {
     )
   }
   const signal = AbortSignal.timeout(limitMs)
-  await using created = await createGuest(signal)
+  await using disk = await openGuestDisk()
+  const making = createGuest(disk, signal)
+  making.catch(() => undefined)
+  await using dom0 = await bootDom0({ signal, disk: disk.disk })
+  tell('    ', begun, 'Dom0 is up')
+  const created = await making
   tell('    ', begun, `xen-create-image has made ${created.name}`)
-  const booting = performance.now()
-  await using dom0 = await bootDom0({ signal, disk: created.disk })
-  tell('    ', booting, 'Dom0 is up')
   if (words[0] !== 'stay') return runSteps(dom0, withNeeds(stepsWith(created), words), begun)
   await tellMachine(dom0, created)
   await Promise.race(['SIGINT', 'SIGTERM'].map((name) => once(process, name)))

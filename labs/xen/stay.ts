@@ -9,7 +9,7 @@ import type { Dom0 } from './dom0.ts'
 type Standing = {
   readonly agentPort: number
   readonly ports: readonly (readonly [string, number])[]
-  readonly created: Omit<CreatedGuest, keyof AsyncDisposable>
+  readonly created: CreatedGuest
 }
 
 const file = join(tmpdir(), 'baton-xen-stays.json')

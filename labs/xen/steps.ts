@@ -43,7 +43,7 @@ guests:
 `
 
 /** `created`: a guest of xen-create-image, on the disk /dev/vdc. */
-export const stepsWith = (created: Omit<CreatedGuest, keyof AsyncDisposable>): readonly Step[] => [
+export const stepsWith = (created: CreatedGuest): readonly Step[] => [
   { word: 'up', name: 'guests of a spec are brought up, and answer on the bridge', run: bringUp },
   {
     word: 'console',

@@ -12,12 +12,11 @@ const bootMs = 600_000
 /** The first that QEMU's DHCP gives. */
 export const firstDynamic = '10.0.2.30'
 
-export async function bootCreated(
-  { hypervisor, dom0, must, find }: XenWorld,
-  created: Pick<CreatedGuest, 'name' | 'directory' | 'config'>,
-): Promise<string> {
+export async function bootCreated({ hypervisor, dom0, must, find }: XenWorld, created: CreatedGuest): Promise<string> {
   const { name, directory, config } = created
   await must('mkdir', '-p', directory)
+  // It was empty when Dom0 booted, which may have read its beginning.
+  await must('blockdev', '--flushbufs', '/dev/vdc')
   await must('mount', '/dev/vdc', directory)
   await dom0.host.writeFile(`/etc/xen/${name}.cfg`, config, soon())
   await hypervisor.start(name, soon())

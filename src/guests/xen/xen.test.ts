@@ -99,6 +99,21 @@ describe('xen', () => {
     expect(await read(world, '/etc/xen/two.cfg')).toBe('name = "two"\n')
   })
 
+  test('a guest of others starts with the host by its own file, whatever that is called', async () => {
+    const world = fakeXenHost()
+    const hypervisor = openHypervisor('xen', world.host)
+    await world.host.writeFile('/etc/xen/01-theirs.cfg', "name = 'theirs'\nkernel = '/k'\nmemory = 64\n", soon())
+    const isMarked = async (): Promise<boolean | undefined> => (await hypervisor.list(soon()))[0]?.definition.autostart
+    await hypervisor.autostart('theirs', true, soon())
+    expect(await world.host.list('/etc/xen/auto', soon())).toEqual(['01-theirs.cfg'])
+    expect(await isMarked()).toBe(true)
+    await hypervisor.autostart('theirs', false, soon())
+    expect(await world.host.list('/etc/xen/auto', soon())).toEqual([])
+    await hypervisor.start('theirs', soon())
+    await world.host.remove('/etc/xen/01-theirs.cfg', soon())
+    await expect(hypervisor.autostart('theirs', true, soon())).rejects.toMatchObject({ code: 'unsupported' })
+  })
+
   test('autostart is a link in /etc/xen/auto, and what stands there counts', async () => {
     const world = fakeXenHost()
     const hypervisor = openHypervisor('xen', world.host)

@@ -33,10 +33,12 @@ export async function changeNetwork(
   const limit = within(signal, wholeMs)
   let last: unknown
   while (!limit.aborted) {
-    const found = await attempt(directory, change, reconnect, within(limit, attemptMs(patienceSeconds))).catch((error: unknown) => {
-      last = error
-      return undefined
-    })
+    const found = await attempt(directory, change, reconnect, within(limit, attemptMs(patienceSeconds))).catch(
+      (error: unknown) => {
+        last = error
+        return undefined
+      },
+    )
     if (found !== undefined && 'host' in found) return found.host
     if (found !== undefined && 'undone' in found)
       throw new InfraError('failed', `${change.bridge} was taken back: ${found.undone}`, {
