@@ -22,7 +22,7 @@ export type Dom0 = AsyncDisposable & {
 /** Addresses on xenbr0, which QEMU's user network is plugged into, that this machine reaches at port 80. */
 export const guestAddresses = ['10.0.2.21', '10.0.2.22', '10.0.2.23'] as const
 
-const bootMs = 240_000
+const bootMs = 900_000
 const memoryMegabytes = 2560
 /** Beside the system's disk there is an empty one: the volume group `vg0` is made on it. */
 const secondDiskBytes = 2 * 1024 ** 3

@@ -10,7 +10,7 @@ import { forgetMachine, standingMachine, tellMachine } from './stay.ts'
 import { type Step, stepsWith, withNeeds } from './steps.ts'
 import { openXenWorld } from './world.ts'
 
-const limitMs = 1_500_000
+const limitMs = 1_800_000
 
 const tell = (how: string, since: number, text: string): void =>
   void process.stdout.write(`${how} ${((performance.now() - since) / 1000).toFixed(0).padStart(4)} s  ${text}\n`)
