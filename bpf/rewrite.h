@@ -25,6 +25,8 @@ static __always_inline int take_head(struct __sk_buff *skb, __u8 family, struct 
 {
 	if (family == FAMILY_IPV6)
 		return load(skb, NETWORK, &head->ipv6, sizeof(head->ipv6));
+	/* Before Linux 6.3 the stack is read only where it was written, and the verifier may later take the family for the other. */
+	__builtin_memset((void *)&head->ipv6 + sizeof(head->ipv4), 0, sizeof(head->ipv6) - sizeof(head->ipv4));
 	return load(skb, NETWORK, &head->ipv4, sizeof(head->ipv4));
 }
 

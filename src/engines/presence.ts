@@ -26,8 +26,8 @@ export function candidates(standing?: EngineName): readonly Candidate[] {
   ]
 }
 
-/** The oldest whose verifier is known to take the program: that of 5.15 refuses it. */
-const oldestForEbpf = [6, 1] as const
+/** bpf_redirect_neigh with a next hop, and what else the program calls. */
+const oldestForEbpf = [5, 15] as const
 /** Of /proc/net/ip_vs: the version, and two of titles. */
 const headLines = 3
 

@@ -111,7 +111,7 @@ export function loadObject(bytes: Uint8Array, options: ObjectOptions): BpfObject
     `this kernel refuses the program: ${verifierReason(log.toString('utf8', 0, end), errno)}`,
     {
       subject: 'eBPF',
-      hint: 'it needs Linux 6.1 or newer with BPF, BTF and the network classifier built in',
+      hint: 'it needs Linux 5.15 or newer with BPF, BTF and the network classifier built in',
     },
   )
 }
