@@ -113,6 +113,8 @@ async function asXen(): Promise<string> {
   await using machine = await bootMachine('ifupdown', { ...soon(), memoryMegabytes: 3072 })
   const options = ['--as', 'xen', '--dom0-memory', '1G', '--dom0-vcpus', '1', '--volume-group', 'vg0=/dev/vdb']
   const more = ['--put-back-after', '120s']
+  await using fresh = await machine.connect(soon())
+  await settled(fresh)
   await prepare(machine, ...options, ...more, '--dry-run')
   await prepare(machine, ...options, ...more)
   await using bridged = await machine.connect(soon())

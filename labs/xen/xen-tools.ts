@@ -7,8 +7,8 @@ import { listVolumes } from '../../src/guests/storage/lvm.ts'
 import type { CreatedGuest } from './created.ts'
 import { guestKernel, guestRamdisk, soon, type XenWorld } from './world.ts'
 
-/** Debian, with 256 MiB, under TCG. */
-const bootMs = 600_000
+/** Debian, with 256 MiB, under TCG, after pygrub has read its kernel. */
+const bootMs = 900_000
 /** The first that QEMU's DHCP gives. */
 export const firstDynamic = '10.0.2.30'
 
@@ -19,8 +19,8 @@ export async function bootCreated({ hypervisor, dom0, must, find }: XenWorld, cr
   await must('blockdev', '--flushbufs', '/dev/vdc')
   await must('mount', '/dev/vdc', directory)
   await dom0.host.writeFile(`/etc/xen/${name}.cfg`, config, soon())
-  await hypervisor.start(name, soon())
   const signal = AbortSignal.timeout(bootMs)
+  await hypervisor.start(name, { signal })
   const ask = [
     'sh',
     '-c',
