@@ -24,7 +24,7 @@ describe('hostile datagrams', () => {
       const ground = new StillGround()
       const config = router({ ...own, priority: 100 })
       const running = new RunningGroup(
-        { name: 'edge', members: [{ config, holds: [], hasVirtualMac: false, tracked: [] }] },
+        { name: 'edge', members: [{ config, holds: [], hasVirtualMac: false, accepts: true, tracked: [] }] },
         ground,
       )
       const packet = { version: 3, id: own.id, priority: 200, intervalMs: 1000, addresses: own.addresses } as const

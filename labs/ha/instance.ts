@@ -1,5 +1,5 @@
 /** Two routers of one id, as Baton's spec and as keepalived's words: the same kind of each. */
-import type { VrrpSpec } from '../../src/vrrp/spec.ts'
+import type { RouterSpec, VrrpSpec } from '../../src/vrrp/spec.ts'
 import { alone } from './world.ts'
 
 export type Kind = {
@@ -13,22 +13,25 @@ export type Kind = {
   readonly isPatient?: boolean
 }
 
+type Ours = { readonly peer?: number } & Partial<Pick<RouterSpec, 'accepts' | 'tracked'>>
+
 const hostOf = { ipv4: (at: number) => `10.99.0.${at + 1}`, ipv6: (at: number) => `fd99::${at + 1}` }
 export const addressOf = { ipv4: '10.99.0.100', ipv6: 'fe80::100' }
 
 /** Baton's; `peer`: the place of the other one. */
-export function ours(kind: Kind, priority: number, peer = 1): VrrpSpec {
+export function ours(kind: Kind, priority: number, { peer = 1, ...rest }: Ours = {}): VrrpSpec {
   const { version, family, intervalMs, password, isUnicast, isPatient } = kind
   const to = { kind: 'unicast' as const, peers: [hostOf[family](peer)] }
-  return alone({
+  const config = {
     version,
     family,
     intervalMs,
     priority,
     ...(password === undefined ? {} : { password }),
     ...(isPatient === true ? { preempts: false } : {}),
-    ...(isUnicast === true ? { paths: [{ interface: 'eth0', to }] } : {}),
-  })
+    ...(isUnicast === true ? { paths: [{ interface: 'eth0', to }] as const } : {}),
+  }
+  return alone(config, rest)
 }
 
 /** keepalived's, at a place; `more`: further lines. */

@@ -259,7 +259,11 @@ export function alone(changes: Partial<RouterConfig>, rest: Partial<RouterSpec> 
     : { ...usual, paths: [{ interface: 'eth0', to: { kind: 'multicast', group } }] as const }
   const prefix = config.family === 'ipv6' ? 64 : 24
   const holds = config.addresses.map((address) => ({ address, prefix, interface: 'eth0' }))
-  return { groups: [{ name: config.name, members: [{ config, holds, hasVirtualMac: false, tracked: [], ...rest }] }] }
+  return {
+    groups: [
+      { name: config.name, members: [{ config, holds, hasVirtualMac: false, accepts: true, tracked: [], ...rest }] },
+    ],
+  }
 }
 
 /** Waits until it is so; says how long that took. @throws Error after `mostMs`. */

@@ -13,7 +13,7 @@ import { virtualRouters } from './virtual-routers.ts'
 const options = { signal: AbortSignal.timeout(10_000) }
 const config = router({ name: 'shop/edge' })
 const vrrp: VrrpSpec = {
-  groups: [{ name: 'shop/edge', members: [{ config, holds: [], hasVirtualMac: false, tracked: [] }] }],
+  groups: [{ name: 'shop/edge', members: [{ config, holds: [], hasVirtualMac: false, accepts: true, tracked: [] }] }],
 }
 const shop: ClusterServices = { cluster: 'shop', services: [], vrrp }
 
@@ -83,7 +83,9 @@ describe('the virtual routers of a director', () => {
     const inner = {
       ...vrrp.groups[0],
       name: 'shop/inner',
-      members: [{ config: router({ name: 'shop/inner' }), holds: [], hasVirtualMac: false, tracked: [] }],
+      members: [
+        { config: router({ name: 'shop/inner' }), holds: [], hasVirtualMac: false, accepts: true, tracked: [] },
+      ],
     }
     routers.prepare([{ ...shop, vrrp: { groups: [...vrrp.groups, inner] } }])
     turn('shop/inner', 'master')

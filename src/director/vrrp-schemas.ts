@@ -76,6 +76,8 @@ const router = z.strictObject({
   config,
   holds: z.array(z.strictObject({ address, prefix: z.int().min(0).max(128), interface: text })),
   hasVirtualMac: z.boolean(),
+  // Kept by a version that had no such thing, it is not there.
+  accepts: z.boolean().default(true),
   tracked: z.array(track),
 })
 

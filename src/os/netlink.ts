@@ -36,7 +36,7 @@ const eventBufferBytes = 4 * 1024 * 1024
 /** A dump that changes meanwhile is begun anew so often. */
 const dumpAttempts = 16
 
-export const netlinkProtocols = { route: 0, generic: 16 } as const
+export const netlinkProtocols = { route: 0, netfilter: 12, generic: 16 } as const
 export type NetlinkProtocol = keyof typeof netlinkProtocols
 
 /** The kernel's refusal, by its errno's name. */

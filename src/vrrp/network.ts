@@ -9,6 +9,7 @@ import { encodeFrame, etherTypes, groupMac } from '../wire/ethernet.ts'
 import { encodeIp, type IpPacket } from '../wire/ip.ts'
 import { unsolicitedAdvertisement } from '../wire/ndp.ts'
 import { encodeVrrp, VRRP, type VrrpPacket } from '../wire/vrrp.ts'
+import { AcceptMode, type Refusal } from './accept-mode.ts'
 import type { Ground, Troubles } from './ground.ts'
 import { Hearings, type OnPacket } from './hearings.ts'
 import type { HeartbeatPath, RouterConfig } from './machine/config.ts'
@@ -27,6 +28,7 @@ export class Network implements Ground, Disposable {
   readonly #frames: PacketSocket
   readonly #senders = new Map<Family, IpSender>()
   readonly #hearings = new Hearings()
+  readonly #acceptMode = new AcceptMode()
   readonly #tell: (event: VrrpEvent) => void
   /** Addresses that were put there by this process. */
   readonly #added = new Set<string>()
@@ -82,7 +84,15 @@ export class Network implements Ground, Disposable {
     return router.config.paths.flatMap((path) => this.#advertiseOn(router, path, priority) ?? [])
   }
 
+  /** What an address is not to accept is dropped before it is there. */
   claim(router: RouterSpec): Troubles {
+    const places = this.#placesOf(router)
+    const isRefusing = !router.accepts && router.config.priority !== owner
+    const troubles = isRefusing ? this.#acceptMode.refuse(places) : this.#acceptMode.accept(places)
+    return [...troubles, ...this.#claimAll(router)]
+  }
+
+  #claimAll(router: RouterSpec): Troubles {
     return router.holds.flatMap((held) => {
       const link = this.#deviceOf(router, held)
       if (link === undefined) return [`there is no interface ${held.interface} for ${held.address}`]
@@ -97,6 +107,7 @@ export class Network implements Ground, Disposable {
           prefix,
           mark,
           ...(isLabelled ? { label } : {}),
+          ...(router.config.priority === owner ? {} : { isDeprecated: true }),
         })
         if (isNew) this.#added.add(keyOf(held))
       })
@@ -105,6 +116,11 @@ export class Network implements Ground, Disposable {
 
   /** The owner's addresses are its own: what others have put there stays. */
   release(router: RouterSpec): Troubles {
+    const troubles = this.#releaseAll(router)
+    return [...troubles, ...this.#acceptMode.accept(this.#placesOf(router))]
+  }
+
+  #releaseAll(router: RouterSpec): Troubles {
     return router.holds.flatMap((held) => {
       const link = this.#deviceOf(router, held)
       const isOurs = this.#added.delete(keyOf(held))
@@ -151,6 +167,7 @@ export class Network implements Ground, Disposable {
     const wanted = new Set([...beginning, ...running].filter(({ hasVirtualMac }) => hasVirtualMac).map(virtualName))
     const devices = this.links.all().filter(({ name }) => isVirtualInterface(name) && !wanted.has(name))
     const troubles = [
+      ...this.#acceptMode.clear(),
       ...old.flatMap((address) => attempt(() => this.links.removeAddress(address))),
       ...devices.flatMap(({ index }) => attempt(() => this.links.removeLink(index))),
     ]
@@ -163,6 +180,7 @@ export class Network implements Ground, Disposable {
 
   [Symbol.dispose](): void {
     this.#hearings[Symbol.dispose]()
+    this.#acceptMode[Symbol.dispose]()
     for (const sender of this.#senders.values()) sender[Symbol.dispose]()
     for (const { index, name } of this.links.all())
       if (isVirtualInterface(name)) attempt(() => this.links.removeLink(index))
@@ -207,6 +225,13 @@ export class Network implements Ground, Disposable {
   #deviceOf(router: RouterSpec, held: HeldAddress): Link | undefined {
     const isVirtual = router.hasVirtualMac && held.interface === router.config.paths[0].interface
     return this.links.byName(isVirtual ? virtualName(router) : held.interface)
+  }
+
+  #placesOf(router: RouterSpec): Refusal[] {
+    return router.holds.flatMap((held) => {
+      const device = this.#deviceOf(router, held)?.name
+      return device === undefined ? [] : [{ address: held.address, device }]
+    })
   }
 
   #stands(link: Link, { address, prefix }: HeldAddress): boolean {

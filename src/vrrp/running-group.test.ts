@@ -11,7 +11,7 @@ const group = '224.0.0.18'
 function specOf(changes: Partial<RouterConfig> = {}, rest: Partial<RouterSpec> = {}): GroupSpec {
   const config = router(changes)
   const holds = config.addresses.map((address) => ({ address, prefix: 24, interface: 'eth0' }))
-  return { name: 'edge', members: [{ config, holds, hasVirtualMac: false, tracked: [], ...rest }] }
+  return { name: 'edge', members: [{ config, holds, hasVirtualMac: false, accepts: true, tracked: [], ...rest }] }
 }
 
 function begin(spec: GroupSpec): {

@@ -42,6 +42,8 @@ export type RouterSpec = {
   readonly holds: readonly HeldAddress[]
   /** The addresses stand at an Ethernet address of the virtual router's own (RFC 9568 §7.3). */
   readonly hasVirtualMac: boolean
+  /** Whether the master takes packets that are sent to the addresses (RFC 5798 §6.1); the owner always does. */
+  readonly accepts: boolean
   readonly tracked: readonly TrackSpec[]
 }
 

@@ -19,6 +19,7 @@ describe('interfaces and addresses on the wire', () => {
           ...wanted,
           isTentative: false,
         })
+        expect(decodeAddress(encodeNewAddress({ ...wanted, isDeprecated: true }))).toMatchObject(wanted)
         expect(decodeAddress(encodeOldAddress(wanted))).toMatchObject({ address: wanted.address, mark: 0 })
       }),
     )

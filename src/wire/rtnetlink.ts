@@ -35,6 +35,8 @@ export type InterfaceAddress = {
 export type NewAddress = Pick<InterfaceAddress, 'interface' | 'address' | 'prefix' | 'mark'> & {
   /** IPv4, of old programs: at most 15 letters that begin with the interface's name. */
   readonly label?: string
+  /** IPv6: nobody here sends from it who has another one to choose (RFC 6724 §5, rule 3). */
+  readonly isDeprecated?: true
 }
 
 const families = { ipv4: 2, ipv6: 10 } as const
@@ -49,7 +51,9 @@ const linkFlags = { up: 0x1, running: 0x40 } as const
 const linkAttributes = { mac: 1, name: 3, parent: 5, info: 18 } as const
 const infoAttributes = { kind: 1, data: 2 } as const
 const macvlanMode = { attribute: 1, private: 1 } as const
-const addressAttributes = { address: 1, local: 2, label: 3, flags: 8, mark: 11 } as const
+const addressAttributes = { address: 1, local: 2, label: 3, lifetimes: 6, flags: 8, mark: 11 } as const
+/** `struct ifa_cacheinfo   0 preferred  4 valid  8 made  12 changed`: seconds, all ones being for ever. */
+const deprecatedForEver = joined([u32(0), u32(0xff_ff_ff_ff), u32(0), u32(0)])
 const addressFlags = { withoutDuplicateDetection: 0x02, tentative: 0x40, withoutRoute: 0x200 } as const
 
 export function linksQuestion(): Uint8Array {
@@ -96,13 +100,16 @@ export function decodeAddress(payload: Uint8Array): InterfaceAddress | undefined
 }
 
 /** Without a route to its network: that stays with the interface's own address. At once usable, and so for IPv6, too. */
-export function encodeNewAddress({ label, mark, ...address }: NewAddress): Uint8Array {
+export function encodeNewAddress({ label, mark, isDeprecated, ...address }: NewAddress): Uint8Array {
   const bytes = addressBytes(address.address)
   const flags = addressFlags.withoutDuplicateDetection | addressFlags.withoutRoute
   const attributes = encodeAttributes([
     [addressAttributes.local, bytes],
     [addressAttributes.address, bytes],
     ...(label === undefined ? [] : [[addressAttributes.label, text(label)] as const]),
+    ...(isDeprecated === true && familyOf(address.address) === 'ipv6'
+      ? [[addressAttributes.lifetimes, deprecatedForEver] as const]
+      : []),
     [addressAttributes.flags, u32(flags)],
     [addressAttributes.mark, u8(mark)],
   ])

@@ -47,6 +47,7 @@ function routerOf(spec: ClusterSpec, router: VirtualRouterSpec, isGrouped: boole
     },
     holds: [...advertised, ...heldBy(router, router.beside)],
     hasVirtualMac: router.hasVirtualMac,
+    accepts: router.accepts,
     tracked: router.tracked.map((track) =>
       track.kind === 'service' ? { ...track, service: `${spec.name}/${track.service}` } : track,
     ),

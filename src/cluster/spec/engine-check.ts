@@ -5,6 +5,7 @@ import { refusals } from '../../engines/refusals.ts'
 import type { RealServer, Service, ServiceId } from '../../lvs/service.ts'
 import type { ClusterSpec, ServiceSpec } from './model.ts'
 import { type Path, type Place, problem, type Report } from './source.ts'
+import { unheardServices } from './unheard.ts'
 
 /** With a reason where it was chosen by `auto`. */
 export type ChosenEngine = Pick<EngineChoice, 'name' | 'capabilities'> & Partial<EngineChoice>
@@ -26,6 +27,8 @@ export function checkEngine(
     ),
     ...settingsDemands(spec),
   ]
+  for (const { service, reason } of unheardServices(spec, name))
+    report(problem(place(['services', service, 'address']), reason, 'leave accept: out, or give it another address'))
   for (const [path, changes] of demands)
     for (const { change, reason, hint } of refusals(name, capabilities, changes))
       if (change === changes.at(-1)) report(problem(place(path), reason, hintOf(hint, missing)))

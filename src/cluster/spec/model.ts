@@ -124,6 +124,7 @@ export type VirtualRouterSpec = PathSpec &
     readonly beside: readonly string[]
     readonly also: readonly PathSpec[]
     readonly hasVirtualMac: boolean
+    readonly accepts: boolean
     readonly tracked: readonly TrackSpec[]
     /** Those of one group are master together or not at all. */
     readonly group?: string

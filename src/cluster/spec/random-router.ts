@@ -79,6 +79,7 @@ function router(at: number): fc.Arbitrary<VirtualRouterSpec> {
     checksum: fc.constantFrom('rfc5798' as const, 'rfc9568' as const),
     checksAddresses: fc.boolean(),
     hasVirtualMac: fc.boolean(),
+    accepts: fc.boolean(),
     tracked: fc.array(track, { maxLength: 3 }),
     group: fc.constantFrom('all', 'some'),
     announcing,
@@ -92,7 +93,8 @@ function router(at: number): fc.Arbitrary<VirtualRouterSpec> {
       .map((count) => Array.from({ length: count }, (_, index) => `${prefix}${at}${index}/${length}`))
   const requiredKeys = [
     'name', 'interface', 'id', 'version', 'priority', 'intervalMs', 'preempts', 'preemptDelayMs', 'also', 'checksum',
-    'checksAddresses', 'hasVirtualMac', 'tracked', 'announcing', 'addresses', 'beside', 'downAdverts', 'answersLower',
+    'checksAddresses', 'hasVirtualMac', 'accepts', 'tracked', 'announcing', 'addresses', 'beside', 'downAdverts',
+    'answersLower',
   ] as const // biome-ignore format: a list to read at a glance
   const second = fc.record(
     {
@@ -113,7 +115,8 @@ function router(at: number): fc.Arbitrary<VirtualRouterSpec> {
     },
     { requiredKeys: [...requiredKeys] },
   )
-  return fc.oneof(second, third)
+  // The owner takes what is sent to its addresses.
+  return fc.oneof(second, third).map((one) => (one.priority === 255 ? { ...one, accepts: true } : one))
 }
 
 export const randomRouters: fc.Arbitrary<VirtualRouterSpec[]> = fc.oneof(

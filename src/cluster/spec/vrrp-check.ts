@@ -28,6 +28,7 @@ export function checkVirtualRouters(root: SourceMap, report: Report): void {
     checkTiming(router, report)
     checkAddresses(root, router, report)
     checkPaths(router, report)
+    checkAcceptance(router, report)
     for (const track of items(child(router, 'track')))
       checkKnown(child(track, 'service'), 'service', namesOf(root, 'services'), report)
   }
@@ -53,6 +54,19 @@ function checkTiming(router: SourceNode, report: Report): void {
   const password = child(router, 'password')
   if (password !== undefined && version === 3)
     report(problem(password.place, 'version 3 of VRRP has no passwords', 'leave it out, or write version: 2'))
+}
+
+/** RFC 5798 §6.1: of the owner nothing is kept from its own addresses. */
+function checkAcceptance(router: SourceNode, report: Report): void {
+  const accept = child(router, 'accept')
+  if (accept?.kind === 'scalar' && accept.value === false && numberOf(child(router, 'priority')) === 255)
+    report(
+      problem(
+        accept.place,
+        'accept: false does not go with priority: 255, whose addresses are its own',
+        'remove one of them',
+      ),
+    )
 }
 
 function checkAddresses(root: SourceMap, router: SourceNode, report: Report): void {

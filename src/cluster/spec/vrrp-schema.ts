@@ -148,6 +148,11 @@ const router = map({
   'virtual-mac': flag()
     .prefault(false)
     .describe("The addresses stand at an Ethernet address of the virtual router's own, by a macvlan."),
+  accept: flag()
+    .prefault(true)
+    .describe(
+      'Whether the master takes packets that are sent to the addresses themselves; false: they are a way only (nftables).',
+    ),
   track: z.array(tracked).optional().describe('What else decides whether it is fit to be master.'),
   group: routerName().optional().describe('Routers of one group are master together or not at all.'),
   announce: map({

@@ -44,6 +44,7 @@ function routerSpec(shape: RouterShape): VirtualRouterSpec {
     checksum: shape.checksum,
     checksAddresses: shape['check-addresses'],
     hasVirtualMac: shape['virtual-mac'],
+    accepts: shape.accept,
     tracked: (shape.track ?? []).map(trackSpec),
     ...given('group', shape.group),
     announcing: {
@@ -124,6 +125,7 @@ function routerText(router: VirtualRouterSpec): Written {
     'check-addresses': unless(true, router.checksAddresses),
     'answer-lower': unless(true, router.answersLower),
     'virtual-mac': unless(false, router.hasVirtualMac),
+    accept: unless(true, router.accepts),
     track: router.tracked.length === 0 ? undefined : router.tracked.map(trackText),
     group: router.group,
     announce: Object.values(announce).every((value) => value === undefined) ? undefined : announce,

@@ -1,10 +1,14 @@
 import { describe, expect, test } from 'vitest'
+import { capabilitiesOf } from '../../engines/open.ts'
 import { wantedRouters } from '../plan/wanted-routers.ts'
+import type { ChosenEngine } from './engine-check.ts'
+import { given } from './given.ts'
 import { parseSpec } from './parse.ts'
 
 const services = 'services: { www: { address: 10.0.0.100:80, servers: [{ address: 10.0.0.9:80 }] } }'
 const file = (vrrp: string, more = services): string => `name: shop\n${more}\ndirectors:\n  vrrp: ${vrrp}\n`
-const parse = (text: string) => parseSpec({ file: 'baton.yaml', text, environment: {}, readInclude: () => undefined })
+const parse = (text: string, engine?: () => ChosenEngine) =>
+  parseSpec({ file: 'baton.yaml', text, environment: {}, readInclude: () => undefined, ...given('engine', engine) })
 
 describe('virtual routers in the file', () => {
   test('the shortest one has the addresses of the services, and every default', () => {
@@ -71,6 +75,7 @@ describe('virtual routers in the file', () => {
     ['{ interface: eth0, id: 1, addresses: [10.0.0.1] }', 'an address with its prefix length'],
     ['{ interface: eth0, id: 1, source: 10.0.0.1 }', 'source goes with peers'],
     ['{ interface: eth0, id: 1, peers: [] }', 'reaches nobody'],
+    ['{ interface: eth0, id: 1, priority: 255, accept: false }', 'accept: false does not go with priority: 255'],
     ['{ interface: eth0, id: 1, also: [{ interface: eth0 }] }', 'hear each other on eth0 already'],
     ['{ interface: eth0, id: 1, track: [{ service: wwww }] }', 'there is no service wwww'],
     ['{ interface: eth0, id: 1, track: [{ weight: 3 }] }', 'does not say what it is'],
@@ -89,5 +94,24 @@ describe('virtual routers in the file', () => {
     expect(parse(file('{ interface: eth0, id: 1 }', 'services: {}')).diagnostics[0]?.message).toContain(
       'needs an address',
     )
+  })
+
+  test.each([
+    ['userspace' as const, '{ interface: eth0, id: 1, accept: false }', 'the userspace engine listens at 10.0.0.100'],
+    ['userspace' as const, '{ interface: eth0, id: 1, accept: false, addresses: [10.0.0.100/24] }', 'router vrrp has accept: false'],
+    ['userspace' as const, '{ interface: eth0, id: 1, accept: false, addresses: [10.0.0.101/24] }', ''],
+    ['userspace' as const, '{ interface: eth0, id: 1 }', ''],
+    ['ebpf' as const, '{ interface: eth0, id: 1, accept: false }', ''],
+    ['ipvs' as const, '{ interface: eth0, id: 1, accept: false }', ''],
+  ])('%s, %s: what listens at addresses that take no packets is refused', (name, vrrp, message) => {
+    const { diagnostics } = parse(file(vrrp), () => capabilitiesOf(name))
+    expect(diagnostics.map((one) => one.message).join('\n')).toContain(message)
+    expect(diagnostics.map(({ line }) => line)).toEqual(message === '' ? [] : [2])
+  }) // biome-ignore format: a table
+
+  test('a service that is read is listened for whatever the engine', () => {
+    const read = services.replace('address: 10.0.0.100:80,', 'address: 10.0.0.100:80, http: {},')
+    const { diagnostics } = parse(file('{ interface: eth0, id: 1, accept: false }', read), () => capabilitiesOf('ebpf'))
+    expect(diagnostics[0]?.message).toContain('such a service is listened for at 10.0.0.100')
   })
 })

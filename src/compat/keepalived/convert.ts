@@ -3,6 +3,7 @@
 import type { Diagnostic } from '../../cluster/spec/diagnostic.ts'
 import type { ChosenEngine } from '../../cluster/spec/engine-check.ts'
 import type { ClusterSpec, ServerSpec, ServiceSpec } from '../../cluster/spec/model.ts'
+import { unheardServices } from '../../cluster/spec/unheard.ts'
 import { sameData } from '../../difference.ts'
 import type { Routers } from '../../formats/keepalived/instance-model.ts'
 import type { KeepalivedFile, Method, Real, Virtual, VirtualAddress } from '../../formats/keepalived/model.ts'
@@ -73,6 +74,10 @@ export function convertKeepalived(
       ...(vrrp.length === 0 ? {} : { vrrp }),
       ...(sync === undefined ? {} : { sync }),
     },
+  }
+  for (const { router, service, reason } of engine === undefined ? [] : unheardServices(spec, engine.name)) {
+    const place = parsed.routers.instances.find(({ name }) => name === router)?.place
+    say('error', place ?? { file, line: 1 }, `no_accept of ${router} does not go with ${service}: ${reason}`)
   }
   return { spec: diagnostics.some(({ severity }) => severity === 'error') ? undefined : spec, diagnostics }
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { wantedRouters } from '../../cluster/plan/wanted-routers.ts'
 import { printSpec } from '../../cluster/spec/print.ts'
+import { capabilitiesOf } from '../../engines/open.ts'
 import { convertLines, convertText, said } from './convert-lines.ts'
 
 /** An instance in lines of a file; `more` are lines of its block. */
@@ -37,6 +38,28 @@ describe("a keepalived.conf's virtual routers", () => {
   test('a master without a priority is the owner, and has no nopreempt', () => {
     const { are } = routers(instance('V', 1, 'state MASTER', 'nopreempt', addresses('10.0.0.1')))
     expect(are).toMatchObject([{ priority: 255, preempts: true }])
+  })
+
+  test('the last of accept and no_accept counts, and neither for an owner', () => {
+    const accepts = (...more: string[]) => routers(instance('V', 1, addresses('10.0.0.1'), ...more)).are[0]?.accepts
+    expect([accepts(), accepts('no_accept'), accepts('no_accept', 'accept'), accepts('accept', 'no_accept')]).toEqual([
+      true,
+      false,
+      true,
+      false,
+    ])
+    expect(accepts('no_accept', 'priority 255')).toBe(true)
+  })
+
+  test('no_accept where an engine has to listen is an error at the instance', () => {
+    const server = 'virtual_server 10.0.0.1 80 {\nreal_server 10.0.0.2 80 {\n}\n}'
+    const text = `${instance('V', 1, addresses('10.0.0.1'), 'no_accept')}\n${server}`
+    const { spec, diagnostics } = convertText(text, { engine: capabilitiesOf('userspace') })
+    expect(spec).toBeUndefined()
+    expect(diagnostics).toContainEqual(
+      expect.objectContaining({ severity: 'error', line: 1, message: expect.stringContaining('no_accept of V') }),
+    )
+    expect(convertText(text, { engine: capabilitiesOf('ipvs') }).spec).toBeDefined()
   })
 
   test('what stands in global_defs counts where the instance says nothing', () => {

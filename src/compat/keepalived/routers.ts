@@ -23,7 +23,7 @@ const carried = new Set([
   'virtual_ipaddress_excluded', 'preempt', 'nopreempt', 'preempt_delay', 'unicast_src_ip', 'mcast_src_ip', 'mcast_dst_ip',
   'unicast_peer', 'garp_master_delay', 'garp_master_repeat', 'garp_master_refresh', 'garp_master_refresh_repeat',
   'garp_lower_prio_delay', 'garp_lower_prio_repeat', 'down_timer_adverts', 'lower_prio_no_advert', 'use_vmac', 'accept',
-  'track_interface', 'track_script', 'track_file', 'track_process', 'track_bfd', 'skip_check_adv_addr', 'native_ipv6',
+  'no_accept', 'track_interface', 'track_script', 'track_file', 'track_process', 'track_bfd', 'skip_check_adv_addr', 'native_ipv6',
   'debug', 'kernel_rx_buf_size', 'linkbeat_use_polling', 'vmac_xmit_base', 'old_unicast_checksum',
 ]) // biome-ignore format: a list to read at a glance
 const carriedByGroup = new Set([
@@ -86,6 +86,7 @@ function convertInstance(instance: Instance, routers: Routers, say: Say): Virtua
     checksum: 'rfc5798',
     checksAddresses: true,
     hasVirtualMac: instance.hasVirtualMac,
+    accepts: instance.accepts,
     tracked: trackedOf(instance, group, routers, say),
     ...(group === undefined ? {} : { group: group.name }),
     announcing: announcingOf(instance),

@@ -60,6 +60,7 @@ export type Instance = {
   readonly missed: number
   readonly answersLower: boolean
   readonly hasVirtualMac: boolean
+  readonly accepts: boolean
   readonly tracking: Tracking
 }
 

@@ -78,6 +78,7 @@ function readInstance({ place, words, entries }: Entry, globals: readonly Entry[
     missed: numberOf('down_timer_adverts', defaults.missed, entries, globals, 'vrrp_down_timer_adverts'),
     answersLower: !(flagOf(entries, 'lower_prio_no_advert') ?? flagOf(globals, 'vrrp_lower_prio_no_advert') ?? false),
     hasVirtualMac: lastOf(entries, 'use_vmac') !== undefined,
+    accepts: isOwner || allOf(entries, 'accept', 'no_accept').at(-1)?.keyword !== 'no_accept',
     tracking: trackingOf(entries),
   }
 }
