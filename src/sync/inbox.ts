@@ -22,7 +22,7 @@ export class Inbox {
   put(message: Uint8Array): boolean {
     if (this.#bytes + message.length > mostHeld) return false
     // Not `slice`: a Buffer's copies nothing.
-    this.#held.push(Uint8Array.from(message))
+    this.#held.push(new Uint8Array(message))
     this.#bytes += message.length
     return true
   }

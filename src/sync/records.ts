@@ -10,7 +10,7 @@ import {
   udpStates,
 } from '../lvs/connection-state.ts'
 import type { PortableConnection } from '../lvs/portable-connection.ts'
-import type { Endpoint, Forwarding } from '../lvs/service.ts'
+import type { Endpoint, Family, Forwarding } from '../lvs/service.ts'
 import type { Timeouts } from '../lvs/settings.ts'
 import { type SyncMessage, type SyncRecord, syncFlags } from '../wire/ipvs-sync.ts'
 
@@ -63,14 +63,13 @@ export function connectionOf(record: SyncRecord, timeouts: Timeouts): PortableCo
   if (isTemplate && (flags & syncFlags.noClientPort) !== 0) return 'a template without a client’s port'
   if (engine !== undefined && engine.name !== 'sip') return `of a persistence engine ${JSON.stringify(engine.name)}`
   const family = record.client.length === 16 ? 'ipv6' : 'ipv4'
-  const end = (address: Uint8Array, port: number): Endpoint => ({ address: addressFromBytes(address, family), port })
   const usual = isTemplate || protocol === 'ip' ? templateSeconds : stateTimeoutSeconds(protocol, state, timeouts)
   return {
     kind,
     protocol,
-    client: end(record.client, record.clientPort),
-    service: end(record.service, record.servicePort),
-    server: end(record.server, record.serverPort),
+    client: endOf(record.client, record.clientPort, family),
+    service: endOf(record.service, record.servicePort, family),
+    server: endOf(record.server, record.serverPort, family),
     mark: record.mark,
     forwarding,
     isInputOnly: (flags & syncFlags.noOutput) !== 0,
@@ -80,6 +79,10 @@ export function connectionOf(record: SyncRecord, timeouts: Timeouts): PortableCo
       ? {}
       : { persistenceData: { engine: 'sip' as const, data: new TextDecoder().decode(engine.data) } }),
   }
+}
+
+function endOf(address: Uint8Array, port: number, family: Family): Endpoint {
+  return { address: addressFromBytes(address, family), port }
 }
 
 export type Received = {

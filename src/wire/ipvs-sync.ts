@@ -171,10 +171,11 @@ class Flaw {
 
 function readRecords(bytes: Uint8Array, count: number): Read {
   const read: Read = { records: [], flaws: [] }
+  const view = viewOf(bytes)
   let at = headerBytes
   for (let number = 1; number <= count; number++) {
-    const length = at + 4 <= bytes.length ? viewOf(bytes).getUint16(at + 2) : 0
-    const record = decodeRecord(bytes, at, length)
+    const length = at + 4 <= bytes.length ? view.getUint16(at + 2) : 0
+    const record = decodeRecord(bytes, view, at, length)
     if (record instanceof Flaw) read.flaws.push(`record ${number}: ${record.reason}`)
     else read.records.push(record)
     if (record instanceof Flaw && record.ends) break
@@ -183,34 +184,39 @@ function readRecords(bytes: Uint8Array, count: number): Read {
   return read
 }
 
-function decodeRecord(bytes: Uint8Array, at: number, lengthAndVersion: number): SyncRecord | Flaw {
+/** A backup is told a hundred thousand of them in a second: by places in the message, without a view of each. */
+function decodeRecord(bytes: Uint8Array, view: DataView, at: number, lengthAndVersion: number): SyncRecord | Flaw {
   const length = lengthAndVersion & lengthMask
   if (lengthAndVersion !== length) return new Flaw('of a version that is not 0', true)
   if (length < fixedBytes || at + length > bytes.length) return new Flaw('longer than the message', true)
-  const own = bytes.subarray(at, at + length)
-  const view = viewOf(own)
-  const type = own[0] ?? 0
+  const type = bytes[at] ?? 0
   if (type > typeIpv6) return new Flaw(`of type ${type}`, true)
   const width = type === typeIpv6 ? 16 : 4
   const optionsAt = fixedBytes + 3 * width
   if (length < optionsAt) return new Flaw('too short for its addresses', true)
-  const found = length === optionsAt ? {} : decodeOptions(own.subarray(optionsAt))
-  if (found instanceof Flaw) return found
-  const address = (place: number): Uint8Array => own.slice(fixedBytes + place * width, fixedBytes + (place + 1) * width)
-  return {
-    protocol: own[1] ?? 0,
-    flags: view.getUint32(4),
-    state: view.getUint16(8),
-    client: address(0),
-    service: address(1),
-    server: address(2),
-    clientPort: view.getUint16(10),
-    servicePort: view.getUint16(12),
-    serverPort: view.getUint16(14),
-    mark: view.getUint32(16),
-    timeout: view.getUint32(20),
-    ...found,
+  const record = {
+    protocol: bytes[at + 1] ?? 0,
+    flags: view.getUint32(at + 4),
+    state: view.getUint16(at + 8),
+    client: copied(bytes, at + fixedBytes, width),
+    service: copied(bytes, at + fixedBytes + width, width),
+    server: copied(bytes, at + fixedBytes + 2 * width, width),
+    clientPort: view.getUint16(at + 10),
+    servicePort: view.getUint16(at + 12),
+    serverPort: view.getUint16(at + 14),
+    mark: view.getUint32(at + 16),
+    timeout: view.getUint32(at + 20),
   }
+  if (length === optionsAt) return record
+  const found = decodeOptions(bytes.subarray(at + optionsAt, at + length))
+  return found instanceof Flaw ? found : { ...record, ...found }
+}
+
+/** Several times as fast as `slice` for so few. */
+function copied(bytes: Uint8Array, at: number, length: number): Uint8Array {
+  const copy = new Uint8Array(length)
+  for (let index = 0; index < length; index++) copy[index] = bytes[at + index] ?? 0
+  return copy
 }
 
 function decodeOptions(bytes: Uint8Array): Pick<SyncRecord, 'sequences' | 'engine'> | Flaw {
@@ -297,5 +303,5 @@ function viewOf(bytes: Uint8Array): DataView {
 }
 
 function aligned(length: number): number {
-  return Math.ceil(length / 4) * 4
+  return (length + 3) & ~3
 }
