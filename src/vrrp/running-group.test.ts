@@ -88,6 +88,19 @@ describe('a group that runs', () => {
     expect(ground.done.slice(-2)).toEqual(['advertise 0', 'release 10.0.0.100'])
   })
 
+  test('what is tracked in reverse counts the other way round', () => {
+    const tracked = [
+      { kind: 'interface', interface: 'eth1', weight: -20, isReversed: true },
+      { kind: 'interface', interface: 'eth2', isReversed: true },
+    ] as const
+    const { running } = begin(specOf({}, { tracked }))
+    running.track('interface eth1', 'ill')
+    running.track('interface eth2', 'ill')
+    expect(running.status()[0]).toMatchObject({ priority: 120, faults: [] })
+    running.track('interface eth2', 'well')
+    expect(running.status()[0]?.faults).toEqual(['interface eth2 does not fail'])
+  })
+
   test('other addresses are taken over without a change of role; another id is another router', () => {
     const { ground, running } = begin(specOf())
     ground.pass(4000)

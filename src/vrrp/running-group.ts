@@ -147,8 +147,12 @@ export class RunningGroup {
   #judge(): void {
     for (const [at, { config, tracked }] of this.#spec.members.entries()) {
       const things = tracked.map((one) => {
-        const { weight } = one
-        return { name: trackName(one), ...(weight === undefined ? {} : { weight }) }
+        const { weight, isReversed } = one
+        return {
+          name: trackName(one),
+          ...(weight === undefined ? {} : { weight }),
+          ...(isReversed === undefined ? {} : { isReversed }),
+        }
       })
       this.#do({ kind: 'tracked', ...fitness(config.priority, things, this.#tracked) }, at)
     }
@@ -216,7 +220,7 @@ export class RunningGroup {
     return this.#spec.members.every(({ tracked }) =>
       tracked.every((one) => {
         const state = this.#tracked.get(trackName(one)) ?? 'unknown'
-        return state === 'unknown' || isWell(state)
+        return state === 'unknown' || isWell(state) !== (one.isReversed === true)
       }),
     )
   }

@@ -1,6 +1,5 @@
 /** Services at addresses that take no packets (`accept: false`), where what carries them listens there itself. Pure. */
 import type { EngineName } from '../../engines/engine.ts'
-import { partFor } from '../../engines/shares.ts'
 import { parseHeldAddress } from './held-address.ts'
 import type { ClusterSpec } from './model.ts'
 
@@ -11,8 +10,8 @@ export function unheardServices(
 ): { readonly service: string; readonly router: string; readonly reason: string }[] {
   const deaf = (directors.vrrp ?? []).filter(({ accepts }) => !accepts)
   return Object.values(services).flatMap(({ name, service }) => {
-    const part = partFor(service)
-    if (!('address' in service.id) || (part === 'base' && engine !== 'userspace')) return []
+    const isRead = service.application !== undefined || service.id.kind === 'dns'
+    if (!('address' in service.id) || (!isRead && engine !== 'userspace')) return []
     const { address } = service.id
     const router = deaf.find(
       // Without addresses of its own a router has those of the services.
@@ -21,7 +20,7 @@ export function unheardServices(
         [...addresses, ...beside].some((text) => parseHeldAddress(text)?.address === address),
     )
     if (router === undefined) return []
-    const who = part === 'base' ? `the ${engine} engine listens` : 'such a service is listened for'
+    const who = isRead ? 'such a service is listened for' : `the ${engine} engine listens`
     return [
       {
         service: name,
