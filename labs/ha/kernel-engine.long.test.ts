@@ -56,13 +56,8 @@ describe.runIf(isRoot())('failover with the kernel’s IPVS', () => {
       (await there('ip -o address')).includes(` ${vip}/`),
       (await site.holders(vip)).includes(0),
     ]
-    const at = async (what: string, ...wanted: [boolean, boolean]): Promise<void> => {
-      try {
-        await until(what, async () => (await holds()).join() === wanted.join(), longMs)
-      } catch (error) {
-        throw new Error(await there('cat /run/log; $baton status; ip -o address'), { cause: error })
-      }
-    }
+    const at = (what: string, ...wanted: [boolean, boolean]): Promise<number> =>
+      until(what, async () => (await holds()).join() === wanted.join(), longMs)
     const all: Clients[] = []
     const expectAll = async (what: string): Promise<void> => {
       for (const [batch, clients] of all.entries())

@@ -76,11 +76,11 @@ type ShopSpec = {
   readonly directors: number
 }
 
-/** Of a director there: its file. Its addresses take no packets: neither the services nor the servers' way back needs it. */
+/** Of a director there: its file. */
 export function shopSpec({ engine, priority, every, directors }: ShopSpec): string {
   const check = 'check: { tcp: true, every: 2s, timeout: 10s }'
   const router = (name: string, device: string, id: number, address: string): string =>
-    `    - { name: ${name}, interface: ${device}, id: ${id}, every: ${every}, priority: ${priority}, addresses: [${address}/24], accept: false, group: both }`
+    `    - { name: ${name}, interface: ${device}, id: ${id}, every: ${every}, priority: ${priority}, addresses: [${address}/24], group: both }`
   return [
     'name: shop',
     'services:',
