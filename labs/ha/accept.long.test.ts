@@ -12,6 +12,7 @@ const kinds: readonly (Kind & { readonly beyond: string; readonly route: string 
 describe.runIf(isRoot())('a master that takes no packets for its addresses', () => {
   test.each(kinds)(
     '$name: neighbours are answered and packets sent on, pings and connections are not',
+    { timeout: 900_000 },
     async (kind) => {
       await using site = await Site.open(4)
       const address = addressOf[kind.family]
