@@ -82,6 +82,7 @@ export const commandGroups: readonly CommandGroup[] = [
       { name: 'autostart', summary: 'start it with its host', load: () => import('./commands/autostart.ts') },
       { name: 'console', summary: 'its serial console', load: () => import('./commands/console.ts') },
       { name: 'snapshot', summary: 'keep how it stands, and go back', load: () => import('./commands/snapshot.ts') },
+      { name: 'clone', summary: 'make another one of it', load: () => import('./commands/clone.ts') },
       { name: 'attach', summary: 'give it a disk or an interface', load: () => import('./commands/attach.ts') },
       { name: 'detach', summary: 'take one from it', load: () => import('./commands/detach.ts') },
       { name: 'resize', summary: 'other memory and processors', load: () => import('./commands/resize.ts') },

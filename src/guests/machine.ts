@@ -3,6 +3,7 @@
  * screen, a move to another host. Which of it a hypervisor can is a matter of which methods it has.
  */
 import { InfraError } from '../errors.ts'
+import type { GuestDefinition } from './hypervisor.ts'
 
 type CallOptions = { readonly signal: AbortSignal }
 
@@ -66,6 +67,8 @@ export interface GuestMachine {
   screenshot(name: string, options: CallOptions): Promise<Picture>
   /** Moves it as it runs; it is forgotten here. `to`: how the hypervisor of this host reaches the other one. */
   migrate(name: string, to: string, options: CallOptions): Promise<void>
+  /** The files in which a guest of this definition has its own disks, in their order, whether they are there or not. */
+  placesOfDisks(definition: GuestDefinition): readonly string[]
 }
 
 export type MachineOperation = keyof GuestMachine
@@ -81,6 +84,7 @@ const words: Readonly<Record<MachineOperation, string>> = {
   resize: 'no other size for a guest that is defined',
   screenshot: 'no picture of a screen',
   migrate: 'no way to move a guest',
+  placesOfDisks: 'no disks in files that could be copied',
 }
 
 /** What can be done instead. */
@@ -95,6 +99,7 @@ const instead: Readonly<Record<MachineOperation, string>> = {
   resize: 'say it in the spec, and let `baton up` restart the guest',
   screenshot: '`baton console --log` shows what its serial line said',
   migrate: 'give the guest another host in the spec: `baton up` makes it there and takes this one away',
+  placesOfDisks: 'raise the count of the pool in the spec: each guest has a disk of its own',
 }
 
 /** @throws InfraError `unsupported` that says what can be done instead. */

@@ -9,6 +9,7 @@ import { type Context, runAction } from '../action.ts'
 import { askMs } from '../deadline-options.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { registerDiskFiles } from '../local/disk-file-commands.ts'
+import { registerCapture } from '../local/image-capture.ts'
 import { registerNamedImages } from '../local/image-names.ts'
 import { listGuests, openMachine } from '../local/machine.ts'
 import { loadSpec } from '../local/spec-file.ts'
@@ -32,6 +33,7 @@ export function register(program: Command): void {
       runAction((context) => buildImages(name, options, context)),
     )
   registerNamedImages(image)
+  registerCapture(image)
   image
     .command('list')
     .description('the images in the cache')

@@ -37,7 +37,7 @@ export function registerNamedImages(image: Command): void {
           hint: `of a file on this machine: baton image add ${name} FILE`,
         })
       const checksum = await writtenChecksum(options.checksum ?? '', basename(new URL(url).pathname))
-      await keep(name, { kind: 'url', url, checksum }, options, context)
+      await keepImage(name, { kind: 'url', url, checksum }, options, context)
     }),
   )
   const add = image
@@ -52,16 +52,27 @@ export function registerNamedImages(image: Command): void {
       const path = resolve(file)
       if (options.checksum !== undefined)
         await mustHave(path, options.checksum, within(context.signal, options.timeout))
-      await keep(name, { kind: 'disk', path }, options, context)
+      await keepImage(name, { kind: 'disk', path }, options, context)
     }),
   )
 }
 
-async function keep(name: string, spec: ImageSpec, { timeout, json }: Options, context: Context): Promise<void> {
+/** @throws InfraError `invalid` */
+export function checkImageName(name: string): void {
   if (!namePattern.test(name) || /^[0-9a-f]{32}$/.test(name))
     throw new InfraError('invalid', `${name} is no name for an image: letters, digits, dots and dashes`, {
       subject: name,
     })
+}
+
+/** Builds it, and gives it the name. @throws InfraError `invalid` for a name that is none, before anything is made. */
+export async function keepImage(
+  name: string,
+  spec: ImageSpec,
+  { timeout, json }: Pick<Options, 'timeout' | 'json'>,
+  context: Context,
+): Promise<void> {
+  checkImageName(name)
   const { output } = context
   const signal = within(context.signal, timeout)
   const store = imageStore(localHost())

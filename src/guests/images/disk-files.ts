@@ -95,18 +95,29 @@ export type Conversion = {
   readonly to: string
   readonly format: DiskFormat
   readonly compresses?: boolean
+  /** A guest that stands still has it open. */
+  readonly isOpen?: boolean
 }
 
 /** A whole disk, with what lies in the files below an overlay. @throws InfraError `already-exists` */
 export async function convertDiskFile(
   host: Host,
-  { from, fromFormat, to, format, compresses = false }: Conversion,
+  { from, fromFormat, to, format, compresses = false, isOpen = false }: Conversion,
   { signal, progress = () => {} }: CallOptions & { readonly progress?: (text: string) => void },
 ): Promise<DiskFile> {
   await mustStand(host, from, { signal })
   await mustBeFree(host, to, { signal })
   const source = fromFormat === undefined ? [] : ['-f', fromFormat]
-  const args = ['convert', '-p', ...source, '-O', format, ...(compresses && format === 'qcow2' ? ['-c'] : []), from]
+  const args = [
+    'convert',
+    '-p',
+    ...(isOpen ? ['-U'] : []),
+    ...source,
+    '-O',
+    format,
+    ...(compresses && format === 'qcow2' ? ['-c'] : []),
+    from,
+  ]
   const onStderr = (text: string): void => {
     const percent = [...text.matchAll(/\((\d+)\.\d+\/100%\)/g)].at(-1)?.[1]
     if (percent !== undefined) progress(`writing it: ${percent}%`)

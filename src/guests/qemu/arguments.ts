@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { quote } from '../../hosts/quote.ts'
 import type { GuestDefinition, GuestReach } from '../hypervisor.ts'
 import { agentPort } from './agent.ts'
+import { type Extra, extraArguments } from './machine/devices.ts'
 import type { GuestPaths } from './paths.ts'
 import { forwardRule } from './user-network.ts'
 
@@ -12,6 +13,8 @@ export type Launch = {
   /** Ports of the last run, asked for again. */
   readonly ports: readonly GuestReach[]
   readonly restore: boolean
+  /** What was attached to it beside its definition. */
+  readonly extras: readonly Extra[]
 }
 
 export function qemuArguments(guest: GuestDefinition, launch: Launch): string[] {
@@ -45,12 +48,14 @@ export function qemuArguments(guest: GuestDefinition, launch: Launch): string[] 
       `virtio-blk-pci,drive=disk${index}`,
     ]),
     ...networkArguments(guest, launch),
+    ...extraArguments(launch.extras, paths),
     ...(launch.restore ? ['-incoming', `exec:cat ${quote(paths.saved)}`] : []),
   ]
 }
 
 function bootArguments({ boot }: GuestDefinition): string[] {
-  if (boot.kind === 'disk') return []
+  // What boots from a disk may say on its screen why it does not.
+  if (boot.kind === 'disk') return ['-device', 'VGA']
   const initrd = boot.initrd === undefined ? [] : ['-initrd', boot.initrd]
   return ['-kernel', boot.kernel, ...initrd, '-append', boot.cmdline]
 }

@@ -10,6 +10,7 @@ import { type Acceleration, findAcceleration } from './acceleration.ts'
 import { qemuArguments, tapName } from './arguments.ts'
 import { joinBridge } from './bridge.ts'
 import { makeConsole, trimConsoleLog } from './console.ts'
+import { addExtraTaps, type Extra, readExtras, removeExtraTaps } from './machine/devices.ts'
 import type { Started } from './observe.ts'
 import { checkPaths, type GuestPaths } from './paths.ts'
 import { endProcess, findProcess } from './process.ts'
@@ -41,8 +42,10 @@ export async function launchGuest(
     await makeConsole(host, paths, { signal })
     const started: Started = { definition: guest, bootId: (await host.facts({ signal })).bootId }
     await host.writeFile(paths.started, JSON.stringify(started), { signal })
+    const extras = await readExtras(host, paths, { signal })
+    await addExtraTaps(host, paths, extras, { signal })
     if (guest.network.kind === 'bridge') await joinBridge(host, paths, guest.network, { signal })
-    await execute(host, guest, paths, acceleration, options)
+    await execute(host, guest, paths, acceleration, extras, options)
     if (restore) await untilRestored(host, guest.name, paths, { signal })
     await notePorts(host, guest, paths, { signal })
   } catch (error) {
@@ -57,13 +60,14 @@ async function execute(
   guest: GuestDefinition,
   paths: GuestPaths,
   acceleration: Acceleration,
+  extras: readonly Extra[],
   { signal, restore }: CallOptions & { readonly restore: boolean },
 ): Promise<void> {
   let ports = (await readJson<readonly GuestReach[]>(host, paths.ports, { signal })) ?? []
   for (;;) {
     const result = await runQemu(
       host,
-      qemuArguments(guest, { acceleration: acceleration.kind, paths, ports, restore }),
+      qemuArguments(guest, { acceleration: acceleration.kind, paths, ports, restore, extras }),
       {
         signal,
       },
@@ -137,6 +141,7 @@ async function tidyFailedStart(host: Host, guest: GuestDefinition, paths: GuestP
   const options = { signal: AbortSignal.timeout(15_000) }
   await endProcess(host, guest.name, paths, options)
   if (guest.network.kind === 'bridge') await removeTap(host, tapName(paths), options)
+  await removeExtraTaps(host, paths, options)
   await host.remove(paths.runtime, options)
 }
 

@@ -27,6 +27,10 @@ export function guestPaths(directories: Directories, name: string) {
     usedMemory: `${state}/${savedName}.used`,
     /** What it was when it was saved: memory fits no other machine. */
     savedDefinition: `${state}/saved.json`,
+    /** Devices that were attached: they come back at each start. */
+    extras: `${state}/devices.json`,
+    /** Which snapshot it goes on from. */
+    currentSnapshot: `${state}/snapshot.json`,
     consoleLog: `${state}/console.log`,
     disk: (index: number, { directory }: GuestDisk) =>
       directory === undefined ? `${state}/disk${index}.qcow2` : `${directory}/${name}-disk${index}.qcow2`,

@@ -1,10 +1,12 @@
 /** Powering off: the guest is asked and may take its time, so these wait without the guest's lock. */
+
 import { setTimeout as sleep } from 'node:timers/promises'
 import { anySignal } from '../../deadline.ts'
 import { isInfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
 import type { CallOptions } from '../hypervisor.ts'
 import { tapName } from './arguments.ts'
+import { removeExtraTaps } from './machine/devices.ts'
 import { type Known, readStarted } from './observe.ts'
 import type { GuestPaths } from './paths.ts'
 import { findProcess, untilGone } from './process.ts'
@@ -54,5 +56,6 @@ export async function clearRun(host: Host, paths: GuestPaths, options: CallOptio
   if (typeof (await findProcess(host, paths, options)) === 'number') return // it was started again meanwhile
   const started = await readStarted(host, paths, options)
   if (started?.definition.network.kind === 'bridge') await removeTap(host, tapName(paths), options)
+  await removeExtraTaps(host, paths, options)
   await host.remove(paths.runtime, options)
 }

@@ -64,7 +64,7 @@ describe('user network', () => {
 })
 
 describe('arguments', () => {
-  const launch = { acceleration: 'tcg', paths, ports: [], restore: false } as const
+  const launch = { acceleration: 'tcg', paths, ports: [], restore: false, extras: [] } as const
 
   test('last ports are asked for again, others are left to the kernel', () => {
     const network = { kind: 'user', forwards: [{ protocol: 'tcp', port: 80 }, { protocol: 'udp', port: 53 }] } as const // biome-ignore format: a line

@@ -11,6 +11,7 @@ import { tapName } from './arguments.ts'
 import { leaveBridge } from './bridge.ts'
 import { serialLine } from './console.ts'
 import { launchGuest, notePorts } from './launch.ts'
+import { qemuMachine } from './machine/machine.ts'
 import { saveMemory } from './memory.ts'
 import { type Known, knownGuest, listGuests, readDefinition, readStarted } from './observe.ts'
 import { checkPaths, type GuestPaths, guestPaths } from './paths.ts'
@@ -89,6 +90,18 @@ export function qemuHypervisor(host: Host): Hypervisor {
       return readLogEnd(host, paths.consoleLog, options)
     },
     statistics: (name, options) => guestStatistics(host, name, options),
+    machine: qemuMachine(host, {
+      look: (name, options) => knownGuest(host, name, options),
+      hold: (name, options, use) =>
+        mustBeDefined(host, name, options).then(() =>
+          withLock(host, name, options, async () => use(await knownGuest(host, name, options))),
+        ),
+      start: ({ definition, paths }, options) => launchGuest(host, definition, paths, { ...options, restore: false }),
+      async end({ definition, paths }, options) {
+        await endProcess(host, definition.name, paths, options)
+        await clearRun(host, paths, options)
+      },
+    }),
     events: ({ signal }) => watchGuests(list, eventsEveryMs, { signal }),
     [Symbol.asyncDispose]: async () => {},
   }

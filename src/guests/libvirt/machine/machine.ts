@@ -19,6 +19,10 @@ export type Standing = (
 
 export function libvirtMachine(host: Host, standing: Standing): GuestMachine {
   return {
+    placesOfDisks({ name, disks }) {
+      const files = guestFiles(host.directories, name)
+      return disks.map((disk, index) => files.disk(index, disk))
+    },
     async snapshots(name, options) {
       const { connection, guest } = await standing(name, options)
       return listSnapshots(connection, guest, options)
