@@ -24,7 +24,10 @@ export function registerCapture(image: Command): void {
     .option('--paused', 'of one that runs: it stands still meanwhile; what it has not written yet is missing')
     .option('--json', 'print JSON')
   addTimeoutOption(capture, captureMs).action((guest: string, name: string, options: Options) =>
-    runAction(async (context) => void (await captureGuest(guest, name, options, context))),
+    runAction(async (context) => {
+      await captureGuest(guest, name, options, context)
+      return undefined
+    }),
   )
 }
 

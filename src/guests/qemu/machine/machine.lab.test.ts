@@ -94,22 +94,21 @@ describe('the machine of a QEMU guest', () => {
     const base = { path: `${host.directories.state}/base.raw`, format: 'raw' } as const
     await host.writeFile(base.path, new Uint8Array(4 * 1024 ** 2), soon())
     const network = { kind: 'user', forwards: [] } as const
-    const { clone, start, list } = { clone: cloneGuest, start: hypervisor.start, list: hypervisor.list }
     await hypervisor.define(tiny('bare', { boot: { kind: 'disk' }, disks: [{ base }], network }), soon())
-    await start('bare', soon())
+    await hypervisor.start('bare', soon())
     const picture = await machineOf(hypervisor, 'screenshot').screenshot('bare', soon())
     expect(picture).toMatchObject({ type: 'image/png' })
-    const [running] = await list(soon())
+    const [running] = await hypervisor.list(soon())
     if (running === undefined) throw new Error('no guest is listed')
     const saying = { ...soon(), progress: () => {} }
-    await expect(clone(host, hypervisor, running, 'twin', saying)).rejects.toMatchObject({ code: 'invalid' })
+    await expect(cloneGuest(host, hypervisor, running, 'twin', saying)).rejects.toMatchObject({ code: 'invalid' })
     await hypervisor.destroy('bare', soon())
-    await clone(host, hypervisor, { ...running, state: 'stopped' }, 'twin', saying)
-    await start('twin', soon())
-    const [bare, twin] = await list(soon())
+    await cloneGuest(host, hypervisor, { ...running, state: 'stopped' }, 'twin', saying)
+    await hypervisor.start('twin', soon())
+    const [bare, twin] = await hypervisor.list(soon())
     expect([bare?.state, twin?.state, twin?.definition.name]).toEqual(['stopped', 'running', 'twin'])
     if (bare === undefined) throw new Error('no guest is listed')
-    await expect(clone(host, hypervisor, bare, 'twin', saying)).rejects.toMatchObject({ code: 'already-exists' })
+    await expect(cloneGuest(host, hypervisor, bare, 'twin', saying)).rejects.toMatchObject({ code: 'already-exists' })
     await hypervisor.undefine('twin', soon())
 
     const { runtime, state, cache } = host.directories
