@@ -3,7 +3,6 @@
  * screen, a move to another host. Which of it a hypervisor can is a matter of which methods it has.
  */
 import { InfraError } from '../errors.ts'
-import type { GuestDefinition } from './hypervisor.ts'
 
 type CallOptions = { readonly signal: AbortSignal }
 
@@ -68,7 +67,10 @@ export interface GuestMachine {
   /** Moves it as it runs; it is forgotten here. `to`: how the hypervisor of this host reaches the other one. */
   migrate(name: string, to: string, options: CallOptions): Promise<void>
   /** The files in which a guest of this definition has its own disks, in their order, whether they are there or not. */
-  placesOfDisks(definition: GuestDefinition): readonly string[]
+  placesOfDisks(definition: {
+    readonly name: string
+    readonly disks: readonly { readonly directory?: string }[]
+  }): readonly string[]
 }
 
 export type MachineOperation = keyof GuestMachine

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { quote } from '../../hosts/quote.ts'
 import type { GuestDefinition, GuestReach } from '../hypervisor.ts'
 import { agentPort } from './agent.ts'
-import { type Extra, extraArguments } from './machine/devices.ts'
+import { type Extra, extraArguments } from './machine/extras.ts'
 import type { GuestPaths } from './paths.ts'
 import { forwardRule } from './user-network.ts'
 
