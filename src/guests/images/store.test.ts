@@ -194,6 +194,7 @@ describe('image store', () => {
         sizeBytes: 12 * 1024,
         builtAt: at,
         usedAt: at,
+        givenNames: [],
         usedBy: ['g1'],
       },
     ])
