@@ -143,6 +143,12 @@ export class Site implements AsyncDisposable {
     return (await execute('ip', ['netns', 'exec', `${this.#tag}-${at}`, ...command])).stdout
   }
 
+  /** All that run in a place now. */
+  async processes(at: number): Promise<number[]> {
+    const { stdout } = await execute('ip', ['netns', 'pids', this.name(at)])
+    return stdout.split('\n').filter(Boolean).map(Number)
+  }
+
   /** Where an address stands now. */
   async holders(address: string): Promise<number[]> {
     const places = this.#places.slice(1)

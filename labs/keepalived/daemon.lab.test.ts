@@ -1,5 +1,5 @@
-/** keepalived and `baton keepalived` with one configuration: the same lines in the named pipe, the same calls of commands. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+/** keepalived, `baton keepalived` and `baton director --config` with one configuration: the same lines in the named pipe, the same calls of commands. */
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,20 +8,9 @@ import { describe, expect, test } from 'vitest'
 import { Site, until } from '../ha/world.ts'
 import { openBaton } from '../hello/baton.ts'
 import { isRoot } from '../net/namespaces.ts'
+import { director, isThere, ours, type Start, theirs } from './here.ts'
 
-const isThere = spawnKeepalived() === 0
-if (!isThere) console.warn('skipped: Debian’s package keepalived is not installed')
-const program = join(import.meta.dirname, '../../bin/baton')
 const waitMs = 60_000
-
-function spawnKeepalived(): number | null {
-  try {
-    execFileSync('keepalived', ['--version'], { stdio: 'ignore' })
-    return 0
-  } catch {
-    return null
-  }
-}
 
 const instance = (name: string, id: number, priority: number, more: string): string => `
 vrrp_instance ${name} {
@@ -63,11 +52,7 @@ ${instance('C', 3, 80, '')}
 /** What each instance and group was said to have become, in order. */
 type Told = { readonly lines: Readonly<Record<string, readonly string[]>>; readonly calls: readonly string[] }
 
-async function play(
-  site: Site,
-  directory: string,
-  start: (file: string) => ChildProcess,
-): Promise<{ told: Told; code: number | null }> {
+async function play(site: Site, directory: string, start: Start): Promise<{ told: Told; code: number | null }> {
   const file = join(directory, 'keepalived.conf')
   const good = join(directory, 'good')
   const fifo = join(directory, 'fifo')
@@ -132,33 +117,23 @@ function readAll(fd: number): string {
 
 describe.skipIf(!isThere || !isRoot())('the daemon', () => {
   test('tells the same of the same happenings, by commands and by the named pipe', async () => {
-    await using theirs = await Site.open(1)
-    await using ours = await Site.open(1)
+    await using theirSite = await Site.open(1)
+    await using ourSite = await Site.open(1)
+    await using directorSite = await Site.open(1)
     const folder = mkdtempSync(join(tmpdir(), 'baton-keepalived-'))
-    await using baton = openBaton(ours.inside(0))
+    await using baton = openBaton(ourSite.inside(0))
+    await using serving = openBaton(directorSite.inside(0))
     try {
-      const pids = ['-p', join(folder, 'pid'), '-r', join(folder, 'vrrp.pid')]
-      const run = (site: Site, environment: NodeJS.ProcessEnv, ...command: readonly string[]): ChildProcess => {
-        const [first = '', ...words] = [...site.inside(0), ...command]
-        return spawn(first, words, { env: environment, stdio: 'ignore' })
-      }
-      const [one, other] = await Promise.all([
-        play(theirs, mkdtempSync(join(folder, 'theirs-')), (file) =>
-          run(theirs, process.env, 'keepalived', '-P', '-n', '-l', '-f', file, ...pids),
-        ),
-        play(
-          ours,
-          mkdtempSync(join(folder, 'ours-')),
-          (file) =>
-          run(
-            ours, { ...baton.environment, BATON_ENGINE: 'userspace' }, process.execPath, program, 'keepalived', '-P', '-n',
-            '-l', '-f', file, '-p', join(folder, 'own.pid'),
-          ), // biome-ignore format: one command
-        ),
+      const [one, ...others] = await Promise.all([
+        play(theirSite, mkdtempSync(join(folder, 'theirs-')), theirs(theirSite, folder)),
+        play(ourSite, mkdtempSync(join(folder, 'ours-')), ours(ourSite, folder, baton)),
+        play(directorSite, mkdtempSync(join(folder, 'director-')), director(directorSite, serving)),
       ])
-      expect(other.told.lines).toEqual(one.told.lines)
-      expect(other.told.calls).toEqual(one.told.calls)
-      expect([one.code, other.code]).toEqual([0, 0])
+      for (const other of others) {
+        expect(other.told.lines).toEqual(one.told.lines)
+        expect(other.told.calls).toEqual(one.told.calls)
+      }
+      expect([one, ...others].map(({ code }) => code)).toEqual([0, 0, 0])
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }

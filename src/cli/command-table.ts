@@ -129,8 +129,13 @@ export const commandGroups: readonly CommandGroup[] = [
       },
       {
         name: 'keepalived',
-        summary: 'check a keepalived.conf as keepalived -t does',
+        summary: 'serve a keepalived.conf as keepalived does, or check it (-t)',
         load: () => import('./commands/keepalived.ts'),
+      },
+      {
+        name: 'genhash',
+        summary: 'print the digest of a page, as keepalived’s genhash does',
+        load: () => import('./commands/genhash.ts'),
       },
       {
         name: 'xen-create-image',

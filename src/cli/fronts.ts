@@ -3,7 +3,7 @@
 import type { IpvsadmName } from '../compat/ipvsadm/main.ts'
 import type { XenToolsName } from '../compat/xen-tools/main.ts'
 
-type FrontName = IpvsadmName | 'ldirectord' | 'keepalived' | 'virt-install' | XenToolsName
+type FrontName = IpvsadmName | 'ldirectord' | 'keepalived' | 'genhash' | 'virt-install' | XenToolsName
 
 const frontNames = [
   'ipvsadm',
@@ -11,6 +11,7 @@ const frontNames = [
   'ipvsadm-restore',
   'ldirectord',
   'keepalived',
+  'genhash',
   'virt-install',
   'xen-create-image',
   'xen-delete-image',

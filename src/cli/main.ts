@@ -12,6 +12,9 @@ if (front === undefined) {
 } else if (front.name === 'keepalived') {
   const { runKeepalivedFront } = await import('../compat/keepalived/main.ts')
   await runKeepalivedFront(front.words)
+} else if (front.name === 'genhash') {
+  const { runGenhashFront } = await import('../compat/genhash/main.ts')
+  await runGenhashFront(front.words)
 } else if (front.name === 'virt-install') {
   const { runVirtInstallFront } = await import('../compat/virt-install/main.ts')
   await runVirtInstallFront(front.words)

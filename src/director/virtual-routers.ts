@@ -65,7 +65,7 @@ export function virtualRouters(options: VirtualRoutersOptions): VirtualRouters {
 
   const apply = async (): Promise<void> => {
     clearTimeout(timer)
-    if (isOver || (vrrp === undefined && wanted.groups.length === 0)) return
+    if (isOver || (vrrp === undefined && wanted.groups.length === 0 && wanted.standing === undefined)) return
     try {
       vrrp ??= await openVrrp(hear)
       for (const [service, state] of services) await tell(vrrp, service, state)
@@ -105,7 +105,7 @@ export function virtualRouters(options: VirtualRoutersOptions): VirtualRouters {
       if (clusters.some(({ vrrp: own }) => own !== undefined)) hindrances = allowBind()
     },
     async follow(clusters) {
-      const next = { groups: clusters.flatMap(({ vrrp: own }) => own?.groups ?? []) }
+      const next = joinedSpec(clusters)
       if (JSON.stringify(next) === JSON.stringify(wanted)) return
       wanted = next
       await begin()
@@ -149,6 +149,21 @@ export function virtualRouters(options: VirtualRoutersOptions): VirtualRouters {
       clearTimeout(timer)
       await last
       await drop()
+    },
+  }
+}
+
+/** Of all clusters: a thread has the routers of the whole machine. */
+function joinedSpec(clusters: readonly ClusterServices[]): VrrpSpec {
+  const standing = clusters.flatMap(({ vrrp }) => vrrp?.standing ?? [])
+  const groups = clusters.flatMap(({ vrrp }) => vrrp?.groups ?? [])
+  if (standing.length === 0) return { groups }
+  return {
+    groups,
+    standing: {
+      holds: standing.flatMap(({ holds }) => holds),
+      routes: standing.flatMap(({ routes }) => routes ?? []),
+      rules: standing.flatMap(({ rules }) => rules ?? []),
     },
   }
 }

@@ -1,5 +1,6 @@
 /** Virtual routers as they cross the control socket and are kept on disk. */
 import * as z from 'zod'
+import { addressFlagWords } from '../formats/iproute/address.ts'
 import type { RouterSpec, TrackSpec, VrrpSpec } from '../vrrp/spec.ts'
 import { address } from './service-schemas.ts'
 
@@ -72,9 +73,25 @@ const track: z.ZodType<TrackSpec> = z.discriminatedUnion('kind', [
   }),
 ])
 
+const held: z.ZodType<RouterSpec['holds'][number]> = z.strictObject({
+  address,
+  prefix: z.int().min(0).max(128),
+  interface: text,
+  label: text.max(15).exactOptional(),
+  scope: z.int().min(0).max(255).exactOptional(),
+  broadcast: address.exactOptional(),
+  peer: z.strictObject({ address, prefix: z.int().min(0).max(128) }).exactOptional(),
+  flags: z.array(z.enum(addressFlagWords)).exactOptional(),
+  preferredSeconds: z.int().min(0).exactOptional(),
+  isUntracked: z.literal(true).exactOptional(),
+})
+
+const ways = { routes: z.array(text).exactOptional(), rules: z.array(text).exactOptional() }
+
 const router = z.strictObject({
   config,
-  holds: z.array(z.strictObject({ address, prefix: z.int().min(0).max(128), interface: text })),
+  holds: z.array(held),
+  ...ways,
   hasVirtualMac: z.boolean(),
   // Kept by a version that had no such thing, it is not there.
   accepts: z.boolean().default(true),
@@ -83,4 +100,5 @@ const router = z.strictObject({
 
 export const vrrpSchema: z.ZodType<VrrpSpec> = z.strictObject({
   groups: z.array(z.strictObject({ name: text, members: z.array(router).min(1) })),
+  standing: z.strictObject({ holds: z.array(held), ...ways }).exactOptional(),
 })

@@ -20,7 +20,7 @@ import { followNetlink, NetlinkError, type NetlinkNews, NetlinkSocket } from './
 
 export type { InterfaceAddress, Link } from '../wire/rtnetlink.ts'
 
-type Places = Pick<InterfaceAddress, 'interface' | 'address' | 'prefix'>
+type Places = Pick<InterfaceAddress, 'interface' | 'address' | 'prefix'> & Pick<NewAddress, 'peer'>
 
 export class Links implements Disposable {
   readonly #socket = new NetlinkSocket('route')

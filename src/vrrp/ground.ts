@@ -11,8 +11,10 @@ export interface Ground {
   /** Calls `run` once, no sooner than after `ms`. */
   after(ms: number, run: () => void): Disposable
   advertise(router: RouterSpec, priority: number): Troubles
-  /** Brings the addresses to where they are wanted. Those that stand there already are well. */
+  /** Brings the addresses to where they are wanted, then routes and rules. Those that stand there already are well. */
   claim(router: RouterSpec): Troubles
+  /** Brings back what of them has gone since, but for what is not to be brought back. */
+  restore(router: RouterSpec): Troubles
   release(router: RouterSpec): Troubles
   /** Tells all on the links where the addresses are. */
   announce(router: RouterSpec, times: number): Troubles

@@ -1,5 +1,7 @@
 /** The machine's network as virtual routers use it: advertisements out and in, addresses, and who is told where they are. */
 import { readFileSync } from 'node:fs'
+import { sameData } from '../difference.ts'
+import { isInNetwork } from '../lvs/address.ts'
 import { type Family, familyOf } from '../lvs/service.ts'
 import { type Link, Links } from '../os/links.ts'
 import { openPacketSocket, type PacketSocket } from '../os/packet-socket.ts'
@@ -14,9 +16,10 @@ import type { Ground, Troubles } from './ground.ts'
 import { Hearings, type OnPacket } from './hearings.ts'
 import type { HeartbeatPath, RouterConfig } from './machine/config.ts'
 import { ownAddress } from './own-address.ts'
-import type { HeldAddress, RouterSpec } from './spec.ts'
+import type { HeldAddress, RouterSpec, StaticSpec } from './spec.ts'
 import type { VrrpEvent } from './status.ts'
 import { attempt, beginVirtual, isVirtualInterface, makeVirtual, virtualName } from './virtual-interface.ts'
+import { Ways, waysWithout } from './ways.ts'
 
 /** IFA_PROTO of addresses that a virtual router has put there: a daemon that was killed finds them by it. */
 const mark = 0xba
@@ -25,6 +28,7 @@ const owner = 255
 
 export class Network implements Ground, Disposable {
   readonly links: Links
+  readonly #ways: Ways
   readonly #frames: PacketSocket
   readonly #senders = new Map<Family, IpSender>()
   readonly #hearings = new Hearings()
@@ -33,10 +37,12 @@ export class Network implements Ground, Disposable {
   /** Addresses that were put there by this process. */
   readonly #added = new Set<string>()
   #isHeld: (address: string) => boolean = () => false
+  #standing: StaticSpec = { holds: [] }
 
-  private constructor(links: Links, tell: (event: VrrpEvent) => void) {
+  private constructor(links: Links, onChange: () => void, tell: (event: VrrpEvent) => void) {
     this.links = links
     this.#tell = tell
+    this.#ways = new Ways((name) => links.byName(name)?.index, onChange)
     this.#frames = openPacketSocket()
   }
 
@@ -44,7 +50,7 @@ export class Network implements Ground, Disposable {
   static async open(onChange: () => void, tell: (event: VrrpEvent) => void): Promise<Network> {
     const links = await Links.open(onChange)
     try {
-      return new Network(links, tell)
+      return new Network(links, onChange, tell)
     } catch (error) {
       links[Symbol.dispose]()
       throw error
@@ -86,48 +92,102 @@ export class Network implements Ground, Disposable {
 
   /** What an address is not to accept is dropped before it is there. */
   claim(router: RouterSpec): Troubles {
-    const places = this.#placesOf(router)
-    const isRefusing = !router.accepts && router.config.priority !== owner
-    const troubles = isRefusing ? this.#acceptMode.refuse(places) : this.#acceptMode.accept(places)
-    return [...troubles, ...this.#claimAll(router)]
+    return [
+      ...this.#refuse(router),
+      ...router.holds.flatMap((held) => this.#claim(router, held)),
+      ...this.#ways.claim(router),
+    ]
   }
 
-  #claimAll(router: RouterSpec): Troubles {
-    return router.holds.flatMap((held) => {
-      const link = this.#deviceOf(router, held)
-      if (link === undefined) return [`there is no interface ${held.interface} for ${held.address}`]
-      if (this.#stands(link, held)) return []
-      const label = `${link.name}:${router.config.id}`
-      const isLabelled = familyOf(held.address) === 'ipv4' && label.length <= labelBytes
-      const { address, prefix } = held
-      return attempt(() => {
-        const isNew = this.links.addAddress({
-          interface: link.index,
-          address,
-          prefix,
-          mark,
-          ...(isLabelled ? { label } : {}),
-          ...(router.config.priority === owner ? {} : { isDeprecated: true }),
-        })
-        if (isNew) this.#added.add(keyOf(held))
-      })
-    })
+  restore(router: RouterSpec): Troubles {
+    const holds = router.holds.filter(({ isUntracked }) => isUntracked !== true)
+    return [
+      ...this.#refuse(router),
+      ...holds.flatMap((held) => this.#claim(router, held)),
+      ...this.#ways.claim(router, true),
+    ]
+  }
+
+  #refuse(router: RouterSpec): Troubles {
+    const places = this.#placesOf(router)
+    const isRefusing = !router.accepts && router.config.priority !== owner
+    return isRefusing ? this.#acceptMode.refuse(places) : this.#acceptMode.accept(places)
   }
 
   /** The owner's addresses are its own: what others have put there stays. */
   release(router: RouterSpec): Troubles {
-    const troubles = this.#releaseAll(router)
-    return [...troubles, ...this.#acceptMode.accept(this.#placesOf(router))]
-  }
-
-  #releaseAll(router: RouterSpec): Troubles {
-    return router.holds.flatMap((held) => {
+    const ways = this.#ways.release(router)
+    const holds = router.holds.flatMap((held) => {
       const link = this.#deviceOf(router, held)
       const isOurs = this.#added.delete(keyOf(held))
       if (link === undefined || (!isOurs && router.config.priority === owner)) return []
-      const { address, prefix } = held
-      return attempt(() => this.links.removeAddress({ interface: link.index, address, prefix }))
+      return this.#removeAddress(link, held)
     })
+    return [...ways, ...holds, ...this.#acceptMode.accept(this.#placesOf(router))]
+  }
+
+  /** Makes these stand whoever is master, in place of those before. */
+  stand(wanted: StaticSpec): Troubles {
+    const before = this.#standing
+    this.#standing = wanted
+    const isKept = (held: HeldAddress): boolean => wanted.holds.some((one) => sameData(one, held))
+    return [
+      ...this.#ways.release(waysWithout(before, wanted)),
+      ...before.holds.filter((held) => !isKept(held)).flatMap((held) => this.#fell(held)),
+      ...this.standAgain(),
+    ]
+  }
+
+  /** Brings back what of them has gone since. */
+  standAgain(): Troubles {
+    const { holds } = this.#standing
+    return [
+      ...holds.flatMap((held) => {
+        const link = this.links.byName(held.interface)
+        if (link === undefined) return [`there is no interface ${held.interface} for ${held.address}`]
+        return this.#addAddress(link, held, { hasRoute: true })
+      }),
+      ...this.#ways.claim(this.#standing),
+    ]
+  }
+
+  #fell(held: HeldAddress): Troubles {
+    const link = this.links.byName(held.interface)
+    const found = link && this.links.addresses(link.index).find((one) => one.address === held.address)
+    const isOurs = this.#added.delete(keyOf(held)) || found?.mark === mark
+    return link === undefined || !isOurs ? [] : this.#removeAddress(link, held)
+  }
+
+  #claim(router: RouterSpec, held: HeldAddress): Troubles {
+    const link = this.#deviceOf(router, held)
+    if (link === undefined) return [`there is no interface ${held.interface} for ${held.address}`]
+    const label = `${link.name}:${router.config.id}`
+    const isLabelled = familyOf(held.address) === 'ipv4' && label.length <= labelBytes
+    // The route to its network stays with the interface's own address, where it has one.
+    const hasRoute = !this.links
+      .addresses(link.index)
+      .some(
+        (one) => one.prefix === held.prefix && isInNetwork(one.address, { address: held.address, prefix: held.prefix }),
+      )
+    // Nobody here sends from it who has another one to choose (RFC 6724 §5, rule 3), unless it is told otherwise.
+    const isDeprecated = familyOf(held.address) === 'ipv6' && router.config.priority !== owner
+    const standing = isDeprecated ? { preferredSeconds: 0, ...held } : held
+    return this.#addAddress(link, isLabelled ? { label, ...standing } : standing, { hasRoute })
+  }
+
+  #addAddress(link: Link, held: HeldAddress, { hasRoute }: { readonly hasRoute: boolean }): Troubles {
+    const { address, prefix } = held
+    if (this.links.addresses(link.index).some((one) => one.address === address && one.prefix === prefix)) return []
+    return attempt(() => {
+      if (this.links.addAddress({ ...held, interface: link.index, mark, hasRoute }))
+        this.#added.add(keyOf({ address, prefix, interface: link.name }))
+    })
+  }
+
+  #removeAddress(link: Link, { address, prefix, peer }: HeldAddress): Troubles {
+    return attempt(() =>
+      this.links.removeAddress({ interface: link.index, address, prefix, ...(peer === undefined ? {} : { peer }) }),
+    )
   }
 
   announce(router: RouterSpec, times: number): Troubles {
@@ -150,11 +210,11 @@ export class Network implements Ground, Disposable {
 
   /**
    * What a daemon that was killed has left behind goes away: addresses with our mark, and those of routers that are about to
-   * begin as backup. `running` routers keep theirs.
+   * begin as backup, with their routes and rules. `running` routers keep theirs, and what always stands stays.
    */
   async clear(beginning: readonly RouterSpec[], running: readonly RouterSpec[]): Promise<Troubles> {
     const isRunning = (address: string): boolean =>
-      running.some(({ holds }) => holds.some((held) => held.address === address))
+      [this.#standing, ...running].some(({ holds }) => holds.some((held) => held.address === address))
     const begins = (address: string, name: string | undefined): boolean =>
       beginning.some(
         ({ config, holds }) =>
@@ -168,6 +228,7 @@ export class Network implements Ground, Disposable {
     const devices = this.links.all().filter(({ name }) => isVirtualInterface(name) && !wanted.has(name))
     const troubles = [
       ...this.#acceptMode.clear(),
+      ...beginning.flatMap((router) => (router.config.priority === owner ? [] : this.#ways.release(router))),
       ...old.flatMap((address) => attempt(() => this.links.removeAddress(address))),
       ...devices.flatMap(({ index }) => attempt(() => this.links.removeLink(index))),
     ]
@@ -179,6 +240,8 @@ export class Network implements Ground, Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.stand({ holds: [] })
+    this.#ways[Symbol.dispose]()
     this.#hearings[Symbol.dispose]()
     this.#acceptMode[Symbol.dispose]()
     for (const sender of this.#senders.values()) sender[Symbol.dispose]()
@@ -232,10 +295,6 @@ export class Network implements Ground, Disposable {
       const device = this.#deviceOf(router, held)?.name
       return device === undefined ? [] : [{ address: held.address, device }]
     })
-  }
-
-  #stands(link: Link, { address, prefix }: HeldAddress): boolean {
-    return this.links.addresses(link.index).some((one) => one.address === address && one.prefix === prefix)
   }
 }
 

@@ -8,6 +8,7 @@ import { watchProcesses } from './processes.ts'
 import { RunningGroup } from './running-group.ts'
 import { type GroupSpec, type RouterSpec, type TrackSpec, trackName, type VrrpSpec } from './spec.ts'
 import type { RouterStatus, VrrpEvent } from './status.ts'
+import { interfacesOfWays } from './ways.ts'
 
 export class Routers implements Disposable {
   readonly #network: Network
@@ -31,7 +32,9 @@ export class Routers implements Disposable {
 
   /** Routers that stay keep their roles; what is left of others goes. Gives back what could not be done, in words. */
   async apply(spec: VrrpSpec): Promise<readonly string[]> {
-    const wanted = spec.groups.map(withOwnInterface)
+    const wanted = spec.groups.map(withNeededInterfaces)
+    // First: a router may need what always stands.
+    const fallen = this.#network.stand(spec.standing ?? { holds: [] })
     const kept = this.#groups.filter((group) => wanted.some((one) => one.name === group.spec.name && group.adopt(one)))
     for (const group of this.#groups) if (!kept.includes(group)) group.stop()
     const isKept = ({ name }: GroupSpec): boolean => kept.some((group) => group.spec.name === name)
@@ -46,7 +49,7 @@ export class Routers implements Disposable {
     this.#watchAll()
     this.#look()
     for (const group of begun) group.start()
-    return [...troubles, ...deaf]
+    return [...fallen, ...troubles, ...deaf]
   }
 
   status(): RouterStatus[] {
@@ -80,6 +83,7 @@ export class Routers implements Disposable {
       this.#isDue = false
       this.#listen()
       this.#look()
+      this.#network.standAgain()
       for (const group of this.#groups) group.restore()
     })
   }
@@ -164,12 +168,16 @@ function watch(track: Watched, onState: (name: string, state: TrackedState) => v
   return track.kind === 'file' ? watchFile(track, onState) : watchProcesses(track, onState)
 }
 
-/** Without its own interface a router cannot be master. */
-function withOwnInterface(group: GroupSpec): GroupSpec {
+/** Without its own interface a router cannot be master, nor without those that its addresses and ways stand at. */
+function withNeededInterfaces(group: GroupSpec): GroupSpec {
   const members = group.members.map((router): RouterSpec => {
-    const own = router.config.paths[0].interface
-    const isTracked = router.tracked.some((track) => track.kind === 'interface' && track.interface === own)
-    return isTracked ? router : { ...router, tracked: [{ kind: 'interface', interface: own }, ...router.tracked] }
+    const isTracked = (name: string): boolean =>
+      router.tracked.some((track) => track.kind === 'interface' && track.interface === name)
+    const held = router.holds.flatMap((one) => (one.isUntracked === true ? [] : [one.interface]))
+    const needed = new Set([router.config.paths[0].interface, ...held, ...interfacesOfWays(router)])
+    const missing = [...needed].filter((name) => !isTracked(name))
+    const own = missing.map((name) => ({ kind: 'interface', interface: name }) as const)
+    return own.length === 0 ? router : { ...router, tracked: [...own, ...router.tracked] }
   })
   return { ...group, members }
 }

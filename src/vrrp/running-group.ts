@@ -1,4 +1,5 @@
 /** A group of virtual routers as it runs: the machine's effects are carried out, its timers kept, what is wrong remembered. */
+import { sameData } from '../difference.ts'
 import type { Ground, Troubles } from './ground.ts'
 import type { RouterConfig } from './machine/config.ts'
 import { type Diagnoses, describeFinding, type Finding, note, standing, withoutOld } from './machine/diagnosis.ts'
@@ -9,6 +10,7 @@ import { masterDownMs } from './machine/timers.ts'
 import { fitness, isWell, type TrackedState } from './machine/tracking.ts'
 import { type GroupSpec, type RouterSpec, trackName } from './spec.ts'
 import type { RouterStatus } from './status.ts'
+import { waysWithout } from './ways.ts'
 
 /** What is wrong is told for so many of the router's own waits after it was last seen. */
 const waitsKept = 3
@@ -86,10 +88,10 @@ export class RunningGroup {
     if (wasWaiting && !this.#isWaiting()) this.#tellFaults()
   }
 
-  /** The addresses of a master stand, whoever has taken one away. */
+  /** The addresses of a master stand, whoever has taken one away, and so do its routes and rules. */
   restore(): void {
     for (const [at, router] of this.#spec.members.entries())
-      if (this.#state[at]?.kind === 'master') this.#note(at, 'claim', this.#ground.claim(router))
+      if (this.#state[at]?.kind === 'master') this.#note(at, 'claim', this.#ground.restore(router))
   }
 
   /** The same routers with other addresses, priorities, tracked things: a master stays master. False: they are others. */
@@ -101,8 +103,8 @@ export class RunningGroup {
     for (const [at, router] of spec.members.entries()) {
       const old = before[at]
       if (old === undefined || this.#state[at]?.kind !== 'master') continue
-      const isKept = (address: string): boolean => router.holds.some((held) => held.address === address)
-      this.#ground.release({ ...old, holds: old.holds.filter(({ address }) => !isKept(address)) })
+      const holds = old.holds.filter((held) => !router.holds.some((one) => sameData(one, held)))
+      this.#ground.release({ ...old, holds, ...waysWithout(old, router) })
       this.#note(at, 'claim', this.#ground.claim(router))
       this.#perform(at, { kind: 'announce', times: router.config.announcing.times })
     }

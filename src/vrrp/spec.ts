@@ -1,8 +1,19 @@
 /** What a machine is to do for its virtual routers: plain data, every default filled in. */
+import type { AddressWords } from '../formats/iproute/address.ts'
 import type { RouterConfig } from './machine/config.ts'
 
 /** An address that the master has: at an interface, with the length of its network's prefix. */
-export type HeldAddress = { readonly address: string; readonly prefix: number; readonly interface: string }
+export type HeldAddress = AddressWords & {
+  readonly address: string
+  readonly prefix: number
+  readonly interface: string
+}
+
+/** Routes and rules as `readRoute` and `readRule` read them, their words parted by single blanks. */
+export type WaySpec = { readonly routes?: readonly string[]; readonly rules?: readonly string[] }
+
+/** What stands whoever is master. */
+export type StaticSpec = WaySpec & { readonly holds: readonly HeldAddress[] }
 
 /** What is looked at beside the interface of the router, which always is. See `Tracked` for what a weight means. */
 /** `isReversed`: it counts the other way round. */
@@ -36,7 +47,7 @@ export type TrackSpec = { readonly weight?: number; readonly isReversed?: true }
   | { readonly kind: 'service'; readonly service: string }
 )
 
-export type RouterSpec = {
+export type RouterSpec = WaySpec & {
   readonly config: RouterConfig
   /** The advertised ones and those beside them. */
   readonly holds: readonly HeldAddress[]
@@ -49,7 +60,7 @@ export type RouterSpec = {
 
 /** Routers that are master together; one alone is a group, too. */
 export type GroupSpec = { readonly name: string; readonly members: readonly RouterSpec[] }
-export type VrrpSpec = { readonly groups: readonly GroupSpec[] }
+export type VrrpSpec = { readonly groups: readonly GroupSpec[]; readonly standing?: StaticSpec }
 
 /** What a tracked thing is called where it is told that it fails. */
 export function trackName(track: TrackSpec): string {

@@ -15,11 +15,13 @@ describe('interfaces and addresses on the wire', () => {
     const one = fc.record({ interface: fc.nat(), address, prefix: fc.integer({ min: 0, max: 32 }), mark: byte })
     fc.assert(
       fc.property(one, (wanted) => {
-        expect(decodeAddress(encodeNewAddress({ ...wanted, label: 'eth0:51' }))).toEqual({
+        expect(decodeAddress(encodeNewAddress({ ...wanted, label: 'eth0:51', hasRoute: false }))).toEqual({
           ...wanted,
           isTentative: false,
         })
-        expect(decodeAddress(encodeNewAddress({ ...wanted, isDeprecated: true }))).toMatchObject(wanted)
+        expect(decodeAddress(encodeNewAddress({ ...wanted, hasRoute: false, preferredSeconds: 0 }))).toMatchObject(
+          wanted,
+        )
         expect(decodeAddress(encodeOldAddress(wanted))).toMatchObject({ address: wanted.address, mark: 0 })
       }),
     )

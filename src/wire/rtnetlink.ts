@@ -1,10 +1,11 @@
 /** Interfaces and addresses in routing netlink, rtnetlink(7) (Linux, include/uapi/linux/if_link.h and if_addr.h). */
+import type { AddressWords } from '../formats/iproute/address.ts'
 import { addressBytes, addressFromBytes } from '../lvs/address.ts'
 import { type Family, familyOf } from '../lvs/service.ts'
 import { macBytes, macText } from './ethernet.ts'
 import { addressLength } from './ip.ts'
 import { joined } from './joined.ts'
-import { decodeAttributes, encodeAttributes, readText, readU32, text, u8, u32 } from './netlink.ts'
+import { type Attribute, decodeAttributes, encodeAttributes, readText, readU32, text, u8, u32 } from './netlink.ts'
 import { WireError } from './wire-error.ts'
 
 export const routeMessages = {
@@ -32,12 +33,11 @@ export type InterfaceAddress = {
   readonly mark: number
 }
 
-export type NewAddress = Pick<InterfaceAddress, 'interface' | 'address' | 'prefix' | 'mark'> & {
-  /** IPv4, of old programs: at most 15 letters that begin with the interface's name. */
-  readonly label?: string
-  /** IPv6: nobody here sends from it who has another one to choose (RFC 6724 §5, rule 3). */
-  readonly isDeprecated?: true
-}
+export type NewAddress = Omit<AddressWords, 'interface' | 'isUntracked'> &
+  Pick<InterfaceAddress, 'interface' | 'address' | 'prefix' | 'mark'> & {
+    /** The kernel adds a route to its network. */
+    readonly hasRoute: boolean
+  }
 
 const families = { ipv4: 2, ipv6: 10 } as const
 /** ```
@@ -51,10 +51,16 @@ const linkFlags = { up: 0x1, running: 0x40 } as const
 const linkAttributes = { mac: 1, name: 3, parent: 5, info: 18 } as const
 const infoAttributes = { kind: 1, data: 2 } as const
 const macvlanMode = { attribute: 1, private: 1 } as const
-const addressAttributes = { address: 1, local: 2, label: 3, lifetimes: 6, flags: 8, mark: 11 } as const
-/** `struct ifa_cacheinfo   0 preferred  4 valid  8 made  12 changed`: seconds, all ones being for ever. */
-const deprecatedForEver = joined([u32(0), u32(0xff_ff_ff_ff), u32(0), u32(0)])
-const addressFlags = { withoutDuplicateDetection: 0x02, tentative: 0x40, withoutRoute: 0x200 } as const
+const addressAttributes = { address: 1, local: 2, label: 3, broadcast: 4, lifetimes: 6, flags: 8, mark: 11 } as const
+const addressFlags = {
+  nodad: 0x02,
+  home: 0x10,
+  tentative: 0x40,
+  mngtmpaddr: 0x100,
+  noprefixroute: 0x200,
+  autojoin: 0x400,
+} as const
+const forEver = 0xffff_ffff
 
 export function linksQuestion(): Uint8Array {
   return new Uint8Array(linkBytes)
@@ -99,37 +105,51 @@ export function decodeAddress(payload: Uint8Array): InterfaceAddress | undefined
   }
 }
 
-/** Without a route to its network: that stays with the interface's own address. At once usable, and so for IPv6, too. */
-export function encodeNewAddress({ label, mark, isDeprecated, ...address }: NewAddress): Uint8Array {
-  const bytes = addressBytes(address.address)
-  const flags = addressFlags.withoutDuplicateDetection | addressFlags.withoutRoute
+/** At once usable, also over IPv6: nobody is asked whether another has it. */
+export function encodeNewAddress(of: NewAddress): Uint8Array {
+  const { address, prefix, peer, scope = 0, label, broadcast, preferredSeconds, hasRoute, mark } = of
+  const named = [...(of.flags ?? []), 'nodad' as const, ...(hasRoute ? [] : ['noprefixroute' as const])]
+  const flags = named.reduce((all, name) => all | addressFlags[name], 0)
   const attributes = encodeAttributes([
-    [addressAttributes.local, bytes],
-    [addressAttributes.address, bytes],
+    ...ownAndPeer(of),
     ...(label === undefined ? [] : [[addressAttributes.label, text(label)] as const]),
-    ...(isDeprecated === true && familyOf(address.address) === 'ipv6'
-      ? [[addressAttributes.lifetimes, deprecatedForEver] as const]
-      : []),
+    ...(broadcast === undefined ? [] : [[addressAttributes.broadcast, addressBytes(broadcast)] as const]),
+    ...(preferredSeconds === undefined ? [] : [[addressAttributes.lifetimes, lifetimes(preferredSeconds)] as const]),
     [addressAttributes.flags, u32(flags)],
     [addressAttributes.mark, u8(mark)],
   ])
-  return joined([addressHeader(address), attributes])
-}
-
-export function encodeOldAddress(address: Pick<InterfaceAddress, 'interface' | 'address' | 'prefix'>): Uint8Array {
-  const bytes = addressBytes(address.address)
   return joined([
-    addressHeader(address),
-    encodeAttributes([
-      [addressAttributes.local, bytes],
-      [addressAttributes.address, bytes],
-    ]),
+    addressHeader({ interface: of.interface, address, prefix: peer?.prefix ?? prefix, scope }),
+    attributes,
   ])
 }
 
-function addressHeader(of: Pick<InterfaceAddress, 'interface' | 'address' | 'prefix'>): Uint8Array {
+type OldAddress = Pick<NewAddress, 'interface' | 'address' | 'prefix' | 'peer'>
+
+export function encodeOldAddress(of: OldAddress): Uint8Array {
+  return joined([
+    addressHeader({ ...of, prefix: of.peer?.prefix ?? of.prefix, scope: 0 }),
+    encodeAttributes(ownAndPeer(of)),
+  ])
+}
+
+function ownAndPeer({ address, peer }: Pick<OldAddress, 'address' | 'peer'>): Attribute[] {
+  return [
+    [addressAttributes.local, addressBytes(address)],
+    [addressAttributes.address, addressBytes(peer?.address ?? address)],
+  ]
+}
+
+/** struct ifa_cacheinfo: how long it is preferred, how long it is there, and when it came and changed. */
+function lifetimes(preferredSeconds: number): Uint8Array {
+  return joined([u32(preferredSeconds), u32(forEver), u32(0), u32(0)])
+}
+
+type AddressHeader = Pick<InterfaceAddress, 'interface' | 'address' | 'prefix'> & { readonly scope: number }
+
+function addressHeader(of: AddressHeader): Uint8Array {
   const header = new Uint8Array(addressHeaderBytes)
-  header.set([families[familyOf(of.address)], of.prefix])
+  header.set([families[familyOf(of.address)], of.prefix, 0, of.scope])
   new DataView(header.buffer).setUint32(4, of.interface, true)
   return header
 }

@@ -24,6 +24,9 @@ export class StillGround implements Ground {
   claim({ holds }: RouterSpec): string[] {
     return this.#did(`claim ${holds.map(({ address }) => address).join(' ')}`)
   }
+  restore({ holds }: RouterSpec): string[] {
+    return this.#did(`restore ${holds.map(({ address }) => address).join(' ')}`)
+  }
   release({ holds }: RouterSpec): string[] {
     return this.#did(`release ${holds.map(({ address }) => address).join(' ')}`)
   }

@@ -1,15 +1,14 @@
-/** The services of a baton.yaml or an ldirectord.cf, served by a director of one's own: read at its start and at each SIGHUP. */
+/** The services of a baton.yaml, an ldirectord.cf or a keepalived.conf, served by a director of one's own: read at its start and at each SIGHUP. */
 import type { Logger } from 'pino'
-import { thisProgram } from '../../cluster/site.ts'
 import { formatDiagnostic } from '../../cluster/spec/diagnostic.ts'
-import type { InDirector } from '../../compat/ldirectord/in-director.ts'
 import type { ClusterServices } from '../../director/control.ts'
 import type { Director } from '../../director/director.ts'
 import type { EngineName } from '../../engines/engine.ts'
 import { errorMessage } from '../../engines/thread-messages.ts'
 import { Bug, describeError, InfraError } from '../../errors.ts'
 import { errorLines, type Output } from '../output.ts'
-import { type ServedServices, servedServices } from './served-services.ts'
+import { accompany, type Company, type Foreign } from './foreign.ts'
+import { servedServices } from './served-services.ts'
 
 /** How long the services of a file may take to stand. */
 const putMs = 60_000
@@ -26,8 +25,8 @@ export type ServedFile = {
 export function servedFile(file: string, engine: EngineName, log: Logger, output: Output | undefined): ServedFile {
   let director: Director | undefined
   let standing: Read | undefined
-  /** Of an ldirectord.cf. */
-  let company: InDirector | undefined
+  /** Of another tool's file. */
+  let company: Company | undefined
   let last: Promise<void> = Promise.resolve()
 
   const put = async (serving: Director): Promise<void> => {
@@ -37,11 +36,17 @@ export function servedFile(file: string, engine: EngineName, log: Logger, output
     const former =
       standing !== undefined && standing.services.cluster !== wanted.cluster ? standing.services : undefined
     if (former !== undefined) await serving.removeCluster(former.cluster, options)
+    if (company !== undefined && company.kind !== foreign?.kind) {
+      await company[Symbol.asyncDispose]()
+      company = undefined
+    }
     if (foreign !== undefined && company !== undefined) company.follow(foreign)
-    else if (foreign !== undefined) company = await accompany(file, serving, wanted.cluster, foreign, log, reload)
+    else if (foreign !== undefined)
+      company = await accompany(foreign, { file, director: serving, cluster: wanted.cluster, log, reload })
     try {
       await serving.putCluster(wanted, options)
       standing = read
+      company?.begin()
     } catch (error) {
       if (former !== undefined) await serving.putCluster(former, options)
       if (standing?.foreign !== undefined) company?.follow(standing.foreign)
@@ -74,33 +79,19 @@ export function servedFile(file: string, engine: EngineName, log: Logger, output
     reload: () => void reload(),
     async end() {
       await last
+      if (company?.kind === 'keepalived') await endRouters(director, standing)
       await company?.[Symbol.asyncDispose]()
     },
   }
 }
 
-/** Loaded only for an ldirectord.cf. */
-async function accompany(
-  file: string,
-  director: Director,
-  cluster: string,
-  foreign: Foreign,
-  log: Logger,
-  reload: () => Promise<void>,
-): Promise<InDirector> {
-  const { accompanyDirector } = await import('../../compat/ldirectord/in-director.ts')
-  return await accompanyDirector({
-    director,
-    cluster,
-    path: file,
-    foreign,
-    log: (message) => log.info({ component: 'ldirectord' }, message),
-    ldirectord: [...thisProgram(), 'ldirectord'],
-    reload,
-  })
+/** First: keepalived's commands are told how each of them ends. */
+async function endRouters(director: Director | undefined, standing: Read | undefined): Promise<void> {
+  if (director === undefined || standing?.services.vrrp === undefined) return
+  const { vrrp: _, ...services } = standing.services
+  await director.putCluster(services, { signal: AbortSignal.timeout(putMs) }).catch(() => undefined)
 }
 
-type Foreign = NonNullable<ServedServices['foreign']>
 type Read = { readonly services: ClusterServices; readonly foreign: Foreign | undefined }
 
 /** @throws InfraError `invalid` after every diagnostic has been said. */

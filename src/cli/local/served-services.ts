@@ -6,7 +6,6 @@ import { wantedServices } from '../../cluster/plan/wanted.ts'
 import type { Diagnostic } from '../../cluster/spec/diagnostic.ts'
 import type { ChosenEngine } from '../../cluster/spec/engine-check.ts'
 import { given } from '../../cluster/spec/given.ts'
-import type { WorkPlan } from '../../compat/ldirectord/duties/plan.ts'
 import type { ClusterServices } from '../../director/control.ts'
 import type { EngineName } from '../../engines/engine.ts'
 import { threadFile } from '../../engines/thread-file.ts'
@@ -14,6 +13,7 @@ import { type ErrorMessage, errorMessage } from '../../engines/thread-messages.t
 import { InfraError } from '../../errors.ts'
 import { isKeepalived } from '../../formats/keepalived/detect.ts'
 import { isLdirectord } from '../../formats/ldirectord/detect.ts'
+import type { Foreign } from './foreign.ts'
 import { type ChosenBy, readSpec, readText } from './spec-file.ts'
 
 export type WantedEngine = EngineName | 'auto'
@@ -24,8 +24,8 @@ export type ServedServices = {
   readonly services?: ClusterServices
   /** What is to carry them. */
   readonly engine?: ChosenEngine
-  /** Of an ldirectord.cf: what is to be done beside the director. */
-  readonly foreign?: { readonly plan: WorkPlan; readonly text: string }
+  /** Of another tool's file: what is to be done beside the director. */
+  readonly foreign?: Foreign
   readonly error?: ErrorMessage
 }
 
@@ -49,18 +49,22 @@ export async function readServed(file: string, chosen: ChosenBy = {}): Promise<S
   try {
     const text = readText(file, false)
     const isOfKeepalived = isKeepalived(file, text)
-    const isForeign = !isOfKeepalived && isLdirectord(file, text)
-    const foreign = isForeign ? await readForeign(file, text, chosen) : undefined
+    const isForeign = isOfKeepalived || isLdirectord(file, text)
     const {
       spec,
       engine,
       diagnostics: found,
-    } = foreign ?? (isOfKeepalived ? await readOfKeepalived(file, chosen) : readSpec(file, chosen))
+      foreign,
+    } = isOfKeepalived
+      ? await readOfKeepalived(file, chosen)
+      : isForeign
+        ? await readOfLdirectord(file, text, chosen)
+        : { ...readSpec(file, chosen), foreign: undefined }
     diagnostics = found
     if (spec === undefined)
       throw new InfraError('invalid', `${file} has errors`, {
         subject: file,
-        hint: `baton ${isForeign || isOfKeepalived ? 'import' : 'check'} ${file} names them`,
+        hint: `baton ${isForeign ? 'import' : 'check'} ${file} names them`,
       })
     const named = Object.values(spec.services).filter(({ servers }) => servers.some(({ kind }) => kind === 'guests'))
     if (named.length > 0)
@@ -72,14 +76,14 @@ export async function readServed(file: string, chosen: ChosenBy = {}): Promise<S
     const services = wantedServices(spec, new Map(), undefined)
     const read = { diagnostics, services, ...given('engine', engine) }
     if (foreign === undefined) return read
-    return { ...read, foreign: { plan: foreign.workPlan(foreign.parsed, services), text } }
+    return { ...read, foreign: foreign(services) }
   } catch (error) {
     return { diagnostics, error: errorMessage(error) }
   }
 }
 
 /** Loaded only for such a file: the fewer modules, the sooner a director that crashed is back. */
-async function readForeign(file: string, text: string, chosen: ChosenBy) {
+async function readOfLdirectord(file: string, text: string, chosen: ChosenBy) {
   const [{ readLdirectord }, { workPlan }] = await Promise.all([
     import('../../compat/ldirectord/file.ts'),
     import('../../compat/ldirectord/duties/plan.ts'),
@@ -87,14 +91,25 @@ async function readForeign(file: string, text: string, chosen: ChosenBy) {
   const company = 'director' as const
   const { spec } = await readLdirectord(file, text, { company })
   const engine = spec && engineFor(spec, chosen)
-  return { ...(await readLdirectord(file, text, { company, ...given('engine', engine) })), engine, workPlan }
+  const read = await readLdirectord(file, text, { company, ...given('engine', engine) })
+  const foreign = (services: ClusterServices): Foreign => ({
+    kind: 'ldirectord',
+    plan: workPlan(read.parsed, services),
+    text,
+  })
+  return { ...read, engine, foreign }
 }
 
 async function readOfKeepalived(file: string, chosen: ChosenBy) {
-  const { readKeepalived } = await import('../../compat/keepalived/file.ts')
+  const [{ machine, readKeepalived }, { noticePlan }] = await Promise.all([
+    import('../../compat/keepalived/file.ts'),
+    import('../../compat/keepalived/duties/plan.ts'),
+  ])
   const { spec } = readKeepalived(file)
   const engine = spec && engineFor(spec, chosen)
-  return { ...readKeepalived(file, given('engine', engine)), engine }
+  const read = readKeepalived(file, { hasCompany: true, ...given('engine', engine) })
+  const foreign = (): Foreign => ({ kind: 'keepalived', plan: noticePlan(read.parsed, machine()) })
+  return { ...read, engine, foreign }
 }
 
 async function readInThread(file: string, chosen: ChosenBy): Promise<ServedServices> {

@@ -2,23 +2,34 @@
 import { isInNetwork } from '../../lvs/address.ts'
 import { type Family, familyOf } from '../../lvs/service.ts'
 import type { HeartbeatPath } from '../../vrrp/machine/config.ts'
-import type { GroupSpec, HeldAddress, RouterSpec, VrrpSpec } from '../../vrrp/spec.ts'
+import type { GroupSpec, HeldAddress, RouterSpec, StaticSpec, VrrpSpec } from '../../vrrp/spec.ts'
 import { vrrpGroups } from '../../wire/vrrp.ts'
 import { given } from '../spec/given.ts'
 import { parseHeldAddress } from '../spec/held-address.ts'
-import type { ClusterSpec, VirtualRouterSpec } from '../spec/model.ts'
+import type { ClusterSpec, StandingSpec, VirtualRouterSpec } from '../spec/model.ts'
 
 /** undefined: none. Names get the cluster's in front: a director may run routers of several. */
 export function wantedRouters(spec: ClusterSpec): VrrpSpec | undefined {
-  const routers = spec.directors.vrrp ?? []
-  if (routers.length === 0) return undefined
+  const { vrrp: routers = [], standing } = spec.directors
+  if (routers.length === 0 && standing === undefined) return undefined
   const grouped = new Map<string, RouterSpec[]>()
   for (const router of routers) {
     const name = `${spec.name}/${router.group ?? router.name}`
     const isGrouped = routers.filter(({ group }) => group !== undefined && group === router.group).length > 1
     grouped.set(name, [...(grouped.get(name) ?? []), routerOf(spec, router, isGrouped)])
   }
-  return { groups: [...grouped].map(([name, members]): GroupSpec => ({ name, members })) }
+  return {
+    groups: [...grouped].map(([name, members]): GroupSpec => ({ name, members })),
+    ...given('standing', standing && standingOf(standing)),
+  }
+}
+
+function standingOf({ addresses = [], routes, rules }: StandingSpec): StaticSpec {
+  const holds = addresses.flatMap((text) => {
+    const held = parseHeldAddress(text)
+    return held?.interface === undefined ? [] : [{ ...held, interface: held.interface }]
+  })
+  return { holds, ...given('routes', routes), ...given('rules', rules) }
 }
 
 function routerOf(spec: ClusterSpec, router: VirtualRouterSpec, isGrouped: boolean): RouterSpec {
@@ -46,6 +57,8 @@ function routerOf(spec: ClusterSpec, router: VirtualRouterSpec, isGrouped: boole
       isGrouped,
     },
     holds: [...advertised, ...heldBy(router, router.beside)],
+    ...given('routes', router.routes),
+    ...given('rules', router.rules),
     hasVirtualMac: router.hasVirtualMac,
     accepts: router.accepts,
     tracked: router.tracked.map((track) =>

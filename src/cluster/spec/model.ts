@@ -122,6 +122,9 @@ export type VirtualRouterSpec = PathSpec &
     readonly addresses?: readonly string[]
     /** Not advertised. */
     readonly beside: readonly string[]
+    /** As `readRoute` and `readRule` read them. */
+    readonly routes?: readonly string[]
+    readonly rules?: readonly string[]
     readonly also: readonly PathSpec[]
     readonly hasVirtualMac: boolean
     readonly accepts: boolean
@@ -129,6 +132,13 @@ export type VirtualRouterSpec = PathSpec &
     /** Those of one group are master together or not at all. */
     readonly group?: string
   }
+
+/** What stands on a director whoever is master: addresses with `dev`, routes and rules. */
+export type StandingSpec = {
+  readonly addresses?: readonly string[]
+  readonly routes?: readonly string[]
+  readonly rules?: readonly string[]
+}
 
 export type DirectorsSpec = {
   readonly hosts: readonly string[]
@@ -141,6 +151,7 @@ export type DirectorsSpec = {
   /** A directory whose files name the servers that are in maintenance. */
   readonly maintenance?: string
   readonly vrrp?: readonly VirtualRouterSpec[]
+  readonly standing?: StandingSpec
   readonly sync?: Synchronisation
 }
 

@@ -17,7 +17,7 @@ import {
 } from './schema.ts'
 import type { Path } from './source.ts'
 import { syncSpec } from './sync-spec.ts'
-import { routerSpecs } from './vrrp-spec.ts'
+import { routerSpecs, standingSpec } from './vrrp-spec.ts'
 
 /** Resolves a path that stands at this place of the file. */
 export type ResolvePath = (written: string, path: Path) => string
@@ -47,6 +47,7 @@ export function normalize(file: FileShape, resolve: ResolvePath): ClusterSpec {
       ...given('notify', sinkSpecs(file.directors.notify)),
       ...given('metrics', file.directors.metrics),
       ...given('vrrp', routerSpecs(file.directors.vrrp)),
+      ...given('standing', standingSpec(file.directors.standing)),
       ...given(
         'sync',
         syncSpec(file.directors.sync, (written) => resolve(written, ['directors', 'sync', 'key-file'])),

@@ -28,6 +28,7 @@ export function printSpec(spec: ClusterSpec): string {
     notify: spec.directors.notify?.map(sinkText),
     metrics: spec.directors.metrics && formatEndpoint(spec.directors.metrics),
     vrrp: routersText(spec.directors.vrrp),
+    standing: spec.directors.standing,
     sync: syncText(spec.directors.sync),
   }
   const file = {

@@ -84,6 +84,11 @@ function router(at: number): fc.Arbitrary<VirtualRouterSpec> {
     group: fc.constantFrom('all', 'some'),
     announcing,
     beside: fc.constantFrom([], [`10.7.${at}.1/24`], [`10.7.${at}.1/24 dev eth5`, `fd00::1${at}/64`]),
+    routes: fc.constantFrom(
+      ['0.0.0.0/0 via 10.7.0.9 table 100'],
+      ['10.6.0.0/16 dev eth5 no_track', 'blackhole 10.5.0.0/16'],
+    ),
+    rules: fc.constantFrom(['from 10.6.0.0/16 table 100 preference 500']),
     downAdverts: fc.integer({ min: 1, max: 100 }),
     answersLower: fc.boolean(),
   }

@@ -22,7 +22,7 @@ import { map } from './map.ts'
 import { metrics, notify } from './notify-schema.ts'
 import { service, sysctls, timeouts } from './service-schema.ts'
 import { sync } from './sync-schema.ts'
-import { vrrp } from './vrrp-schema.ts'
+import { standing, vrrp } from './vrrp-schema.ts'
 
 const storage = map({
   dir: text('an absolute path such as /srv/baton', /^\/[^\0]*$/)
@@ -207,6 +207,7 @@ const directors = map({
     ),
   ebpf: ebpf.optional().describe('How the ebpf engine begins: where it takes packets, and what its tables hold.'),
   vrrp,
+  standing,
   sync,
 })
 

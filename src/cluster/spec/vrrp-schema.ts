@@ -1,19 +1,57 @@
 /** The shape of virtual routers (VRRP): every key with its meaning. */
 import * as z from 'zod'
+import { commonNames } from '../../formats/iproute/names.ts'
+import { readRoute } from '../../formats/iproute/read-route.ts'
+import { readRule } from '../../formats/iproute/read-rule.ts'
+import { faultOf, type ReadLine } from '../../formats/iproute/reader.ts'
+import { formatRoute } from '../../formats/iproute/route.ts'
+import { formatRule } from '../../formats/iproute/rule.ts'
 import { command } from './check-schema.ts'
-import { formatHeldAddress, parseHeldAddress } from './held-address.ts'
+import { formatHeldAddress, readHeldAddress } from './held-address.ts'
 import { address, choice, duration, flag, integer, leaf, path, reference, text } from './leaf.ts'
 import { map } from './map.ts'
 
 const interfaceName = () => text('the name of a network interface', /^[^\s/]{1,15}$/)
 
-const virtualAddress = leaf(
-  'an address with its prefix length such as 192.168.1.10/24, and dev with another interface if need be',
-  { type: 'string' },
-  (value) => {
-    const held = typeof value === 'string' ? parseHeldAddress(value) : undefined
-    return held && formatHeldAddress(held)
+/** `needsLink`: there is no router whose interface it would be. */
+const heldAddress = (needsLink: boolean) =>
+  leaf<string>(
+    'an address with its prefix length such as 192.168.1.10/24, and words of ip-address(8) such as dev eth1 if need be',
+    { type: 'string' },
+    (value) => {
+      const held = typeof value === 'string' ? readHeldAddress(value) : undefined
+      if (typeof held === 'string')
+        return { refused: held, hint: 'dev, label, scope, brd, peer and the like go after it' }
+      if (needsLink && held !== undefined && held.interface === undefined)
+        return { refused: `${held.address} needs an interface`, hint: 'write dev and its name after it' }
+      return held && formatHeldAddress(held)
+    },
+  )
+const virtualAddress = heldAddress(false)
+
+function routing<T>(expected: string, read: (words: readonly string[]) => ReadLine<T>, format: (value: T) => string) {
+  return leaf<string>(expected, { type: 'string' }, (value) => {
+    if (typeof value !== 'string' || value.trim() === '') return undefined
+    const line = read(value.trim().split(/\s+/))
+    const fault = faultOf(line)
+    if (fault !== undefined) return { refused: fault, hint: 'names of /etc/iproute2 are numbers here' }
+    return line.kind === 'read' ? format(line.value) : undefined
+  })
+}
+
+const route = routing(
+  'a route in words of ip-route(8) such as 10.1.0.0/16 via 192.168.1.1 dev eth1',
+  (words) => readRoute(words, commonNames),
+  formatRoute,
+)
+const rule = routing(
+  'a rule in words of ip-rule(8) such as from 10.1.0.0/16 table 100 preference 500',
+  (words) => {
+    const read = readRule(words, commonNames, { preference: 0 })
+    const lacks = read.kind === 'read' && !words.some((word) => ['preference', 'priority', 'order'].includes(word))
+    return lacks ? { kind: 'wrong', said: ['a rule needs its preference'] } : read
   },
+  formatRule,
 )
 
 /** keepalived's names, such as VI_1, are names here, too. */
@@ -114,6 +152,14 @@ const router = map({
     .array(virtualAddress)
     .optional()
     .describe('More addresses that the master has; they are not advertised, and may be of the other family.'),
+  routes: z
+    .array(route)
+    .optional()
+    .describe('Routes that the master has, in words of ip-route(8); no_track after one that nobody is to bring back.'),
+  rules: z
+    .array(rule)
+    .optional()
+    .describe('Rules of routing that the master has, in words of ip-rule(8), each with its preference.'),
   missed: integer(1, 100)
     .prefault(3)
     .describe('So many advertisements may fail to come before the master counts as gone.'),
@@ -174,6 +220,16 @@ const router = map({
     .prefault({})
     .describe('How often all on the link are told where the addresses are (gratuitous ARP, neighbour advertisements).'),
 })
+
+export const standing = map({
+  addresses: z.array(heldAddress(true)).optional().describe('Addresses, each with dev and its interface.'),
+  routes: z.array(route).optional().describe('Routes, in words of ip-route(8).'),
+  rules: z.array(rule).optional().describe('Rules of routing, in words of ip-rule(8), each with its preference.'),
+})
+  .optional()
+  .describe('What stands on every director whoever is master, for as long as it runs.')
+
+export type StandingShape = z.output<typeof standing>
 
 export type RouterShape = z.output<typeof router>
 export const defaultRouter: RouterShape = router.parse({ interface: 'eth0', id: 1 })

@@ -3,8 +3,8 @@ import { defaultAnnouncing } from '../../vrrp/machine/config.ts'
 import type { TrackSpec } from '../../vrrp/spec.ts'
 import { formatDuration } from './duration.ts'
 import { given } from './given.ts'
-import type { VirtualRouterSpec } from './model.ts'
-import { defaultRouter, type RouterShape, type TrackedShape } from './vrrp-schema.ts'
+import type { StandingSpec, VirtualRouterSpec } from './model.ts'
+import { defaultRouter, type RouterShape, type StandingShape, type TrackedShape } from './vrrp-schema.ts'
 import { unless, type Written } from './written.ts'
 
 const shell = ['/bin/sh', '-c'] as const
@@ -27,6 +27,8 @@ function routerSpec(shape: RouterShape): VirtualRouterSpec {
     intervalMs: shape.every,
     ...given('addresses', shape.addresses),
     beside: shape.beside ?? [],
+    ...given('routes', unlessEmpty(shape.routes)),
+    ...given('rules', unlessEmpty(shape.rules)),
     downAdverts: shape.missed,
     answersLower: shape['answer-lower'],
     preempts: shape.preempt,
@@ -56,6 +58,19 @@ function routerSpec(shape: RouterShape): VirtualRouterSpec {
       ...given('refreshMs', announce.refresh),
     },
   }
+}
+
+function unlessEmpty(list: readonly string[] | undefined): readonly string[] | undefined {
+  return list === undefined || list.length === 0 ? undefined : list
+}
+
+export function standingSpec(shape: StandingShape): StandingSpec | undefined {
+  const spec = {
+    ...given('addresses', unlessEmpty(shape?.addresses)),
+    ...given('routes', unlessEmpty(shape?.routes)),
+    ...given('rules', unlessEmpty(shape?.rules)),
+  }
+  return Object.keys(spec).length === 0 ? undefined : spec
 }
 
 function trackSpec(shape: TrackedShape): TrackSpec {
@@ -113,6 +128,8 @@ function routerText(router: VirtualRouterSpec): Written {
     version: unless(defaultRouter.version, router.version),
     addresses: router.addresses,
     beside: router.beside.length === 0 ? undefined : router.beside,
+    routes: router.routes,
+    rules: router.rules,
     missed: unless(defaultRouter.missed, router.downAdverts),
     preempt: unless(true, router.preempts),
     'preempt-delay': router.preemptDelayMs === 0 ? undefined : formatDuration(router.preemptDelayMs),

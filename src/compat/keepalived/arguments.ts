@@ -44,7 +44,7 @@ const refused: Readonly<Record<string, string>> = {
   snmp: 'there is no SNMP agent: the control socket serves /metrics',
   'snmp-agent-socket': 'there is no SNMP agent: the control socket serves /metrics',
   namespace: 'it stays where it was started: ip netns exec NAME keepalived …',
-  genhash: 'digests are made by another program: curl URL | md5sum',
+  genhash: 'it must be the first word: keepalived --genhash …',
 }
 
 const defaultPidFile = '/run/keepalived.pid'

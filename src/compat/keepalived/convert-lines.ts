@@ -1,4 +1,5 @@
 /** A keepalived.conf of a few lines, converted on a machine that has every interface and no program: for tests. */
+import { commonNames } from '../../formats/iproute/names.ts'
 import type { Machine } from '../../formats/keepalived/machine.ts'
 import type { KeepalivedFile } from '../../formats/keepalived/model.ts'
 import { parseKeepalived } from '../../formats/keepalived/parse.ts'
@@ -15,6 +16,7 @@ export function convertText(text: string, options: Partial<ConvertOptions> = {})
 const machine: Machine = {
   interface: () => 'there',
   isExecutable: (program) => program === '/bin/true',
+  routingNames: commonNames,
   hasUser: (name) => name === 'nobody',
   groupOf: () => '65534',
 }

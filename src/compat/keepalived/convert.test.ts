@@ -56,7 +56,7 @@ describe('a keepalived.conf as a spec', () => {
       '9: notify_up is not taken over',
       '10: BFD_CHECK: Baton has no BFD sessions; PING_CHECK with a short delay_loop looks at the way, too',
     ])
-    expect(said(convert('static_ipaddress {', '10.0.0.1', '}'))).toEqual(['1: static_ipaddress is not taken over'])
+    expect(said(convert('linkbeat_interfaces {', 'eth0', '}'))).toEqual(['1: linkbeat_interfaces is not taken over'])
   })
 
   test('a group is a service for each of its places', () => {

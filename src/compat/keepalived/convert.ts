@@ -14,7 +14,7 @@ import type { CheckSpec } from '../../health/check.ts'
 import { type Forwarding, familyOf, type SchedulerName, type ServiceId, schedulerNames } from '../../lvs/service.ts'
 import { schedulerFlags, throughSpec } from '../ldirectord/convert.ts'
 import { convertChecker } from './check.ts'
-import { convertRouters } from './routers.ts'
+import { convertRouters, convertStanding } from './routers.ts'
 import type { Say } from './say.ts'
 import { convertSync, convertTimeouts } from './sync.ts'
 
@@ -49,6 +49,7 @@ export function convertKeepalived(
   }
   reportOthers(parsed.entries, hasCompany, say)
   const vrrp = convertRouters(parsed.routers, hasCompany, say)
+  const standing = convertStanding(parsed.routers, say)
   const globals = lastOf(parsed.entries, 'global_defs')?.entries ?? []
   const sync = convertSync(globals, parsed.routers, say)
   const settings = convertTimeouts(globals, say)
@@ -72,6 +73,7 @@ export function convertKeepalived(
       engine: 'auto',
       ...(settings === undefined ? {} : { settings }),
       ...(vrrp.length === 0 ? {} : { vrrp }),
+      ...(standing === undefined ? {} : { standing }),
       ...(sync === undefined ? {} : { sync }),
     },
   }
@@ -92,13 +94,17 @@ const blocks = new Set([
   'track_file',
   'vrrp_track_file',
   'vrrp_track_process',
+  'static_ipaddress',
+  'static_routes',
+  'static_rules',
+  'track_group',
 ])
 /** Of global_defs: what routers take from there, and who runs commands. */
 const carriedGlobals = new Set([
   'vrrp_version', 'vrrp_mcast_group4', 'vrrp_mcast_group6', 'vrrp_garp_master_delay', 'vrrp_garp_master_repeat',
   'vrrp_garp_master_refresh', 'vrrp_garp_master_refresh_repeat', 'vrrp_garp_lower_prio_delay',
   'vrrp_garp_lower_prio_repeat', 'vrrp_down_timer_adverts', 'vrrp_lower_prio_no_advert', 'vrrp_skip_check_adv_addr',
-  'script_user', 'enable_script_security', 'router_id', 'lvs_sync_daemon', 'lvs_timeouts',
+  'script_user', 'enable_script_security', 'default_interface', 'router_id', 'lvs_sync_daemon', 'lvs_timeouts',
 ]) // biome-ignore format: a list to read at a glance
 
 /** What is done beside a director (`duties/plan.ts`). */

@@ -2,13 +2,15 @@
  * A spec as a keepalived.conf. What was written is read again and compared with what was meant: whatever is not the same
  * is said, so that nothing is lost without a word. Pure.
  */
-import type { ClusterSpec, ServerSpec, ServiceSpec, VirtualRouterSpec } from '../../cluster/spec/model.ts'
+
+import type { ClusterSpec, ServerSpec, ServiceSpec, StandingSpec, VirtualRouterSpec } from '../../cluster/spec/model.ts'
 import { sameData } from '../../difference.ts'
+import { commonNames } from '../../formats/iproute/names.ts'
 import { parseKeepalived } from '../../formats/keepalived/parse.ts'
-import type { BodyMatch, CheckSpec } from '../../health/check.ts'
 import type { Forwarding } from '../../lvs/service.ts'
 import type { TrackSpec } from '../../vrrp/spec.ts'
 import { convertKeepalived } from './convert.ts'
+import { block, checkLines, quoted, seconds } from './export-check.ts'
 
 type Exported = {
   readonly text: string
@@ -22,7 +24,7 @@ export function exportKeepalived(spec: ClusterSpec): Exported {
       `router_id ${spec.name}`, 'enable_script_security', 'script_user root', ...syncLines(spec.directors),
       ...timeoutLines(spec.directors.settings),
     ]),
-    ...routerLines(spec.directors.vrrp ?? []), ...Object.values(spec.services).flatMap(serviceLines),
+    ...standingLines(spec.directors.standing), ...routerLines(spec.directors.vrrp ?? []), ...Object.values(spec.services).flatMap(serviceLines),
   ] // biome-ignore format: a file
   const lost = compare(spec, `${lines.join('\n')}\n`)
   const comments = lost.map((one) => `# not said here: ${one}`)
@@ -35,6 +37,7 @@ function compare(spec: ClusterSpec, text: string): readonly string[] {
   const machine = {
     interface: () => 'there' as const,
     isExecutable: () => true,
+    routingNames: commonNames,
     hasUser: (name: string) => name === 'root',
     groupOf: () => '0',
   }
@@ -52,6 +55,7 @@ function compare(spec: ClusterSpec, text: string): readonly string[] {
       return differing(`service ${service.name}`, meant, again && { ...again, name: '' })
     }),
     ...differing('directors.sync', spec.directors.sync ?? {}, read.directors.sync ?? {}),
+    ...differing('directors.standing', spec.directors.standing ?? {}, read.directors.standing ?? {}),
     ...differing('directors', spec.directors.settings ?? {}, read.directors.settings ?? {}),
     ...(spec.directors.vrrp ?? []).flatMap((router) =>
       differing(
@@ -84,11 +88,6 @@ function spread(service: ServiceSpec): ServiceSpec {
 }
 
 const methods: Readonly<Record<Forwarding, string>> = { masq: 'NAT', direct: 'DR', tunnel: 'TUN', local: 'DR' }
-const seconds = (ms: number): string => String(ms / 1000)
-/** Quoted, as no other quoting holds everywhere in such a file. */
-const quoted = (words: readonly string[]): string => words.map((word) => `"${word.replaceAll('\\', '\\\\')}"`).join(' ')
-const indent = (lines: readonly string[]): string[] => lines.map((line) => `  ${line}`)
-const block = (head: string, lines: readonly string[]): string[] => [`${head} {`, ...indent(lines), '}']
 const list = (head: string, lines: readonly string[]): string[] => (lines.length === 0 ? [] : block(head, lines))
 
 /** Of the first router: keepalived's daemons have the roles of one. */
@@ -110,6 +109,10 @@ function timeoutLines(settings: ClusterSpec['directors']['settings']): string[] 
     value === undefined ? [] : [word, String(value)],
   )
   return words.length === 0 ? [] : [`lvs_timeouts ${words.join(' ')}`]
+}
+
+function standingLines({ addresses = [], routes = [], rules = [] }: StandingSpec = {}): string[] {
+  return [...list('static_ipaddress', addresses), ...list('static_routes', routes), ...list('static_rules', rules)]
 }
 
 function routerLines(routers: readonly VirtualRouterSpec[]): string[] {
@@ -184,6 +187,8 @@ function instanceLines(router: VirtualRouterSpec, commands: ReadonlyMap<string, 
     ...(multicast === undefined ? [] : [`mcast_dst_ip ${multicast}`]),
     ...list('virtual_ipaddress', router.addresses ?? []),
     ...list('virtual_ipaddress_excluded', router.beside),
+    ...list('virtual_routes', router.routes ?? []),
+    ...list('virtual_rules', router.rules ?? []),
     ...list('track_interface', tracked.flatMap((one) => (one.kind === 'interface' ? [weighted(one.interface, one.weight)] : []))),
     ...list('track_script', tracked.flatMap((one) => (one.kind === 'command' ? [weighted(commands.get(keyOf(one)) ?? '', one.weight)] : []))),
   ]) // biome-ignore format: a block, line by line
@@ -225,73 +230,4 @@ function serverLines(server: ServerSpec, { checks, forwarding }: ServiceSpec): s
     ...(server.lowerThreshold === undefined ? [] : [`lthreshold ${server.lowerThreshold}`]),
     ...(server.checks ?? checks).flatMap(checkLines),
   ]) // biome-ignore format: a block, line by line
-}
-
-function checkLines(check: CheckSpec): string[] {
-  const { probe, everyMs, doubtEveryMs = everyMs, timeoutMs, fall, warmUpMs = 0, address, port, from = {} } = check
-  const timing = [
-    `delay_loop ${seconds(everyMs)}`,
-    `retry ${fall - 1}`,
-    `delay_before_retry ${seconds(doubtEveryMs)}`,
-    `warmup ${seconds(warmUpMs)}`,
-    ...(check.presumed === true ? [] : ['alpha']),
-  ]
-  const places = {
-    connect_ip: address,
-    connect_port: port,
-    bindto: from.address,
-    bind_port: from.port,
-    bind_if: from.interface,
-    fwmark: from.mark,
-  }
-  const connecting = [
-    ...timing,
-    `connect_timeout ${seconds(timeoutMs)}`,
-    ...Object.entries(places).flatMap(([keyword, value]) => (value === undefined ? [] : [`${keyword} ${value}`])),
-  ]
-  switch (probe.kind) {
-    case 'tcp':
-      return block('TCP_CHECK', connecting)
-    case 'ping':
-      return block('PING_CHECK', connecting)
-    case 'smtp':
-      return block('SMTP_CHECK', [...connecting, ...(probe.helo === undefined ? [] : [`helo_name ${probe.helo}`])])
-    case 'dns':
-      return block('DNS_CHECK', [...connecting, `type ${probe.type}`, `name ${probe.name}`])
-    case 'external':
-      return 'argv' in probe.command
-        ? block('MISC_CHECK', [
-            ...timing,
-            `misc_path ${quoted(probe.command.argv)}`,
-            `misc_timeout ${seconds(timeoutMs)}`,
-            ...(probe.exitIsWeight === true ? ['misc_dynamic'] : []),
-          ])
-        : []
-    case 'http': {
-      const codes = (probe.status ?? []).map((code) => (typeof code === 'number' ? `${code}` : code.join('-')))
-      const url = [
-        `path "${probe.path}"`,
-        ...(codes.length === 0 ? [] : [`status_code ${codes.join(' ')}`]),
-        ...(probe.host === undefined ? [] : [`virtualhost "${probe.host}"`]),
-        ...(probe.md5 === undefined ? [] : [`digest ${probe.md5}`]),
-        ...(probe.body === undefined ? [] : [`regex "${probe.body}"`, ...matchLines(probe.bodyMatch)]),
-      ]
-      const sni = probe.tls?.sni === undefined ? [] : ['enable_sni']
-      return block(probe.tls === undefined ? 'HTTP_GET' : 'SSL_GET', [...connecting, ...sni, ...block('url', url)])
-    }
-    default:
-      return []
-  }
-}
-
-const flagOptions: Readonly<Record<string, string>> = { i: 'caseless', m: 'multiline', s: 'dotall', u: 'utf' }
-
-function matchLines({ flags = '', isAbsent, from, until }: BodyMatch = {}): string[] {
-  const options = flags.split('').flatMap((flag) => flagOptions[flag] ?? [])
-  return [
-    ...(options.length === 0 ? [] : [`regex_options ${options.join(' ')}`]),
-    ...(isAbsent === true ? ['regex_no_match'] : []),
-    ...(from === undefined ? [] : [`regex_min_offset ${from}`]),
-    ...(until === undefined ? [] : [`regex_max_offset ${until}`]),
-  ]
 }

@@ -10,6 +10,7 @@ import type { KeepalivedFile } from '../../formats/keepalived/model.ts'
 import { parseKeepalived } from '../../formats/keepalived/parse.ts'
 import { type Converted, convertKeepalived } from './convert.ts'
 import { expandBraces, matchingPaths } from './glob.ts'
+import { routingNames } from './routing-names.ts'
 
 export type ReadOptions = { readonly configId?: string; readonly allIncludes?: boolean }
 
@@ -84,6 +85,7 @@ export function machine(): Machine {
       const directories = program.includes('/') ? [''] : searchPath
       return directories.some((directory) => isProgram(`${directory}${program}`))
     },
+    routingNames: routingNames(),
     hasUser: (name) => (users ??= readUsers()).has(name),
     groupOf: (user) => (users ??= readUsers()).get(user),
   }

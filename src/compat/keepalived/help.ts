@@ -17,9 +17,10 @@ Serves the virtual servers and routers of a configuration file in a director of 
   -i, --config-id=ID            for lines that begin with @ID; this machine's name when left out
   -e, --all-config              every include must find all of its files
       --signum=SIGFUNC          the number of the signal STOP, RELOAD, DATA, STATS, STATS_CLEAR or JSON
+  -T, --genhash                 as the first word: what follows is a call of genhash
   -v, --version                 the version
   -h, --help                    this text
 
 SIGHUP reads the file again, SIGTERM ends it, SIGUSR1 and SIGUSR2 write /tmp/keepalived.data and /tmp/keepalived.stats (JSON).
--V, -I, -s, -x, -A and -T are refused, with what does it here; the other options of keepalived are read and have no effect.
+-V, -I, -s, -x and -A are refused, with what does it here; the other options of keepalived are read and have no effect.
 `

@@ -15,6 +15,12 @@ type Call<K extends KeepalivedCall['kind']> = Extract<KeepalivedCall, { readonly
 
 /** Runs to its end; the process ends with its exit code. */
 export async function runKeepalivedFront(words: readonly string[]): Promise<void> {
+  const [first = '', ...rest] = words
+  // keepalived is genhash, too.
+  if (first === '-T' || first === '--genhash') {
+    const { runGenhashFront } = await import('../genhash/main.ts')
+    return await runGenhashFront(rest)
+  }
   const call = readCall(words)
   switch (call.kind) {
     case 'wrong':

@@ -146,7 +146,7 @@ describe("a keepalived.conf's virtual routers", () => {
     const text = instance(
       'V',
       1,
-      addresses('10.0.0.1 label eth0:1'),
+      addresses('10.0.0.1 use_vmac'),
       'virtual_routes {',
       '}',
       'notify /bin/true',
@@ -154,12 +154,49 @@ describe("a keepalived.conf's virtual routers", () => {
     )
     const own = convertText(text).diagnostics.filter(({ message }) => message.includes('not taken over'))
     expect(own.map(({ line, message }) => `${line}: ${message}`)).toEqual([
-      '7: virtual_routes of V is not taken over',
       '9: notify of V is not taken over',
       '10: use_ipvlan of V is not taken over',
-      '5: label eth0:1 of 10.0.0.1 is not taken over',
+      '5: use_vmac of 10.0.0.1 is not taken over: all addresses of an instance stand where its use_vmac says',
     ])
     expect(said(convertText(text, { hasCompany: true })).join('\n')).not.toContain('notify of V')
+  })
+
+  test('routes, rules and what always stands are taken over, names as numbers', () => {
+    const { spec, diagnostics } = convertText(
+      [
+        'track_group T {\ngroup {\nV\n}\n}',
+        'static_ipaddress {\n10.5.0.1/24 dev eth5 scope link track_group T\n10.5.0.2/24\n}',
+        'static_routes {\n10.6.0.0/16 via 10.5.0.9 dev eth6 table main\n}',
+        'static_rules {\nfrom 10.6.0.0/16 lookup 100\n}',
+        instance(
+          'V', 1, addresses('10.0.0.1/24 label eth0:a brd +', 'fd00::1'), 'virtual_routes {', 'src 10.0.0.1 default via 10.0.0.9 dev eth0', '}',
+          'virtual_rules {', 'to 10.7.0.0/16 table 7', '}',
+        ),
+      ].join('\n'),
+    ) // biome-ignore format: as a file has them
+    expect(diagnostics.filter(({ severity }) => severity === 'error')).toEqual([])
+    expect(spec?.directors.standing).toEqual({
+      addresses: ['10.5.0.1/24 dev eth5 scope 253', '10.5.0.2/24 dev eth0'],
+      routes: ['10.6.0.0/16 via 10.5.0.9 dev eth6 table 254'],
+      rules: ['from 10.6.0.0/16 table 100 preference 16384'],
+    })
+    expect(spec?.directors.vrrp).toMatchObject([
+      {
+        addresses: ['10.0.0.1/24 brd 10.0.0.255 label eth0:a'],
+        routes: ['0.0.0.0/0 src 10.0.0.1 via 10.0.0.9 dev eth0'],
+        rules: ['to 10.7.0.0/16 table 7 preference 16383'],
+        tracked: [{ kind: 'interface', interface: 'eth5' }],
+      },
+    ])
+  })
+
+  test('a route that Baton does not carry out is an error with its line', () => {
+    const { diagnostics } = convertText(
+      instance('V', 1, addresses('10.0.0.1'), 'virtual_routes {', '10.0.0.0/8 encap mpls 5 via 10.0.0.9', '}'),
+    )
+    expect(diagnostics.filter(({ severity }) => severity === 'error')).toMatchObject([
+      { line: 8, message: expect.stringContaining('encap mpls') as string },
+    ])
   })
 
   test('what it becomes can be written as a baton.yaml', () => {

@@ -1,8 +1,9 @@
 /** keepalived's virtual routers in Baton's words; what has no counterpart is said with its line. Pure. */
 import { formatHeldAddress } from '../../cluster/spec/held-address.ts'
-import type { ClusterSpec, VirtualRouterSpec } from '../../cluster/spec/model.ts'
+import type { ClusterSpec, StandingSpec, VirtualRouterSpec } from '../../cluster/spec/model.ts'
 import { parseSpec } from '../../cluster/spec/parse.ts'
 import { printSpec } from '../../cluster/spec/print.ts'
+import { readAddressWords } from '../../formats/iproute/address.ts'
 import type {
   Instance,
   Routers,
@@ -13,14 +14,15 @@ import type {
   VrrpAddress,
   Weighted,
 } from '../../formats/keepalived/instance-model.ts'
-import type { TrackSpec } from '../../vrrp/spec.ts'
+import type { Way, Ways } from '../../formats/keepalived/ways.ts'
+import type { TrackSpec, WaySpec } from '../../vrrp/spec.ts'
 import { asUser } from './as-user.ts'
 import type { Say } from './say.ts'
 
 /** What a router is made of below, and what says nothing that would be otherwise here. */
 const carried = new Set([
   'state', 'interface', 'virtual_router_id', 'priority', 'advert_int', 'version', 'virtual_ipaddress', 'authentication',
-  'virtual_ipaddress_excluded', 'preempt', 'nopreempt', 'preempt_delay', 'unicast_src_ip', 'mcast_src_ip', 'mcast_dst_ip',
+  'virtual_ipaddress_excluded', 'virtual_routes', 'virtual_rules', 'preempt', 'nopreempt', 'preempt_delay', 'unicast_src_ip', 'mcast_src_ip', 'mcast_dst_ip',
   'unicast_peer', 'garp_master_delay', 'garp_master_repeat', 'garp_master_refresh', 'garp_master_refresh_repeat',
   'garp_lower_prio_delay', 'garp_lower_prio_repeat', 'down_timer_adverts', 'lower_prio_no_advert', 'use_vmac', 'accept',
   'no_accept', 'track_interface', 'track_script', 'track_file', 'track_process', 'track_bfd', 'skip_check_adv_addr', 'native_ipv6',
@@ -72,8 +74,9 @@ function convertInstance(instance: Instance, routers: Routers, say: Say): Virtua
     version,
     priority,
     intervalMs: Math.round(instance.advertSeconds * 1000),
-    addresses: instance.addresses.map((address) => heldText(address, link, say)),
-    beside: instance.excluded.map((address) => heldText(address, link, say)),
+    addresses: instance.addresses.flatMap((address) => heldText(address, link, say)),
+    beside: instance.excluded.flatMap((address) => heldText(address, link, say)),
+    ...waysText(instance.ways, say),
     downAdverts: instance.missed,
     answersLower: instance.answersLower,
     preempts,
@@ -110,18 +113,65 @@ function announcingOf(instance: Instance): VirtualRouterSpec['announcing'] {
   }
 }
 
-function heldText({ address, prefix, interface: link, words, place }: VrrpAddress, own: string, say: Say): string {
-  if (words.length > 0) say('warning', place, `${words.join(' ')} of ${address} is not taken over`)
-  return formatHeldAddress({ address, prefix, ...(link === undefined || link === own ? {} : { interface: link }) })
+/** None of one whose words say nothing that Linux has. */
+function heldText({ address, prefix, interface: link, words, place }: VrrpAddress, own: string, say: Say): string[] {
+  // keepalived has no new connections come from such an address, unless it is told to.
+  const isDeprecated = prefix === 128 && !words.includes('preferred_lft')
+  const carried = words.filter(
+    (word, at) => word !== 'use_vmac' && word !== 'track_group' && words[at - 1] !== 'track_group',
+  )
+  if (words.includes('use_vmac'))
+    say(
+      'warning',
+      place,
+      `use_vmac of ${address} is not taken over: all addresses of an instance stand where its use_vmac says`,
+    )
+  const read = readAddressWords([...carried, ...(isDeprecated ? ['preferred_lft', '0'] : [])], { address, prefix })
+  if (typeof read === 'string') {
+    say('warning', place, `${address}: ${read}; it is not taken over`)
+    return []
+  }
+  return [
+    formatHeldAddress({ address, prefix, ...read, ...(link === undefined || link === own ? {} : { interface: link }) }),
+  ]
+}
+
+/** Those that Baton does not carry out are errors: without them packets would go elsewhere. */
+function waysText({ routes, rules }: Ways, say: Say): WaySpec {
+  const texts = (ways: readonly Way[]): string[] =>
+    ways.flatMap(({ text, refused, place }) => {
+      if (refused === undefined) return [text]
+      say('error', place, refused)
+      return []
+    })
+  return {
+    ...(routes.length === 0 ? {} : { routes: texts(routes) }),
+    ...(rules.length === 0 ? {} : { rules: texts(rules) }),
+  }
+}
+
+/** What stands whoever is master. */
+export function convertStanding({ standing: { addresses, ways } }: Routers, say: Say): StandingSpec | undefined {
+  const held = addresses.flatMap((address) => heldText(address, '', say))
+  const spec = { ...(held.length === 0 ? {} : { addresses: held }), ...waysText(ways, say) }
+  return Object.keys(spec).length === 0 ? undefined : spec
+}
+
+/** Interfaces without which what always stands is lost, where a track group says that the instance needs it. */
+function neededBy({ name, interface: own }: Instance, { standing }: Routers): readonly string[] {
+  const isMeant = (group: string | undefined): boolean =>
+    group !== undefined && standing.trackGroups.get(group)?.includes(name) === true
+  const addresses = standing.addresses.filter(({ words }) =>
+    isMeant(words.includes('track_group') ? words[words.indexOf('track_group') + 1] : undefined),
+  )
+  const ways = [...standing.ways.routes, ...standing.ways.rules].filter(({ trackGroup }) => isMeant(trackGroup))
+  const names = [...addresses.map(({ interface: link }) => link), ...ways.flatMap(({ interfaces }) => interfaces)]
+  return [...new Set(names.flatMap((link) => (link === undefined || link === own ? [] : [link])))]
 }
 
 /** What the group tracks, each of its members does. */
-function trackedOf(
-  instance: Instance,
-  group: SyncGroup | undefined,
-  { scripts, files, processes }: Routers,
-  say: Say,
-): readonly TrackSpec[] {
+function trackedOf(instance: Instance, group: SyncGroup | undefined, routers: Routers, say: Say): readonly TrackSpec[] {
+  const { scripts, files, processes } = routers
   const isWeightless = group !== undefined && !group.keepsWeights
   const weighted = (one: Weighted, otherwise: number, isReversed: boolean): Heavy => {
     const weight = isWeightless ? 0 : (one.weight ?? otherwise)
@@ -150,7 +200,10 @@ function trackedOf(
       ...of(looked, processes, processOf),
     ]
   }
-  return [...from(instance.tracking), ...(group === undefined ? [] : from(group.tracking))]
+  const tracked = [...from(instance.tracking), ...(group === undefined ? [] : from(group.tracking))]
+  const isTracked = (link: string): boolean => tracked.some((one) => one.kind === 'interface' && one.interface === link)
+  const needed = neededBy(instance, routers).filter((link) => !isTracked(link))
+  return [...tracked, ...needed.map((link): TrackSpec => ({ kind: 'interface', interface: link }))]
 }
 
 type Heavy = Pick<TrackSpec, 'weight' | 'isReversed'>

@@ -2,6 +2,7 @@
 import type { Family } from '../../lvs/service.ts'
 import type { Place } from './finding.ts'
 import type { Entry } from './tree.ts'
+import type { Ways } from './ways.ts'
 
 /** `words`: those of iproute2 after the address, but for `dev`. */
 export type VrrpAddress = {
@@ -42,6 +43,7 @@ export type Instance = {
   readonly advertSeconds: number
   readonly addresses: readonly VrrpAddress[]
   readonly excluded: readonly VrrpAddress[]
+  readonly ways: Ways
   readonly peers: readonly string[]
   readonly source?: string
   /** A multicast group of its own. */
@@ -116,8 +118,16 @@ export type TrackProcess = {
   readonly terminateDelaySeconds: number
 }
 
+/** What stands whoever is master, and the instances that are at fault without it, by the names of their track groups. */
+export type Standing = {
+  readonly addresses: readonly VrrpAddress[]
+  readonly ways: Ways
+  readonly trackGroups: ReadonlyMap<string, readonly string[]>
+}
+
 export type Routers = {
   readonly instances: readonly Instance[]
+  readonly standing: Standing
   readonly groups: readonly SyncGroup[]
   /** By their names; without those that keepalived passes over. */
   readonly scripts: ReadonlyMap<string, TrackScript>

@@ -16,16 +16,34 @@ import type { Machine } from './machine.ts'
 import { readTracked } from './tracked.ts'
 import { allOf, type Entry, lastOf } from './tree.ts'
 import { isMissing } from './vrrp.ts'
+import { readWays, type Ways } from './ways.ts'
 import { splitCommand } from './words.ts'
 
 const defaults = { garpDelay: 5, garpRepeat: 5, refreshRepeat: 1, missed: 3, priority: 100, owner: 255 }
 
+const noWays: Ways = { routes: [], rules: [] }
+
 /** Scripts whose programs cannot be run are passed over. What is wrong is said elsewhere. */
 export function readRouters(entries: readonly Entry[], machine: Machine): Routers {
   const globals = lastOf(entries, 'global_defs')?.entries ?? []
-  const instances = allOf(entries, 'vrrp_instance').map((entry) => readInstance(entry, globals))
+  const ways = readWays(entries, machine.routingNames)
+  const instances = allOf(entries, 'vrrp_instance').map((entry) =>
+    readInstance(entry, globals, ways.get(entry) ?? noWays),
+  )
+  const link = lastOf(globals, 'default_interface')?.words[0] ?? 'eth0'
+  const standing = allOf(entries, 'static_routes', 'static_rules').flatMap((entry) => ways.get(entry) ?? [])
   return {
     instances,
+    standing: {
+      addresses: addressesOf(entries, 'static_ipaddress').map((one) => ({ interface: link, ...one })),
+      ways: {
+        routes: standing.flatMap(({ routes }) => routes),
+        rules: standing.flatMap(({ rules }) => rules),
+      },
+      trackGroups: new Map(
+        allOf(entries, 'track_group').map(({ words, entries: inner }) => [words[0] ?? '', membersOf(inner)]),
+      ),
+    },
     groups: allOf(entries, 'vrrp_sync_group').map(readGroup),
     scripts: new Map(
       allOf(entries, 'vrrp_script').flatMap((entry) => {
@@ -37,7 +55,7 @@ export function readRouters(entries: readonly Entry[], machine: Machine): Router
   }
 }
 
-function readInstance({ place, words, entries }: Entry, globals: readonly Entry[]): Instance {
+function readInstance({ place, words, entries }: Entry, globals: readonly Entry[], ways: Ways): Instance {
   const [name = ''] = words
   const first = allOf(entries, 'virtual_ipaddress').flatMap((list) => list.entries)[0]
   const family = familyOf(parseAddress(first?.keyword.split('/')[0] ?? '') ?? peersOf(entries)[0] ?? '0.0.0.0')
@@ -65,6 +83,7 @@ function readInstance({ place, words, entries }: Entry, globals: readonly Entry[
     advertSeconds: advertOf(entries, version),
     addresses: addressesOf(entries, 'virtual_ipaddress').filter(({ address }) => familyOf(address) === family),
     excluded: addressesOf(entries, 'virtual_ipaddress_excluded'),
+    ways,
     ...given('password', version === 2 ? passwordOf(entries) : undefined),
     isAuthenticated: version === 2 && typeOfAuthentication(entries) === 'AH',
     preempts,
@@ -88,11 +107,15 @@ function readGroup({ place, words, entries }: Entry): SyncGroup {
     place,
     name: words[0] ?? '',
     entries,
-    members: allOf(entries, 'group').flatMap((list) => list.entries.map(({ keyword }) => keyword)),
+    members: membersOf(entries),
     keepsWeights:
       lastOf(entries, 'sync_group_tracking_weight') !== undefined || lastOf(entries, 'global_tracking') !== undefined,
     tracking: trackingOf(entries),
   }
+}
+
+function membersOf(entries: readonly Entry[]): readonly string[] {
+  return allOf(entries, 'group').flatMap((list) => list.entries.map(({ keyword }) => keyword))
 }
 
 function readScript(

@@ -95,6 +95,8 @@ export function readValue(keyword: Exclude<Keyword, { kind: 'block' | 'list' }>,
     : refused
 }
 
+const maxUnsigned = 4_294_967_295
+
 type Range = { readonly min: number; readonly max: number }
 
 /** A string is what keepalived says of it. */
@@ -102,6 +104,7 @@ export function readInteger(word: string, { min, max }: Range): number | string 
   const number = /^[+-]?(0[xX][0-9A-Fa-f]{1,15}|[0-9]{1,15})$/.test(word) ? Number(word) : undefined
   if (min >= 0 && /^-[0-9]/.test(word)) return `negative number '${word}'`
   if (number === undefined) return `invalid number '${word}'`
+  if (min >= 0 && number > maxUnsigned) return `number '${word}' outside unsigned integer range`
   return number < min || number > max ? `number '${word}' outside range [${min}, ${max}]` : number
 }
 

@@ -1,7 +1,13 @@
 /** Addresses, routes and rules as a keepalived.conf has them: iproute2's words, each line by itself. */
 import { parseAddress } from '../../lvs/address.ts'
 import { familyOf } from '../../lvs/service.ts'
-import type { Report } from './finding.ts'
+import type { Names } from '../iproute/names.ts'
+import { readRoute } from '../iproute/read-route.ts'
+import { readRule } from '../iproute/read-rule.ts'
+import type { ReadLine } from '../iproute/reader.ts'
+import { interfacesOf, type Route } from '../iproute/route.ts'
+import type { Rule } from '../iproute/rule.ts'
+import { type Report, Unreadable } from './finding.ts'
 import { readInteger } from './keyword.ts'
 import type { Entry } from './tree.ts'
 
@@ -41,55 +47,48 @@ export function reportAddress({ keyword: written, words, place }: Entry, known: 
   }
 }
 
-export function reportRoute({ keyword, words, place }: Entry, known: Known, report: Report): void {
-  const all = [keyword, ...words]
-  if (all.includes('or')) report(5, place, '"or" for routes is deprecated. Please use "nexthop"')
-  if (all.includes('gw')) report(5, place, '"gw" for routes is deprecated. Please use "via"')
-  const links = all.flatMap((word, at) => (word === 'dev' || word === 'oif' ? [all[at + 1] ?? ''] : []))
-  for (const link of links)
+/** The route, or undefined of one that keepalived passes over. @throws Unreadable where a word lacks its value. */
+export function reportRoute(entry: Entry, { names, known, isStatic, report }: RoutingAround): Route | undefined {
+  const { place } = entry
+  const route = taken(readRoute(wordsOf(entry, isStatic), names), entry, report)
+  for (const link of route === undefined ? [] : interfacesOf(route))
     if (!known(link)) report(5, place, `WARNING - interface ${link} for VROUTE nexthop doesn't exist`)
-  if (links.length > 0 || all.includes('no_track')) return
-  const to = destination(all)
-  if (to !== undefined) report(5, place, `Warning - cannot track route ${to} with no interface specified, not tracking`)
+  return route
 }
 
-/** Of a route, with its length: `blackhole 10.0.0.0/8`, `src 10.0.0.2 to 10.1.0.0/16 via …`, `default via …`. */
-function destination(words: readonly string[]): string | undefined {
-  const after = words.indexOf('to')
-  const takesValue = new Set(['src', 'via', 'gw', 'or', 'metric', 'table', 'scope', 'dev'])
-  const free = words.find((word, at) => isDestination(word) && !takesValue.has(words[at - 1] ?? ''))
-  const written = after >= 0 ? words[after + 1] : free
-  if (written === undefined) return undefined
-  if (written === 'default') return '0.0.0.0/0'
-  return written.includes('/') ? written : `${written}/${written.includes(':') ? 128 : 32}`
+/** As of routes. A rule without a preference has the next one below 16384. */
+export function reportRule(
+  entry: Entry,
+  next: { preference: number },
+  { names, known, isStatic, report }: RoutingAround,
+): Rule | undefined {
+  const rule = taken(readRule(wordsOf(entry, isStatic), names, next), entry, report)
+  for (const link of [rule?.in, rule?.out])
+    if (link !== undefined && !known(link)) report(5, entry.place, `WARNING - interface ${link} for rule doesn't exist`)
+  return rule
 }
 
-function isDestination(word: string): boolean {
-  return word === 'default' || parseAddress(word.split('/')[0] ?? '') !== undefined
+export type RoutingAround = {
+  readonly names: Names
+  readonly known: Known
+  /** Only what always stands has a track_group. */
+  readonly isStatic: boolean
+  readonly report: Report
 }
 
-/** A rule without a preference has the next one below 16384. */
-export function reportRules(rules: readonly Entry[], next: { preference: number }, report: Report): void {
-  for (const { keyword, words, place } of rules) {
-    const all = [keyword, ...words]
-    const wrong = all.flatMap((word, at) => {
-      const value = all[at + 1] ?? ''
-      return (word === 'from' || word === 'to') &&
-        value !== 'all' &&
-        parseAddress(value.split('/')[0] ?? '') === undefined
-        ? [{ word, value }]
-        : []
-    })
-    for (const { word, value } of wrong) {
-      report(5, place, `VRRP parsed invalid IP ${value}. skipping IP...`)
-      report(5, place, `Invalid rule ${word} address ${value}`)
-    }
-    if (wrong.length > 0 || all.some((word) => ['preference', 'pref', 'priority', 'order'].includes(word))) continue
-    report(
-      5,
-      place,
-      `Rule has no preference specified - setting to ${next.preference}. This is probably not what you want.`,
-    )
-    next.preference -= 1
+/** Without `track_group`, which is no word of iproute2. */
+export function wordsOf({ keyword, words }: Entry, isStatic: boolean): readonly string[] {
+  const all = [keyword, ...words]
+  const at = isStatic ? all.indexOf('track_group') : -1
+  return at < 0 ? all : all.toSpliced(at, 2)
+}
+
+function taken<T>(read: ReadLine<T>, { keyword, place }: Entry, report: Report): T | undefined {
+  if (read.kind === 'lacks') {
+    const said = `*** Configuration line starting \`${keyword}\` is missing a parameter after keyword \`${read.keyword}\` at word position ${read.position}`
+    report(2, place, said)
+    throw new Unreadable(said)
   }
+  for (const said of read.said) report(5, place, said)
+  return read.kind === 'read' ? read.value : undefined
 }

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { commonNames } from '../iproute/names.ts'
 import { exitCodeOf } from './finding.ts'
 import type { Included, Surroundings } from './lines.ts'
 import type { Machine } from './machine.ts'
@@ -9,6 +10,7 @@ import { parseKeepalived } from './parse.ts'
 const machine: Machine = {
   interface: (name) => (name === 'lo' ? 'loopback' : name === 'eth0' ? 'there' : 'none'),
   isExecutable: (path) => path === '/bin/true',
+  routingNames: commonNames,
   hasUser: (name) => name === 'root',
   groupOf: () => '0',
 }

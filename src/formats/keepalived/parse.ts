@@ -16,6 +16,15 @@ import { reportVrrp } from './vrrp.ts'
 
 const top = { ...globalTables, ...vrrpTables, ...checkTables }
 
+const noRouters: Routers = {
+  instances: [],
+  standing: { addresses: [], ways: { routes: [], rules: [] }, trackGroups: new Map() },
+  groups: [],
+  scripts: new Map(),
+  files: new Map(),
+  processes: new Map(),
+}
+
 /** Never throws for what is in the text. keepalived reads it once in each of its processes; here each finding is said once. */
 export function parseKeepalived(file: IncludedFile, surroundings: Surroundings, machine: Machine): KeepalivedFile {
   const findings: Finding[] = []
@@ -27,7 +36,7 @@ export function parseKeepalived(file: IncludedFile, surroundings: Surroundings, 
   }
   let entries: readonly Entry[] = []
   let virtuals: readonly Virtual[] = []
-  let routers: Routers = { instances: [], groups: [], scripts: new Map(), files: new Map(), processes: new Map() }
+  let routers = noRouters
   try {
     entries = readTree(readLines(file, surroundings, report), top, report)
     reportGlobals(entries, machine, report)

@@ -4,7 +4,7 @@ import { familyOf } from '../../lvs/service.ts'
 import type { Report } from './finding.ts'
 import { readInteger } from './keyword.ts'
 import type { Machine } from './machine.ts'
-import { reportAddress, reportRoute, reportRules } from './network.ts'
+import { reportAddress, reportRoute, reportRule } from './network.ts'
 import { programOf } from './security.ts'
 import { allOf, type Entry, lastOf } from './tree.ts'
 
@@ -21,8 +21,9 @@ export function reportVrrp(entries: readonly Entry[], machine: Machine, report: 
   for (const entry of entries) {
     const { keyword, entries: inner, words } = entry
     if (keyword === 'static_ipaddress') for (const one of inner) reportAddress(one, known, report)
-    if (keyword === 'static_routes') for (const one of inner) reportRoute(one, known, report)
-    if (keyword === 'static_rules') reportRules(inner, rules, report)
+    const routing = { names: machine.routingNames, known, isStatic: true, report }
+    if (keyword === 'static_routes') for (const one of inner) reportRoute(one, routing)
+    if (keyword === 'static_rules') for (const one of inner) reportRule(one, rules, routing)
     if (keyword === 'track_file' || keyword === 'vrrp_track_file')
       if (lastOf(inner, 'file') === undefined)
         report(5, entry.end, `No file set for track_file ${words[0] ?? ''} - ignoring`)
@@ -103,8 +104,9 @@ function reportInstance({ words, entries }: Entry, { scripts, machine, known, ru
         if ((pass.words[0] ?? '').length > 8) report(5, pass.place, 'Truncating auth_pass to 8 characters')
     if (keyword === 'virtual_ipaddress' || keyword === 'virtual_ipaddress_excluded')
       for (const one of inner) reportAddress(one, known, report)
-    if (keyword === 'virtual_routes') for (const one of inner) reportRoute(one, known, report)
-    if (keyword === 'virtual_rules') reportRules(inner, rules, report)
+    const routing = { names: machine.routingNames, known, isStatic: false, report }
+    if (keyword === 'virtual_routes') for (const one of inner) reportRoute(one, routing)
+    if (keyword === 'virtual_rules') for (const one of inner) reportRule(one, rules, routing)
     if (keyword === 'track_interface')
       for (const one of inner) {
         if (!known(one.keyword)) report(5, one.place, `(${name}) tracked interface ${one.keyword} doesn't exist`)
