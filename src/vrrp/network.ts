@@ -164,11 +164,10 @@ export class Network implements Ground, Disposable {
     const label = `${link.name}:${router.config.id}`
     const isLabelled = familyOf(held.address) === 'ipv4' && label.length <= labelBytes
     // The route to its network stays with the interface's own address, where it has one.
+    const own = [link.index, this.links.byName(held.interface)?.index]
     const hasRoute = !this.links
-      .addresses(link.index)
-      .some(
-        (one) => one.prefix === held.prefix && isInNetwork(one.address, { address: held.address, prefix: held.prefix }),
-      )
+      .addresses()
+      .some((one) => own.includes(one.interface) && one.prefix === held.prefix && isInNetwork(one.address, held))
     // Nobody here sends from it who has another one to choose (RFC 6724 §5, rule 3), unless it is told otherwise.
     const isDeprecated = familyOf(held.address) === 'ipv6' && router.config.priority !== owner
     const standing = isDeprecated ? { preferredSeconds: 0, ...held } : held
