@@ -3,7 +3,9 @@ import { parseAddress } from '../../lvs/address.ts'
 import { familyOf } from '../../lvs/service.ts'
 import type { Report } from './finding.ts'
 import type { ScriptUser } from './instance-model.ts'
+import { readInteger } from './keyword.ts'
 import type { Checker } from './model.ts'
+import { maxUnsigned } from './tables/kinds.ts'
 import { allOf, type Entry, lastOf } from './tree.ts'
 
 /** As whom commands run: as they say themselves, or as the file says for all. */
@@ -16,7 +18,8 @@ export function readChecker(
   report: Report,
 ): readonly Checker[] {
   const { keyword, place, entries } = entry
-  reportAddresses(entries, server.address, report)
+  for (const one of [entries, ...allOf(entries, 'host').map((host) => host.entries)])
+    reportAddresses(one, server.address, report)
   const leaveOut = (message: string): readonly Checker[] => {
     report(5, entry.end, message)
     return []
@@ -32,8 +35,11 @@ export function readChecker(
     return leaveOut(`(${server.name}) No name has been specified for BFD_CHECKER - skipping`)
   if (keyword === 'FILE_CHECK' && lastOf(entries, 'track_file') === undefined)
     return leaveOut('FILE_CHECK has no track_file specified - ignoring')
-  for (const nb of allOf(entries, 'nb_get_retry'))
-    if (!/^[0-9]+$/.test(nb.words[0] ?? '')) report(5, nb.place, `Invalid nb_get_retry value '${nb.words[0] ?? ''}'`)
+  for (const { words, place } of allOf(entries, 'nb_get_retry')) {
+    const times = readInteger(words[0] ?? '', { min: 0, max: maxUnsigned })
+    if (typeof times === 'string') report(5, place, times)
+    if (typeof times === 'string') report(5, place, `Invalid nb_get_retry value '${words[0] ?? ''}'`)
+  }
   if (keyword === 'UDP_CHECK') reportHex(entries, report)
   for (const name of keyword === 'DNS_CHECK' ? allOf(entries, 'name') : [])
     if (/\.\./.test(name.words[0] ?? ''))
@@ -69,6 +75,8 @@ function reportUrl({ entries, end }: Entry, report: Report): void {
       const isRight = Number(from) >= 100 && Number(to) <= 999 && Number(from) <= Number(to)
       if (!isRight) report(5, entry.place, `Invalid HTTP_GET status code '${word}'`)
     }
+  // keepalived takes any other one for the same.
+  let hasDigest = false
   for (const entry of allOf(entries, 'digest')) {
     const [digest = ''] = entry.words
     const wrong = /[^0-9A-Fa-f]/.exec(digest)?.index
@@ -77,7 +85,8 @@ function reportUrl({ entries, end }: Entry, report: Report): void {
     else if (wrong !== undefined) {
       const pair = wrong - (wrong % 2)
       report(5, entry.place, `Unable to interpret hex digit in '${digest}' at offset ${pair}/${pair + 1}`)
-    }
+    } else if (hasDigest) report(5, entry.place, `Digest '${digest}' is a duplicate`)
+    else hasDigest = true
   }
   if (lastOf(entries, 'path') === undefined) report(5, end, 'HTTP/SSL_GET checker url has no path - ignoring')
 }

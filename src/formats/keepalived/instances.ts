@@ -15,7 +15,7 @@ import { readInteger } from './keyword.ts'
 import type { Machine } from './machine.ts'
 import { readTracked } from './tracked.ts'
 import { allOf, type Entry, lastOf } from './tree.ts'
-import { isMissing } from './vrrp.ts'
+import { isMissing, membersOf } from './vrrp.ts'
 import { readWays, type Ways } from './ways.ts'
 import { splitCommand } from './words.ts'
 
@@ -112,10 +112,6 @@ function readGroup({ place, words, entries }: Entry): SyncGroup {
       lastOf(entries, 'sync_group_tracking_weight') !== undefined || lastOf(entries, 'global_tracking') !== undefined,
     tracking: trackingOf(entries),
   }
-}
-
-function membersOf(entries: readonly Entry[]): readonly string[] {
-  return allOf(entries, 'group').flatMap((list) => list.entries.map(({ keyword }) => keyword))
 }
 
 function readScript(

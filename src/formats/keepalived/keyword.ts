@@ -11,23 +11,34 @@ export type Keyword =
       Missing)
   /** A BOOL, or nothing for true. */
   | ({ readonly kind: 'flag'; readonly says?: string } & Wrong)
-  /** `instead`: what counts when the value is wrong. */
+  /** `instead`: what counts when the value is wrong. `after`: the one word that may follow, and what is said of others. */
   | ({
       readonly kind: 'integer'
       readonly min: number
       readonly max: number
       readonly instead?: number
       readonly bare?: number
+      readonly after?: { readonly known: string; readonly says: string }
     } & Wrong &
       Missing)
   /** Seconds with a fraction. */
   | ({ readonly kind: 'seconds'; readonly min: number; readonly max: number } & Wrong & Missing)
-  | ({ readonly kind: 'choice'; readonly of: readonly string[] } & Wrong)
-  /** A command: its words by the rules of commands. */
-  | { readonly kind: 'command' }
+  | ({ readonly kind: 'choice'; readonly of: readonly string[] } & Wrong & Missing)
+  /** A command: its words by the rules of commands. `once`: what is said of a second one, which does not count. `mayBeBare`: nothing is nothing. */
+  | { readonly kind: 'command'; readonly once?: string; readonly mayBeBare?: boolean }
   /** Lines that are read by nobody's table: addresses, routes, names. */
-  | { readonly kind: 'list'; readonly needs?: number }
-  | { readonly kind: 'block'; readonly keywords: Table; readonly needs?: number; readonly twice?: string }
+  /** `isStrict`: the reading ends where the list is not begun as it must be. `once`: what is said of a line that begins as another. */
+  | { readonly kind: 'list'; readonly needs?: number; readonly isStrict?: boolean; readonly once?: string }
+  /** `nameless`: what is said of one without exactly one name, which is passed over. */
+  | {
+      readonly kind: 'block'
+      readonly keywords: Table
+      readonly needs?: number
+      readonly twice?: string
+      readonly nameless?: string
+      /** By the words before it: nothing in it is looked at. */
+      readonly isPassedOver?: (words: readonly string[]) => boolean
+    }
 
 export type Table = Readonly<Record<string, Keyword>>
 
@@ -72,7 +83,8 @@ export function readValue(keyword: Exclude<Keyword, { kind: 'block' | 'list' }>,
     const value = isTrue(word)
     return value === undefined ? refuse(keyword.wrong) : { value, isTaken: true }
   }
-  if (keyword.kind === 'command') return readCommand(reading)
+  if (keyword.kind === 'command')
+    return word === undefined && keyword.mayBeBare === true ? notTaken : readCommand(reading)
   if (keyword.kind === 'words') {
     if (keyword.says !== undefined) say(template(keyword.says))
     const needs = keyword.needs ?? 1
@@ -85,34 +97,53 @@ export function readValue(keyword: Exclude<Keyword, { kind: 'block' | 'list' }>,
     if (keyword.kind === 'integer' && keyword.bare !== undefined) return { value: keyword.bare, isTaken: true }
     return 'missing' in keyword && keyword.missing !== undefined ? refuse(keyword.missing) : { lacks: 2 }
   }
+  if (keyword.kind === 'integer' && keyword.after !== undefined) {
+    const { known, says } = keyword.after
+    const unknown = words.slice(2).find((other) => other !== known)
+    if (unknown !== undefined) say(`${template(says)} ${unknown}`)
+  }
   if (keyword.kind === 'choice')
     return keyword.of.includes(word) ? { value: word, isTaken: true } : refuse(keyword.wrong ?? `${name}: unknown $`)
   const number = keyword.kind === 'integer' ? readInteger(word, keyword) : readSeconds(word, keyword)
+  if (keyword.kind === 'seconds' && /^[0-9]*\.[0-9]{7,}$/.test(word))
+    say(`number '${word}' has too many decimal places`)
   if (typeof number === 'number') return { value: number, isTaken: true }
-  const refused = refuse(number, keyword.wrong)
+  const isExcused = keyword.kind === 'seconds' && number.startsWith('invalid') && beginsWell(word, keyword)
+  const refused = refuse(number, isExcused ? undefined : keyword.wrong)
   return keyword.kind === 'integer' && keyword.instead !== undefined
     ? { value: keyword.instead, isTaken: true }
     : refused
 }
 
 const maxUnsigned = 4_294_967_295
+/** Microseconds of 64 bits, but for the last one. As a number it is not as exact as in words. */
+const longestInWords = '18446744073709.551614'
+export const longestWide = Number(longestInWords)
 
 type Range = { readonly min: number; readonly max: number }
 
 /** A string is what keepalived says of it. */
 export function readInteger(word: string, { min, max }: Range): number | string {
   const number = /^[+-]?(0[xX][0-9A-Fa-f]{1,15}|[0-9]{1,15})$/.test(word) ? Number(word) : undefined
-  if (min >= 0 && /^-[0-9]/.test(word)) return `negative number '${word}'`
+  if (min >= 0 && word.startsWith('-')) return `negative number '${word}'`
   if (number === undefined) return `invalid number '${word}'`
   if (min >= 0 && number > maxUnsigned) return `number '${word}' outside unsigned integer range`
   return number < min || number > max ? `number '${word}' outside range [${min}, ${max}]` : number
 }
 
 export function readSeconds(word: string, { min, max }: Range): number | string {
-  if (/^-[0-9.]/.test(word)) return `negative number '${word}'`
+  if (word.startsWith('-')) return `negative number '${word}'`
   if (!/^\+?([0-9]{1,15}(\.[0-9]*)?|\.[0-9]+)$/.test(word)) return `invalid number '${word}'`
   const number = Math.round(Number(word) * 1e6) / 1e6
-  return number < min || number > max ? `number '${word}' outside range [${min.toFixed(6)}, ${max.toFixed(6)}]` : number
+  if (number > longestWide + 0.01) return `number '${word}' outside unsigned decimal range`
+  const most = max === longestWide ? longestInWords : max.toFixed(6)
+  return number < min || number > max ? `number '${word}' outside range [${min.toFixed(6)}, ${most}]` : number
+}
+
+/** What is no number is judged once more by how it begins, and is nought where that is none either. */
+function beginsWell(word: string, { min, max }: Range): boolean {
+  const begin = Number.parseFloat(word) || 0
+  return begin >= min && begin <= max
 }
 
 function readCommand({ line, words, say }: Reading): Taken {

@@ -14,9 +14,10 @@ export function readMethod(
   const keywords = of === 'sorry' ? ['sorry_server_lvs_method'] : ['lb_kind', 'lvs_method']
   for (const { words, place } of allOf(entries, ...keywords)) {
     const [forward = '', ...rest] = words
-    if (forward === 'NAT' || forward === 'DR') method = { forward }
-    else if (forward === 'TUN') method = { forward, ...readTunnel(rest, of, place, report) }
-    else report(5, place, `PARSER : unknown [${forward}] routing method for ${of} server.`)
+    if (forward === 'NAT' || forward === 'DR' || forward === 'TUN') {
+      const tunnel = readTunnel(rest, of, place, report)
+      method = { forward, ...(forward === 'TUN' ? tunnel : {}) }
+    } else report(5, place, `PARSER : unknown [${forward}] routing method for ${of} server.`)
   }
   return method
 }

@@ -5,7 +5,7 @@ import type { Names } from '../iproute/names.ts'
 import { readRoute } from '../iproute/read-route.ts'
 import { readRule } from '../iproute/read-rule.ts'
 import type { ReadLine } from '../iproute/reader.ts'
-import { interfacesOf, type Route } from '../iproute/route.ts'
+import type { Route } from '../iproute/route.ts'
 import type { Rule } from '../iproute/rule.ts'
 import { type Report, Unreadable } from './finding.ts'
 import { readInteger } from './keyword.ts'
@@ -41,31 +41,49 @@ export function reportAddress({ keyword: written, words, place }: Entry, known: 
     else if (addressWords[word] === true) {
       at += 1
       const value = words[at] ?? ''
-      if (word === 'dev' && !known(value))
+      if (word === 'dev' && !known(value)) {
         report(5, place, `WARNING - interface ${value} for ip address ${written} doesn't exist`)
+        return
+      }
     }
   }
 }
 
 /** The route, or undefined of one that keepalived passes over. @throws Unreadable where a word lacks its value. */
-export function reportRoute(entry: Entry, { names, known, isStatic, report }: RoutingAround): Route | undefined {
-  const { place } = entry
-  const route = taken(readRoute(wordsOf(entry, isStatic), names), entry, report)
-  for (const link of route === undefined ? [] : interfacesOf(route))
-    if (!known(link)) report(5, place, `WARNING - interface ${link} for VROUTE nexthop doesn't exist`)
-  return route
+export function reportRoute(entry: Entry, around: RoutingAround): Route | undefined {
+  return judged(entry, around, {
+    read: (words) => readRoute(words, around.names),
+    before: ['dev'],
+    missing: (link) => `WARNING - interface ${link} for VROUTE nexthop doesn't exist`,
+  })
 }
 
 /** As of routes. A rule without a preference has the next one below 16384. */
-export function reportRule(
-  entry: Entry,
-  next: { preference: number },
-  { names, known, isStatic, report }: RoutingAround,
-): Rule | undefined {
-  const rule = taken(readRule(wordsOf(entry, isStatic), names, next), entry, report)
-  for (const link of [rule?.in, rule?.out])
-    if (link !== undefined && !known(link)) report(5, entry.place, `WARNING - interface ${link} for rule doesn't exist`)
-  return rule
+export function reportRule(entry: Entry, next: { preference: number }, around: RoutingAround): Rule | undefined {
+  return judged(entry, around, {
+    read: (words) => readRule(words, around.names, next),
+    before: ['iif', 'oif', 'dev'],
+    missing: (link) => `WARNING - interface ${link} for rule doesn't exist`,
+  })
+}
+
+type Kind<T> = {
+  read(words: readonly string[]): ReadLine<T>
+  /** The words before interfaces. */
+  readonly before: readonly string[]
+  missing(link: string): string
+}
+
+/** keepalived reads no further than to an interface that is not there. */
+function judged<T>(entry: Entry, { known, isStatic, report }: RoutingAround, kind: Kind<T>): T | undefined {
+  const words = wordsOf(entry, isStatic)
+  const at = words.findIndex((word, index) => kind.before.includes(words[index - 1] ?? '') && !known(word))
+  if (at < 0) return taken(kind.read(words), entry, report)
+  const before = kind.read(words.slice(0, at + 1))
+  taken(before, entry, report)
+  if (before.kind !== 'wrong') report(5, entry.place, kind.missing(words[at] ?? ''))
+  const whole = kind.read(words)
+  return whole.kind === 'read' ? whole.value : undefined
 }
 
 export type RoutingAround = {

@@ -108,6 +108,42 @@ describe('the grammar of keepalived.conf', () => {
     ])
   })
 
+  test('a brace that is missing is met by each process in its own way', () => {
+    // The first and the one for checks pass over vrrp_instance by its braces; the one for VRRP reads it.
+    expect(said(parse('vrrp_instance A', ' priority 7', '}', 'last'))).toEqual([
+      "2: Unknown keyword 'priority'",
+      "3: Extra '}' found",
+      "3: Unknown keyword '}'",
+      "4: Unknown keyword 'last'",
+      "2: Missing '{' at beginning of configuration block",
+      '(A) the virtual router id must be set',
+    ])
+    expect(said(parse('global_defs {', 'notification_email', 'a@b', '}', '}', 'x'))).toEqual([
+      "5: Extra '}' found",
+      "6: Unknown keyword 'x'",
+      "5: Unknown keyword '}'",
+    ])
+  })
+
+  test('what is not read is passed over with all that stands in it', () => {
+    expect(said(parse('vrrp_instance {', 'foo', '}'))).toEqual(['1: vrrp_instance must have a name'])
+    expect(said(parse('vrrp_instance A B {', '}'))).toEqual(['1: vrrp_instance must have a name'])
+    expect(said(parse('virtual_server 1.2.3.400 80 {', 'foo', '}'))).toEqual([
+      '1: Invalid virtual server IP address/port 1.2.3.400/80 - skipping',
+    ])
+  })
+
+  test('a second command or a second line of one name is said and does not count', () => {
+    const { entries, ...file } = parse(
+      'vrrp_instance A {', 'interface eth0', 'virtual_router_id 7', 'virtual_ipaddress {', '10.0.0.1', '}',
+      'notify_backup /bin/true', 'notify_backup "/bin/true 2"', 'track_interface {', 'eth0', 'eth0 weight 2', '}', '}',
+    ) // biome-ignore format: one file
+    expect(said({ entries, ...file })).toContain('8: (A) notify_backup script already specified - ignoring /bin/true 2')
+    expect(said({ entries, ...file })).toContain('11: (A) duplicate track_interface eth0 - ignoring')
+    expect(entries[0]?.entries.filter(({ keyword }) => keyword === 'notify_backup')).toHaveLength(1)
+    expect(entries[0]?.entries.at(-1)?.entries).toHaveLength(1)
+  })
+
   test('a word that keepalived cannot do without ends the reading', () => {
     const file = parse('vrrp_instance V {', 'interface', '}')
     expect(exitCodeOf(file.findings)).toBe(2)

@@ -8,13 +8,13 @@ import type { Machine } from './machine.ts'
 import type { KeepalivedFile, Virtual } from './model.ts'
 import { reportSecurity } from './security.ts'
 import { checkTables } from './tables/checks.ts'
-import { globalTables } from './tables/global.ts'
-import { vrrpTables } from './tables/vrrp.ts'
-import { type Entry, readTree } from './tree.ts'
+import { bfdTables, globalTables } from './tables/global.ts'
+import { trackedFiles, vrrpTables } from './tables/vrrp.ts'
+import { type Entry, readTree, tokensOf } from './tree.ts'
 import { readVirtuals } from './virtuals.ts'
 import { reportVrrp } from './vrrp.ts'
 
-const top = { ...globalTables, ...vrrpTables, ...checkTables }
+const known = { ...globalTables, ...vrrpTables, ...checkTables, ...bfdTables }
 
 const noRouters: Routers = {
   instances: [],
@@ -38,11 +38,15 @@ export function parseKeepalived(file: IncludedFile, surroundings: Surroundings, 
   let virtuals: readonly Virtual[] = []
   let routers = noRouters
   try {
-    entries = readTree(readLines(file, surroundings, report), top, report)
-    reportGlobals(entries, machine, report)
-    virtuals = readVirtuals(entries, machine, report)
-    const isLookedAt = reportVrrp(entries, machine, report)
-    routers = readRouters(entries, machine)
+    const tokens = tokensOf(readLines(file, surroundings, report))
+    const globals = readTree(tokens, globalTables, known, report)
+    reportGlobals(globals, machine, report)
+    const checks = readTree(tokens, { ...checkTables, ...trackedFiles, ...bfdTables }, known, report)
+    virtuals = readVirtuals([...globals, ...checks], machine, report)
+    const vrrp = readTree(tokens, { ...vrrpTables, ...bfdTables }, known, report)
+    const isLookedAt = reportVrrp([...globals, ...vrrp], machine, report)
+    routers = readRouters([...globals, ...vrrp], machine)
+    entries = [...globals, ...checks.filter(({ keyword }) => Object.hasOwn(checkTables, keyword)), ...vrrp]
     reportSecurity(entries, machine, isLookedAt, report)
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error

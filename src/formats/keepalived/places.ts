@@ -5,7 +5,7 @@ import type { Place, Report } from './finding.ts'
 import { readInteger } from './keyword.ts'
 import type { VirtualAddress } from './model.ts'
 import { maxUnsigned } from './tables/kinds.ts'
-import type { Entry } from './tree.ts'
+import { type Entry, lacksWord } from './tree.ts'
 
 export const ports = { min: 1, max: 65_535 }
 export const marks = { min: 0, max: maxUnsigned }
@@ -31,6 +31,7 @@ export function readGroup({ words: [name = ''], entries }: Entry, report: Report
   }
   return entries.flatMap(({ keyword, words, place }): readonly VirtualAddress[] => {
     if (keyword === 'fwmark') {
+      if (words[0] === undefined) lacksWord(keyword, keyword, 2, place, report)
       const mark = readInteger(words[0] ?? '', marks)
       if (typeof mark === 'string') report(5, place, mark)
       if (typeof mark === 'string')
@@ -43,7 +44,7 @@ export function readGroup({ words: [name = ''], entries }: Entry, report: Report
     const [, host = keyword, range, prefix] = /^([^-/]+)(?:-([^/]+))?(?:\/(.*))?$/.exec(keyword) ?? []
     const endpoint = readEndpoint(host, words[0], place, report)
     if (endpoint === undefined) {
-      const written = words[0] === undefined ? `${keyword} ` : `${keyword}/${words[0]}`
+      const written = `${keyword} ${words[0] === undefined ? '' : `/port/${words[0]}`}`
       return said(place, `Invalid virtual server group IP address ${written} - skipping`)
     }
     const addresses = addressesOf(endpoint.address, range, prefix)

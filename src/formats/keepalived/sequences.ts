@@ -21,7 +21,8 @@ export function readSequence(line: string): Sequence | { readonly wrong: readonl
       ? { wrong: ['Invalid ~LST specification'] }
       : { values, rest: line.slice(end + 1).trim() }
   }
-  const read = inside === undefined ? 'definition' : readNumbers(inside, kind[1] === 'SEQx')
+  if (inside === undefined) return { wrong: ['~SEQ parameter strings too long', 'Invalid ~SEQ specification'] }
+  const read = readNumbers(inside, kind[1] === 'SEQx')
   if (typeof read === 'string') return { wrong: [`Invalid ~SEQ ${read}`, 'Invalid ~SEQ specification'] }
   return { values: read, rest: line.slice(end + 1).trim() }
 }
@@ -47,6 +48,7 @@ function readNumbers(inside: string, isHex: boolean): Values | 'definition' | 'v
 
 /** `var, a, b` or `{v1,v2}, {a,b}, {c,d}`; values that are left out are empty. */
 function readList(inside: string): Values | undefined {
+  if (/[{}]/.test(inside.replaceAll(/\{[^{}]*\}/g, ''))) return undefined
   const tuples = [...inside.matchAll(/\s*(?:\{([^{}]*)\}|([^,{}]*))\s*(?:,|$)/g)]
     .filter(({ index }, at) => at === 0 || index < inside.length || inside.endsWith(','))
     .map(([, tuple, single = '']) =>

@@ -13,8 +13,7 @@ export type Draft = Omit<Virtual, 'protocol' | 'method' | 'scheduler' | 'name'> 
 /** What a virtual is called in keepalived's messages. */
 function nameOf({ places, group, protocol }: Pick<Draft, 'places' | 'group' | 'protocol'>): string {
   const [first] = places
-  if (group !== undefined)
-    return `[${group}]:${first?.kind === 'address' ? `${protocolName(protocol)}:${first.port}` : ''}`
+  if (group !== undefined) return `[${group}]:0`
   return first?.kind === 'address'
     ? `[${first.address}]:${protocolName(protocol)}:${first.port}`
     : `FWM ${first?.mark ?? 0}`

@@ -15,7 +15,12 @@ export type Entry = {
   readonly entries: readonly Entry[]
 }
 
-type Token = Line
+/** A brace, or what stands between two of them on a line. */
+export type Token = Line
+
+export function tokensOf(lines: readonly Line[]): readonly Token[] {
+  return lines.flatMap(({ text, place }) => splitBraces(text).map((part) => ({ text: part, place })))
+}
 
 /** Keepalived counts all braces of the file, also those that nothing expected. */
 class Cursor {
@@ -23,36 +28,52 @@ class Cursor {
   #at = 0
   open = 0
 
-  constructor(lines: readonly Line[]) {
-    this.#tokens = lines.flatMap(({ text, place }) => splitBraces(text).map((part) => ({ text: part, place })))
+  constructor(tokens: readonly Token[]) {
+    this.#tokens = tokens
   }
 
   peek(): Token | undefined {
     return this.#tokens[this.#at]
   }
 
-  next(): Token | undefined {
+  next(report: Report): Token | undefined {
     const token = this.#tokens[this.#at]
     this.#at += 1
     if (token?.text === '{') this.open += 1
     if (token?.text === '}') this.open -= 1
+    if (this.open < 0 && token !== undefined) {
+      this.open = 0
+      report(5, token.place, "Extra '}' found")
+    }
     return token
+  }
+
+  /** Over a block by its braces, if there is one. */
+  passOver(report: Report): void {
+    if (this.peek()?.text !== '{') return
+    let depth = 0
+    for (let token = this.next(report); token !== undefined; token = this.next(report)) {
+      if (token.text === '{') depth += 1
+      if (token.text === '}') depth -= 1
+      if (depth === 0) return
+    }
   }
 }
 
-/** @throws Unreadable where keepalived ends, after what stands against it was reported. */
-export function readTree(lines: readonly Line[], top: Table, report: Report): readonly Entry[] {
-  const cursor = new Cursor(lines)
+/**
+ * What one of keepalived's processes reads: each goes through the whole file, with its own keywords. The blocks of `others` it
+ * passes over by their braces, so that one brace too few or too many is met in as many places.
+ * @throws Unreadable where keepalived ends, after what stands against it was reported.
+ */
+export function readTree(tokens: readonly Token[], own: Table, others: Table, report: Report): readonly Entry[] {
+  const cursor = new Cursor(tokens)
   const entries: Entry[] = []
-  for (let token = cursor.next(); token !== undefined; token = cursor.next()) {
+  for (let token = cursor.next(report); token !== undefined; token = cursor.next(report)) {
     const { text, place } = token
-    if (text === '}') {
-      if (cursor.open < 0) {
-        cursor.open = 0
-        report(5, place, "Extra '}' found")
-      }
-      report(5, place, "Unknown keyword '}'")
-    } else takeLine(token, { table: top, name: '', cursor, entries, report })
+    const name = splitWords(text).words[0] ?? ''
+    if (text === '}') report(5, place, "Unknown keyword '}'")
+    else if (!Object.hasOwn(own, name) && Object.hasOwn(others, name)) cursor.passOver(report)
+    else takeLine(token, { table: own, name: '', cursor, entries, report })
   }
   if (cursor.open > 0) report(5, undefined, `There are ${cursor.open} missing '}'s or extra '{'s`)
   return entries
@@ -89,11 +110,14 @@ function takeLine({ text, place }: Token, block: Block): void {
     return
   }
   const taken = readValue(keyword, { line: text, words, block: block.name, say: (said) => report(5, place, said) })
+  const written = keyword.kind === 'command' ? splitCommand(text.slice(name.length)).words : rest
+  const once = keyword.kind === 'command' && entries.some((one) => one.keyword === name) ? keyword.once : undefined
   if ('lacks' in taken) lacksWord(text, name, taken.lacks, place, report)
+  else if (once !== undefined) report(5, place, inWords(once, block.name, written))
   else if (taken.isTaken)
     entries.push({
       keyword: name,
-      words: keyword.kind === 'command' ? splitCommand(text.slice(name.length)).words : rest,
+      words: written,
       place,
       value: taken.value,
       end: place,
@@ -108,8 +132,24 @@ function takeBlock(
   place: Place,
   { name: owner, cursor, entries, report }: Block,
 ): void {
-  const needs = keyword.needs ?? 0
-  if (rest.length < needs) lacksWord(name, name, rest.length + 2, place, report)
+  const isNameless = keyword.kind === 'block' && keyword.nameless !== undefined && rest.length !== 1
+  if (isNameless) {
+    report(5, place, keyword.nameless ?? '')
+    if (cursor.peek()?.text === '{') {
+      cursor.passOver(report)
+      return
+    }
+  } else if (rest.length < (keyword.needs ?? 0)) lacksWord(name, name, rest.length + 2, place, report)
+  const extra = keyword.kind === 'list' ? rest[keyword.needs ?? 0] : undefined
+  const isStrict = keyword.kind === 'list' && keyword.isStrict === true
+  if (isStrict && (extra !== undefined || cursor.peek()?.text !== '{'))
+    endReading('is missing a parameter at word position 1', '***MISSING ***', cursor.peek()?.place ?? place, report)
+  if (extra !== undefined) report(5, place, `Block ${name} has extra parameters ${extra} ...`)
+  if (keyword.kind === 'block' && keyword.isPassedOver?.(rest) === true) {
+    cursor.passOver(report)
+    entries.push({ keyword: name, words: rest, place, value: rest[0], end: place, entries: [] })
+    return
+  }
   const again = 'twice' in keyword && entries.some((one) => one.keyword === name && one.words[0] === rest[0])
   if (again && 'twice' in keyword)
     report(
@@ -119,32 +159,55 @@ function takeBlock(
     )
   const opening = cursor.peek()
   if (opening === undefined) return
-  if (opening.text === '{') cursor.next()
-  else report(5, opening.place, "Missing '{' at beginning of configuration block")
+  if (opening.text === '{') cursor.next(report)
+  else if (keyword.kind === 'block') report(5, opening.place, "Missing '{' at beginning of configuration block")
+  // A nameless one goes on with the one before it.
+  const before = isNameless ? lastOf(entries, name) : undefined
   const inner: Entry[] = []
-  const label = rest[0] ?? owner
+  const label = (before?.words ?? rest)[0] ?? (isNameless ? '(null)' : owner)
   const said: Report = again ? () => undefined : report
   let end = place
-  for (let token = cursor.next(); token !== undefined; token = cursor.next()) {
+  for (let token = cursor.next(report); token !== undefined; token = cursor.next(report)) {
     end = token.place
     if (token.text === '}') break
     if (keyword.kind === 'block')
       takeLine(token, { table: keyword.keywords, name: label, cursor, entries: inner, report: said })
-    else inner.push(...listed(token, said))
+    else {
+      const [one] = listed(token)
+      const isAgain =
+        one !== undefined && keyword.once !== undefined && inner.some((other) => other.keyword === one.keyword)
+      if (isAgain) report(5, one.place, inWords(keyword.once ?? '', label, [one.keyword]))
+      else if (one !== undefined) inner.push(one)
+    }
   }
-  if (!again) entries.push({ keyword: name, words: rest, place, value: rest[0], end, entries: inner })
+  if (before !== undefined) entries[entries.lastIndexOf(before)] = { ...before, entries: [...before.entries, ...inner] }
+  else if (!again && !isNameless)
+    entries.push({ keyword: name, words: rest, place, value: rest[0], end, entries: inner })
 }
 
-/** A line of a list: its first word is its keyword. */
-function listed({ text, place }: Token, report: Report): readonly Entry[] {
-  if (text === '{') report(5, place, "Unexpected '{' - ignoring")
-  const [keyword, ...words] = text === '{' ? [] : splitWords(text).words
+function inWords(message: string, owner: string, words: readonly string[]): string {
+  return message.replaceAll('@', () => owner).replaceAll('$', () => words.join(' '))
+}
+
+/** A line of a list: its first word is its keyword, a brace that opens too. */
+function listed({ text, place }: Token): readonly Entry[] {
+  const [keyword, ...words] = splitWords(text).words
   return keyword === undefined ? [] : [{ keyword, words, place, value: words[0], end: place, entries: [] }]
 }
 
-function lacksWord(line: string, name: string, position: number, place: Place, report: Report): never {
+/** @throws Unreadable, after it was reported. */
+export function lacksWord(line: string, name: string, position: number, place: Place, report: Report): never {
   const first = /^\S+/.exec(line)?.[0] ?? name
-  const said = `*** Configuration line starting \`${first}\` is missing a parameter after keyword \`${name}\` at word position ${position}`
+  return endReading(
+    `is missing a parameter after keyword \`${name}\` at word position ${position}`,
+    first,
+    place,
+    report,
+  )
+}
+
+function endReading(why: string, first: string, place: Place, report: Report): never {
+  const said = `*** Configuration line starting \`${first}\` ${why}`
   report(2, place, said)
   throw new Unreadable(said)
 }

@@ -190,7 +190,7 @@ function readReal(
   const { words, place, entries } = entry
   const endpoint = readEndpoint(words[0] ?? '', words[1], place, report)
   if (endpoint === undefined) {
-    report(5, place, `Invalid real server ip address/port ${words[0] ?? ''}/${words[1] ?? ''} - skipping`)
+    report(5, place, `Invalid real server ip address/port ${words[0] ?? ''}/${words[1] ?? '(null)'} - skipping`)
     return []
   }
   const method = readMethod(entries, 'real', report)

@@ -38,6 +38,11 @@ export function reportVrrp(entries: readonly Entry[], machine: Machine, report: 
   const astray = instances.filter(({ entries: inner }) => !hasInterface(inner))
   for (const { words } of astray) report(5, undefined, `(${words[0] ?? ''}) Unknown interface!`)
   if (astray.length > 0) return true
+  const nameless = instances.find(({ entries: inner }) => lastOf(inner, 'virtual_router_id') === undefined)
+  if (nameless !== undefined) {
+    report(5, undefined, `(${nameless.words[0] ?? ''}) the virtual router id must be set`)
+    return true
+  }
   reportGroups(entries, report)
   reportInstances(entries, report)
   return true
@@ -69,9 +74,8 @@ function readScripts(entries: readonly Entry[], report: Report): ReadonlySet<str
   const scripts = new Set<string>()
   for (const { words, entries: inner, end } of allOf(entries, 'vrrp_script')) {
     const [name = ''] = words
-    const interval = lastOf(inner, 'interval')
-    if (interval?.value === 0)
-      report(5, interval.place, `(${name}): vrrp script interval must be greater than 0, setting to 1`)
+    for (const { keyword, value, place } of allOf(inner, 'interval', 'timeout'))
+      if (value === 0) report(5, place, `(${name}): vrrp script ${keyword} must be greater than 0, setting to 1`)
     if (lastOf(inner, 'script') === undefined) report(5, end, `No script set for vrrp_script ${name} - removing`)
     else scripts.add(name)
   }
@@ -155,16 +159,36 @@ function reportFamilies(name: string, entries: readonly Entry[], report: Report)
     }
 }
 
+/** All words of the first list: a second one is passed over. */
+export function membersOf(entries: readonly Entry[]): readonly string[] {
+  const [list] = allOf(entries, 'group')
+  return (list?.entries ?? []).flatMap(({ keyword, words }) => [keyword, ...words])
+}
+
 function reportGroups(entries: readonly Entry[], report: Report): void {
   const names = new Set(allOf(entries, 'vrrp_instance').map(({ words }) => words[0]))
+  const taken = new Set<string>()
   for (const { words, entries: inner } of allOf(entries, 'vrrp_sync_group')) {
     const [group = ''] = words
-    const members = allOf(inner, 'group').flatMap((list) => list.entries.map(({ keyword }) => keyword))
-    const missing = members.filter((member) => !names.has(member))
-    for (const member of missing)
-      report(5, undefined, `Virtual router ${member} specified in sync group ${group} doesn't exist - ignoring`)
-    const count = members.length - missing.length
-    if (count === 0) report(5, undefined, `Sync group ${group} has no virtual router(s). removing`)
+    const [list, ...further] = allOf(inner, 'group')
+    const members = membersOf(inner)
+    if (list !== undefined && members.length === 0)
+      report(5, list.end, `Warning - sync group ${group} has empty group block`)
+    for (const { place } of further) report(5, place, `Group list already specified for sync group ${group}`)
+    let count = 0
+    for (const member of members) {
+      const trouble = !names.has(member)
+        ? `specified in sync group ${group} doesn't exist - ignoring`
+        : taken.has(member)
+          ? `cannot exist in more than one sync group; ignoring ${group}`
+          : undefined
+      if (trouble === undefined) count += 1
+      else report(5, undefined, `Virtual router ${member} ${trouble}`)
+      taken.add(member)
+    }
+    if (members.length === 0) report(5, undefined, `Sync group ${group} has no virtual router(s). removing`)
+    else if (count === 0)
+      report(5, undefined, `Sync group ${group}, no matching virtual router found in group declaration - removing`)
     if (count === 1)
       report(5, undefined, `Sync group ${group} has only 1 virtual router(s) - this probably isn't what you want`)
   }
@@ -186,19 +210,20 @@ function reportInstances(entries: readonly Entry[], report: Report): void {
     )
     reportAuthentication(name, inner, version, say)
     const isMaster = lastOf(inner, 'state')?.value === 'MASTER'
-    if (isMaster && lastOf(inner, 'nopreempt') !== undefined)
+    const priority = lastOf(inner, 'priority')?.value ?? (isMaster ? 255 : 100)
+    if (priority === 255 && lastOf(inner, 'nopreempt') !== undefined)
+      say(`(${name}) nopreempt is incompatible with priority 255. resetting nopreempt`)
+    else if (isMaster && lastOf(inner, 'nopreempt') !== undefined)
       say(`(${name}) Warning - nopreempt will not work with initial state MASTER - clearing`)
     const every = lastOf(inner, 'advert_int')?.value
     if (version === 2 && typeof every === 'number' && !Number.isInteger(every))
       say(`(${name}) VRRPv2 advertisement interval ${every.toFixed(6)}s must be an integer. rounding`)
     const link = lastOf(inner, 'interface')?.words[0]
     const id = lastOf(inner, 'virtual_router_id')?.value
-    if (id === undefined) say(`(${name}) the virtual router id must be set`)
-    else {
-      if (addresses.length === 0) say(`(${name}) No VIP specified; at least one is sensible`)
-      const isUnicast = (lastOf(inner, 'unicast_peer')?.entries.length ?? 0) > 0
-      if (!isUnicast) standing.push({ name, id: Number(id), family, link: link ?? '' })
-    }
+    if (addresses.length === 0)
+      say(`(${name}) No VIP specified; at least one is ${version === 3 ? 'required' : 'sensible'}`)
+    const isUnicast = (lastOf(inner, 'unicast_peer')?.entries.length ?? 0) > 0
+    if (!isUnicast) standing.push({ name, id: Number(id), family, link: link ?? '' })
   }
   reportTwins(standing, say)
 }

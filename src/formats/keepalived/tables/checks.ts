@@ -1,9 +1,11 @@
 /** The keywords of virtual servers, their real servers, and the checks. */
-import type { Table } from '../keyword.ts'
+import { longestWide, readInteger, type Table } from '../keyword.ts'
+import { marks, readEndpoint } from '../places.ts'
 import {
   block,
   choice,
   command,
+  commandOnce,
   flag,
   integer,
   longest,
@@ -15,13 +17,15 @@ import {
 } from './kinds.ts'
 
 const microsecond = 1e-6
+/** 31 days of seconds. */
+const longestPersistence = 2_678_400
 
 /** What each check has but BFD_CHECK and FILE_CHECK. */
 const repeated: Table = {
   retry: integer(0, maxUnsigned, "Invalid retry connection value '$'"),
-  delay_before_retry: seconds(0, longest),
-  warmup: seconds(0, longest),
-  delay_loop: seconds(microsecond, longest, "delay_loop '$' is invalid - ignoring"),
+  delay_before_retry: seconds(0, longestWide, "Invalid delay_before_retry connection value '$'"),
+  warmup: seconds(0, longestWide, "Invalid warmup connection value '$'"),
+  delay_loop: seconds(microsecond, longestWide, "delay_loop '$' is invalid - ignoring"),
   alpha: flag('Invalid alpha parameter $'),
   log_all_failures: flag('Invalid log_all_failures parameter $'),
 }
@@ -40,7 +44,7 @@ const connecting: Table = {
 const url: Table = {
   path: words(),
   digest: words(),
-  status_code: words(),
+  status_code: optional,
   virtualhost: words({ missing: 'Missing HTTP_GET virtualhost name' }),
   regex: words({ missing: 'regex missing or too many fields' }),
   regex_no_match: optional,
@@ -57,7 +61,11 @@ const url: Table = {
 const http: Table = {
   ...connecting,
   nb_get_retry: words({ says: "nb_get_retry is deprecated - please use 'retry'" }),
-  http_protocol: choice(['1.0', '1.0C', '1.0c', '1.1'], 'Invalid http_protocol version $'),
+  http_protocol: choice(
+    ['1.0', '1.0C', '1.0c', '1.1'],
+    'Invalid http_protocol version $',
+    'Missing http_protocol version',
+  ),
   fast_recovery: flag('Invalid fast_recovery parameter $'),
   virtualhost: words({ missing: 'HTTP_GET virtualhost name missing' }),
   enable_sni: flag('Invalid enable_sni parameter $'),
@@ -92,7 +100,7 @@ const checkers: Table = {
   MISC_CHECK: block({
     ...repeated,
     misc_path: command,
-    misc_timeout: seconds(0, longest, "Invalid misc_timeout value '$'"),
+    misc_timeout: integer(0, Math.floor(longest), "Invalid misc_timeout value '$'"),
     misc_dynamic: flag(),
     user: words(),
   }),
@@ -104,7 +112,7 @@ const checkers: Table = {
 const shared = (of: 'virtual' | 'real'): Table => ({
   delay_loop: seconds(
     microsecond,
-    longest,
+    longestWide,
     of === 'virtual'
       ? "virtual server delay loop '$' invalid - ignoring"
       : "real server delay_loop '$' invalid - ignoring",
@@ -112,12 +120,12 @@ const shared = (of: 'virtual' | 'real'): Table => ({
   connect_timeout: seconds(microsecond, longest, `${of} server connect_timeout $ invalid - ignoring`),
   delay_before_retry: seconds(
     0,
-    longest,
+    longestWide,
     of === 'virtual'
       ? "virtual server delay before retry '$' invalid - ignoring"
       : "real server delay_before_retry '$' invalid - ignoring",
   ),
-  warmup: seconds(0, longest, `${of} server warmup '$' invalid - ignoring`),
+  warmup: seconds(0, longestWide, `${of} server warmup '$' invalid - ignoring`),
   retry: integer(1, maxUnsigned, 'retry value invalid - $'),
   alpha: flag('Invalid alpha parameter $'),
   inhibit_on_failure: flag('Invalid inhibit_on_failure parameter $'),
@@ -133,8 +141,8 @@ const realServer: Table = {
   weight: integer(0, maxInt, 'Real server weight $ is outside range 0-2147483647'),
   uthreshold: integer(0, maxUnsigned, "Invalid real_server uthreshold '$' - ignoring"),
   lthreshold: integer(0, maxUnsigned, "Invalid real_server lthreshold '$' - ignoring"),
-  notify_up: command,
-  notify_down: command,
+  notify_up: commandOnce('((null)) notify_up script already specified - ignoring $'),
+  notify_down: commandOnce('((null)) notify_down script already specified - ignoring $'),
 }
 
 const virtualServer: Table = {
@@ -154,7 +162,7 @@ const virtualServer: Table = {
   'mh-fallback': flag(),
   ops: flag(),
   persistence_engine: words(),
-  persistence_timeout: integer(1, maxInt, 'persistence_timeout invalid', { bare: 360 }),
+  persistence_timeout: integer(1, longestPersistence, 'persistence_timeout invalid', { bare: 360 }),
   persistence_granularity: words(),
   protocol: choice(['TCP', 'UDP', 'SCTP', 'tcp', 'udp', 'sctp'], 'Unknown protocol $ - ignoring'),
   ha_suspend: flag(),
@@ -162,17 +170,27 @@ const virtualServer: Table = {
   omega: flag(),
   quorum: integer(1, maxUnsigned, 'Quorum $ must be in [1, 4294967295]. Setting to 1.', { instead: 1 }),
   hysteresis: integer(0, maxUnsigned, 'Hysteresis $ must be in [0, 4294967295] - ignoring'),
-  quorum_up: command,
-  quorum_down: command,
+  quorum_up: commandOnce('((null)) quorum_up script already specified - ignoring $'),
+  quorum_down: commandOnce('((null)) quorum_down script already specified - ignoring $'),
   sorry_server: words(),
   sorry_server_inhibit: flag(),
   sorry_server_lvs_method: words(),
-  real_server: block(realServer, { needs: 1 }),
+  real_server: block(realServer, { needs: 1, isPassedOver: (written) => !isEndpoint(written) }),
+}
+
+function isEndpoint([host = '', port]: readonly string[]): boolean {
+  return readEndpoint(host, port, { file: '', line: 0 }, () => undefined) !== undefined
 }
 
 export const checkTables: Table = {
-  virtual_server: block(virtualServer, { needs: 1 }),
-  virtual_server_group: { kind: 'list', needs: 1 },
+  virtual_server: block(virtualServer, {
+    needs: 1,
+    isPassedOver: ([first = '', ...rest]) =>
+      first === 'fwmark'
+        ? typeof readInteger(rest[0] ?? '', marks) === 'string'
+        : first !== 'group' && !isEndpoint([first, ...rest]),
+  }),
+  virtual_server_group: { kind: 'list', needs: 1, isStrict: true },
   SSL: block({ password: words(), ca: words(), certificate: words(), key: words() }),
 }
 

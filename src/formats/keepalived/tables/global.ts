@@ -1,6 +1,19 @@
 /** The keywords of global_defs, and of what stands outside all blocks. */
 import type { Keyword, Table } from '../keyword.ts'
-import { block, command, flag, integer, list, longest, maxInt, maxUnsigned, optional, seconds, words } from './kinds.ts'
+import {
+  block,
+  command,
+  commandOnce,
+  flag,
+  integer,
+  list,
+  longest,
+  maxInt,
+  maxUnsigned,
+  optional,
+  seconds,
+  words,
+} from './kinds.ts'
 
 const globalFlag = (name: string): Keyword => flag(`Invalid value '$' for global ${name} specified`)
 const invalidFlag = (name: string): Keyword => flag(`Invalid value for ${name} specified`)
@@ -39,7 +52,7 @@ function processes(): Table {
   }
   for (const prefix of ['', 'vrrp_', 'lvs_']) {
     table[`${prefix}notify_fifo`] = words({ missing: `No ${prefix}notify_fifo name specified` })
-    table[`${prefix}notify_fifo_script`] = command
+    table[`${prefix}notify_fifo_script`] = commandOnce(`${prefix}notify_fifo_script already specified - ignoring $`)
   }
   return table
 }
@@ -163,6 +176,10 @@ export const globalTables: Table = {
   instance: words({ missing: 'instance name missing - ignoring' }),
   use_pid_dir: anyFlag,
   child_wait_time: integer(0, maxUnsigned, 'Invalid child_wait_time $'),
+}
+
+/** Read by all processes but the first. */
+export const bfdTables: Table = {
   bfd_instance: block(
     {
       neighbor_ip: words(),

@@ -3,10 +3,11 @@ import type { Keyword, Table } from '../keyword.ts'
 import {
   block,
   choice,
-  command,
+  commandOnce,
   flag,
   integer,
   list,
+  listOnce,
   longest,
   maxInt,
   maxUnsigned,
@@ -17,28 +18,32 @@ import {
 
 const ignoring = (name: string): Keyword => integer(0, maxUnsigned, `(@): ${name} '$' invalid - ignoring`)
 
-const notifications: Table = {
-  notify: command,
-  notify_master: command,
-  notify_backup: command,
-  notify_fault: command,
-  notify_stop: command,
-  smtp_alert: flag('(@) Invalid value $ for smtp_alert specified'),
-}
+/** `name` and `kind`: how the block that they stand in is called. */
+const notifications = (name: string, kind: string): Table => ({
+  ...Object.fromEntries(
+    ['notify', 'notify_master', 'notify_backup', 'notify_fault', 'notify_stop'].map((keyword) => [
+      keyword,
+      commandOnce(`${name} ${keyword} script already specified - ignoring $`),
+    ]),
+  ),
+  smtp_alert: flag(`Invalid ${kind} smtp_alert parameter $`),
+})
 
 const tracked: Table = {
-  track_interface: list,
-  track_script: list,
-  track_file: list,
-  track_process: list,
+  ...Object.fromEntries(
+    ['track_interface', 'track_script', 'track_file', 'track_process'].map((keyword) => [
+      keyword,
+      listOnce(`(@) duplicate ${keyword} $ - ignoring`),
+    ]),
+  ),
   track_bfd: list,
 }
 
 const instance: Table = {
-  ...notifications,
+  ...notifications('(@)', 'vrrp_instance'),
   ...tracked,
   notify_deleted: optional,
-  notify_master_rx_lower_pri: command,
+  notify_master_rx_lower_pri: commandOnce('(@) notify_master_rx_lower_pri script already specified - ignoring $'),
   notify_priority_changes: flag("(@) Invalid value '$' for notify_priority_changes specified"),
   state: choice(['MASTER', 'BACKUP'], "(@) unknown state '$', defaulting to BACKUP"),
   interface: words(),
@@ -96,10 +101,12 @@ const instance: Table = {
 }
 
 const script: Table = {
-  script: command,
-  interval: integer(0, maxUnsigned, "(@): vrrp script interval '$' must be between 1 and 4294 - ignoring"),
-  timeout: integer(0, maxUnsigned, "(@): vrrp script timeout '$' invalid - ignoring"),
-  weight: integer(-253, 253, 'vrrp_script @ weight $ must be in [-253, 253]'),
+  script: { kind: 'command', mayBeBare: true },
+  interval: integer(0, Math.floor(longest), "(@): vrrp script interval '$' must be between 1 and 4294 - ignoring"),
+  timeout: integer(0, Math.floor(longest), "(@): vrrp script timeout '$' invalid - ignoring"),
+  weight: integer(-253, 253, 'vrrp_script @ weight $ must be in [-253, 253]', {
+    after: { known: 'reverse', says: 'vrrp_script @ unknown weight option' },
+  }),
   rise: integer(1, maxInt, "(@): vrrp script rise value '$' invalid, defaulting to 1", { instead: 1 }),
   fall: integer(1, maxInt, "(@): vrrp script fall value '$' invalid, defaulting to 1", { instead: 1 }),
   user: words(),
@@ -135,6 +142,12 @@ const trackedProcess: Table = {
   full_command: optional,
 }
 
+/** Read by the checkers, too. */
+export const trackedFiles: Table = {
+  track_file: block(file, { needs: 1 }),
+  vrrp_track_file: block(file, { needs: 1 }),
+}
+
 export const vrrpTables: Table = {
   static_ipaddress: list,
   static_routes: list,
@@ -148,17 +161,22 @@ export const vrrpTables: Table = {
     interface: words(),
     interfaces: list,
   }),
-  vrrp_sync_group: block({
-    ...notifications,
-    ...tracked,
-    group: list,
-    notify_priority_changes: flag("(@) Invalid value '$' for sync group notify_priority_changes specified"),
-    global_tracking: optional,
-    sync_group_tracking_weight: optional,
+  vrrp_sync_group: block(
+    {
+      ...notifications('vrrp group @:', 'vrrp_group'),
+      ...tracked,
+      group: list,
+      notify_priority_changes: flag("(@) Invalid value '$' for sync group notify_priority_changes specified"),
+      global_tracking: optional,
+      sync_group_tracking_weight: optional,
+    },
+    { nameless: 'vrrp_sync_group must have a name - skipping' },
+  ),
+  vrrp_instance: block(instance, {
+    twice: 'vrrp instance @ already defined',
+    nameless: 'vrrp_instance must have a name',
   }),
-  vrrp_instance: block(instance, { needs: 1, twice: 'vrrp instance @ already defined' }),
   vrrp_script: block(script, { needs: 1 }),
-  track_file: block(file, { needs: 1 }),
-  vrrp_track_file: block(file, { needs: 1 }),
+  ...trackedFiles,
   vrrp_track_process: block(trackedProcess, { needs: 1 }),
 }
