@@ -43,6 +43,13 @@ describe('printing a spec', () => {
     expect(printSpec(parse(text).spec ?? expect.fail('it has no errors'))).toContain(text)
   })
 
+  test('a Xen host keeps what becomes of its guests when it halts', () => {
+    const text =
+      'name: shop\nhosts:\n  hv1:\n    hypervisor: xen\n    xendomains:\n      auto: true\n      migrate: hv2\n'
+    expect(parse(text).spec?.hosts['hv1']?.xendomains).toEqual({ auto: true, migrate: 'hv2' })
+    expect(printSpec(parse(text).spec ?? expect.fail('it has no errors'))).toContain(text)
+  })
+
   test('a small spec is printed as one would write it', () => {
     const text = [
       'name: hello',

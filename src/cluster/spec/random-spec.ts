@@ -42,10 +42,6 @@ const host = (name: string): fc.Arbitrary<HostSpec> =>
         bridge: fc.constantFrom('br0', 'xenbr0', '1'),
         bridgeAddress: fc.constant('10.99.0.1/24'),
         storage: fc.record({ kind: fc.constant('dir' as const), path: localPath }),
-        xendomains: fc.record(
-          { auto: fc.boolean(), save: fc.boolean(), restore: fc.boolean(), migrate: fc.constantFrom('', 'hv2') },
-          { requiredKeys: [] },
-        ),
         capacity: fc.record({ memoryBytes: sizeBytes, vcpus: fc.nat(64), diskBytes: sizeBytes }, { requiredKeys: [] }),
       },
       { requiredKeys: ['name', 'hypervisor'] },

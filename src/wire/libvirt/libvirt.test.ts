@@ -56,6 +56,10 @@ describe('the notation of libvirt’s protocol', () => {
       )
   })
 
+  test('a byte order mark at the beginning of a text stays', () => {
+    expect(decodeValues('S', encodeValues('S', ['\ufeffname']))).toEqual(['\ufeffname'])
+  })
+
   test('random bytes give values or a WireError, never anything else', () => {
     fc.assert(
       fc.property(fc.constantFrom<string>(...lines), fc.uint8Array({ maxLength: 200 }), (line, bytes) => {

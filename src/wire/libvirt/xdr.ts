@@ -5,7 +5,8 @@ import { WireError } from '../wire-error.ts'
 export const maxStringBytes = 4 * 1024 * 1024
 const maxItems = 1024 * 1024
 
-const decoder = new TextDecoder()
+/** A mark at the beginning is a part of the text. */
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 const encoder = new TextEncoder()
 
 /** Reads values one after the other. Every method throws WireError when they do not stand there. */
