@@ -26,9 +26,13 @@ function sayable(router: VirtualRouterSpec): VirtualRouterSpec {
     also: [],
     checksum: 'rfc5798',
     checksAddresses: true,
-    // Interfaces before commands, and each command by its words.
+    // Interfaces, each once.
     tracked: router.tracked
-      .filter(({ kind }) => kind === 'interface')
+      .filter(
+        (one, at, all) =>
+          one.kind === 'interface' &&
+          all.findIndex((other) => other.kind === 'interface' && other.interface === one.interface) === at,
+      )
       .map((one) => (one.weight === 0 ? { ...one, weight: 1 } : one)),
     announcing: {
       ...announcing,
