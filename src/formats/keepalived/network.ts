@@ -7,9 +7,9 @@ import { readRule } from '../iproute/read-rule.ts'
 import type { ReadLine } from '../iproute/reader.ts'
 import type { Route } from '../iproute/route.ts'
 import type { Rule } from '../iproute/rule.ts'
-import { type Report, Unreadable } from './finding.ts'
+import type { Report } from './finding.ts'
 import { readInteger } from './keyword.ts'
-import type { Entry } from './tree.ts'
+import { type Entry, lacksWord } from './tree.ts'
 
 type Known = (name: string) => boolean
 
@@ -102,11 +102,7 @@ export function wordsOf({ keyword, words }: Entry, isStatic: boolean): readonly 
 }
 
 function taken<T>(read: ReadLine<T>, { keyword, place }: Entry, report: Report): T | undefined {
-  if (read.kind === 'lacks') {
-    const said = `*** Configuration line starting \`${keyword}\` is missing a parameter after keyword \`${read.keyword}\` at word position ${read.position}`
-    report(2, place, said)
-    throw new Unreadable(said)
-  }
+  if (read.kind === 'lacks') lacksWord(keyword, read.keyword, read.position, place, report)
   for (const said of read.said) report(5, place, said)
   return read.kind === 'read' ? read.value : undefined
 }

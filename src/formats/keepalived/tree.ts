@@ -151,12 +151,7 @@ function takeBlock(
     return
   }
   const again = 'twice' in keyword && entries.some((one) => one.keyword === name && one.words[0] === rest[0])
-  if (again && 'twice' in keyword)
-    report(
-      5,
-      place,
-      (keyword.twice ?? '').replaceAll('@', () => rest[0] ?? ''),
-    )
+  if (again && 'twice' in keyword) report(5, place, inWords(keyword.twice ?? '', rest[0] ?? '', rest))
   const opening = cursor.peek()
   if (opening === undefined) return
   if (opening.text === '{') cursor.next(report)
