@@ -5,8 +5,8 @@ import { addressOf, type Kind, ours, theirs } from './instance.ts'
 import { Site, until } from './world.ts'
 
 const kinds: readonly (Kind & { readonly beyond: string; readonly route: string })[] = [
-  { name: 'IPv4', version: 3, family: 'ipv4', intervalMs: 200, beyond: '10.97.0.1', route: '10.97.0.0/24' },
-  { name: 'IPv6', version: 3, family: 'ipv6', intervalMs: 200, beyond: 'fd97::1', route: 'fd97::/64' },
+  { name: 'IPv4', version: 3, family: 'ipv4', intervalMs: 100, beyond: '10.97.0.1', route: '10.97.0.0/24' },
+  { name: 'IPv6', version: 3, family: 'ipv6', intervalMs: 100, beyond: 'fd97::1', route: 'fd97::/64' },
 ]
 
 describe.runIf(isRoot())('a master that takes no packets for its addresses', () => {
@@ -72,7 +72,6 @@ describe.runIf(isRoot())('a master that takes no packets for its addresses', () 
 
       baton.order({ kind: 'yield' })
       await stands('it is handed over', 1)
-      expect(await rules(0)).toBe('')
       await keepalived.end()
       await stands('nobody has it but Baton', 0)
 

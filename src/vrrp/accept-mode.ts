@@ -1,12 +1,14 @@
 /**
  * Addresses that a master has for the way only (Accept_Mode false, RFC 5798 §6.1): what is sent to them is dropped, what is sent
  * on by them is not, and neighbours are answered. Done by a table of nftables' that is ours alone, behind the hooks of IPVS, so
- * that its services take what is theirs before.
+ * that its services take what is theirs before. It stands in every role: only a master gets packets for such an address, and
+ * nothing waits for nft when the role changes.
  */
-import { spawnSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { describeError } from '../errors.ts'
 import { familyOf } from '../lvs/service.ts'
 import { followNetlink } from '../os/netlink.ts'
+import { turns } from '../turns.ts'
 import { netfilterGroups, tableThatWent } from '../wire/nfnetlink.ts'
 import type { Troubles } from './ground.ts'
 
@@ -17,57 +19,47 @@ const table = 'baton-vrrp'
 /** IPVS takes the packets of its services at 98 and 99 (Linux, net/netfilter/ipvs/ip_vs_core.c). */
 const priority = 110
 
-export class AcceptMode implements Disposable {
-  readonly #refused = new Map<string, Refusal>()
-  /** The table as it stands; undefined: it is not known. */
+export class AcceptMode implements AsyncDisposable {
+  readonly #writing = turns()
+  /** The rules as they stand; undefined: a daemon before this one may have left some. */
   #standing: string | undefined
+  #wanted = ''
   #follow: Disposable | undefined
 
-  /** Gives back what hinders it: the address is like any other then. */
-  refuse(addresses: readonly Refusal[]): Troubles {
-    for (const one of addresses) this.#refused.set(keyOf(one), one)
-    return this.#write()
+  /** Refuses these and no others. Gives back what hinders it: the addresses are like any others then. */
+  async refuse(refused: readonly Refusal[]): Promise<Troubles> {
+    this.#wanted = rulesFor(refused)
+    const failure = await this.#write()
+    if (failure === undefined) return []
+    return refused.map(({ address }) => `packets to ${address} are accepted all the same: ${failure}`)
   }
 
-  accept(addresses: readonly Refusal[]): Troubles {
-    for (const one of addresses) this.#refused.delete(keyOf(one))
-    return this.#write()
-  }
-
-  /** Takes away what a daemon that was killed has left. */
-  clear(): Troubles {
-    if (this.#standing === undefined && isThere()) this.#standing = 'what another one left'
-    return this.#write()
-  }
-
-  [Symbol.dispose](): void {
+  /** Takes the table away. */
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#follow?.[Symbol.dispose]()
-    this.#refused.clear()
-    this.#write()
+    this.#wanted = ''
+    await this.#write()
   }
 
-  #write(): Troubles {
-    const rules = rulesFor([...this.#refused.values()])
-    if (rules === (this.#standing ?? '')) return []
-    const failure = nft(rules === '' ? without : rules)
-    if (failure !== undefined)
-      return rules === ''
-        ? [`the table ${table} of nftables is left behind: ${failure}`]
-        : [...this.#refused.values()].map(
-            ({ address }) => `packets to ${address} are accepted all the same: ${failure}`,
-          )
-    this.#standing = rules
-    if (rules !== '') this.#watch()
-    return []
+  /** Why it cannot be done, in words. */
+  #write(): Promise<string | undefined> {
+    return this.#writing.take(async () => {
+      const rules = this.#wanted
+      if (rules === this.#standing) return undefined
+      const isNothing = rules === '' && this.#standing === undefined && !(await isThere())
+      const failure = isNothing ? undefined : await nft(['-f', '-'], rules === '' ? without : rules)
+      if (failure === undefined) this.#standing = rules
+      if (rules !== '') this.#watch()
+      return failure
+    })
   }
 
   /** `nft flush ruleset` of somebody else takes our table along: it is put back. */
   #watch(): void {
     this.#follow ??= followNetlink('netfilter', [netfilterGroups.nftables], (news) => {
-      const isGone = news.kind === 'missed' ? !isThere() : news.messages.some((one) => tableThatWent(one) === table)
-      if (!isGone || this.#refused.size === 0) return
-      this.#standing = ''
-      this.#write()
+      if (news.kind === 'messages' && !news.messages.some((one) => tableThatWent(one) === table)) return
+      this.#standing = undefined
+      void this.#write()
     })
   }
 }
@@ -100,22 +92,24 @@ const without = `add table inet ${table}
 delete table inet ${table}
 `
 
-function isThere(): boolean {
-  return spawnSync('nft', ['list', 'table', 'inet', table], { env: environment(), stdio: 'ignore' }).status === 0
+async function isThere(): Promise<boolean> {
+  return (await nft(['list', 'table', 'inet', table])) === undefined
 }
 
 /** Why it could not be done, in words. */
-function nft(input: string): string | undefined {
-  const { error, status, stderr } = spawnSync('nft', ['-f', '-'], { input, env: environment(), encoding: 'utf8' })
-  if (error !== undefined) return `nft cannot be run (${describeError(error)}): install nftables`
-  return status === 0 ? undefined : `nft says: ${stderr.trim().split('\n')[0] ?? ''}`
+function nft(words: readonly string[], input = ''): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const child = execFile('nft', words, { env: environment() }, (error, _, stderr) => {
+      if (error === null) resolve(undefined)
+      else if (typeof error.code === 'number') resolve(`nft says: ${stderr.trim().split('\n')[0] ?? ''}`)
+      else resolve(`nft cannot be run (${describeError(error)}): install nftables`)
+    })
+    // What it did not read it tells of itself.
+    child.stdin?.on('error', () => undefined).end(input)
+  })
 }
 
 /** Services are often started without these. */
 function environment(): NodeJS.ProcessEnv {
   return { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` }
-}
-
-function keyOf({ address, device }: Refusal): string {
-  return `${address} ${device}`
 }

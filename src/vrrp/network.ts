@@ -26,7 +26,7 @@ const mark = 0xba
 const labelBytes = 15
 const owner = 255
 
-export class Network implements Ground, Disposable {
+export class Network implements Ground, AsyncDisposable {
   readonly links: Links
   readonly #ways: Ways
   readonly #frames: PacketSocket
@@ -90,28 +90,13 @@ export class Network implements Ground, Disposable {
     return router.config.paths.flatMap((path) => this.#advertiseOn(router, path, priority) ?? [])
   }
 
-  /** What an address is not to accept is dropped before it is there. */
   claim(router: RouterSpec): Troubles {
-    return [
-      ...this.#refuse(router),
-      ...router.holds.flatMap((held) => this.#claim(router, held)),
-      ...this.#ways.claim(router),
-    ]
+    return [...router.holds.flatMap((held) => this.#claim(router, held)), ...this.#ways.claim(router)]
   }
 
   restore(router: RouterSpec): Troubles {
     const holds = router.holds.filter(({ isUntracked }) => isUntracked !== true)
-    return [
-      ...this.#refuse(router),
-      ...holds.flatMap((held) => this.#claim(router, held)),
-      ...this.#ways.claim(router, true),
-    ]
-  }
-
-  #refuse(router: RouterSpec): Troubles {
-    const places = this.#placesOf(router)
-    const isRefusing = !router.accepts && router.config.priority !== owner
-    return isRefusing ? this.#acceptMode.refuse(places) : this.#acceptMode.accept(places)
+    return [...holds.flatMap((held) => this.#claim(router, held)), ...this.#ways.claim(router, true)]
   }
 
   /** The owner's addresses are its own: what others have put there stays. */
@@ -123,7 +108,7 @@ export class Network implements Ground, Disposable {
       if (link === undefined || (!isOurs && router.config.priority === owner)) return []
       return this.#removeAddress(link, held)
     })
-    return [...ways, ...holds, ...this.#acceptMode.accept(this.#placesOf(router))]
+    return [...ways, ...holds]
   }
 
   /** Makes these stand whoever is master, in place of those before. */
@@ -226,7 +211,7 @@ export class Network implements Ground, Disposable {
     const wanted = new Set([...beginning, ...running].filter(({ hasVirtualMac }) => hasVirtualMac).map(virtualName))
     const devices = this.links.all().filter(({ name }) => isVirtualInterface(name) && !wanted.has(name))
     const troubles = [
-      ...this.#acceptMode.clear(),
+      ...(await this.#acceptMode.refuse([...beginning, ...running].flatMap(refusedBy))),
       ...beginning.flatMap((router) => (router.config.priority === owner ? [] : this.#ways.release(router))),
       ...old.flatMap((address) => attempt(() => this.links.removeAddress(address))),
       ...devices.flatMap(({ index }) => attempt(() => this.links.removeLink(index))),
@@ -238,16 +223,16 @@ export class Network implements Ground, Disposable {
     return troubles
   }
 
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.stand({ holds: [] })
     this.#ways[Symbol.dispose]()
     this.#hearings[Symbol.dispose]()
-    this.#acceptMode[Symbol.dispose]()
     for (const sender of this.#senders.values()) sender[Symbol.dispose]()
     for (const { index, name } of this.links.all())
       if (isVirtualInterface(name)) attempt(() => this.links.removeLink(index))
     this.#frames[Symbol.dispose]()
     this.links[Symbol.dispose]()
+    await this.#acceptMode[Symbol.asyncDispose]()
   }
 
   #advertiseOn(router: RouterSpec, path: HeartbeatPath, priority: number): Troubles {
@@ -285,16 +270,18 @@ export class Network implements Ground, Disposable {
   }
 
   #deviceOf(router: RouterSpec, held: HeldAddress): Link | undefined {
-    const isVirtual = router.hasVirtualMac && held.interface === router.config.paths[0].interface
-    return this.links.byName(isVirtual ? virtualName(router) : held.interface)
+    return this.links.byName(deviceNameOf(router, held))
   }
+}
 
-  #placesOf(router: RouterSpec): Refusal[] {
-    return router.holds.flatMap((held) => {
-      const device = this.#deviceOf(router, held)?.name
-      return device === undefined ? [] : [{ address: held.address, device }]
-    })
-  }
+function deviceNameOf(router: RouterSpec, held: HeldAddress): string {
+  const isVirtual = router.hasVirtualMac && held.interface === router.config.paths[0].interface
+  return isVirtual ? virtualName(router) : held.interface
+}
+
+function refusedBy(router: RouterSpec): Refusal[] {
+  if (router.accepts || router.config.priority === owner) return []
+  return router.holds.map((held) => ({ address: held.address, device: deviceNameOf(router, held) }))
 }
 
 function advertisementOf(config: RouterConfig, priority: number): VrrpPacket {

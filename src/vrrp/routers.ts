@@ -10,7 +10,7 @@ import { type GroupSpec, type RouterSpec, type TrackSpec, trackName, type VrrpSp
 import type { RouterStatus, VrrpEvent } from './status.ts'
 import { interfacesOfWays } from './ways.ts'
 
-export class Routers implements Disposable {
+export class Routers implements AsyncDisposable {
   readonly #network: Network
   #groups: RunningGroup[] = []
   readonly #watches = new Map<string, Disposable>()
@@ -88,10 +88,10 @@ export class Routers implements Disposable {
     })
   }
 
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     for (const group of this.#groups) group.stop()
     for (const one of this.#watches.values()) one[Symbol.dispose]()
-    this.#network[Symbol.dispose]()
+    await this.#network[Symbol.asyncDispose]()
   }
 
   #meant(name: string | undefined): RunningGroup[] {

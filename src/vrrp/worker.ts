@@ -28,7 +28,7 @@ async function run(port: MessagePort): Promise<void> {
         routers.track(call.name, call.state)
         return undefined
       case 'close':
-        routers[Symbol.dispose]()
+        await routers[Symbol.asyncDispose]()
         port.close()
         return undefined
     }
