@@ -5,8 +5,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { StatusJson } from '../../src/cli/local/status.ts'
+import { macOfGuest } from '../../src/guests/mac-address.ts'
 import { openHypervisor } from '../../src/guests/open.ts'
-import { macAddress } from '../../src/guests/qemu/arguments.ts'
 import { localHost } from '../../src/hosts/local/local.ts'
 import { execute } from '../ebpf/world.ts'
 import { type Baton, openBaton } from '../hello/baton.ts'
@@ -26,7 +26,7 @@ services:
     check: { http: /healthz, every: 1s, timeout: 900ms, rise: 1, fall: 2 }
 directors: { engine: userspace }
 `
-const mac = macAddress({ name: 'web-1', mark: { cluster: 'follow', pool: 'web' } })
+const mac = macOfGuest('qemu', { name: 'web-1', mark: { cluster: 'follow', pool: 'web' } })
 
 type World = AsyncDisposable & {
   readonly baton: Baton

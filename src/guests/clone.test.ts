@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { clonedDefinition } from './clone.ts'
 import type { GuestDefinition } from './hypervisor.ts'
-import { macAddress } from './qemu/arguments.ts'
+import { macOfGuest } from './mac-address.ts'
 
 const guest: GuestDefinition = {
   name: 'web-1',
@@ -25,7 +25,7 @@ describe('a clone', () => {
       boot: { kind: 'kernel', kernel: '/k', cmdline: 'quiet baton.name=twin panic=-1' },
       autostart: false,
     })
-    expect(macAddress(clone)).not.toBe(macAddress(guest))
+    expect(macOfGuest('qemu', clone)).not.toBe(macOfGuest('qemu', guest))
   })
 
   test.each([

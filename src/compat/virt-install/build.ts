@@ -1,5 +1,5 @@
 /** From what the command line says to the domains it means: the one for the installation, and the one for ever after. */
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import {
   addElement,
   type Element,
@@ -12,6 +12,7 @@ import {
   setAt,
   valueAt,
 } from '../../formats/domain-xml/document.ts'
+import { randomMac } from '../../guests/mac-address.ts'
 import { applyOption } from './apply.ts'
 import { chosenOs } from './chosen-os.ts'
 import { completeDisk, type DiskContext, type NewDisk } from './disks.ts'
@@ -93,7 +94,7 @@ export function buildDomains({ options }: Said, host: HostFacts, media: Omit<Med
   const emulator = arch === 'x86_64' ? host.emulator : host.emulator.replace('x86_64', arch === 'i686' ? 'i386' : arch)
   completeGuest(domain, { ...host, virtType, emulator, os, arch, machine, given })
   for (const card of elementsAt(domain, './devices/interface'))
-    if (valueAt(card, './mac/@address') === undefined) setAt(card, './mac/@address', randomMac())
+    if (valueAt(card, './mac/@address') === undefined) setAt(card, './mac/@address', randomMac('qemu'))
   setTopology(domain)
   const built = installSteps(domain, method, os?.isWindows === true, media, options)
   return { ...built, name: context.guest, disks, notes }
@@ -292,8 +293,4 @@ function setBootOrder(domain: Element, order: readonly string[]): void {
 
 function hasDisk(domain: Element): boolean {
   return elementsAt(domain, './devices/disk').some((disk) => disk.getAttribute('device') === 'disk')
-}
-
-function randomMac(): string {
-  return ['52', '54', '00', ...(randomBytes(3).toString('hex').match(/../g) ?? [])].join(':')
 }

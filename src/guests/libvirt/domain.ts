@@ -18,7 +18,7 @@ import {
   valueAt,
 } from '../../formats/domain-xml/document.ts'
 import type { GuestDefinition, GuestNetwork } from '../hypervisor.ts'
-import { macAddress } from '../qemu/arguments.ts'
+import { macOfGuest } from '../mac-address.ts'
 import type { GuestFiles } from './files.ts'
 
 /** What Baton keeps of a guest in its domain's metadata: by this element its own guests are known. */
@@ -147,7 +147,7 @@ function setNetwork(domain: Element, guest: GuestDefinition): void {
   setAt(card, './@type', network.kind)
   if (network.kind === 'bridge') setAt(card, './source/@bridge', network.bridge)
   else removeAt(card, './source')
-  setAt(card, './mac/@address', macAddress(guest))
+  setAt(card, './mac/@address', macOfGuest('qemu', guest))
   setAt(card, './model/@type', 'virtio')
 }
 

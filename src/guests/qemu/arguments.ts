@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { quote } from '../../hosts/quote.ts'
 import type { GuestDefinition, GuestReach } from '../hypervisor.ts'
+import { macOfGuest } from '../mac-address.ts'
 import { agentPort } from './agent.ts'
 import { type Extra, extraArguments } from './machine/extras.ts'
 import type { GuestPaths } from './paths.ts'
@@ -62,7 +63,7 @@ function bootArguments({ boot }: GuestDefinition): string[] {
 
 function networkArguments(guest: GuestDefinition, { ports, paths }: Launch): string[] {
   const { network } = guest
-  const device = ['-device', `virtio-net-pci,netdev=net0,mac=${macAddress(guest)}`]
+  const device = ['-device', `virtio-net-pci,netdev=net0,mac=${macOfGuest('qemu', guest)}`]
   if (network.kind === 'bridge')
     return ['-netdev', `tap,id=net0,ifname=${tapName(paths)},script=no,downscript=no`, ...device]
   const forwards = network.forwards.map((forward) => {
@@ -72,18 +73,10 @@ function networkArguments(guest: GuestDefinition, { ports, paths }: Launch): str
   return ['-netdev', `user,id=net0${forwards.join('')}`, ...device]
 }
 
-/** 52:54:00 is QEMU's own prefix; the rest comes from cluster and name: it stays, and like names on a LAN differ. */
-export function macAddress({ name, mark }: Pick<GuestDefinition, 'name' | 'mark'>): string {
-  const digest = hex(mark === undefined ? name : `${mark.cluster}/${name}`)
-  return `52:54:00:${digest.slice(0, 2)}:${digest.slice(2, 4)}:${digest.slice(4, 6)}`
-}
-
 /** One for each guest of each user of the host; at most 15 characters, as the kernel allows. */
 export function tapName(paths: Pick<GuestPaths, 'state'>): string {
-  return `bt${hex(paths.state).slice(0, 12)}`
+  return `bt${createHash('sha256').update(paths.state).digest('hex').slice(0, 12)}`
 }
-
-const hex = (text: string): string => createHash('sha256').update(text).digest('hex')
 
 /** QEMU doubles commas inside an option's value. */
 const value = (text: string): string => text.replaceAll(',', ',,')

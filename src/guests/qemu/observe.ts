@@ -5,9 +5,9 @@ import type { Host } from '../../hosts/host.ts'
 import { type HostAddresses, hostAddresses, knownAddresses } from '../addresses.ts'
 import type { CallOptions, GuestDefinition, GuestReach, GuestRunState, GuestState } from '../hypervisor.ts'
 import { isGuestName, standingDefinition, unknownGuest } from '../lifecycle.ts'
+import { macOfGuest } from '../mac-address.ts'
 import { readJson } from '../records.ts'
 import { agentAddresses } from './agent.ts'
-import { macAddress } from './arguments.ts'
 import { type GuestPaths, guestPaths, savedName } from './paths.ts'
 import { findProcess } from './process.ts'
 import { type Qmp, withQmp } from './qmp.ts'
@@ -120,7 +120,7 @@ async function addressesOf(
   const { bridge, address } = guest.network
   const fixed = address?.split('/')[0]
   if (fixed !== undefined) return { address: fixed }
-  const mac = macAddress(guest)
+  const mac = macOfGuest('qemu', guest)
   return knownAddresses([...(await known.leased(bridge, mac)), ...told, ...(await known.heard(bridge, mac))])
 }
 

@@ -1,5 +1,4 @@
 /** What is known of the guests of a Xen host: their configurations in files, their state from Xen itself. */
-import { createHash } from 'node:crypto'
 import { isInfraError } from '../../errors.ts'
 import type { Domain } from '../../formats/xl/list.ts'
 import type { XlSettings } from '../../formats/xl-cfg/settings.ts'
@@ -8,6 +7,7 @@ import { parseAddress } from '../../lvs/address.ts'
 import { type HostAddresses, hostAddresses, knownAddresses } from '../addresses.ts'
 import type { CallOptions, GuestDefinition, GuestRunState, GuestState } from '../hypervisor.ts'
 import { isGuestName, standingDefinition, unknownGuest } from '../lifecycle.ts'
+import { macOfGuest } from '../mac-address.ts'
 import { readJson } from '../records.ts'
 import { definitionFrom, foreignDefinition, macOf, settingsIn } from './config.ts'
 import { autoDirectory, configDirectory, type GuestPaths, guestPaths, savedName } from './paths.ts'
@@ -192,7 +192,7 @@ async function addressesOf(
   const { bridge, address } = guest.network
   const fixed = address?.split('/')[0]
   if (fixed !== undefined) return { address: fixed }
-  const mac = macOf(settings) ?? macAddress(guest)
+  const mac = macOf(settings) ?? macOfGuest('xen', guest)
   const heard = [...(await known.leased(bridge, mac)), ...(await known.heard(bridge, mac))]
   if (heard.length > 0 || domain === undefined) return knownAddresses(heard)
   const command = ['xenstore-ls', `/local/domain/${domain.id}/attr`]
@@ -207,11 +207,4 @@ export function toldAddresses(text: string): string[] {
   return [...text.matchAll(/^\s*(?:ip|\d+|addr) = "([0-9a-f:.]+)"/gim)]
     .map(([, address = '']) => address)
     .filter((address) => parseAddress(address) !== undefined)
-}
-
-/** 00:16:3e is Xen's own prefix; the rest comes from cluster and name: it stays, and like names on a LAN differ. */
-export function macAddress({ name, mark }: Pick<GuestDefinition, 'name' | 'mark'>): string {
-  const text = mark === undefined ? name : `${mark.cluster}/${name}`
-  const digest = createHash('sha256').update(text).digest('hex')
-  return `00:16:3e:${digest.slice(0, 2)}:${digest.slice(2, 4)}:${digest.slice(4, 6)}`
 }

@@ -6,6 +6,7 @@ import { parseXentop } from '../../formats/xl/xentop.ts'
 import type { Host } from '../../hosts/host.ts'
 import type { CallOptions, GuestDefinition, GuestStatistics, Hypervisor, HypervisorInfo } from '../hypervisor.ts'
 import { checkDefinition, type GuestOperation, isGuestName, mustAct, unknownGuest } from '../lifecycle.ts'
+import { macOfGuest } from '../mac-address.ts'
 import { readJson } from '../records.ts'
 import { openSerialLine, readLogEnd } from '../serial-line.ts'
 import { watchGuests } from '../watch.ts'
@@ -15,7 +16,7 @@ import { mustBeLogged, serialLine } from './console.ts'
 import { ensureDisks, removeDisks } from './disks.ts'
 import { clearDomain, launchGuest, restoreGuest, untilGone } from './launch.ts'
 import { xenMachine } from './machine/machine.ts'
-import { type Known, knownGuest, listGuests, macAddress } from './observe.ts'
+import { type Known, knownGuest, listGuests } from './observe.ts'
 import { type GuestPaths, guestPaths } from './paths.ts'
 import { listDomains, mustXl, runXl, xlFailure } from './xl.ts'
 
@@ -214,7 +215,7 @@ async function writeConfig(
   options: CallOptions,
 ): Promise<void> {
   const disks = definition.disks.map((disk, index) => paths.disk(index, disk))
-  const machine = { uuid: randomUUID(), mac: macAddress(definition), disks }
+  const machine = { uuid: randomUUID(), mac: macOfGuest('xen', definition), disks }
   const old = before === undefined ? undefined : new TextDecoder().decode(before)
   const text = configOf(definition, machine, old)
   if (text !== old) await host.writeFile(paths.config, text, { ...options, mode: 0o600 })

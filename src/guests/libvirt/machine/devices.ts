@@ -1,5 +1,4 @@
 /** Disks and interfaces that come to a guest and go, while it runs or not. */
-import { randomBytes } from 'node:crypto'
 import { anySignal } from '../../../deadline.ts'
 import { InfraError } from '../../../errors.ts'
 import {
@@ -13,6 +12,7 @@ import {
 } from '../../../formats/domain-xml/document.ts'
 import { abortError } from '../../../hosts/local/failures.ts'
 import type { CallOptions } from '../../hypervisor.ts'
+import { randomMac } from '../../mac-address.ts'
 import type { AttachedDevice, DiskDevice, MachineDevice, NetworkDevice } from '../../machine.ts'
 import type { Connection } from '../connection.ts'
 import { freeTargets } from '../domain.ts'
@@ -91,7 +91,7 @@ export function cardElement(device: NetworkDevice): Element {
         ? ['network', device.network]
         : ['user', undefined]
   setAt(card, './@type', type)
-  setAt(card, './mac/@address', `52:54:00:${(randomBytes(3).toString('hex').match(/../g) ?? []).join(':')}`)
+  setAt(card, './mac/@address', randomMac('qemu'))
   if (name !== undefined) setAt(card, `./source/@${type}`, name)
   setAt(card, './model/@type', 'virtio')
   return card

@@ -1,10 +1,10 @@
 /** Disks and interfaces that come to a guest and go: written down for its next start, and given to a QEMU that runs. */
-import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { InfraError } from '../../../errors.ts'
 import type { Host } from '../../../hosts/host.ts'
 import { abortError } from '../../../hosts/local/failures.ts'
 import type { CallOptions } from '../../hypervisor.ts'
+import { randomMac } from '../../mac-address.ts'
 import type { AttachedDevice, MachineDevice } from '../../machine.ts'
 import type { Known } from '../observe.ts'
 import type { GuestPaths } from '../paths.ts'
@@ -52,7 +52,7 @@ async function extraOf(
         subject: guest,
         hint: 'name its bridge: --bridge',
       })
-    const mac = `52:54:00:${(randomBytes(3).toString('hex').match(/../g) ?? []).join(':')}`
+    const mac = randomMac('qemu')
     return { kind: 'network', mac, slot, ...('bridge' in device ? { bridge: device.bridge } : {}) }
   }
   if (extras.some((one) => nameOf(one) === device.path))

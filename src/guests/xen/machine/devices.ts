@@ -1,5 +1,4 @@
 /** Disks and cards that come to a guest and go, while it runs or not. */
-import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { InfraError } from '../../../errors.ts'
 import { parseXlDisk, printXlDisk } from '../../../formats/xl-cfg/disk.ts'
@@ -8,6 +7,7 @@ import { parseXlVif, printXlVif } from '../../../formats/xl-cfg/vif.ts'
 import type { Host } from '../../../hosts/host.ts'
 import { abortError } from '../../../hosts/local/failures.ts'
 import type { CallOptions } from '../../hypervisor.ts'
+import { randomMac } from '../../mac-address.ts'
 import type { AttachedDevice, DiskDevice, MachineDevice, NetworkDevice } from '../../machine.ts'
 import { readJson } from '../../records.ts'
 import type { Known } from '../observe.ts'
@@ -80,7 +80,7 @@ async function attachCard(
       subject: name,
       hint: 'baton attach network --bridge NAME',
     })
-  const mac = newMac()
+  const mac = randomMac('xen')
   const text = printXlVif(new Map(Object.entries({ mac, bridge: device.bridge })))
   if (state === 'running') {
     const row = new RegExp(`\\s${mac}\\s`, 'i')
@@ -178,6 +178,3 @@ function freeVdev(taken: readonly string[]): string {
 
 /** xvda is 51712, and each next one 16 more (Linux, Documentation/admin-guide/devices.txt, block 202). */
 const vdevNumber = (vdev: string): number => 51_712 + 16 * (vdev.charCodeAt(3) - 'a'.charCodeAt(0))
-
-/** Of Xen's own range. */
-const newMac = (): string => ['00:16:3e', ...(randomBytes(3).toString('hex').match(/../g) ?? [])].join(':')
