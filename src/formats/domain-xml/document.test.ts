@@ -64,6 +64,10 @@ describe('a domain’s document', () => {
     expect(ensureAt(devices, './disk[2]')).toBe(elementsAt(devices, './disk')[1])
   })
 
+  test('only the ends of lines that XML 1.0 knows become one', () => {
+    expect(valueAt(parseXml('<a>1\r\n2\r3\u20284\u00855</a>'), '.')).toBe('1\n2\n3\u20284\u00855')
+  })
+
   test('what is written is read again, whatever stands in it', () => {
     const text = fc
       .string({ unit: 'grapheme' })

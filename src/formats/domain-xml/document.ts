@@ -29,12 +29,17 @@ export function parseXml(text: string): Element {
     throw new XmlError(message)
   }
   try {
-    const parser = new DOMParser({ onError: (_level, message) => fail(message) })
+    const parser = new DOMParser({ onError: (_level, message) => fail(message), normalizeLineEndings })
     return parser.parseFromString(text, 'text/xml').documentElement ?? fail('there is no element')
   } catch (error) {
     if (error instanceof ParseError) throw new XmlError(error.message)
     throw error
   }
+}
+
+/** As XML 1.0 has it (§2.11): the parser's own is that of 1.1, which takes U+0085 and U+2028 for the ends of lines, too. */
+function normalizeLineEndings(text: string): string {
+  return text.replace(/\r\n?/g, '\n')
 }
 
 /** An element of a document of its own. */
