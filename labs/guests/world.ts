@@ -59,8 +59,8 @@ export async function tinyGuests(): Promise<TinyGuest> {
   })
 }
 
-export async function request({ address, port }: Pick<GuestReach, 'address' | 'port'>): Promise<string> {
-  const response = await fetch(`http://${address}:${port}/`, { signal: AbortSignal.timeout(20_000) })
+export async function request({ address, port }: Pick<GuestReach, 'address' | 'port'>, path = '/'): Promise<string> {
+  const response = await fetch(`http://${address}:${port}${path}`, { signal: AbortSignal.timeout(20_000) })
   return response.text()
 }
 

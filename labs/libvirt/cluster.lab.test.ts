@@ -21,7 +21,7 @@ name: shop
 hosts:
   here: { hypervisor: libvirt }
 guests:
-  web: { count: 2, image: tiny, memory: 96M }
+  web: { count: 2, image: tiny, memory: 96M, cloud-init: { user-data: "#!/bin/sh\\necho seeded $$(hostname) > /www/seed" } }
 services:
   www:
     address: 127.0.0.1:${port}
@@ -53,6 +53,10 @@ describe('one file on libvirt', () => {
     for (let count = 0; count < 4; count += 1) names.add((await request({ address: '127.0.0.1', port })).trim())
     expect(names.size).toBe(2)
     expect((await virshNames()).sort()).toEqual(['web-1', 'web-2'])
+    const seeds = new Set<string>()
+    for (let count = 0; count < 4; count += 1)
+      seeds.add((await request({ address: '127.0.0.1', port }, '/seed')).trim())
+    expect([...seeds].sort()).toEqual(['seeded web-1', 'seeded web-2'])
     expect(await baton.run('down', file)).toMatchObject({ code: 0 })
     expect(await virshNames()).toEqual([])
   })

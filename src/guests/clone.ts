@@ -6,6 +6,7 @@ import type { Host } from '../hosts/host.ts'
 import type { GuestBoot, GuestDefinition, GuestState, Hypervisor } from './hypervisor.ts'
 import { isGuestName } from './lifecycle.ts'
 import { machineOf } from './machine.ts'
+import { readSeed } from './seed.ts'
 import { mustRun } from './storage/qemu-img.ts'
 
 type CloneOptions = { readonly signal: AbortSignal; readonly progress: (text: string) => void }
@@ -39,11 +40,29 @@ export async function cloneGuest(
     // A disk that its guest wrote to meanwhile is no disk that anybody has had.
     const now = (await hypervisor.list({ signal })).find(({ definition }) => definition.name === from)
     if (now !== undefined) mustBeOff(now, `clone ${from}`)
-    await hypervisor.define(clone, { signal })
+    await hypervisor.define({ ...clone, ...(await seedOf(host, hypervisor, source.definition, signal)) }, { signal })
   } catch (error) {
     for (const path of made) await host.remove(path, { signal: AbortSignal.timeout(10_000) })
     throw error
   }
+}
+
+/** What its seed says, for one of the clone's own: another name is another instance for cloud-init. */
+async function seedOf(
+  host: Host,
+  hypervisor: Hypervisor,
+  { name, seed }: GuestDefinition,
+  signal: AbortSignal,
+): Promise<Pick<GuestDefinition, 'seed'>> {
+  if (seed === undefined) return {}
+  const path = machineOf(hypervisor, 'placeOfSeed').placeOfSeed(name)
+  const disc = await host.readFile(path, { signal })
+  if (disc === undefined)
+    throw new InfraError('not-found', `clone ${name}: its seed ${path} is gone`, {
+      subject: name,
+      hint: 'baton up writes it anew',
+    })
+  return { seed: { ...seed, content: await readSeed(disc) } }
 }
 
 export function mustBeOff({ definition, state }: GuestState, what: string): void {

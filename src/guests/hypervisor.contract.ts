@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { isInfraError } from '../errors.ts'
 import type { CallOptions, GuestDefinition, GuestNetwork, GuestReach, GuestState, Hypervisor } from './hypervisor.ts'
+import { guestSeed } from './seed.ts'
 
 export type HypervisorUnderTest = AsyncDisposable & {
   readonly hypervisor: Hypervisor
@@ -107,6 +108,20 @@ function definitions(scenes: Scenes): void {
       const listed = await hypervisor.list(soon())
       expect(listed.map((guest) => guest.definition.name)).toEqual(['a-first', 'one'])
       expect(listed[1]).toEqual({ definition: wanted, state: 'stopped', reach: [] })
+    }))
+
+  test('a seed is known by its digest, kept by who does not know what it says, and goes with the guest', () =>
+    scenes(async ({ hypervisor, definition, soon, leftovers }) => {
+      const secret = 'password: XYZZY'
+      const wanted = definition('one', { seed: guestSeed({ userData: `#cloud-config\n${secret}\n` }) })
+      await hypervisor.define(wanted, soon())
+      const [listed] = await hypervisor.list(soon())
+      expect(JSON.stringify(listed)).not.toContain('XYZZY')
+      expect(listed?.definition.seed).toEqual({ digest: wanted.seed?.digest })
+      await hypervisor.define(listed?.definition ?? wanted, soon())
+      expect((await hypervisor.list(soon()))[0]).toEqual(listed)
+      await hypervisor.undefine('one', soon())
+      expect(await leftovers()).toEqual([])
     }))
 
   test('whether it starts with its host is switched, and kept', () =>

@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream'
 import type { Protocol } from '../lvs/service.ts'
 import type { GuestMachine } from './machine.ts'
+import type { GuestSeed } from './seed.ts'
 
 export type HypervisorName = 'qemu' | 'libvirt' | 'xen' | 'fake'
 
@@ -48,6 +49,8 @@ export type GuestDefinition = {
   readonly image: string
   readonly boot: GuestBoot
   readonly disks: readonly GuestDisk[]
+  /** The disc on which cloud-init finds what to do, after its disks. */
+  readonly seed?: GuestSeed
   readonly network: GuestNetwork
   readonly autostart: boolean
 }

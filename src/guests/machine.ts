@@ -71,6 +71,8 @@ export interface GuestMachine {
     readonly name: string
     readonly disks: readonly { readonly directory?: string }[]
   }): readonly string[]
+  /** The file that is its seed, when it has one. */
+  placeOfSeed(name: string): string
 }
 
 export type MachineOperation = keyof GuestMachine
@@ -87,6 +89,7 @@ const words: Readonly<Record<MachineOperation, string>> = {
   screenshot: 'no picture of a screen',
   migrate: 'no way to move a guest',
   placesOfDisks: 'no disks in files that could be copied',
+  placeOfSeed: 'no seeds in files',
 }
 
 /** What can be done instead. */
@@ -102,6 +105,7 @@ const instead: Readonly<Record<MachineOperation, string>> = {
   screenshot: '`baton console --log` shows what its serial line said',
   migrate: 'give the guest another host in the spec: `baton up` makes it there and takes this one away',
   placesOfDisks: 'raise the count of the pool in the spec: each guest has a disk of its own',
+  placeOfSeed: 'raise the count of the pool in the spec: each guest has a seed of its own',
 }
 
 /** @throws InfraError `unsupported` that says what can be done instead. */

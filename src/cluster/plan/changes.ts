@@ -37,6 +37,7 @@ export function guestChange(
   if (actual.vcpus !== wanted.vcpus) restart.push(`vcpus change from ${actual.vcpus} to ${wanted.vcpus}`)
   if (networkText(actual.network) !== networkText(wanted.network))
     restart.push(`network changes from ${networkText(actual.network)} to ${networkText(wanted.network)}`)
+  if (actual.seed?.digest !== wanted.seed?.digest) restart.push(seedWord(actual, wanted))
   if (actual.autostart !== wanted.autostart) update.push(`autostart is switched ${wanted.autostart ? 'on' : 'off'}`)
   if (actual.mark?.pool !== wanted.mark?.pool) update.push(`it belongs to pool ${wanted.mark?.pool} now`)
   if (replace.length > 0) return { kind: 'replace', reasons: [...replace, ...restart], movesPorts: true, closes: [] }
@@ -46,6 +47,13 @@ export function guestChange(
   if (opens.length > 0) update.push(`${portsText(opens)} forwarded`)
   if (update.length === 0 && closes.length === 0) return undefined
   return { kind: 'update', reasons: update, movesPorts: opens.length > 0, closes }
+}
+
+function seedWord(
+  { seed: has }: Pick<GuestDefinition, 'seed'>,
+  { seed: wanted }: Pick<GuestDefinition, 'seed'>,
+): string {
+  return wanted === undefined ? 'its seed goes' : has === undefined ? 'it gets a seed' : 'what cloud-init does changes'
 }
 
 /** `port 80/tcp is`, `ports 80/tcp 81/udp are`. */

@@ -114,6 +114,11 @@ describe('the plan for what stands', () => {
       step: ['guest.restart local/web-1', 'memory changes from 64M to 128M, vcpus change from 3 to 1'],
     },
     {
+      name: 'a seed that is no longer wanted restarts',
+      change: redefine({ seed: { digest: 'x' } }),
+      step: ['guest.restart local/web-1', 'its seed goes'],
+    },
+    {
       name: 'a network of another kind restarts',
       change: redefine({ network: { kind: 'bridge', bridge: 'br0' } }),
       step: ['guest.restart local/web-1', 'network changes from br0 dhcp to user'],

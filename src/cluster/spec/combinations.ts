@@ -52,7 +52,7 @@ type Kinds = Readonly<Record<string, readonly string[]>>
 const imageKinds: Kinds = {
   builtin: [],
   kernel: ['initrd', 'cmdline'],
-  disk: ['cloud-init'],
+  disk: [],
   url: ['checksum'],
   stored: [],
   debootstrap: ['packages', 'files', 'mirror'],

@@ -18,7 +18,7 @@ export type SourceInput = {
   readonly file: string
   readonly text: string
   readonly environment: Environment
-  /** The text of a file; undefined when it cannot be read. Asked once for each file. */
+  /** The text of a file that this one names; undefined when it cannot be read. */
   readonly readInclude: (path: string) => string | undefined
 }
 

@@ -5,6 +5,7 @@ import type { EngineName } from '../../engines/engine.ts'
 import type { Xendomains } from '../../formats/xl/xendomains.ts'
 import type { HypervisorName } from '../../guests/hypervisor.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
+import type { SeedContent } from '../../guests/seed.ts'
 import type { CheckSpec } from '../../health/check.ts'
 import type { Synchronisation } from '../../lvs/edit.ts'
 import type { Endpoint, Forwarding, Service, Tunnel } from '../../lvs/service.ts'
@@ -50,6 +51,8 @@ export type GuestPoolSpec = {
   readonly memoryBytes: number
   readonly vcpus: number
   readonly diskBytes?: number
+  /** What cloud-init finds; the files that it names are read. undefined: no seed. */
+  readonly cloudInit?: SeedContent
   readonly network: NetworkSpec
   readonly autostart: boolean
   /** undefined: the only host, or one that is chosen. */

@@ -2,6 +2,7 @@
 import type { RestartPolicy } from '../../director/control.ts'
 import type { EbpfTuning, LimitName, LimitTuning } from '../../engines/ebpf/tuning.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
+import { cloudInitSpec } from './cloud-init-spec.ts'
 import { given } from './given.ts'
 import type { ClusterSpec, GuestPoolSpec, HostSpec, NetworkSpec } from './model.ts'
 import { serviceSpec, settingsOf } from './normalize-service.ts'
@@ -22,8 +23,17 @@ import { routerSpecs, standingSpec } from './vrrp-spec.ts'
 /** Resolves a path that stands at this place of the file. */
 export type ResolvePath = (written: string, path: Path) => string
 
+export type FileReader = {
+  readonly resolve: ResolvePath
+  /** The text of the file that is named at this place; undefined once it is reported that it cannot be read. */
+  readonly read: (written: string, path: Path) => string | undefined
+  /** Something is wrong with what stands at this place, or in the file that it names. */
+  readonly refuse: (path: Path, message: string, hint?: string) => void
+}
+
 /** `file` has passed every check: what is missing here cannot be missing. */
-export function normalize(file: FileShape, resolve: ResolvePath): ClusterSpec {
+export function normalize(file: FileShape, reader: FileReader): ClusterSpec {
+  const { resolve } = reader
   const written = file.hosts ?? {}
   const shapes = Object.keys(written).length === 0 ? { [defaultHost.name]: defaultHost.shape } : written
   const hosts = mapValues(shapes, (name, shape) => hostSpec(name, shape))
@@ -34,7 +44,7 @@ export function normalize(file: FileShape, resolve: ResolvePath): ClusterSpec {
     name: file.name,
     hosts,
     images: usesTiny && !Object.hasOwn(images, 'tiny') ? { ...images, tiny: { kind: 'tiny' } } : images,
-    guests: mapValues(file.guests, (name, pool) => poolSpec(name, pool, hosts[pool.host ?? firstHost])),
+    guests: mapValues(file.guests, (name, pool) => poolSpec(name, pool, hosts[pool.host ?? firstHost], reader)),
     services: mapValues(file.services, (name, shape) =>
       serviceSpec(name, shape, (written, ...key) => resolve(written, ['services', name, ...key])),
     ),
@@ -130,7 +140,15 @@ function imageSpec(name: string, shape: ImageShape, resolve: ResolvePath): Image
   }
 }
 
-function poolSpec(name: string, pool: PoolShape, host: HostSpec | undefined): GuestPoolSpec {
+function poolSpec(name: string, pool: PoolShape, host: HostSpec | undefined, reader: FileReader): GuestPoolSpec {
+  const place = (key: string): Path => ['guests', name, 'cloud-init', key]
+  const seed =
+    pool['cloud-init'] &&
+    cloudInitSpec(
+      pool['cloud-init'],
+      (written, key) => reader.read(written, place(key)),
+      (key, message, hint) => reader.refuse(place(key), message, hint),
+    )
   return {
     name,
     ...given('count', pool.count),
@@ -138,6 +156,7 @@ function poolSpec(name: string, pool: PoolShape, host: HostSpec | undefined): Gu
     memoryBytes: pool.memory,
     vcpus: pool.vcpus,
     ...given('diskBytes', pool.disk),
+    ...given('cloudInit', seed),
     network: networkSpec(pool.network, host),
     autostart: pool.autostart,
     ...given('host', pool.host),

@@ -6,7 +6,7 @@ import { explain } from './explain.ts'
 import { given } from './given.ts'
 import { loadSource, type SourceInput } from './include.ts'
 import type { ClusterSpec } from './model.ts'
-import { normalize } from './normalize.ts'
+import { type FileReader, normalize } from './normalize.ts'
 import { directoryOf, expandHome, joinPath } from './paths.ts'
 import { checkReferences } from './references.ts'
 import { fileSchema, namedSections } from './schema.ts'
@@ -64,7 +64,7 @@ function check(
   checkCombinations(root, report)
   if (isComplete) checkReferences(root, report)
   if (!read.success || hasErrors(findings)) return {}
-  const spec = normalize(read.data, pathResolver(root, input, report))
+  const spec = normalize(read.data, fileReader(root, input, report))
   const engine = input.engine?.(spec)
   if (engine !== undefined) checkEngine(spec, engine, (path) => placeAt(root, path, input.file), report)
   return { spec, ...given('engine', engine) }
@@ -85,6 +85,23 @@ function withoutEmptySections(root: SourceMap): SourceMap {
     ([key, { value }]) => !(sections.includes(key) && value.kind === 'scalar' && value.value === null),
   )
   return { ...root, entries: new Map(written) }
+}
+
+function fileReader(root: SourceMap, input: SpecInput, report: Report): FileReader {
+  const resolve = pathResolver(root, input, report)
+  const refuse: FileReader['refuse'] = (path, message, hint) =>
+    report(problem(placeAt(root, path, input.file), message, hint))
+  return {
+    resolve,
+    refuse,
+    read(written, path) {
+      const file = resolve(written, path)
+      const text = input.readInclude(file)
+      if (text === undefined)
+        refuse(path, `${file} cannot be read`, 'a relative name counts from the directory of the file that names it')
+      return text
+    },
+  }
 }
 
 /** Relative to the file that names the path. */

@@ -3,6 +3,7 @@ import { stringify } from 'yaml'
 import type { RestartPolicy } from '../../director/control.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
 import { formatEndpoint } from '../../lvs/service.ts'
+import { cloudInitText } from './cloud-init-spec.ts'
 import { formatDuration } from './duration.ts'
 import type { ClusterSpec, GuestPoolSpec, HostSpec, NetworkSpec } from './model.ts'
 import { sinkText } from './notify-spec.ts'
@@ -116,6 +117,7 @@ function poolText(pool: GuestPoolSpec): Written {
     memory: unless(formatSize(defaultPool.memory), formatSize(pool.memoryBytes)),
     vcpus: unless(defaultPool.vcpus, pool.vcpus),
     disk: pool.diskBytes === undefined ? undefined : formatSize(pool.diskBytes),
+    'cloud-init': pool.cloudInit && cloudInitText(pool.cloudInit),
     network: networkText(pool.network),
     autostart: unless(defaultPool.autostart, pool.autostart),
     host: pool.host,

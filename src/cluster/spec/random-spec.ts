@@ -81,6 +81,15 @@ const image: fc.Arbitrary<ImageSpec> = fc.oneof(
   ),
 )
 
+const randomSeed = fc.record(
+  {
+    userData: trickyText.map((text) => `#cloud-config\n${text}\n`),
+    metaData: fc.constantFrom({}, { 'public-keys': ['ssh-ed25519 ${A}'], 'a b': 'yes' }),
+    networkConfig: fc.constantFrom('version: 2\n', '{ "version": 1, "config": "disabled" }\n'),
+  },
+  { requiredKeys: [] },
+)
+
 function pool(
   name: string,
   host: string,
@@ -111,6 +120,7 @@ function pool(
       memoryBytes: sizeBytes,
       vcpus: fc.integer({ min: 1, max: 64 }),
       diskBytes: sizeBytes,
+      cloudInit: randomSeed,
       autostart: fc.boolean(),
       host: fc.constantFrom(host, ...hosts),
       drainMs: fc.constantFrom(0, 500, 90_000),

@@ -1,6 +1,7 @@
 /** The file's shape: every key with its meaning, and every default, each written down here and nowhere else. */
 import * as z from 'zod'
 import { check } from './check-schema.ts'
+import { cloudInit } from './cloud-init-schema.ts'
 import { ebpf } from './ebpf-schema.ts'
 import {
   address,
@@ -124,7 +125,6 @@ const image = map({
   mirror: text('a URL such as http://mirror.example/debian', /^(https?|file):\/\/\S+$/)
     .optional()
     .describe('The package mirror, with debootstrap.'),
-  'cloud-init': later('cloud-init is', 'prepare the disk image before'),
 })
 
 const fixedNetwork = map({
@@ -170,6 +170,9 @@ const guestPool = map({
   vcpus: integer(1, 1024).prefault(1).describe('Virtual processors of each guest.'),
   disk: size('a size such as 8G').optional().describe("Size of each guest's disk; the image's own when left out."),
   swap: later('swap is'),
+  'cloud-init': cloudInit
+    .optional()
+    .describe('A seed for cloud-init in the guests (NoCloud), on a small disc of their own; docs/cloud-init.md.'),
   network: z
     .union([choice('network', ['user', 'dhcp']), fixedNetwork])
     .prefault('user')

@@ -12,6 +12,7 @@ import type {
   HypervisorInfo,
 } from '../hypervisor.ts'
 import { checkDefinition, type GuestOperation, mustAct, standingDefinition, unknownGuest } from '../lifecycle.ts'
+import { withoutSeedContent } from '../seed.ts'
 import { watchGuests } from '../watch.ts'
 import { type FakeConsoles, fakeConsoles } from './console.ts'
 import { type Change, type Counter, type FakeGuest, type FakeStore, memoryStore } from './store.ts'
@@ -163,7 +164,7 @@ function defined(definition: GuestDefinition, guest: FakeGuest | undefined, coun
   const forwards = definition.network.kind === 'user' ? definition.network.forwards : []
   const keys = forwards.map(({ protocol, port }) => `${protocol} ${port}`)
   const ports = Object.fromEntries(keys.map((key) => [key, guest?.ports[key] ?? counter.take()]))
-  return { state: 'stopped', id: 0, startedAt: 0, ...guest, definition, ports }
+  return { state: 'stopped', id: 0, startedAt: 0, ...guest, definition: withoutSeedContent(definition), ports }
 }
 
 function started(guest: FakeGuest, counter: Counter): FakeGuest {

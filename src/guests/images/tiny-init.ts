@@ -1,4 +1,4 @@
-/** What runs in a `tiny` guest: network, web pages with its own name, a console, and an orderly end. Run by busybox sh. */
+/** What runs in a `tiny` guest: network, web pages with its own name, the script of its seed, a console, and an orderly end. Run by busybox sh. */
 
 /** Printed on the console when the guest serves. */
 export const readyMark = 'baton: ready'
@@ -61,6 +61,20 @@ fi
 
 echo "hello from $name" > /www/index.html
 echo ok > /www/healthz
+
+# What cloud-init would find: a script in it is run, the rest needs a guest with cloud-init.
+for disk in /sys/block/[vx]*; do
+  mount -t iso9660 -o ro /dev/\${disk##*/} /seed 2>/dev/null || continue
+  [ ! -f /seed/user-data ] || break
+  umount /seed
+done
+if [ -f /seed/user-data ]; then
+  case "$(head -n 1 /seed/user-data)" in
+    "#!"*) sh /seed/user-data ;;
+    *) echo "baton: a seed for cloud-init, which tiny has not" ;;
+  esac
+fi
+
 ulimit -n 4096
 lighttpd -f /etc/lighttpd.conf
 

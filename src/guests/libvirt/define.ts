@@ -2,7 +2,9 @@
 import { InfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
 import type { CallOptions, GuestDefinition } from '../hypervisor.ts'
+import { macOfGuest } from '../mac-address.ts'
 import { findAcceleration } from '../qemu/acceleration.ts'
+import { ensureSeed } from '../seed.ts'
 import { ensureDisk } from '../storage/dir.ts'
 import type { Connection } from './connection.ts'
 import { domainXml } from './domain.ts'
@@ -31,6 +33,7 @@ export async function defineGuest(
   await withLock(host, name, options, async () => {
     await host.makeDirectory(files.directory, { ...options, mode: 0o711 })
     for (const [index, disk] of disks.entries()) await ensureDisk(host, files.disk(index, disk), disk, options)
+    await ensureSeed(host, files.seed, definition, macOfGuest('qemu', definition), options)
     const { kind } = await findAcceleration(host, options)
     const xml = await inactiveXml(connection, standing, options)
     const fresh = domainXml(definition, { type: kind === 'kvm' ? 'kvm' : 'qemu', files }, xml)
@@ -87,6 +90,7 @@ function notOurs(name: string, what: string): InfraError {
 async function removeFiles(host: Host, { name, disks }: GuestDefinition, options: CallOptions): Promise<void> {
   const files = guestFiles(host.directories, name)
   for (const [index, disk] of disks.entries()) await host.remove(files.disk(index, disk), options)
+  await host.remove(files.seed, options)
   // With what virtlogd rotated away.
   for (const file of (await host.list(files.directory, options)) ?? [])
     if (`${files.directory}/${file}`.startsWith(files.consoleLog))

@@ -19,6 +19,7 @@ import {
 } from '../../formats/domain-xml/document.ts'
 import type { GuestDefinition, GuestNetwork } from '../hypervisor.ts'
 import { macOfGuest } from '../mac-address.ts'
+import { withoutSeedContent } from '../seed.ts'
 import type { GuestFiles } from './files.ts'
 
 /** What Baton keeps of a guest in its domain's metadata: by this element its own guests are known. */
@@ -48,11 +49,11 @@ export function domainXml(guest: GuestDefinition, host: DomainHost, standing?: s
   setBoot(domain, guest)
   setDisks(domain, guest, host.files)
   setNetwork(domain, guest)
-  setMetadata(domain, markUri, 'guest', guest)
+  setMetadata(domain, markUri, 'guest', withoutSeedContent(guest))
   return formatXml(domain)
 }
 
-/** Five are used by a guest with one disk. */
+/** Six are used by a guest with one disk and a seed. */
 const pcieRootPorts = 10
 
 /** What does not depend on the definition: a machine of virtio devices with a serial console and no screen. */
@@ -113,10 +114,12 @@ function setBoot(domain: Element, { boot }: GuestDefinition): void {
 }
 
 /** Ours have our files; those that others attached stay. */
-function setDisks(domain: Element, { disks }: GuestDefinition, files: GuestFiles): void {
+function setDisks(domain: Element, { disks, seed }: GuestDefinition, files: GuestFiles): void {
   const devices = ensureAt(domain, './devices')
-  for (const disk of childElements(devices, 'disk'))
-    if (files.isDisk(valueAt(disk, './source/@file') ?? '')) devices.removeChild(disk)
+  for (const disk of childElements(devices, 'disk')) {
+    const file = valueAt(disk, './source/@file') ?? ''
+    if (files.isDisk(file) || file === files.seed) devices.removeChild(disk)
+  }
   const free = freeTargets(domain)
   for (const [index, disk] of disks.entries())
     addElement(devices, 'disk', {
@@ -129,6 +132,18 @@ function setDisks(domain: Element, { disks }: GuestDefinition, files: GuestFiles
       './target/@dev': free[index],
       './target/@bus': 'virtio',
     })
+  if (seed === undefined) return
+  // On virtio as the disks: cloud kernels have no drivers for drives of discs.
+  addElement(devices, 'disk', {
+    './@type': 'file',
+    './@device': 'disk',
+    './driver/@name': 'qemu',
+    './driver/@type': 'raw',
+    './source/@file': files.seed,
+    './target/@dev': free[disks.length],
+    './target/@bus': 'virtio',
+    './readonly': '',
+  })
 }
 
 /** Names for further disks, in order. */

@@ -14,6 +14,8 @@ export function guestFiles(directories: Directories, name: string) {
     disk,
     isDisk: (path: string): boolean =>
       /^-disk\d+\.qcow2$/.test(path.slice(path.lastIndexOf('/') + 1 + name.length)) && path.includes(`/${name}-disk`),
+    /** What cloud-init reads. */
+    seed: `${directory}/${name}-seed.iso`,
     consoleLog: `${directory}/${name}-console.log`,
     lock: `${directories.state}/.${name}.libvirt-lock`,
   } as const

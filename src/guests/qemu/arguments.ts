@@ -50,6 +50,7 @@ export function qemuArguments(guest: GuestDefinition, launch: Launch): string[] 
     ]),
     ...networkArguments(guest, launch),
     ...extraArguments(launch.extras, paths),
+    ...seedArguments(guest, paths),
     ...(launch.restore ? ['-incoming', `exec:cat ${quote(paths.saved)}`] : []),
   ]
 }
@@ -59,6 +60,13 @@ function bootArguments({ boot }: GuestDefinition): string[] {
   if (boot.kind === 'disk') return ['-device', 'VGA']
   const initrd = boot.initrd === undefined ? [] : ['-initrd', boot.initrd]
   return ['-kernel', boot.kernel, ...initrd, '-append', boot.cmdline]
+}
+
+/** On virtio as the disks: cloud kernels have no drivers for drives of discs. Last, so that nothing else moves for it. */
+function seedArguments({ seed }: GuestDefinition, paths: GuestPaths): string[] {
+  if (seed === undefined) return []
+  const drive = `file=${value(paths.seed)},format=raw,if=none,id=seed,readonly=on`
+  return ['-drive', drive, '-device', 'virtio-blk-pci,drive=seed']
 }
 
 function networkArguments(guest: GuestDefinition, { ports, paths }: Launch): string[] {

@@ -3,6 +3,8 @@ import { Bug, InfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
 import type { CallOptions, GuestDefinition, GuestStatistics, Hypervisor, HypervisorInfo } from '../hypervisor.ts'
 import { checkDefinition, type GuestOperation, isGuestName, mustAct, unknownGuest } from '../lifecycle.ts'
+import { macOfGuest } from '../mac-address.ts'
+import { ensureSeed, withoutSeedContent } from '../seed.ts'
 import { openSerialLine, readLogEnd } from '../serial-line.ts'
 import { ensureDisk } from '../storage/dir.ts'
 import { watchGuests } from '../watch.ts'
@@ -162,10 +164,11 @@ async function defineGuest(host: Host, definition: GuestDefinition, options: Cal
   await withLock(host, definition.name, options, async (paths) => {
     const before = await readDefinition(host, paths, options)
     await host.makeDirectory(paths.state, { ...options, mode: 0o700 })
-    await host.writeFile(paths.definition, JSON.stringify(definition), options)
+    await host.writeFile(paths.definition, JSON.stringify(withoutSeedContent(definition)), options)
     try {
       for (const [index, disk] of definition.disks.entries())
         await ensureDisk(host, paths.disk(index, disk), disk, options)
+      await ensureSeed(host, paths.seed, definition, macOfGuest('qemu', definition), options)
     } catch (error) {
       const sweep = { signal: AbortSignal.timeout(10_000) }
       if (before === undefined) await forget(host, definition, paths, sweep)

@@ -17,6 +17,8 @@ export type Machine = {
   readonly mac: string
   /** The paths of its disks, in their order. */
   readonly disks: readonly string[]
+  /** The path of its seed, whether it has one or not. */
+  readonly seed: string
 }
 
 /** The text anew, or `before` changed in place: comments and settings that Baton does not know stay as they are. */
@@ -33,8 +35,8 @@ export function configOf(definition: GuestDefinition, machine: Machine, before =
 
 /** undefined: must not be there. What an operator may choose otherwise is only set where nothing is. */
 function ownSettings(
-  { name, memoryBytes, vcpus, boot, network }: GuestDefinition,
-  { uuid, mac, disks }: Machine,
+  { name, memoryBytes, vcpus, boot, network, seed: hasSeed }: GuestDefinition,
+  { uuid, mac, disks, seed }: Machine,
   has: XlSettings,
 ): Readonly<Record<string, XlValue | undefined>> {
   const isKernel = boot.kind === 'kernel'
@@ -49,7 +51,11 @@ function ownSettings(
     ...((numberSetting(has, 'maxvcpus') ?? vcpus) < vcpus ? { maxvcpus: vcpus } : {}),
     ...bootSettings(boot, has),
     ...(isKernel ? {} : { kernel: undefined }),
-    disk: [...disks.map((target, index) => diskText(target, index)), ...otherDisks(has, disks.length)],
+    disk: [
+      ...disks.map((target, index) => diskText(target, vdev(index))),
+      ...(hasSeed === undefined ? [] : [diskText(seed, seedVdev, true)]),
+      ...otherDisks(has, disks.length, seed),
+    ],
     vif: [vifText(network, mac, has), ...listSetting(has, 'vif').slice(1)],
     on_poweroff: has.get('on_poweroff') ?? 'destroy',
     on_reboot: has.get('on_reboot') ?? 'restart',
@@ -80,14 +86,20 @@ export function xenCommandLine(cmdline: string): string {
 
 const vdev = (index: number): string => `xvd${String.fromCharCode('a'.charCodeAt(0) + index)}`
 
-function diskText(target: string, index: number): string {
-  return printXlDisk({ target, format: 'raw', vdev: vdev(index), isReadOnly: false, isCdrom: false })
+/** Behind whatever is attached. */
+const seedVdev = 'xvdz'
+
+function diskText(target: string, name: string, isReadOnly = false): string {
+  return printXlDisk({ target, format: 'raw', vdev: name, isReadOnly, isCdrom: false })
 }
 
 /** Disks that somebody has added by hand. */
-function otherDisks(has: XlSettings, count: number): readonly string[] {
+function otherDisks(has: XlSettings, count: number, seed: string): readonly string[] {
   const own = new Set(Array.from({ length: count }, (_, index) => vdev(index)))
-  return listSetting(has, 'disk').filter((text) => !own.has(parseXlDisk(text).vdev))
+  return listSetting(has, 'disk').filter((text) => {
+    const disk = parseXlDisk(text)
+    return !own.has(disk.vdev) && disk.target !== seed
+  })
 }
 
 /** The card keeps what else it was given, its address on the wire first of all. */

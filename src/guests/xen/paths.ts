@@ -36,6 +36,8 @@ export function guestPaths(directories: Directories, name: string) {
         : directory === undefined
           ? `${state}/disk${index}.raw`
           : `${directory}/${name}-disk${index}.raw`,
+    /** What cloud-init reads. */
+    seed: `${state}/seed.iso`,
     /** What was started, and at which boot of the host: by it a guest that is gone is known to have crashed. */
     started: `${running}/${name}.json`,
     lock: `${running}/.${name}.lock`,

@@ -8,10 +8,11 @@ import type { CallOptions, GuestDefinition, GuestStatistics, Hypervisor, Hypervi
 import { checkDefinition, type GuestOperation, isGuestName, mustAct, unknownGuest } from '../lifecycle.ts'
 import { macOfGuest } from '../mac-address.ts'
 import { readJson } from '../records.ts'
+import { ensureSeed, withoutSeedContent } from '../seed.ts'
 import { openSerialLine, readLogEnd } from '../serial-line.ts'
 import { watchGuests } from '../watch.ts'
 import { setAutostart, switchAutostart } from './autostart.ts'
-import { configOf } from './config.ts'
+import { configOf, macOf, settingsIn } from './config.ts'
 import { mustBeLogged, serialLine } from './console.ts'
 import { ensureDisks, removeDisks } from './disks.ts'
 import { clearDomain, launchGuest, restoreGuest, untilGone } from './launch.ts'
@@ -193,7 +194,7 @@ async function defineGuest(host: Host, definition: GuestDefinition, options: Cal
         hint: `choose another name, or move the file away; baton start ${name} starts it as it is`,
       })
     await host.makeDirectory(paths.state, { ...options, mode: 0o700 })
-    await host.writeFile(paths.definition, JSON.stringify(definition), options)
+    await host.writeFile(paths.definition, JSON.stringify(withoutSeedContent(definition)), options)
     try {
       await ensureDisks(host, definition, paths, options)
       await writeConfig(host, definition, paths, config, options)
@@ -215,8 +216,10 @@ async function writeConfig(
   options: CallOptions,
 ): Promise<void> {
   const disks = definition.disks.map((disk, index) => paths.disk(index, disk))
-  const machine = { uuid: randomUUID(), mac: macOfGuest('xen', definition), disks }
   const old = before === undefined ? undefined : new TextDecoder().decode(before)
+  const mac = (old === undefined ? undefined : macOf(settingsIn(old))) ?? macOfGuest('xen', definition)
+  const machine = { uuid: randomUUID(), mac, disks, seed: paths.seed }
+  await ensureSeed(host, paths.seed, definition, mac, options)
   const text = configOf(definition, machine, old)
   if (text !== old) await host.writeFile(paths.config, text, { ...options, mode: 0o600 })
 }

@@ -23,6 +23,7 @@ export function libvirtMachine(host: Host, standing: Standing): GuestMachine {
       const files = guestFiles(host.directories, name)
       return disks.map((disk, index) => files.disk(index, disk))
     },
+    placeOfSeed: (name) => guestFiles(host.directories, name).seed,
     async snapshots(name, options) {
       const { connection, guest } = await standing(name, options)
       return listSnapshots(connection, guest, options)

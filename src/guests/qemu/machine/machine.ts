@@ -60,6 +60,7 @@ export function qemuMachine(host: Host, standing: Standing): Omit<GuestMachine, 
       const paths = guestPaths(host.directories, name)
       return disks.map((disk, index) => paths.disk(index, disk))
     },
+    placeOfSeed: (name) => guestPaths(host.directories, name).seed,
     async screenshot(name, options) {
       const guest = await standing.look(name, options)
       mustAct('screenshot', name, guest.state)
