@@ -71,10 +71,16 @@ export const commandGroups: readonly CommandGroup[] = [
   {
     title: 'Guests:',
     commands: [
+      { name: 'run', summary: 'make one that boots from a disc (ISO)', load: () => import('./commands/run.ts') },
       { name: 'start', summary: 'start it', load: () => import('./commands/start.ts') },
       { name: 'shutdown', summary: 'ask it to power off', load: () => import('./commands/shutdown.ts') },
       { name: 'destroy', summary: 'end it at once', load: () => import('./commands/destroy.ts') },
       { name: 'reboot', summary: 'restart it', load: () => import('./commands/reboot.ts') },
+      {
+        name: 'remove',
+        summary: 'forget one of no cluster, with its disks',
+        load: () => import('./commands/remove.ts'),
+      },
       { name: 'pause', summary: 'stop its processors', load: () => import('./commands/pause.ts') },
       { name: 'unpause', summary: 'let it go on', load: () => import('./commands/unpause.ts') },
       { name: 'save', summary: 'put its memory into a file and end it', load: () => import('./commands/save.ts') },

@@ -9,7 +9,8 @@ export type HypervisorName = 'qemu' | 'libvirt' | 'xen' | 'fake'
 /** A file that an image gave: made once per content, shared by all guests that boot from it. */
 export type GuestBoot =
   | { readonly kind: 'kernel'; readonly kernel: string; readonly initrd?: string; readonly cmdline: string }
-  | { readonly kind: 'disk' }
+  /** From its first disk. `disc`: a disc (ISO) in its drive, from which it boots while nothing on the disk does. */
+  | { readonly kind: 'disk'; readonly disc?: string }
 
 export type GuestDisk = {
   /** The guest's own disk is a copy-on-write overlay over this image file; undefined: an empty disk. */

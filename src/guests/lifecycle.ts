@@ -90,7 +90,8 @@ function faultOf({ name, memoryBytes, vcpus, disks, network, boot }: GuestDefini
   if (!isGuestName(name)) return 'a name has 1 to 63 letters, digits, dots, dashes and underscores'
   if (!Number.isSafeInteger(memoryBytes) || memoryBytes < 1024 ** 2) return 'memory is at least 1M'
   if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > 255) return 'a guest has 1 to 255 vcpus'
-  if (boot.kind === 'disk' && disks[0]?.base === undefined) return 'it boots from a disk, and its first disk is empty'
+  if (boot.kind === 'disk' && boot.disc === undefined && disks[0]?.base === undefined)
+    return 'it boots from a disk, and its first disk is empty'
   for (const { base, sizeBytes } of disks)
     if (sizeBytes === undefined ? base === undefined : !Number.isSafeInteger(sizeBytes) || sizeBytes < 512)
       return 'an empty disk needs a size of at least 512 bytes'

@@ -1,15 +1,15 @@
 /** `baton resize`: other memory and processors for a guest. */
-import { type Command, InvalidArgumentError } from 'commander'
-import { parseSize } from '../../cluster/spec/size.ts'
+import type { Command } from 'commander'
 import { InfraError } from '../../errors.ts'
 import type { MachineSize } from '../../guests/machine.ts'
 import { type MachineOptions, machineCommand, withGuestMachine } from '../local/guest-machine.ts'
+import { readBytes, readCount } from '../local/machine-size.ts'
 
 type Options = MachineOptions & { readonly memory?: number; readonly vcpus?: number }
 
 export function register(program: Command): void {
   machineCommand(program, 'resize', 'other memory and processors: at once where that can be, else at its next start')
-    .option('--memory <size>', 'such as 512M', readMemory)
+    .option('--memory <size>', 'such as 512M', readBytes)
     .option('--vcpus <number>', 'its processors', readCount)
     .action((guest: string, options: Options) =>
       withGuestMachine(
@@ -32,16 +32,4 @@ function sizeOf(guest: string, { memory, vcpus }: Options): MachineSize {
     ...(memory === undefined ? {} : { memoryBytes: memory }),
     ...(vcpus === undefined ? {} : { vcpus }),
   }
-}
-
-function readMemory(text: string): number {
-  const bytes = parseSize(text)
-  if (bytes === undefined || bytes < 1024 ** 2) throw new InvalidArgumentError('a size of at least 1M is wanted')
-  return bytes
-}
-
-function readCount(text: string): number {
-  const count = Number(text)
-  if (!Number.isInteger(count) || count < 1 || count > 255) throw new InvalidArgumentError('1 to 255 is wanted')
-  return count
 }

@@ -65,7 +65,12 @@ export function guestInfoView(guest: GuestInfoJson, paint: Paint): string[] {
       ['memory', formatBytes(guest.memoryBytes)],
       ['vcpus', String(guest.vcpus)],
       ['image', guest.image],
-      ['boots', boot.kind === 'disk' ? 'from its disk' : `${boot.kernel} ${boot.cmdline}`],
+      [
+        'boots',
+        boot.kind === 'disk'
+          ? `from its disk${boot.disc === undefined ? '' : `, or from ${boot.disc}`}`
+          : `${boot.kernel} ${boot.cmdline}`,
+      ],
       ...definition.disks.map(
         ({ base, sizeBytes }, index): Field => [
           `disk ${index}`,

@@ -14,8 +14,8 @@ export function guestDefinition(guest: PlannedGuest, image: BuiltImage): GuestDe
 }
 
 /** The guest learns its name, and a fixed address, from its kernel's command line. */
-function bootOf({ name, network }: PlannedGuest, { kernel, initrd, cmdline }: BuiltImage): GuestBoot {
-  if (kernel === undefined) return { kind: 'disk' }
+function bootOf({ name, network }: PlannedGuest, { kernel, initrd, cmdline, disc }: BuiltImage): GuestBoot {
+  if (kernel === undefined) return { kind: 'disk', ...(disc === undefined ? {} : { disc }) }
   const words = [cmdline ?? '', `baton.name=${name}`]
   if (network.kind === 'bridge' && network.address !== undefined)
     words.push(fixedAddress(name, network.address, network.gateway))

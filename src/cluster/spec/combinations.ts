@@ -53,6 +53,7 @@ const imageKinds: Kinds = {
   builtin: [],
   kernel: ['initrd', 'cmdline'],
   disk: [],
+  iso: [],
   url: ['checksum'],
   stored: [],
   debootstrap: ['packages', 'files', 'mirror'],

@@ -128,6 +128,7 @@ function imageSpec(name: string, shape: ImageShape, resolve: ResolvePath): Image
       cmdline: shape.cmdline ?? defaultCmdline,
     }
   if (shape.disk !== undefined) return { kind: 'disk', path: at(shape.disk, 'disk') }
+  if (shape.iso !== undefined) return { kind: 'iso', path: at(shape.iso, 'iso') }
   if (shape.url !== undefined) return { kind: 'url', url: shape.url, checksum: shape.checksum ?? '' }
   if (shape.stored !== undefined) return { kind: 'stored', name: shape.stored }
   if (shape.debootstrap === undefined) return { kind: 'tiny' }

@@ -94,6 +94,8 @@ function imageText(image: ImageSpec): Written {
       return { kernel: image.kernel, initrd: image.initrd, cmdline: unless(defaultCmdline, image.cmdline) }
     case 'disk':
       return { disk: image.path }
+    case 'iso':
+      return { iso: image.path }
     case 'url':
       return { url: image.url, checksum: image.checksum }
     case 'stored':

@@ -62,7 +62,7 @@ const image: fc.Arbitrary<ImageSpec> = fc.oneof(
     { kind: fc.constant('kernel' as const), kernel: localPath, initrd: localPath, cmdline: trickyText },
     { requiredKeys: ['kind', 'kernel', 'cmdline'] },
   ),
-  fc.record({ kind: fc.constant('disk' as const), path: localPath }),
+  fc.record({ kind: fc.constantFrom('disk' as const, 'iso' as const), path: localPath }),
   fc.record({
     kind: fc.constant('url' as const),
     url: fc.constantFrom('https://mirror.example/a.qcow2', 'http://mirror.example/b%20c.raw'),

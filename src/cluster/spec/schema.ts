@@ -102,6 +102,11 @@ const image = map({
   disk: localPath('a qcow2 or raw disk image')
     .optional()
     .describe('A disk image file, qcow2 or raw; guests write to copies.'),
+  iso: localPath('a disc (ISO) that boots')
+    .optional()
+    .describe(
+      'A disc that installs a system: guests boot from it while nothing on their own disk boots; docs/images.md.',
+    ),
   url: text('a URL such as https://mirror.example/debian-12.qcow2', /^https?:\/\/[^\s/]+\/\S+$/)
     .optional()
     .describe('A disk image over HTTP, qcow2 or raw: fetched once, and believed by its checksum.'),

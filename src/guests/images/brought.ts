@@ -68,6 +68,7 @@ function filesOf(spec: FileSpec): readonly string[] {
       return []
     case 'kernel':
       return spec.initrd === undefined ? [spec.kernel] : [spec.kernel, spec.initrd]
+    case 'iso':
     case 'disk':
       return [spec.path]
     case 'debootstrap':
@@ -85,6 +86,7 @@ function withFiles(spec: FileSpec, placeOf: (path: string) => string): FileSpec 
         kernel: placeOf(spec.kernel),
         ...(spec.initrd === undefined ? {} : { initrd: placeOf(spec.initrd) }),
       }
+    case 'iso':
     case 'disk':
       return { ...spec, path: placeOf(spec.path) }
     case 'debootstrap':

@@ -148,11 +148,12 @@ export async function removeTree(host: Host, path: string, signal: AbortSignal):
 }
 
 function withPaths(image: Made, change: (path: string) => string): Made {
-  const { kernel, initrd, disk, ...rest } = image
+  const { kernel, initrd, disk, disc, ...rest } = image
   return {
     ...rest,
     ...(kernel === undefined ? {} : { kernel: change(kernel) }),
     ...(initrd === undefined ? {} : { initrd: change(initrd) }),
+    ...(disc === undefined ? {} : { disc: change(disc) }),
     ...(disk === undefined ? {} : { disk: { ...disk, path: change(disk.path) } }),
   }
 }

@@ -29,6 +29,7 @@ async function inputsOf(host: Host, here: Host, spec: SettledSpec, signal: Abort
       const files = await fileDigests(here, paths, signal)
       return [spec.cmdline, ...files.map(({ sha256 }) => sha256)]
     }
+    case 'iso':
     case 'disk': {
       const files = await fileDigests(here, [spec.path], signal)
       return [diskRecipe, ...files.map(({ sha256 }) => sha256)]

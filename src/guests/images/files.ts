@@ -1,4 +1,4 @@
-/** Images made from files the user gives: a kernel with its initrd, or a whole disk. Copied, so that a guest's base never changes. */
+/** Images made from files the user gives: a kernel with its initrd, a whole disk, or a disc that installs one. Copied, so that a guest's base never changes. */
 import { InfraError, isInfraError } from '../../errors.ts'
 import type { ImageSpec } from './image.ts'
 import type { Made, Recipe } from './recipe.ts'
@@ -39,6 +39,24 @@ export async function buildDisk(
   return { disk: { path: target, format, sizeBytes: info['virtual-size'] } }
 }
 
+/** Sector 16 of ISO 9660 (ECMA-119 §8.1), and 17 of El Torito: what firmware looks for. */
+const discMarks = [
+  { at: 16 * 2048 + 1, begins: 'CD001', hint: 'give a disc: an ISO image' },
+  { at: 17 * 2048 + 7, begins: 'EL TORITO SPECIFICATION', hint: 'it is a disc, but none to boot from' },
+] as const
+
+export async function buildDisc(spec: Extract<ImageSpec, { kind: 'iso' }>, recipe: Recipe): Promise<Made> {
+  for (const { at, begins, hint } of discMarks) {
+    const [found, wanted] = [await headOf(recipe, spec.path, at), Buffer.from(begins).toString('hex')]
+    if (!found.startsWith(wanted))
+      throw new InfraError('invalid', `${spec.path} is no disc that boots`, { subject: spec.path, hint })
+  }
+  const disc = `${recipe.directory}/disc.iso`
+  recipe.progress(`copying ${spec.path}`)
+  await copy(recipe, spec.path, disc)
+  return { disc }
+}
+
 // What a file is when it begins like this; `[]` for formats that QEMU reads but guests are not given.
 const foreign: readonly { readonly begins: RegExp; readonly what: string; readonly convertible: boolean }[] = [
   { begins: /^4b444d56|^23204469736b204465736372/, what: 'a VMware disk', convertible: true },
@@ -64,8 +82,8 @@ export function diskFormat(path: string, head: string): 'qcow2' | 'raw' {
   return 'raw'
 }
 
-async function headOf({ host, signal }: Recipe, path: string): Promise<string> {
-  const result = await host.run(['od', '-An', '-v', '-tx1', '-N512', '--', path], { signal })
+async function headOf({ host, signal }: Recipe, path: string, from = 0): Promise<string> {
+  const result = await host.run(['od', '-An', '-v', '-tx1', `-j${from}`, '-N512', '--', path], { signal })
   if (result.code !== 0) throw new InfraError('failed', `read ${path}: ${result.stderr.trim()}`, { subject: path })
   return result.stdout.replace(/\s/g, '')
 }

@@ -6,6 +6,8 @@ export type ImageSpec =
   | { readonly kind: 'kernel'; readonly kernel: string; readonly initrd?: string; readonly cmdline: string }
   /** A local qcow2 or raw file. */
   | { readonly kind: 'disk'; readonly path: string }
+  /** A local disc (ISO) to boot from and install. */
+  | { readonly kind: 'iso'; readonly path: string }
   /** A qcow2 or raw file over HTTP. `checksum`: `sha256:HEX`, `sha512:HEX`, or the URL of a list that has it. */
   | { readonly kind: 'url'; readonly url: string; readonly checksum: string }
   /** What `baton image` has given a name on this machine. */
@@ -31,5 +33,7 @@ export type BuiltImage = {
   readonly kernel?: string
   readonly initrd?: string
   readonly cmdline?: string
+  /** A disc that boots; its guests' disks are empty. */
+  readonly disc?: string
   readonly disk?: { readonly path: string; readonly format: 'qcow2' | 'raw'; readonly sizeBytes: number }
 }

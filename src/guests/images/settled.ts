@@ -50,8 +50,9 @@ export async function namedFiles(here: Host, name: string, signal: AbortSignal):
   })
 }
 
-function filesOf({ kernel, initrd, cmdline, disk }: BuiltImage): SettledSpec | undefined {
+function filesOf({ kernel, initrd, cmdline, disk, disc }: BuiltImage): SettledSpec | undefined {
   if (kernel !== undefined)
     return { kind: 'kernel', kernel, ...(initrd === undefined ? {} : { initrd }), cmdline: cmdline ?? '' }
+  if (disc !== undefined) return { kind: 'iso', path: disc }
   return disk === undefined ? undefined : { kind: 'disk', path: disk.path }
 }

@@ -6,7 +6,7 @@ import { type ImageCache, imageCache, removeTree } from './cache.ts'
 import { buildDebootstrap } from './debootstrap.ts'
 import { imageDigest } from './digest.ts'
 import { download } from './download.ts'
-import { buildDisk, buildKernel } from './files.ts'
+import { buildDisc, buildDisk, buildKernel } from './files.ts'
 import type { BuiltImage, ImageSpec } from './image.ts'
 import type { Made, Recipe } from './recipe.ts'
 import { digestNamed, namedFiles, type SettledSpec, settledUrl } from './settled.ts'
@@ -179,6 +179,8 @@ function make(spec: FileSpec, recipe: Recipe): Promise<Made> {
       return buildKernel(spec, recipe)
     case 'disk':
       return buildDisk(spec, recipe)
+    case 'iso':
+      return buildDisc(spec, recipe)
     case 'debootstrap':
       return buildDebootstrap(spec, recipe)
   }

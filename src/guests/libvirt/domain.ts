@@ -109,16 +109,18 @@ function setBoot(domain: Element, { boot }: GuestDefinition): void {
   setAt(domain, './os/initrd', kernel?.initrd)
   setAt(domain, './os/cmdline', kernel?.cmdline)
   const perDevice = elementsAt(domain, './devices/disk/boot').length > 0
-  if (boot.kind === 'disk' && !perDevice && elementAt(domain, './os/boot') === undefined)
-    setAt(domain, './os/boot/@dev', 'hd')
+  if (boot.kind === 'kernel' || perDevice || elementAt(domain, './os/boot') !== undefined) return
+  const os = ensureAt(domain, './os')
+  for (const dev of boot.disc === undefined ? ['hd'] : ['hd', 'cdrom']) addElement(os, 'boot', { './@dev': dev })
 }
 
 /** Ours have our files; those that others attached stay. */
-function setDisks(domain: Element, { disks, seed }: GuestDefinition, files: GuestFiles): void {
+function setDisks(domain: Element, { disks, seed, boot }: GuestDefinition, files: GuestFiles): void {
   const devices = ensureAt(domain, './devices')
+  const disc = boot.kind === 'disk' ? boot.disc : undefined
   for (const disk of childElements(devices, 'disk')) {
     const file = valueAt(disk, './source/@file') ?? ''
-    if (files.isDisk(file) || file === files.seed) devices.removeChild(disk)
+    if (files.isDisk(file) || file === files.seed || file === disc) devices.removeChild(disk)
   }
   const free = freeTargets(domain)
   for (const [index, disk] of disks.entries())
@@ -131,6 +133,17 @@ function setDisks(domain: Element, { disks, seed }: GuestDefinition, files: Gues
       './source/@file': files.disk(index, disk),
       './target/@dev': free[index],
       './target/@bus': 'virtio',
+    })
+  if (disc !== undefined)
+    addElement(devices, 'disk', {
+      './@type': 'file',
+      './@device': 'cdrom',
+      './driver/@name': 'qemu',
+      './driver/@type': 'raw',
+      './source/@file': disc,
+      './target/@dev': 'sda',
+      './target/@bus': 'sata',
+      './readonly': '',
     })
   if (seed === undefined) return
   // On virtio as the disks: cloud kernels have no drivers for drives of discs.

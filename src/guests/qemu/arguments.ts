@@ -46,7 +46,7 @@ export function qemuArguments(guest: GuestDefinition, launch: Launch): string[] 
       '-drive',
       `file=${value(paths.disk(index, disk))},format=qcow2,if=none,id=disk${index},discard=unmap`,
       '-device',
-      `virtio-blk-pci,drive=disk${index}`,
+      `virtio-blk-pci,drive=disk${index}${hasDisc(guest) && index === 0 ? ',bootindex=1' : ''}`,
     ]),
     ...networkArguments(guest, launch),
     ...extraArguments(launch.extras, paths),
@@ -56,11 +56,18 @@ export function qemuArguments(guest: GuestDefinition, launch: Launch): string[] 
 }
 
 function bootArguments({ boot }: GuestDefinition): string[] {
-  // What boots from a disk may say on its screen why it does not.
-  if (boot.kind === 'disk') return ['-device', 'VGA']
+  if (boot.kind === 'disk') {
+    // What boots from a disk may say on its screen why it does not.
+    const screen = ['-device', 'VGA']
+    if (boot.disc === undefined) return screen
+    const drive = `file=${value(boot.disc)},format=raw,media=cdrom,if=none,id=disc,readonly=on`
+    return [...screen, '-drive', drive, '-device', 'ide-cd,drive=disc,bootindex=2']
+  }
   const initrd = boot.initrd === undefined ? [] : ['-initrd', boot.initrd]
   return ['-kernel', boot.kernel, ...initrd, '-append', boot.cmdline]
 }
+
+const hasDisc = ({ boot }: GuestDefinition): boolean => boot.kind === 'disk' && boot.disc !== undefined
 
 /** On virtio as the disks: cloud kernels have no drivers for drives of discs. Last, so that nothing else moves for it. */
 function seedArguments({ seed }: GuestDefinition, paths: GuestPaths): string[] {

@@ -41,20 +41,23 @@ function ownSettings(
 ): Readonly<Record<string, XlValue | undefined>> {
   const isKernel = boot.kind === 'kernel'
   const mebibytes = Math.ceil(memoryBytes / mebibyte)
+  const disc = boot.kind === 'disk' ? boot.disc : undefined
+  const type = has.get('type') ?? (disc === undefined ? 'pv' : 'hvm')
   return {
     name,
     uuid: has.get('uuid') ?? uuid,
-    type: has.get('type') ?? 'pv',
+    type,
     memory: mebibytes,
     ...((numberSetting(has, 'maxmem') ?? mebibytes) < mebibytes ? { maxmem: mebibytes } : {}),
     vcpus,
     ...((numberSetting(has, 'maxvcpus') ?? vcpus) < vcpus ? { maxvcpus: vcpus } : {}),
-    ...bootSettings(boot, has),
+    ...bootSettings(boot, has, type === 'hvm'),
     ...(isKernel ? {} : { kernel: undefined }),
     disk: [
       ...disks.map((target, index) => diskText(target, vdev(index))),
       ...(hasSeed === undefined ? [] : [diskText(seed, seedVdev, true)]),
-      ...otherDisks(has, disks.length, seed),
+      ...(disc === undefined ? [] : [discText(disc)]),
+      ...otherDisks(has, disks.length, [seed, ...(disc === undefined ? [] : [disc])]),
     ],
     vif: [vifText(network, mac, has), ...listSetting(has, 'vif').slice(1)],
     on_poweroff: has.get('on_poweroff') ?? 'destroy',
@@ -64,10 +67,12 @@ function ownSettings(
   }
 }
 
-function bootSettings(boot: GuestBoot, has: XlSettings): Readonly<Record<string, XlValue | undefined>> {
+function bootSettings(boot: GuestBoot, has: XlSettings, isHvm: boolean): Readonly<Record<string, XlValue | undefined>> {
   if (boot.kind === 'disk') {
-    const isHvm = textSetting(has, 'type') === 'hvm'
+    // First the disk, then the disc: an empty disk does not boot, an installed one does.
+    const drive = boot.disc === undefined ? {} : { boot: has.get('boot') ?? 'cd', serial: has.get('serial') ?? 'pty' }
     return {
+      ...drive,
       ramdisk: undefined,
       cmdline: undefined,
       ...(isHvm ? {} : { bootloader: has.get('bootloader') ?? 'pygrub' }),
@@ -93,12 +98,17 @@ function diskText(target: string, name: string, isReadOnly = false): string {
   return printXlDisk({ target, format: 'raw', vdev: name, isReadOnly, isCdrom: false })
 }
 
+/** A drive of discs as the firmware knows it. */
+function discText(target: string): string {
+  return printXlDisk({ target, format: 'raw', vdev: 'hdc', isReadOnly: true, isCdrom: true })
+}
+
 /** Disks that somebody has added by hand. */
-function otherDisks(has: XlSettings, count: number, seed: string): readonly string[] {
+function otherDisks(has: XlSettings, count: number, ours: readonly string[]): readonly string[] {
   const own = new Set(Array.from({ length: count }, (_, index) => vdev(index)))
   return listSetting(has, 'disk').filter((text) => {
     const disk = parseXlDisk(text)
-    return !own.has(disk.vdev) && disk.target !== seed
+    return !own.has(disk.vdev) && !ours.includes(disk.target)
   })
 }
 
