@@ -3,6 +3,7 @@
 import { within } from '../deadline.ts'
 import type { ServiceStatus } from '../director/control.ts'
 import { isInfraError } from '../errors.ts'
+import { guestSeed } from '../guests/seed.ts'
 import { askAll } from './ask-all.ts'
 import { needsPlacement, placeSpec } from './plan/place.ts'
 import type { Observed, ObservedDirector, ObservedHost } from './plan/plan.ts'
@@ -38,7 +39,21 @@ export async function observe(
   const hosts = await askAll([...sites.values()], concurrency, (site) => site.name, ask)
   const seen = new Map(hosts)
   const placement = needsPlacement(spec) ? { placement: placeSpec(spec, seen) } : {}
-  return { hosts: seen, ...placement, ...(await observeImages(spec, sites, placement.placement?.hosts, signal)) }
+  return {
+    hosts: seen,
+    seeds: seedDigests(spec),
+    ...placement,
+    ...(await observeImages(spec, sites, placement.placement?.hosts, signal)),
+  }
+}
+
+/** A guest is known to have the seed of its pool by the digest. */
+function seedDigests({ guests }: ClusterSpec): ReadonlyMap<string, string> {
+  return new Map(
+    Object.values(guests).flatMap(({ name, cloudInit }) =>
+      cloudInit === undefined ? [] : [[name, guestSeed(cloudInit).digest] as const],
+    ),
+  )
 }
 
 /** All the memory of a real host, where that counts. */

@@ -2,7 +2,6 @@
 import type { Duplex } from 'node:stream'
 import type { Protocol } from '../lvs/service.ts'
 import type { GuestMachine } from './machine.ts'
-import type { GuestSeed } from './seed.ts'
 
 export type HypervisorName = 'qemu' | 'libvirt' | 'xen' | 'fake'
 
@@ -39,6 +38,23 @@ export type GuestNetwork =
 
 /** Whose a guest is. Guests without a mark were made by hand and are never touched by `up` or `down`. */
 export type GuestMark = { readonly cluster: string; readonly pool: string }
+
+/** What cloud-init finds, in its own words. */
+export type SeedContent = {
+  /** `#cloud-config`, a script with `#!`, or another of cloud-init's formats. */
+  readonly userData?: string
+  /** Beside the id and the name that each guest is given. */
+  readonly metaData?: Readonly<Record<string, unknown>>
+  /** Left out: made from the guest's fixed address, where it has one. */
+  readonly networkConfig?: string
+}
+
+export type GuestSeed = {
+  /** Of the content: another one is another seed. */
+  readonly digest: string
+  /** Left out where it is not known: the disc that is there stays. */
+  readonly content?: SeedContent
+}
 
 /** All that makes a guest what it is. Plain data, compared field by field by the planner. */
 export type GuestDefinition = {

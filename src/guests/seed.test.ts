@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { findOnDisc } from '../wire/iso9660.ts'
-import { guestSeed, readSeed, type SeedContent, seedDisc } from './seed.ts'
+import type { SeedContent } from './hypervisor.ts'
+import { guestSeed, readSeed, seedDisc } from './seed.ts'
 
 const mac = '52:54:00:01:02:03'
 const user = { kind: 'user', forwards: [] } as const

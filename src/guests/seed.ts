@@ -3,26 +3,8 @@
  * content is on the disc alone: what a hypervisor records and tells of a guest has its digest.
  */
 import { createHash } from 'node:crypto'
-import type { Host } from '../hosts/host.ts'
 import { encodeDisc, findOnDisc } from '../wire/iso9660.ts'
-import type { CallOptions, GuestDefinition } from './hypervisor.ts'
-
-/** In cloud-init's own words. */
-export type SeedContent = {
-  /** `#cloud-config`, a script with `#!`, or another of cloud-init's formats. */
-  readonly userData?: string
-  /** Beside the id and the name that each guest is given. */
-  readonly metaData?: Readonly<Record<string, unknown>>
-  /** Left out: made from the guest's fixed address, where it has one. */
-  readonly networkConfig?: string
-}
-
-export type GuestSeed = {
-  /** Of the content: another one is another seed. */
-  readonly digest: string
-  /** Left out where it is not known: the disc that is there stays. */
-  readonly content?: SeedContent
-}
+import type { GuestDefinition, GuestSeed, SeedContent } from './hypervisor.ts'
 
 export function guestSeed(content: SeedContent): GuestSeed {
   return { digest: digestOf([content.userData, content.metaData, content.networkConfig]), content }
@@ -66,23 +48,6 @@ export async function readSeed(disc: Uint8Array): Promise<SeedContent> {
     ...(Object.keys(metaData).length === 0 ? {} : { metaData }),
     ...(networkConfig === undefined ? {} : { networkConfig }),
   }
-}
-
-/** Written when it is not as it should be; a guest that runs reads the new one at its next start. */
-export async function ensureSeed(
-  host: Host,
-  path: string,
-  definition: GuestDefinition,
-  mac: string,
-  options: CallOptions,
-): Promise<void> {
-  const { seed } = definition
-  if (seed === undefined) return host.remove(path, options)
-  if (seed.content === undefined) return
-  const disc = seedDisc(definition, seed.content, mac)
-  const standing = await host.readFile(path, options)
-  if (standing === undefined || Buffer.compare(standing, disc) !== 0)
-    await host.writeFile(path, disc, { ...options, mode: 0o600 })
 }
 
 /** Version 2 of cloud-init's network configuration. The card is found by its address: its name differs between systems. */

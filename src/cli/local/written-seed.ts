@@ -1,7 +1,8 @@
 /** A seed whose files a command names. */
 import { cloudInitSpec } from '../../cluster/spec/cloud-init-spec.ts'
 import { InfraError } from '../../errors.ts'
-import { type GuestSeed, guestSeed } from '../../guests/seed.ts'
+import type { GuestSeed } from '../../guests/hypervisor.ts'
+import { guestSeed } from '../../guests/seed.ts'
 import { readText } from './spec-file.ts'
 
 export type SeedWords = { readonly userData?: string; readonly networkConfig?: string }

@@ -1,16 +1,18 @@
 /** A planned guest with its built image: what the hypervisor is given. Pure. */
 import type { GuestBoot, GuestDefinition, GuestDisk } from '../../guests/hypervisor.ts'
 import type { BuiltImage } from '../../guests/images/image.ts'
+import { guestSeed } from '../../guests/seed.ts'
 import type { PlannedGuest } from '../plan/plan.ts'
 
 export function guestDefinition(guest: PlannedGuest, image: BuiltImage): GuestDefinition {
-  const { imageSpec: _spec, diskBytes, diskDirectory, diskVolumeGroup, ...rest } = guest
+  const { imageSpec: _spec, seed, diskBytes, diskDirectory, diskVolumeGroup, ...rest } = guest
   const disks = disksOf(image, {
     ...(diskBytes === undefined ? {} : { sizeBytes: diskBytes }),
     ...(diskDirectory === undefined ? {} : { directory: diskDirectory }),
     ...(diskVolumeGroup === undefined ? {} : { volumeGroup: diskVolumeGroup }),
   })
-  return { ...rest, image: image.digest, boot: bootOf(guest, image), disks }
+  const boot = bootOf(guest, image)
+  return { ...rest, image: image.digest, boot, disks, ...(seed === undefined ? {} : { seed: guestSeed(seed) }) }
 }
 
 /** The guest learns its name, and a fixed address, from its kernel's command line. */

@@ -16,11 +16,12 @@ export type GuestChange = {
 
 type Forward = Extract<GuestNetwork, { kind: 'user' }>['forwards'][number]
 
-/** The strongest change wins: what needs another disk replaces, what needs another start restarts, the rest is live. */
+/** `digest`, `seed`: those that are wanted. The strongest change wins: what needs another disk replaces, what needs another start restarts, the rest is live. */
 export function guestChange(
   actual: GuestDefinition,
   wanted: PlannedGuest,
   digest: string | undefined,
+  seed?: string,
 ): GuestChange | undefined {
   const replace: string[] = []
   const restart: string[] = []
@@ -37,7 +38,7 @@ export function guestChange(
   if (actual.vcpus !== wanted.vcpus) restart.push(`vcpus change from ${actual.vcpus} to ${wanted.vcpus}`)
   if (networkText(actual.network) !== networkText(wanted.network))
     restart.push(`network changes from ${networkText(actual.network)} to ${networkText(wanted.network)}`)
-  if (actual.seed?.digest !== wanted.seed?.digest) restart.push(seedWord(actual, wanted))
+  if (actual.seed?.digest !== seed) restart.push(seedWord(actual.seed?.digest, seed))
   if (actual.autostart !== wanted.autostart) update.push(`autostart is switched ${wanted.autostart ? 'on' : 'off'}`)
   if (actual.mark?.pool !== wanted.mark?.pool) update.push(`it belongs to pool ${wanted.mark?.pool} now`)
   if (replace.length > 0) return { kind: 'replace', reasons: [...replace, ...restart], movesPorts: true, closes: [] }
@@ -49,10 +50,7 @@ export function guestChange(
   return { kind: 'update', reasons: update, movesPorts: opens.length > 0, closes }
 }
 
-function seedWord(
-  { seed: has }: Pick<GuestDefinition, 'seed'>,
-  { seed: wanted }: Pick<GuestDefinition, 'seed'>,
-): string {
+function seedWord(has: string | undefined, wanted: string | undefined): string {
   return wanted === undefined ? 'its seed goes' : has === undefined ? 'it gets a seed' : 'what cloud-init does changes'
 }
 

@@ -101,7 +101,8 @@ function moveSteps(planning: Planning, place: string, { host, guest }: WantedGue
 function standingSteps(planning: Planning, place: string, wanted: WantedGuest, state: GuestState): void {
   const { host, guest } = wanted
   const { builder, observed, all, moving } = planning
-  const change = guestChange(state.definition, guest, observed.digests.get(guest.image))
+  const seed = observed.seeds?.get(guest.mark?.pool ?? guest.name)
+  const change = guestChange(state.definition, guest, observed.digests.get(guest.image), seed)
   const changed = change === undefined ? undefined : changeStep(planning, place, wanted, change, state)
   if (changed !== undefined) all.push(changed)
   if (change !== undefined && change.closes.length > 0)

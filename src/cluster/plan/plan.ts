@@ -2,15 +2,16 @@
 import type { ClusterServices } from '../../director/control.ts'
 import type { EbpfTuning } from '../../engines/ebpf/tuning.ts'
 import type { EngineName } from '../../engines/engine.ts'
-import type { GuestDefinition, GuestState } from '../../guests/hypervisor.ts'
+import type { GuestDefinition, GuestState, SeedContent } from '../../guests/hypervisor.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
 import type { Placement } from './placement.ts'
 
 /** A guest as wanted, before its image is built: apply puts the image's files in. */
-export type PlannedGuest = Omit<GuestDefinition, 'boot' | 'disks' | 'image'> & {
+export type PlannedGuest = Omit<GuestDefinition, 'boot' | 'disks' | 'image' | 'seed'> & {
   /** The image's name in the spec, and what it is. */
   readonly image: string
   readonly imageSpec: ImageSpec
+  readonly seed?: SeedContent
   readonly diskBytes?: number
   /** Where on the host its disk lies; undefined: the hypervisor's own place. */
   readonly diskDirectory?: string
@@ -103,6 +104,8 @@ export type Observed = {
   readonly hosts: ReadonlyMap<string, ObservedHost>
   /** The digest that each image of the spec has, or would have, by its name. */
   readonly digests: ReadonlyMap<string, string>
+  /** The digests of the seeds that the spec wants, by pool. */
+  readonly seeds?: ReadonlyMap<string, string>
   /** Of guests that are bound to no host; left out: each is bound. */
   readonly placement?: Placement
   /** `HOST/DIGEST` of every such image that is built already. */

@@ -2,7 +2,6 @@
 import type { ClusterServices, GuestCare, WantedServer, WantedService } from '../../director/control.ts'
 import type { GuestNetwork, GuestState } from '../../guests/hypervisor.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
-import { guestSeed } from '../../guests/seed.ts'
 import type { CheckSpec } from '../../health/check.ts'
 import type { Endpoint, Protocol, Service } from '../../lvs/service.ts'
 import { given } from '../spec/given.ts'
@@ -37,7 +36,6 @@ export function wantedGuests(
   for (const pool of Object.values(spec.guests)) {
     const forwards = forwardsOf(spec, pool.name)
     const bound = boundHost(spec, pool)
-    const seed = pool.cloudInit && guestSeed(pool.cloudInit)
     for (const [index, name] of guestNames(pool).entries()) {
       const host = bound ?? placed.get(name) ?? defaultHost(spec)
       const storage = spec.hosts[host]?.storage
@@ -53,7 +51,7 @@ export function wantedGuests(
           ...(pool.diskBytes === undefined ? {} : { diskBytes: pool.diskBytes }),
           ...(storage?.kind === 'dir' ? { diskDirectory: storage.path } : {}),
           ...(storage?.kind === 'lvm' ? { diskVolumeGroup: storage.volumeGroup } : {}),
-          ...(seed === undefined ? {} : { seed }),
+          ...(pool.cloudInit === undefined ? {} : { seed: pool.cloudInit }),
           network: networkOf(spec, pool, host, index, forwards),
           autostart: pool.autostart,
         },

@@ -1,5 +1,5 @@
 /** `cloud-init:` of a pool in the file: in cloud-init's own words, as a map, as text, or as the path of a file. */
-import * as z from 'zod'
+import type * as z from 'zod'
 import { leaf } from './leaf.ts'
 import { map } from './map.ts'
 

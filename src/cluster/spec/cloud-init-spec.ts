@@ -1,6 +1,6 @@
 /** What a pool's `cloud-init:` says, read from where it stands, and written back. Pure but for the reader that it is given. */
 import { parse } from 'yaml'
-import type { SeedContent } from '../../guests/seed.ts'
+import type { SeedContent } from '../../guests/hypervisor.ts'
 import { type CloudInitShape, isMap, type SeedText } from './cloud-init-schema.ts'
 import { given } from './given.ts'
 import type { Written } from './written.ts'
