@@ -84,7 +84,7 @@ const missing: Row[] = [
   [spec('services:\n  ▲www: { address: 10.0.0.1:80 }'), 'services.www has no servers: expected a list'],
   [servers('▲{ guests: web }'), 'an entry of services.www.servers has no port'],
   [servers('▲{ weight: 1 }'), 'does not say what it is: expected one of guests, address'],
-  [spec('images:\n  ▲web: {}'), 'images.web does not say what it is: expected one of builtin, kernel, disk, url, stored, debootstrap'],
+  [spec('images:\n  ▲web: {}'), 'images.web does not say what it is: expected one of builtin, kernel, disk, iso, url, stored, debootstrap'],
   [service('▲check: { every: 2s }'), 'services.www.check does not say what it is: expected one of tcp, http'],
   [pool('▲memory:'), 'memory has no value: expected a size'],
   ['▲name:\n', 'name has no value'],
