@@ -1,18 +1,9 @@
 /** Datagrams to and from a multicast group on one interface: udp(7), ip(7), ipv6(7). */
-import { addressBytes } from '../lvs/address.ts'
 import { type Family, familyOf } from '../lvs/service.ts'
 import { errnoName } from './libc.ts'
 import { watchReadable } from './readiness.ts'
 import { addressWords, sockaddrBytes, writeSockaddr } from './socket-address.ts'
-import {
-  bindToInterface,
-  IP_ADD_MEMBERSHIP,
-  IPPROTO_IP,
-  IPV6_JOIN_GROUP,
-  integer,
-  setOption,
-  socketFailure,
-} from './socket-option.ts'
+import { bindToInterface, IPPROTO_IP, integer, joinGroup, setOption, socketFailure } from './socket-option.ts'
 import {
   AF_INET,
   AF_INET6,
@@ -90,17 +81,14 @@ export function openGroupSender(to: Group & { readonly ttl: number }): GroupSend
  * `onDatagram` must not keep it. @throws InfraError `busy` when someone has the port for himself.
  */
 export function hearGroup(from: Group, onDatagram: (datagram: Uint8Array) => void): Disposable {
-  const { link, group } = from
   const calls = loadSocketCalls()
-  const fd = openSocket(from, 'hear', (family, set) => {
+  const fd = openSocket(from, 'hear', (_family, set) => {
     set(SOL_SOCKET, SO_REUSEADDR, integer(1))
     set(SOL_SOCKET, SO_RCVBUFFORCE, integer(from.bufferBytes))
-    const own = addressBytes(group)
-    if (family === 'ipv6') set(IPPROTO_IPV6, IPV6_JOIN_GROUP, Uint8Array.of(...own, ...integer(link.index)))
-    else set(IPPROTO_IP, IP_ADD_MEMBERSHIP, Uint8Array.of(...own, 0, 0, 0, 0, ...integer(link.index)))
   })
   const memory = pinned(datagramBytes)
   try {
+    joinGroup(fd, from.group, from.link)
     const { sockaddr, length } = groupAddress(from)
     if (calls.bind(fd, sockaddr.address, length) < 0) throw failure(from, 'hear')
     const watch = watchReadable(fd, () => {

@@ -1,6 +1,6 @@
 /** Packets of one IP protocol, with what their headers say: raw(7), ip(7), ipv6(7). */
 
-import { addressBytes, addressFromBytes } from '../lvs/address.ts'
+import { addressFromBytes } from '../lvs/address.ts'
 import type { Family } from '../lvs/service.ts'
 import { decodeIp, encodeIp, type IpPacket } from '../wire/ip.ts'
 import { WireError } from '../wire/wire-error.ts'
@@ -9,15 +9,7 @@ import type { Link } from './links.ts'
 import { watchReadable } from './readiness.ts'
 import { receiveMessage } from './receive-message.ts'
 import { addressWords, sockaddrBytes, sockaddrText, writeSockaddr } from './socket-address.ts'
-import {
-  bindToInterface,
-  IP_ADD_MEMBERSHIP,
-  IPPROTO_IP,
-  IPV6_JOIN_GROUP,
-  integer,
-  setOption,
-  socketFailure,
-} from './socket-option.ts'
+import { bindToInterface, integer, joinGroup, setOption, socketFailure } from './socket-option.ts'
 import {
   AF_INET,
   AF_INET6,
@@ -57,20 +49,12 @@ export function hearProtocol(
   const { family, protocol, link, groups } = options
   const calls = loadSocketCalls()
   const fd = openRaw(calls, family, protocol)
-  const set = (level: number, name: number, value: Uint8Array, what: string): void =>
-    setOption(fd, level, name, value, { what, subject: link.name })
   try {
     bindToInterface(fd, link.name, 'listen')
     if (family === 'ipv6')
-      for (const option of [IPV6_RECVPKTINFO, IPV6_RECVHOPLIMIT]) set(IPPROTO_IPV6, option, integer(1), 'listen')
-    for (const group of groups) {
-      const index = integer(link.index)
-      // struct ip_mreqn: group, an address of ours, interface; struct ipv6_mreq without the address.
-      if (family === 'ipv6')
-        set(IPPROTO_IPV6, IPV6_JOIN_GROUP, Uint8Array.of(...addressBytes(group), ...index), `join ${group}`)
-      else
-        set(IPPROTO_IP, IP_ADD_MEMBERSHIP, Uint8Array.of(...addressBytes(group), 0, 0, 0, 0, ...index), `join ${group}`)
-    }
+      for (const option of [IPV6_RECVPKTINFO, IPV6_RECVHOPLIMIT])
+        setOption(fd, IPPROTO_IPV6, option, integer(1), { what: 'listen', subject: link.name })
+    for (const group of groups) joinGroup(fd, group, link)
   } catch (error) {
     calls.close(fd)
     throw error
