@@ -15,3 +15,9 @@ export function anySignal(...signals: readonly AbortSignal[]): AbortSignal {
 export function within(signal: AbortSignal, ms: number): AbortSignal {
   return anySignal(signal, AbortSignal.timeout(ms))
 }
+
+/** A command on a host that is emulated, or has much else to do, took more than 10 s. */
+const tidyMs = 60_000
+
+/** For what is tidied away whatever has become of the caller, whose own signal may be over. */
+export const tidying = (): { readonly signal: AbortSignal } => ({ signal: AbortSignal.timeout(tidyMs) })

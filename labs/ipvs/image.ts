@@ -1,5 +1,4 @@
 /** The kernel-IPVS guest's image: Debian's cloud kernel, its IPVS modules, ipvsadm, ip, iptables, and the agent. */
-import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Apt } from '../../src/guests/images/debian-packages.ts'
@@ -16,6 +15,7 @@ import {
   textEntry,
 } from '../../src/guests/images/initramfs.ts'
 import type { Host } from '../../src/hosts/host.ts'
+import { type BuildPlace, builtOnce } from '../images/once.ts'
 
 export type GuestImage = { readonly kernel: string; readonly initrd: string; readonly cmdline: string }
 
@@ -51,35 +51,18 @@ echo "no port for the agent"
 /** Part of the digest, with everything above and the agent: another recipe is another image. */
 const recipe = [packages, modules, plugins, init, folders, applets]
 
-/** Builds it once per recipe into the host's cache; a later call only looks. */
 export async function guestImage(host: Host, signal: AbortSignal): Promise<GuestImage> {
   const agent = await readFile(join(import.meta.dirname, 'agent.pl'), 'utf8')
-  const digest = createHash('sha256')
-    .update(JSON.stringify([recipe, agent]))
-    .digest('hex')
-    .slice(0, 16)
-  const root = `${host.directories.cache}/labs`
-  const directory = `${root}/ipvs-${digest}`
-  const image: GuestImage = {
+  const directory = await builtOnce({ host, signal }, 'ipvs', [recipe, agent], (place) => build(place, agent))
+  return {
     kernel: `${directory}/vmlinuz`,
     initrd: `${directory}/initrd.gz`,
     // Without address randomisation TCG translates a program once, not at every start of it: four times as fast.
     cmdline: 'console=ttyS0 quiet panic=-1 net.ifnames=0 norandmaps mitigations=off',
   }
-  await host.makeDirectory(root, { signal })
-  await using _lock = await host.lock(`${root}/ipvs.lock`, { signal })
-  if (((await host.list(root, { signal })) ?? []).includes(`ipvs-${digest}`)) return image
-  const partial = `${root}/ipvs-${digest}.partial`
-  await host.remove(partial, { signal })
-  await build({ host, directory: partial, scratch: `${partial}/scratch`, signal }, agent)
-  await host.remove(`${partial}/scratch`, { signal })
-  await host.rename(partial, directory, { signal })
-  return image
 }
 
-type Place = { readonly host: Host; readonly directory: string; readonly scratch: string; readonly signal: AbortSignal }
-
-async function build(place: Place, agent: string): Promise<void> {
+async function build(place: BuildPlace, agent: string): Promise<void> {
   const { host, scratch, signal } = place
   const platform = await platformOf(place, 'of the kernel-IPVS guest')
   const tree = `${scratch}/tree`
@@ -120,14 +103,14 @@ async function librariesOf(apt: Apt): Promise<string[]> {
   return [...all]
 }
 
-async function perlCore(place: Place, unpacked: (pattern: RegExp) => string) {
+async function perlCore(place: BuildPlace, unpacked: (pattern: RegExp) => string) {
   const names = ['strict.pm', 'warnings.pm']
   return await Promise.all(
     names.map((name) => fileEntry(place, unpacked(new RegExp(`/perl-base/${name}$`)), `lib/perl/${name}`, 0o644)),
   )
 }
 
-async function programs(place: Place, platform: Platform, tree: string, unpacked: (pattern: RegExp) => string) {
+async function programs(place: BuildPlace, platform: Platform, tree: string, unpacked: (pattern: RegExp) => string) {
   const wanted = {
     'bin/ipvsadm': /\/s?bin\/ipvsadm$/,
     'bin/perl': /\/bin\/perl$/,

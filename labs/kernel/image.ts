@@ -1,5 +1,4 @@
 /** Debian's cloud kernel, 6.1 on Debian 12, with an initramfs that goes over to this machine's own files. */
-import { createHash } from 'node:crypto'
 import { resolveKernel, unpackPackages, withApt } from '../../src/guests/images/debian-packages.ts'
 import {
   fileEntry,
@@ -11,6 +10,7 @@ import {
   textEntry,
 } from '../../src/guests/images/initramfs.ts'
 import type { Host } from '../../src/hosts/host.ts'
+import { type BuildPlace, builtOnce } from '../images/once.ts'
 
 export type KernelImage = { readonly kernel: string; readonly initrd: string }
 
@@ -55,30 +55,18 @@ poweroff -f
 const { BATON_LAB_KERNEL: ownPackages } = process.env
 const recipe = [modules, folders, applets, init, ...(ownPackages === undefined ? [] : [ownPackages])]
 
-/** Builds it once per recipe into the host's cache; a later call only looks. */
 export async function kernelImage(host: Host, signal: AbortSignal): Promise<KernelImage> {
-  const digest = createHash('sha256').update(JSON.stringify(recipe)).digest('hex').slice(0, 16)
-  const root = `${host.directories.cache}/labs`
-  const directory = `${root}/kernel-${digest}`
-  const image = { kernel: `${directory}/vmlinuz`, initrd: `${directory}/initrd.gz` }
-  await host.makeDirectory(root, { signal })
-  await using _lock = await host.lock(`${root}/kernel.lock`, { signal })
-  if (((await host.list(root, { signal })) ?? []).includes(`kernel-${digest}`)) return image
-  const partial = `${root}/kernel-${digest}.partial`
-  await host.remove(partial, { signal })
-  await build(host, partial, signal)
-  await host.remove(`${partial}/scratch`, { signal })
-  await host.rename(partial, directory, { signal })
-  return image
+  const directory = await builtOnce({ host, signal }, 'kernel', recipe, build)
+  return { kernel: `${directory}/vmlinuz`, initrd: `${directory}/initrd.gz` }
 }
 
-async function build(host: Host, directory: string, signal: AbortSignal): Promise<void> {
-  const place = { host, directory, scratch: `${directory}/scratch`, signal }
+async function build(place: BuildPlace): Promise<void> {
+  const { host, scratch, signal } = place
   const platform = await platformOf(place, 'of the kernel lab')
-  const tree = `${place.scratch}/tree`
+  const tree = `${scratch}/tree`
   await host.makeDirectory(tree, { signal })
   await withApt(
-    { host, signal, directory: place.scratch },
+    { host, signal, directory: scratch },
     () => undefined,
     async (apt) => {
       const kernels =

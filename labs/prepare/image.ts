@@ -1,6 +1,6 @@
 /** A plain Debian on a disk with GRUB, as an installer leaves it: systemd, sshd, apt, and who sets up its network is chosen at boot. */
-import { createHash } from 'node:crypto'
 import type { Host } from '../../src/hosts/host.ts'
+import { type BuildPlace, builtOnce } from '../images/once.ts'
 import { firstBoot, firstBootUnit, networkFiles } from './first-boot.ts'
 
 export type MachineImage = { readonly disk: string }
@@ -19,25 +19,13 @@ const diskMebibytes = 6144
 /** What the image's own initial ramdisk needs to find its disk, under Linux and under Xen. */
 const ramdiskModules = 'virtio_pci virtio_blk virtio_net ext4'
 
-/** Builds it once per recipe into the host's cache (some two minutes). */
+/** Some two minutes the first time. */
 export async function machineImage(host: Host, signal: AbortSignal): Promise<MachineImage> {
-  const digest = createHash('sha256').update(JSON.stringify(recipe)).digest('hex').slice(0, 16)
-  const root = `${host.directories.cache}/labs`
-  const directory = `${root}/machine-${digest}`
-  await host.makeDirectory(root, { signal })
-  await using _lock = await host.lock(`${root}/machine.lock`, { signal })
-  const image = { disk: `${directory}/disk.raw` }
-  if (((await host.list(root, { signal })) ?? []).includes(`machine-${digest}`)) return image
-  const partial = `${root}/machine-${digest}.partial`
-  await host.remove(partial, { signal })
-  await build(host, partial, signal)
-  await host.remove(`${partial}/scratch`, { signal })
-  await host.rename(partial, directory, { signal })
-  return image
+  const directory = await builtOnce({ host, signal }, 'machine', recipe, build)
+  return { disk: `${directory}/disk.raw` }
 }
 
-async function build(host: Host, directory: string, signal: AbortSignal): Promise<void> {
-  const scratch = `${directory}/scratch`
+async function build({ host, directory, scratch, signal }: BuildPlace): Promise<void> {
   const must = async (...command: readonly string[]): Promise<void> => {
     const { code, stderr } = await host.run(command, { signal, environment: { LC_ALL: 'C' } })
     if (code !== 0) throw new Error(`${command[0]}: ${stderr.slice(-3000)}`)

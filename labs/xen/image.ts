@@ -1,5 +1,4 @@
 /** The Xen lab's machine: Debian's Xen 4.17, its kernel as Dom0, and a Debian with the toolstack on a disk. */
-import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -7,6 +6,7 @@ import { gzip } from 'node:zlib'
 import { fileEntry, listTree, moduleEntries, skeletonEntries, textEntry } from '../../src/guests/images/initramfs.ts'
 import type { Host } from '../../src/hosts/host.ts'
 import { encodeArchive } from '../../src/wire/newc.ts'
+import { type BuildPlace, builtOnce } from '../images/once.ts'
 import { dom0Files, dom0Init, ramdiskInit } from './dom0-init.ts'
 
 export type XenImage = {
@@ -36,25 +36,10 @@ const applets = 'sh mount umount cat echo insmod switch_root'.split(' ')
 const modules = 'virtio_pci virtio_blk ext4 crc32c_generic'.split(' ')
 const spareMebibytes = 1024
 
-/** Builds it once per recipe into the host's cache (two minutes); a build that was killed leaves nothing that counts. */
+/** Two minutes the first time. */
 export async function xenImage(host: Host, signal: AbortSignal): Promise<XenImage> {
   const agent = await readFile(join(import.meta.dirname, 'agent.pl'), 'utf8')
-  const digest = createHash('sha256')
-    .update(JSON.stringify([recipe, agent]))
-    .digest('hex')
-    .slice(0, 16)
-  const root = `${host.directories.cache}/labs`
-  const directory = `${root}/xen-${digest}`
-  await host.makeDirectory(root, { signal })
-  await using _lock = await host.lock(`${root}/xen.lock`, { signal })
-  const image = filesIn(directory)
-  if (((await host.list(root, { signal })) ?? []).includes(`xen-${digest}`)) return image
-  const partial = `${root}/xen-${digest}.partial`
-  await host.remove(partial, { signal })
-  await build(host, partial, agent, signal)
-  await host.remove(`${partial}/scratch`, { signal })
-  await host.rename(partial, directory, { signal })
-  return image
+  return filesIn(await builtOnce({ host, signal }, 'xen', [recipe, agent], (place) => build(place, agent)))
 }
 
 const filesIn = (directory: string): XenImage => ({
@@ -64,8 +49,7 @@ const filesIn = (directory: string): XenImage => ({
   disk: `${directory}/disk.raw`,
 })
 
-async function build(host: Host, directory: string, agent: string, signal: AbortSignal): Promise<void> {
-  const scratch = `${directory}/scratch`
+async function build({ host, directory, scratch, signal }: BuildPlace, agent: string): Promise<void> {
   const tree = `${scratch}/tree`
   const files = { host, signal }
   const must = async (...command: readonly string[]): Promise<void> => {

@@ -1,11 +1,11 @@
 /**
- * `npm run lab:xen`: boots Xen, does all steps, and prints a table of what was seen; exit code 1 when one failed. Words name
- * steps, which are done with those that they need. `stay` boots and stays until it is interrupted; then `there` with the
+ * `npm run lab:xen`: wakes Xen, does all steps, and prints a table of what was seen; exit code 1 when one failed. Words name
+ * steps, which are done with those that they need. `stay` wakes it and stays until it is interrupted; then `there` with the
  * names of steps does just these in that machine, so that mending one needs no boot.
  */
 import { once } from 'node:events'
 import { createGuest, openGuestDisk } from './created.ts'
-import { bootDom0, type Dom0 } from './dom0.ts'
+import { type Dom0, openDom0 } from './dom0.ts'
 import { forgetMachine, standingMachine, tellMachine } from './stay.ts'
 import { type Step, stepsWith, withNeeds } from './steps.ts'
 import { openXenWorld } from './world.ts'
@@ -30,7 +30,7 @@ async function main(words: readonly string[]): Promise<number> {
   await using disk = await openGuestDisk()
   const making = createGuest(disk, signal)
   making.catch(() => undefined)
-  await using dom0 = await bootDom0({ signal, disk: disk.disk })
+  await using dom0 = await openDom0({ signal, disk: disk.disk })
   tell('    ', begun, 'Dom0 is up')
   const created = await making
   tell('    ', begun, `xen-create-image has made ${created.name}`)

@@ -1,6 +1,7 @@
 /** A guest once more: a new name and hardware address, and disks of its own with what the first one's have. */
 import { randomUUID } from 'node:crypto'
 import { dirname } from 'node:path'
+import { tidying } from '../deadline.ts'
 import { InfraError } from '../errors.ts'
 import type { Host } from '../hosts/host.ts'
 import type { GuestBoot, GuestDefinition, GuestState, Hypervisor } from './hypervisor.ts'
@@ -42,7 +43,7 @@ export async function cloneGuest(
     if (now !== undefined) mustBeOff(now, `clone ${from}`)
     await hypervisor.define({ ...clone, ...(await seedOf(host, hypervisor, source.definition, signal)) }, { signal })
   } catch (error) {
-    for (const path of made) await host.remove(path, { signal: AbortSignal.timeout(10_000) })
+    for (const path of made) await host.remove(path, tidying())
     throw error
   }
 }
@@ -104,7 +105,7 @@ async function copyDisk(host: Host, from: string, to: string, signal: AbortSigna
     await mustRun(host, ['cp', '--reflink=auto', '--sparse=always', '--', from, partial], doing)
     await host.rename(partial, to, { signal })
   } catch (error) {
-    await host.remove(partial, { signal: AbortSignal.timeout(10_000) })
+    await host.remove(partial, tidying())
     throw error
   }
 }

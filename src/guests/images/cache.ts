@@ -1,6 +1,7 @@
 /** The files of the image cache: one directory per image, made beside its place and renamed into it when whole. */
 import { randomBytes } from 'node:crypto'
 import { basename } from 'node:path'
+import { tidying } from '../../deadline.ts'
 import { InfraError, isInfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
 import type { BuiltImage, ImageSpec } from './image.ts'
@@ -83,7 +84,7 @@ export function imageCache(host: Host) {
         const held = await host.lock(path, { signal })
         return {
           async [Symbol.asyncDispose]() {
-            await host.remove(path, { signal: AbortSignal.timeout(10_000) })
+            await host.remove(path, tidying())
             await held[Symbol.asyncDispose]()
           },
         }
@@ -128,7 +129,7 @@ async function sweepIfFree(host: Host, root: string, name: string, digest: strin
   try {
     await using _lock = await host.lock(`${root}/.${digest}.lock`, { signal: AbortSignal.timeout(20) })
     await removeTree(host, `${root}/${name}`, AbortSignal.timeout(30_000))
-    await host.remove(`${root}/.${digest}.lock`, { signal: AbortSignal.timeout(10_000) })
+    await host.remove(`${root}/.${digest}.lock`, tidying())
   } catch (error) {
     if (!isInfraError(error)) throw error // it is being built, or cannot be removed: the next sweep tries again
   }

@@ -1,5 +1,6 @@
 /** Disk files by themselves, beside any guest or cache: made empty, made larger, written in another format, looked at. By qemu-img. */
 import { randomUUID } from 'node:crypto'
+import { tidying } from '../../deadline.ts'
 import { InfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
 import { mustRun, qemuImg } from '../storage/qemu-img.ts'
@@ -141,7 +142,7 @@ async function inPlace(host: Host, path: string, make: (partial: string) => Prom
     await make(partial)
     await host.rename(partial, path, { signal: AbortSignal.timeout(30_000) })
   } catch (error) {
-    await host.remove(partial, { signal: AbortSignal.timeout(10_000) })
+    await host.remove(partial, tidying())
     throw error
   }
 }

@@ -1,4 +1,5 @@
 /** A guest is recorded at libvirt with its disks, and forgotten with them. */
+import { tidying } from '../../deadline.ts'
 import { InfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
 import type { CallOptions, GuestDefinition } from '../hypervisor.ts'
@@ -40,7 +41,7 @@ export async function defineGuest(
     const [domain] = await connection
       .call('domainDefineXmlFlags', [fresh, 0], options)
       .catch(async (error: unknown) => {
-        if (standing === undefined) await removeFiles(host, definition, { signal: AbortSignal.timeout(10_000) })
+        if (standing === undefined) await removeFiles(host, definition, tidying())
         throw error
       })
     await connection.call('domainSetAutostart', [domain, definition.autostart ? 1 : 0], options)
@@ -105,6 +106,6 @@ async function withLock(host: Host, name: string, options: CallOptions, use: () 
   try {
     await use()
   } finally {
-    await host.remove(lock, { signal: AbortSignal.timeout(10_000) })
+    await host.remove(lock, tidying())
   }
 }

@@ -1,5 +1,6 @@
 /** Bridges that Baton makes itself: with the first guest that is on one, until the last such guest is forgotten. */
 import { createHash } from 'node:crypto'
+import { tidying } from '../../deadline.ts'
 import { InfraError } from '../../errors.ts'
 import type { Host, RunResult } from '../../hosts/host.ts'
 import type { GuestDefinition, GuestNetwork } from '../hypervisor.ts'
@@ -91,7 +92,7 @@ async function withBridges(host: Host, paths: GuestPaths, options: Signalled, us
   try {
     await use()
   } finally {
-    await host.remove(paths.bridgesLock, { signal: AbortSignal.timeout(10_000) })
+    await host.remove(paths.bridgesLock, tidying())
   }
 }
 

@@ -1,5 +1,6 @@
 /** Saving a guest's memory into a file: all of it under its name, or nothing. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { tidying } from '../../deadline.ts'
 import { InfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
 import { abortError } from '../../hosts/local/failures.ts'
@@ -23,24 +24,29 @@ export async function saveMemory(host: Host, { definition, paths, state }: Known
   try {
     await settle(execute, name, options)
     await host.remove(partial, options)
-    await execute('stop')
-    await execute('migrate-set-parameters', { 'max-bandwidth': bytesPerSecond })
-    await execute('migrate', { uri: `exec:cat > ${quote(partial)}` })
-    const { status, 'error-desc': reason } = await untilOver(execute, name, options)
-    if (status !== 'completed') throw new InfraError('failed', `save ${name}: ${reason ?? status}`, { subject: name })
+    await writeMemory(execute, name, partial, options)
     const synced = await host.run(['sync', '--', partial], options)
     if (synced.code !== 0) throw new InfraError('failed', `save ${name}: ${synced.stderr.trim()}`, { subject: name })
     const started = (await readStarted(host, paths, options))?.definition ?? definition
     await host.writeFile(paths.savedDefinition, JSON.stringify(started), options)
   } catch (error) {
     await goOn(host, paths.control, state === 'running')
-    await host.remove(partial, { signal: AbortSignal.timeout(10_000) })
+    await host.remove(partial, tidying())
     throw error
   }
   await host.rename(partial, paths.saved, options)
 }
 
 type Execute = (command: string, args?: Readonly<Record<string, unknown>>) => Promise<unknown>
+
+/** Stops the machine and writes its memory; `-incoming` with this file and `cont` go on. */
+export async function writeMemory(execute: Execute, name: string, file: string, options: CallOptions): Promise<void> {
+  await execute('stop')
+  await execute('migrate-set-parameters', { 'max-bandwidth': bytesPerSecond })
+  await execute('migrate', { uri: `exec:cat > ${quote(file)}` })
+  const { status, 'error-desc': reason } = await untilOver(execute, name, options)
+  if (status !== 'completed') throw new InfraError('failed', `save ${name}: ${reason ?? status}`, { subject: name })
+}
 
 /** A save that was killed in the middle may still be under way, or have ended without anyone to take its file. */
 async function settle(execute: Execute, name: string, options: CallOptions): Promise<void> {
@@ -66,7 +72,7 @@ async function untilOver(execute: Execute, name: string, { signal }: CallOptions
 
 /** After a save that failed: the guest goes on, or stays paused as it was. */
 async function goOn(host: Host, control: string, wasRunning: boolean): Promise<void> {
-  await withQmp(host, control, { signal: AbortSignal.timeout(10_000) }, async (qmp) => {
+  await withQmp(host, control, tidying(), async (qmp) => {
     await qmp.execute('migrate_cancel')
     if (wasRunning) await qmp.execute('cont')
   })

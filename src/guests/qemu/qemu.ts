@@ -1,4 +1,5 @@
 /** The hypervisor `qemu`: plain QEMU processes, no daemon, no root. What it knows of a guest is in files on the host. */
+import { tidying } from '../../deadline.ts'
 import { Bug, InfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
 import type { CallOptions, GuestDefinition, GuestStatistics, Hypervisor, HypervisorInfo } from '../hypervisor.ts'
@@ -122,7 +123,7 @@ async function withLock<T>(
   try {
     return await use(paths)
   } finally {
-    const sweep = { signal: AbortSignal.timeout(10_000) }
+    const sweep = tidying()
     await host.remove(paths.lock, sweep)
     // Directories that others fill just now stay: rmdir(1) never removes what holds something.
     if ((await readDefinition(host, paths, sweep)) === undefined) await host.run(['rmdir', ...paths.parents], sweep)
@@ -171,7 +172,7 @@ async function defineGuest(host: Host, definition: GuestDefinition, options: Cal
         await ensureDisk(host, paths.disk(index, disk), disk, options)
       await ensureSeed(host, paths.seed, definition, macOfGuest('qemu', definition), options)
     } catch (error) {
-      const sweep = { signal: AbortSignal.timeout(10_000) }
+      const sweep = tidying()
       if (before === undefined) await forget(host, definition, paths, sweep)
       else await host.writeFile(paths.definition, JSON.stringify(before), sweep)
       throw error

@@ -1,6 +1,6 @@
 /** Starting a guest on Xen, from its configuration or from saved memory. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { within } from '../../deadline.ts'
+import { tidying, within } from '../../deadline.ts'
 import { InfraError } from '../../errors.ts'
 import { parseXenInfo } from '../../formats/xl/info.ts'
 import { parseXlDisk } from '../../formats/xl-cfg/disk.ts'
@@ -45,7 +45,7 @@ export async function restoreGuest(host: Host, guest: Known, options: CallOption
   await checkMemory(host, definition, options)
   const result = await runXl(host, ['restore', '-p', paths.saved], options)
   if (result.code !== 0) {
-    await clearDomain(host, name, { signal: AbortSignal.timeout(15_000) })
+    await clearDomain(host, name, tidying())
     const failure = xlFailure(`restore ${name}`, name, result)
     throw new InfraError(failure.code, failure.message, {
       subject: name,
@@ -110,7 +110,7 @@ export async function untilGone(
 
 /** The caller's signal may be what ended the start: this has a deadline of its own. */
 async function tidyFailedStart(host: Host, { definition, paths }: Known): Promise<void> {
-  const options = { signal: AbortSignal.timeout(30_000) }
+  const options = tidying()
   await clearDomain(host, definition.name, options)
   await host.remove(paths.started, options)
 }

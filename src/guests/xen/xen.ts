@@ -1,5 +1,6 @@
 /** The hypervisor `xen`: domains through xl(1). What Xen has is asked from it; what should be is in /etc/xen. */
 import { randomUUID } from 'node:crypto'
+import { tidying } from '../../deadline.ts'
 import { InfraError } from '../../errors.ts'
 import { parseXenInfo } from '../../formats/xl/info.ts'
 import { parseXentop } from '../../formats/xl/xentop.ts'
@@ -105,7 +106,7 @@ async function withLock<T>(
   try {
     return await use(paths)
   } finally {
-    await host.remove(paths.lock, { signal: AbortSignal.timeout(10_000) })
+    await host.remove(paths.lock, tidying())
   }
 }
 
@@ -162,7 +163,7 @@ async function saveGuest(host: Host, { definition, paths, state }: Known, option
   if (state === 'paused') await mustXl(host, `wake ${name}`, name, ['unpause', name], options)
   const result = await runXl(host, ['save', name, partial], options)
   if (result.code !== 0) {
-    const sweep = { signal: AbortSignal.timeout(10_000) }
+    const sweep = tidying()
     if (state === 'paused') await runXl(host, ['pause', name], sweep)
     await host.remove(partial, sweep)
     await host.remove(paths.savedDefinition, sweep)
@@ -201,7 +202,7 @@ async function defineGuest(host: Host, definition: GuestDefinition, options: Cal
       await writeConfig(host, definition, paths, config, options)
       await setAutostart(host, paths, definition.autostart, options)
     } catch (error) {
-      const sweep = { signal: AbortSignal.timeout(10_000) }
+      const sweep = tidying()
       if (before === undefined) await forget(host, definition, paths, { ...sweep, sparesOthers: true })
       else await host.writeFile(paths.definition, JSON.stringify(before), sweep)
       throw error

@@ -1,4 +1,5 @@
 /** What a guest's screen shows, as QEMU writes it into a file (PNG since 7.1). */
+import { tidying } from '../../../deadline.ts'
 import { InfraError, isInfraError } from '../../../errors.ts'
 import type { Host } from '../../../hosts/host.ts'
 import type { CallOptions } from '../../hypervisor.ts'
@@ -29,6 +30,6 @@ export async function takePicture(host: Host, { definition, paths }: Known, opti
       hint: 'guests that boot from a disk have one; `baton console --log` shows what its serial line said',
     })
   } finally {
-    await host.remove(filename, { signal: AbortSignal.timeout(10_000) })
+    await host.remove(filename, tidying())
   }
 }
