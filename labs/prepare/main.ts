@@ -1,6 +1,7 @@
 /**
  * `npm run lab:prepare`: a plain Debian on a disk with GRUB, made ready over SSH by the program itself. Words name what is
- * run: networks (ifupdown, netplan, networkd, NetworkManager), roles (director, kvm, xen); all when there are none.
+ * run: networks (ifupdown, netplan, networkd, NetworkManager), roles (director, kvm, xen), `guests` (how they live with
+ * their host, under a systemd without a machine); all when there are none.
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -8,6 +9,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Host } from '../../src/hosts/host.ts'
+import { liveWithHost } from './guests.ts'
 import { bootMachine, type Machine, type Network } from './machine.ts'
 
 const program = join(import.meta.dirname, '../../bin/baton')
@@ -131,6 +133,7 @@ async function asXen(): Promise<string> {
 async function main(words: readonly string[]): Promise<number> {
   const all: readonly (readonly [string, () => Promise<string>])[] = [
     ...networks.map((network) => [network, () => onNetwork(network)] as const),
+    ['guests', () => liveWithHost(soon())],
     ...roles.map((role) => [role, () => (role === 'xen' ? asXen() : asRole(role))] as const),
   ]
   let failed = 0
