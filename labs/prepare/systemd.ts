@@ -74,8 +74,8 @@ export async function bootSystemd(disk: Disk, options: CallOptions): Promise<Sys
   }
   try {
     const init = await firstProcess(child, options)
-    const into = ['nsenter', '--target', init, '--mount', '--pid', '--uts', '--ipc', '--net', '--root', '--wd=/']
-    const run: Systemd['run'] = (script, each) => localHost().run([...into, 'sh', '-c', script], each)
+    const into = ['nsenter', '--target', init, '--mount', '--pid', '--uts', '--ipc', '--net', '--root']
+    const run: Systemd['run'] = (script, each) => localHost().run([...into, 'sh', '-c', `cd / && { ${script}\n}`], each)
     while (!/running|degraded/.test((await run('systemctl is-system-running', options)).stdout))
       await sleep(200, undefined, options)
     return {

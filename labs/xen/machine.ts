@@ -1,5 +1,6 @@
 /** QEMU's part of the lab: a machine that runs Xen, all under its TCG, so that no virtualization is needed. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -75,17 +76,21 @@ export async function startMachine(
     said = (said + chunk.toString()).slice(-200_000)
   })
   const ended = endOf(child)
+  const until: Machine['until'] = async (isSo, { signal: limit }) => {
+    while (!isSo()) {
+      if (child.exitCode !== null) throw new Error(`QEMU has ended with ${child.exitCode}`)
+      await sleep(100, undefined, { signal: limit })
+    }
+  }
   return {
     agentPort,
     ports,
     console: () => said,
-    async until(isSo, options) {
-      while (!isSo()) {
-        if (child.exitCode !== null) throw new Error(`QEMU has ended with ${child.exitCode}`)
-        await sleep(100, undefined, options)
-      }
+    until,
+    async control(use, options) {
+      await until(() => existsSync(`${directory}/control`), options)
+      return withQmp(localHost(), `${directory}/control`, options, use)
     },
-    control: (use, options) => withQmp(localHost(), `${directory}/control`, options, use),
     async [Symbol.asyncDispose]() {
       child.kill('SIGKILL')
       await ended

@@ -62,6 +62,8 @@ describe('the plan of each family', () => {
       '> /etc/modules-load.d/baton.conf',
       'modprobe bridge',
       'modprobe loop',
+      '> /etc/sysconfig/xencommons',
+      'mkdir -p /var/log/xen/console',
       '> /etc/default/grub',
       'grub-bootxen.sh',
     ])
@@ -296,6 +298,21 @@ describe("Xen's own settings", () => {
     expect(step('XENCONSOLED_ARGS="--log=all"\nTOOLSTACK=xm\n')).toMatchObject({
       after: 'XENCONSOLED_ARGS="--log=all"\nTOOLSTACK=xl\n',
     })
+  })
+})
+
+describe("the settings of Xen's own units", () => {
+  const step = (text: string) =>
+    planPreparation(survey('CentOS 7', { 'file:/etc/sysconfig/xencommons': text }), { role: 'xen', dom0 }).find(
+      ({ files }) => files.some(({ path }) => path === '/etc/sysconfig/xencommons'),
+    )?.files[0]
+
+  test('are set on CentOS, and left where they are right', () => {
+    expect(step('#XENCONSOLED_TRACE=[none|guest|hv|all]\n')).toMatchObject({
+      after: '#XENCONSOLED_TRACE=[none|guest|hv|all]\nXENCONSOLED_TRACE=guest\n',
+    })
+    expect(step('XENCONSOLED_TRACE=none\n')).toMatchObject({ after: 'XENCONSOLED_TRACE=guest\n' })
+    expect(step('XENCONSOLED_TRACE="all"\n')).toBeUndefined()
   })
 })
 

@@ -62,35 +62,41 @@ export function serviceSteps(survey: Survey, family: Family, role: Role): Step[]
   ]
 }
 
-const toolstackFile = '/etc/default/xen'
 const consoleDirectory = '/var/log/xen/console'
+
+/** Debian's init script reads XENCONSOLED_ARGS; the units of Xen itself, which CentOS has, XENCONSOLED_TRACE. */
+const consoleSettings = {
+  debian: {
+    path: '/etc/default/xen',
+    logs: { XENCONSOLED_ARGS: '"--log=guest"' },
+    isLogged: /^[ \t]*XENCONSOLED_ARGS=.*--log=(?:all|guest)/m,
+  },
+  redhat: {
+    path: '/etc/sysconfig/xencommons',
+    logs: { XENCONSOLED_TRACE: 'guest' },
+    isLogged: /^[ \t]*XENCONSOLED_TRACE=["']?(?:all|guest)\b/m,
+  },
+}
 
 /**
  * Guests' consoles are logged, which Baton shows: xenconsoled dies where the directory is missing. Debian's older
  * releases ask which toolstack there is, and this is xl.
  */
-export function xenSettingSteps(survey: Survey, family: Family): Step[] {
-  if (family !== 'debian') return []
-  const before = survey.files[toolstackFile] ?? ''
-  const named = /^[ \t]*TOOLSTACK=["']?([^"'\s]*)/gm
-  const toolstack = [...before.matchAll(named)].at(-1)?.[1]
-  const set = {
-    XENCONSOLED_ARGS: '"--log=guest"',
+export function xenSettingSteps(survey: Survey, family: 'debian' | 'redhat'): Step[] {
+  const { path, logs, isLogged } = consoleSettings[family]
+  const before = survey.files[path] ?? ''
+  const toolstack = [...before.matchAll(/^[ \t]*TOOLSTACK=["']?([^"'\s]*)/gm)].at(-1)?.[1]
+  const wanted: Readonly<Record<string, string>> = {
+    ...(isLogged.test(before) ? {} : logs),
     ...(toolstack === undefined || toolstack === 'xl' ? {} : { TOOLSTACK: 'xl' }),
   }
-  const isLogged = /^[ \t]*XENCONSOLED_ARGS=.*--log=(?:all|guest)/m.test(before)
-  if (isLogged && !('TOOLSTACK' in set)) return []
-  const wanted = isLogged ? { TOOLSTACK: 'xl' } : set
+  if (Object.keys(wanted).length === 0) return []
   return [
     {
-      what: `keep what guests' consoles say${'TOOLSTACK' in set ? ', and use xl' : ''}`,
-      reason: before === '' ? `${toolstackFile} comes with the packages` : `${toolstackFile} says otherwise`,
-      undo: `put ${toolstackFile} back from its copy`,
-      files: [
-        before === ''
-          ? { path: toolstackFile, set: wanted }
-          : { path: toolstackFile, before, after: withVariables(before, wanted) },
-      ],
+      what: `keep what guests' consoles say${'TOOLSTACK' in wanted ? ', and use xl' : ''}`,
+      reason: before === '' ? `${path} comes with the packages` : `${path} says otherwise`,
+      undo: `put ${path} back from its copy`,
+      files: [before === '' ? { path, set: wanted } : { path, before, after: withVariables(before, wanted) }],
       commands: [['mkdir', '-p', consoleDirectory]],
     },
   ]

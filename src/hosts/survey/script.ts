@@ -80,6 +80,7 @@ const files: readonly string[] = [
   '/etc/default/grub.d/*.cfg',
   '/etc/default/xen',
   '/etc/default/xendomains',
+  '/etc/sysconfig/xencommons',
   '/etc/sysconfig/xendomains',
   '/etc/systemd/system/baton-guests.service',
   '/boot/grub/menu.lst',
