@@ -1,6 +1,7 @@
 /** The plain machine under QEMU's TCG, reached over SSH as any other host. */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -53,12 +54,10 @@ export async function bootMachine(
   const child = spawn(
     'setpriv',
     ['--pdeathsig', 'KILL', '--', 'qemu-system-x86_64', ...qemuArguments({ disk, directory, port, memoryMegabytes })],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
+    { stdio: ['ignore', 'inherit', 'inherit'] },
   )
-  let said = ''
-  child.stdout.on('data', (chunk: Buffer) => {
-    said += chunk.toString().replaceAll('\r', '')
-  })
+  // A file, so that it can be looked at while the machine hangs.
+  const said = (): string => readFileSync(join(directory, 'console'), 'utf8').replaceAll('\r', '')
   const ended = once(child, 'close')
   const environment = { BATON_SSH_CONFIG: configuration }
   const connect: Machine['connect'] = async (options) => {
@@ -71,9 +70,9 @@ export async function bootMachine(
           { signal: limit },
         )
       } catch (error) {
-        const hasEnded = child.exitCode !== null
+        const hasEnded = child.exitCode !== null || child.signalCode !== null
         if (hasEnded || options.signal.aborted)
-          throw new Error(`${hasEnded ? 'QEMU has ended' : String(error)}\n${said.slice(-5000)}`, { cause: error })
+          throw new Error(`${hasEnded ? 'QEMU has ended' : String(error)}\n${said().slice(-5000)}`, { cause: error })
         await sleep(500)
       }
     }
@@ -82,7 +81,7 @@ export async function bootMachine(
     port,
     environment,
     connect,
-    console: () => said,
+    console: said,
     async [Symbol.asyncDispose]() {
       child.kill('SIGKILL')
       await ended
@@ -100,7 +99,7 @@ type Given = {
 
 function qemuArguments({ disk, directory, port, memoryMegabytes }: Given): string[] {
   return [
-    ...['-nodefaults', '-no-user-config', '-display', 'none', '-serial', 'stdio'],
+    ...['-nodefaults', '-no-user-config', '-display', 'none', '-serial', `file:${directory}/console`],
     ...['-machine', 'q35', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-m', String(memoryMegabytes), '-smp', '2'],
     ...['-fw_cfg', `name=opt/lab/network,file=${directory}/network`],
     ...['-fw_cfg', `name=opt/lab/key,file=${directory}/key.pub`],

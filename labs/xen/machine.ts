@@ -1,6 +1,6 @@
 /** QEMU's part of the lab: a machine that runs Xen, all under its TCG, so that no virtualization is needed. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -32,7 +32,7 @@ const xen = 'console=com1 com1=115200,8n1 dom0_mem=1024M,max:1024M dom0_max_vcpu
 const linux = 'console=hvc0 quiet net.ifnames=0 mitigations=off norandmaps panic=-1'
 /** Memory that was saved fits just these words. */
 export const hardware = [
-  ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-serial', 'stdio'],
+  ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
   ...['-machine', 'q35', '-accel', 'tcg,thread=multi', '-m', '2560', '-smp', '2', '-append', xen],
 ]
 const drive = 'if=virtio,cache=unsafe'
@@ -67,25 +67,23 @@ export async function startMachine(
     ...['-drive', `file=${directory}/empty.qcow2,format=qcow2,${drive}`],
     ...['-drive', `file=${directory}/more.qcow2,format=qcow2,${drive}`],
     ...['-nic', `user,model=virtio-net-pci,mac=52:54:00:00:00:15,dhcpstart=10.0.2.30,${forwards.join(',')}`],
-    ...['-qmp', `unix:${directory}/control,server=on,wait=off`],
+    ...['-serial', `file:${directory}/console`, '-qmp', `unix:${directory}/control,server=on,wait=off`],
     ...(memory === undefined ? [] : ['-incoming', `exec:cat ${memory}`]),
   ]
-  const child = spawn('setpriv', command, { stdio: ['ignore', 'pipe', 'inherit'] })
-  let said = ''
-  child.stdout.on('data', (chunk: Buffer) => {
-    said = (said + chunk.toString()).slice(-200_000)
-  })
+  const child = spawn('setpriv', command, { stdio: ['ignore', 'inherit', 'inherit'] })
+  const said = (): string => readIfThere(`${directory}/console`)
   const ended = endOf(child)
   const until: Machine['until'] = async (isSo, { signal: limit }) => {
     while (!isSo()) {
-      if (child.exitCode !== null) throw new Error(`QEMU has ended with ${child.exitCode}`)
+      const end = child.exitCode ?? child.signalCode
+      if (end !== null) throw new Error(`QEMU has ended: ${end}`)
       await sleep(100, undefined, { signal: limit })
     }
   }
   return {
     agentPort,
     ports,
-    console: () => said,
+    console: said,
     until,
     async control(use, options) {
       await until(() => existsSync(`${directory}/control`), options)
@@ -112,6 +110,9 @@ export const makeDiskOver = (
   format: 'raw' | 'qcow2',
   options: CallOptions,
 ): Promise<void> => makeDisk(path, ['-b', below, '-F', format], options)
+
+/** A file, so that it can be looked at while the machine hangs; QEMU makes it. */
+const readIfThere = (path: string): string => (existsSync(path) ? readFileSync(path, 'utf8') : '')
 
 async function endOf(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => {
