@@ -100,7 +100,8 @@ type Given = {
 function qemuArguments({ disk, directory, port, memoryMegabytes }: Given): string[] {
   return [
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-serial', `file:${directory}/console`],
-    ...['-machine', 'q35', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-m', String(memoryMegabytes), '-smp', '2'],
+    // QEMU's own processor: with all that TCG knows (-cpu max) Linux crashes as Dom0 before its first word.
+    ...['-machine', 'q35', '-accel', 'tcg,thread=multi', '-m', String(memoryMegabytes), '-smp', '2'],
     ...['-fw_cfg', `name=opt/lab/network,file=${directory}/network`],
     ...['-fw_cfg', `name=opt/lab/key,file=${directory}/key.pub`],
     ...['-drive', `file=${disk},format=raw,if=virtio,snapshot=on,cache=unsafe`],
