@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { type FakeCommand, fakeHost } from '../../hosts/fake/fake.ts'
 import type { GuestDefinition } from '../hypervisor.ts'
 import { standingDefinition } from '../lifecycle.ts'
+import { guestSeed } from '../seed.ts'
 import { ensureDisk } from '../storage/dir.ts'
 import { findAcceleration } from './acceleration.ts'
 import { qemuArguments, tapName } from './arguments.ts'
@@ -78,6 +79,17 @@ describe('arguments', () => {
     const odd = guestPaths({ ...directories, state: '/var/a,b' }, 'web-1')
     const args = qemuArguments(guest({ disks: [{ sizeBytes: 1 }] }), { ...launch, paths: odd })
     expect(args.find((arg) => arg.startsWith('file='))).toMatch(/^file=\/var\/a,,b\/guests\/web-1\/disk0.qcow2,format=/)
+  })
+
+  test('the disk boots before the disc, and a seed stands behind all that others count', () => {
+    const args = qemuArguments(
+      guest({ boot: { kind: 'disk', disc: '/c/disc.iso' }, disks: [{ sizeBytes: 1 }], seed: guestSeed({}) }),
+      { ...launch, paths },
+    )
+    expect(args).toContain('virtio-blk-pci,drive=disk0,bootindex=1')
+    expect(args).toContain('ide-cd,drive=disc,bootindex=2')
+    expect(args.at(-1)).toBe('virtio-blk-pci,drive=seed')
+    expect(qemuArguments(guest({ disks: [{ sizeBytes: 1 }] }), launch)).toContain('virtio-blk-pci,drive=disk0')
   })
 
   test('taps are named apart for guests and users', () => {

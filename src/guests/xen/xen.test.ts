@@ -3,6 +3,7 @@ import { type FakeXenHost, fakeXenHost } from '../../../test/build/fake-xen-host
 import { hypervisorContract } from '../hypervisor.contract.ts'
 import type { GuestDefinition } from '../hypervisor.ts'
 import { openHypervisor } from '../open.ts'
+import { guestSeed } from '../seed.ts'
 
 const soon = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(5000) })
 
@@ -60,6 +61,34 @@ describe('xen', () => {
     expect(text).toMatch(/disk = \["format=raw,vdev=xvda,access=rw,target=\/var\/lib\/baton\/xen\/one\/disk0.raw"\]/)
     expect(text).toMatch(/vif = \["mac=00:16:3e:[0-9a-f:]{8},bridge=xenbr0"\]/)
     expect(text).toContain('type = "pv"')
+  })
+
+  test('a seed is a read-only disk behind all others, and goes when it is not wanted any more', async () => {
+    const world = fakeXenHost()
+    const hypervisor = openHypervisor('xen', world.host)
+    const disks = [{ sizeBytes: 1024 ** 2 }]
+    await hypervisor.define(definition('one', { disks, seed: guestSeed({}) }), soon())
+    const seed = '/var/lib/baton/xen/one/seed.iso'
+    expect(await read(world, '/etc/xen/one.cfg')).toContain(`"format=raw,vdev=xvdz,access=ro,target=${seed}"`)
+    const disc = (await world.host.readFile(seed, soon())) ?? new Uint8Array()
+    expect(new TextDecoder().decode(disc)).toContain('"local-hostname":"one"')
+    await hypervisor.define(definition('one', { disks }), soon())
+    expect(await read(world, '/etc/xen/one.cfg')).not.toContain('seed.iso')
+    expect(await world.host.readFile(seed, soon())).toBeUndefined()
+  })
+
+  test('a guest with a disc in its drive has firmware, which tries the disk first', async () => {
+    const world = fakeXenHost()
+    const hypervisor = openHypervisor('xen', world.host)
+    const boot = { kind: 'disk', disc: '/c/disc.iso' } as const
+    const wanted = definition('one', { boot, disks: [{ sizeBytes: 1024 ** 2 }] })
+    await hypervisor.define(wanted, soon())
+    const text = await read(world, '/etc/xen/one.cfg')
+    for (const line of ['type = "hvm"', 'boot = "cd"', 'serial = "pty"']) expect(text).toContain(line)
+    expect(text).toContain('"format=raw,vdev=hdc,access=ro,devtype=cdrom,target=/c/disc.iso"')
+    expect(text).not.toContain('bootloader')
+    await hypervisor.define(wanted, soon())
+    expect(await read(world, '/etc/xen/one.cfg')).toBe(text)
   })
 
   test('what was written by hand into the configuration stays, and counts', async () => {
