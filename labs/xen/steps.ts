@@ -18,8 +18,6 @@ export type Step = {
   readonly name: string
   /** The words of those that it goes on from. */
   readonly needs?: readonly string[]
-  /** Begun with the first and awaited after the last: it takes minutes of a processor, and touches nothing of the others'. */
-  readonly isBeside?: true
   readonly run: (world: XenWorld) => Promise<string>
 }
 
@@ -79,18 +77,17 @@ export const stepsWith = (created: CreatedGuest): readonly Step[] => [
     name: 'xen-create-image makes a guest on LVM, and xen-delete-image takes it away',
     run: createOnVolumes,
   },
-  {
-    word: 'debian',
-    isBeside: true,
-    name: 'Debian of xen-create-image boots with 256M and has its network',
-    run: (world) => bootCreated(world, created),
-  },
   { word: 'refused', name: 'what xl refuses is told with its cause, and leaves nothing', run: beRefused },
   {
     word: 'xendomains',
     needs: ['up', 'shutdown'],
     name: 'xendomains starts with the host what has autostart',
     run: startWithHost,
+  },
+  {
+    word: 'debian',
+    name: 'Debian of xen-create-image boots with 256M and has its network',
+    run: (world) => bootCreated(world, created),
   },
 ]
 
