@@ -1,6 +1,6 @@
 /** A plan for people: every step with its reason, and what it comes to. */
 
-import type { ActionKind, Blast, Plan, Step } from '../../cluster/plan/plan.ts'
+import type { Action, ActionKind, Blast, Plan, Step } from '../../cluster/plan/plan.ts'
 import { assertNever } from '../../errors.ts'
 import type { Paint, Style } from '../terminal/paint.ts'
 import { type Row, table } from './table.ts'
@@ -15,7 +15,14 @@ export type PlanJson = {
 }
 
 export function planJson({ cluster, steps, blast }: Plan, needsYes: readonly string[]): PlanJson {
-  return { cluster, steps, blast, needsYes }
+  return { cluster, steps: steps.map(withoutSeeds), blast, needsYes }
+}
+
+/** That a guest gets a seed is printed, what it says is not: user data may have passwords. */
+function withoutSeeds(step: Step): Step {
+  const { action } = step
+  if (!('guest' in action) || typeof action.guest === 'string' || action.guest.seed === undefined) return step
+  return { ...step, action: { ...action, guest: { ...action.guest, seed: {} } } as Action }
 }
 
 export function planView({ cluster, steps, needsYes }: PlanJson, paint: Paint): string[] {

@@ -10,7 +10,7 @@ import { guestsView } from './guests.ts'
 import { imagesView } from './images.ts'
 import { machineInfoView } from './info.ts'
 import { outcomeView } from './outcome.ts'
-import { planView } from './plan.ts'
+import { planJson, planView } from './plan.ts'
 import { statusView } from './status.ts'
 
 const guest = (name: string, more: Partial<GuestState> = {}): GuestState => ({
@@ -245,6 +245,25 @@ describe('views', () => {
         "up would want --yes: 2 of 3 guests would be removed or replaced",
       ]
     `)
+  })
+
+  test('a plan in JSON does not have what seeds say', () => {
+    const guest = {
+      name: 'web',
+      memoryBytes: 1,
+      vcpus: 1,
+      image: 'tiny',
+      imageSpec: { kind: 'tiny' },
+      seed: { userData: '#cloud-config\npassword: XYZZY\n' },
+      network: { kind: 'user', forwards: [] },
+      autostart: false,
+    } as const
+    const action = { kind: 'guest.create', host: 'a', guest } as const
+    const step = { id: 'guest.create a/web', action, reason: 'it is not there', needs: [], after: [] }
+    const blast = { guests: 0, ofGuests: 0, servers: 0, ofServers: 0 }
+    const printed = JSON.stringify(planJson({ cluster: 'shop', steps: [step], blast }, []))
+    expect(printed).toContain('"seed":{}')
+    expect(printed).not.toContain('XYZZY')
   })
 
   test('an empty plan says so', () => {
