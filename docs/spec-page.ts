@@ -17,11 +17,9 @@ type Schema = {
 }
 
 const head = ['| key | value | meaning |', '| --- | --- | --- |']
-const unavailable = 'Not available in this version.'
 
 export function specPage(): string {
   const { $defs: shared = {}, ...schema } = jsonSchema() as Schema
-  const later: string[] = []
   const lines = [
     '# The file',
     '',
@@ -30,38 +28,27 @@ export function specPage(): string {
     'What each kind of check does: [checks.md](checks.md). How names are answered: [dns.md](dns.md).',
     '',
     ...head,
-    ...rows('', schema, later),
-    ...Object.entries(shared).flatMap(([name, shape]) => ['', `## A ${name}`, '', ...head, ...rows('', shape, later)]),
-    '',
-    '## Known, but not available in this version',
-    '',
-    'These keys are refused with a plain error, at their place:',
-    '',
-    ...later.map((key) => `- \`${key}\``),
+    ...rows('', schema),
+    ...Object.entries(shared).flatMap(([name, shape]) => ['', `## A ${name}`, '', ...head, ...rows('', shape)]),
     '',
   ]
   return lines.join('\n')
 }
 
-function rows(prefix: string, schema: Schema, later: string[]): string[] {
-  const here = Object.entries(schema.properties ?? {}).flatMap(([key, value]) => {
+function rows(prefix: string, schema: Schema): string[] {
+  return Object.entries(schema.properties ?? {}).flatMap(([key, value]) => {
     const path = `${prefix}${key}`
-    if (value.description === unavailable) {
-      later.push(path)
-      return []
-    }
-    return [row(path, value, schema.required?.includes(key) === true), ...below(path, value, later)]
+    return [row(path, value, schema.required?.includes(key) === true), ...below(path, value)]
   })
-  return here
 }
 
 /** The keys inside a map, a list or one of several forms. */
-function below(path: string, schema: Schema, later: string[]): string[] {
+function below(path: string, schema: Schema): string[] {
   const inner = [schema, ...(schema.anyOf ?? [])].flatMap((form) => {
-    if (form.items !== undefined) return forms(form.items).flatMap((item) => rows(`${path}[].`, item, later))
+    if (form.items !== undefined) return forms(form.items).flatMap((item) => rows(`${path}[].`, item))
     if (typeof form.additionalProperties === 'object')
-      return forms(form.additionalProperties).flatMap((entry) => rows(`${path}.NAME.`, entry, later))
-    return rows(`${path}.`, form, later)
+      return forms(form.additionalProperties).flatMap((entry) => rows(`${path}.NAME.`, entry))
+    return rows(`${path}.`, form)
   })
   return [...new Set(inner)]
 }

@@ -1,4 +1,4 @@
-/** A guest of QEMU reads the seed that the file gives it, and the next one when the file changes. */
+/** A guest of QEMU reads the seed that the file gives it, and the next one when the file changes; it swaps where the file says. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -9,12 +9,12 @@ import { request } from './world.ts'
 /** A script, since `tiny` has no cloud-init: it shows what the guest found on the disc. */
 function writeFiles(baton: Baton, port: number, word: string): string {
   const file = join(baton.directory, 'baton.yaml')
-  const script = `#!/bin/sh\nset -e\ncat /seed/meta-data > /www/seed\necho ${word} >> /www/seed\n`
+  const script = `#!/bin/sh\nset -e\ncat /seed/meta-data > /www/seed\necho ${word} >> /www/seed\ngrep -c 16380 /proc/swaps >> /www/seed\n`
   writeFileSync(join(baton.directory, 'user-data.sh'), script)
   writeFileSync(
     file,
     `name: seeds
-guests: { web: { image: tiny, memory: 96M, cloud-init: { user-data: user-data.sh, meta-data: { from: the-file } } } }
+guests: { web: { image: tiny, memory: 96M, swap: 16M, cloud-init: { user-data: user-data.sh, meta-data: { from: the-file } } } }
 services:
   www: { address: "127.0.0.1:${port}", servers: [{ guests: web, port: 80 }], check: { http: /healthz, every: 300ms, timeout: 2s, rise: 1 } }
 `,
@@ -38,12 +38,12 @@ describe('a seed on QEMU', () => {
     const { stdout: probed } = await execute('blkid', ['-p', '-o', 'export', seed])
     expect(probed).toContain('TYPE=iso9660')
     expect(probed).toContain('LABEL=cidata')
-    const read = async (): Promise<{ meta: unknown; word: string | undefined }> => {
-      const [meta = '', word] = (await request({ address: '127.0.0.1', port }, '/seed')).split('\n')
-      return { meta: JSON.parse(meta), word }
+    const read = async (): Promise<{ meta: unknown; word: string | undefined; swaps: string | undefined }> => {
+      const [meta = '', word, swaps] = (await request({ address: '127.0.0.1', port }, '/seed')).split('\n')
+      return { meta: JSON.parse(meta), word, swaps }
     }
     const first = await read()
-    expect(first).toMatchObject({ word: 'first', meta: { 'local-hostname': 'web', from: 'the-file' } })
+    expect(first).toMatchObject({ word: 'first', swaps: '1', meta: { 'local-hostname': 'web', from: 'the-file' } })
     expect(await succeed(baton, 'plan', file)).not.toContain('guest.')
 
     writeFiles(baton, port, 'second')

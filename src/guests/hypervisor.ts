@@ -20,6 +20,8 @@ export type GuestDisk = {
   readonly directory?: string
   /** The LVM volume group that holds it, instead of a directory. */
   readonly volumeGroup?: string
+  /** Swap space from end to end, with the label `swap`; it has no base. */
+  readonly isSwap?: true
 }
 
 export type GuestNetwork =

@@ -95,6 +95,7 @@ function faultOf({ name, memoryBytes, vcpus, disks, network, boot }: GuestDefini
   for (const { base, sizeBytes } of disks)
     if (sizeBytes === undefined ? base === undefined : !Number.isSafeInteger(sizeBytes) || sizeBytes < 512)
       return 'an empty disk needs a size of at least 512 bytes'
+  if (disks.some(({ base, isSwap }) => isSwap === true && base !== undefined)) return 'swap space has no base'
   if (network.kind === 'bridge') return undefined
   const seen = new Set<string>()
   for (const { protocol, port } of network.forwards) {

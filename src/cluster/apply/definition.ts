@@ -5,12 +5,13 @@ import { guestSeed } from '../../guests/seed.ts'
 import type { PlannedGuest } from '../plan/plan.ts'
 
 export function guestDefinition(guest: PlannedGuest, image: BuiltImage): GuestDefinition {
-  const { imageSpec: _spec, seed, diskBytes, diskDirectory, diskVolumeGroup, ...rest } = guest
-  const disks = disksOf(image, {
-    ...(diskBytes === undefined ? {} : { sizeBytes: diskBytes }),
+  const { imageSpec: _spec, seed, diskBytes, swapBytes, diskDirectory, diskVolumeGroup, ...rest } = guest
+  const place = {
     ...(diskDirectory === undefined ? {} : { directory: diskDirectory }),
     ...(diskVolumeGroup === undefined ? {} : { volumeGroup: diskVolumeGroup }),
-  })
+  }
+  const disks = disksOf(image, { ...(diskBytes === undefined ? {} : { sizeBytes: diskBytes }), ...place })
+  if (swapBytes !== undefined) disks.push({ sizeBytes: swapBytes, isSwap: true, ...place })
   const boot = bootOf(guest, image)
   return { ...rest, image: image.digest, boot, disks, ...(seed === undefined ? {} : { seed: guestSeed(seed) }) }
 }

@@ -27,12 +27,14 @@ export function guestChange(
   const restart: string[] = []
   const update: string[] = []
   if (actual.image !== digest) replace.push(`image ${wanted.image} changed`)
-  const disk = actual.disks[0]?.sizeBytes
+  const [first] = actual.disks.filter(({ isSwap }) => isSwap !== true)
+  const disk = first?.sizeBytes
   if (disk !== wanted.diskBytes) replace.push(`disk changes from ${sizeWord(disk)} to ${sizeWord(wanted.diskBytes)}`)
+  const swap = actual.disks.find(({ isSwap }) => isSwap === true)?.sizeBytes
+  if (swap !== wanted.swapBytes) replace.push(`swap changes from ${swapWord(swap)} to ${swapWord(wanted.swapBytes)}`)
   const place = placeWord({ directory: wanted.diskDirectory, volumeGroup: wanted.diskVolumeGroup })
-  const [first] = actual.disks
-  if (first !== undefined && placeWord(first) !== place)
-    replace.push(`storage moves from ${placeWord(first)} to ${place}`)
+  const [moved] = actual.disks.filter((one) => placeWord(one) !== place)
+  if (moved !== undefined) replace.push(`storage moves from ${placeWord(moved)} to ${place}`)
   if (actual.memoryBytes !== wanted.memoryBytes)
     restart.push(`memory changes from ${formatSize(actual.memoryBytes)} to ${formatSize(wanted.memoryBytes)}`)
   if (actual.vcpus !== wanted.vcpus) restart.push(`vcpus change from ${actual.vcpus} to ${wanted.vcpus}`)
@@ -70,6 +72,8 @@ function missingForwards(has: GuestNetwork, wanted: GuestNetwork): readonly Forw
 
 const sizeWord = (bytes: number | undefined): string =>
   bytes === undefined ? "the image's own size" : formatSize(bytes)
+
+const swapWord = (bytes: number | undefined): string => (bytes === undefined ? 'none' : formatSize(bytes))
 
 /** Where a disk lies. */
 const placeWord = (disk: {

@@ -28,7 +28,8 @@ export function placeSpec(spec: ClusterSpec, rooms: ReadonlyMap<string, HostRoom
     const allowed = bound === undefined ? hostsFor(spec, pool) : [bound]
     // The list is the same for all of a pool: it is looked up once.
     const kind = serviceOf(spec, pool)
-    const { memoryBytes, vcpus, diskBytes = 0 } = pool
+    const { memoryBytes, vcpus } = pool
+    const diskBytes = (pool.diskBytes ?? 0) + (pool.swapBytes ?? 0)
     return guestNames(pool).map((name) => {
       const at = current.get(name)
       return { name, kind, memoryBytes, vcpus, diskBytes, allowed, ...(at === undefined ? {} : { current: at }) }

@@ -13,6 +13,7 @@ export type PlannedGuest = Omit<GuestDefinition, 'boot' | 'disks' | 'image' | 's
   readonly imageSpec: ImageSpec
   readonly seed?: SeedContent
   readonly diskBytes?: number
+  readonly swapBytes?: number
   /** Where on the host its disk lies; undefined: the hypervisor's own place. */
   readonly diskDirectory?: string
   /** The volume group that gives it, instead of a directory. */

@@ -142,6 +142,11 @@ describe('the plan for what stands', () => {
       step: ['guest.replace local/web-1', "replace because disk changes from 1G to the image's own size"],
     },
     {
+      name: 'swap that goes replaces, and is no disk like others',
+      change: redefine({ disks: [{ sizeBytes: 64 * mebibyte, isSwap: true }] }),
+      step: ['guest.replace local/web-1', 'replace because swap changes from 64M to none'],
+    },
+    {
       name: 'autostart is changed in place',
       change: redefine({ autostart: true }),
       step: ['guest.update local/web-1', 'autostart is switched off'],

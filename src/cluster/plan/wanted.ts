@@ -49,6 +49,7 @@ export function wantedGuests(
           image: pool.image,
           imageSpec: imageSpecOf(spec, pool.image),
           ...(pool.diskBytes === undefined ? {} : { diskBytes: pool.diskBytes }),
+          ...(pool.swapBytes === undefined ? {} : { swapBytes: pool.swapBytes }),
           ...(storage?.kind === 'dir' ? { diskDirectory: storage.path } : {}),
           ...(storage?.kind === 'lvm' ? { diskVolumeGroup: storage.volumeGroup } : {}),
           ...(pool.cloudInit === undefined ? {} : { seed: pool.cloudInit }),

@@ -151,30 +151,16 @@ export function flag(): Leaf<boolean> {
   })
 }
 
-/** One of a few words. `later`: words that are known but not available yet. */
-export function choice<const T extends string>(
-  what: string,
-  words: readonly T[],
-  later: readonly string[] = [],
-): Leaf<T> {
+/** One of a few words. */
+export function choice<const T extends string>(what: string, words: readonly T[]): Leaf<T> {
   const expected = words.length === 1 ? `${words[0]}` : `one of ${words.join(' ')}`
   return leaf<T>(expected, { enum: [...words] }, (value) => {
     const word = words.find((word) => word === value)
     if (word !== undefined) return word
     if (typeof value !== 'string' || value === '') return undefined
     const hint = `expected ${expected}`
-    if (later.includes(value))
-      return { refused: `${what} ${value} is not available in this version`, hint, isWhole: true }
     return { refused: `unknown ${what} ${show(value)}${didYouMean(value, words)}`, hint, isWhole: true }
   })
-}
-
-/** A key that is known but not available yet: refused whatever its value is, never ignored. */
-export function later(what: string, hint?: string): z.ZodOptional<Leaf<never>> {
-  const refusal: Refusal = { refused: `${what} not available in this version`, isWhole: true, ...(hint && { hint }) }
-  return leaf<never>('nothing', { not: {} }, () => refusal)
-    .optional()
-    .describe('Not available in this version.')
 }
 
 const quoteIpv6 = 'write an IPv6 address with its port in brackets and quotes: "[fd00::1]:80"'

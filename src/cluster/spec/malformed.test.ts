@@ -340,7 +340,7 @@ const notYet: Row[] = [
   [pool('cloud-init: { meta-data: ▲{ instance-id: x } }'), 'instance-id is given to each guest'],
   [pool('cloud-init: { network-config: ▲"# none\\n- 1\\n" }'), 'network-config is not a map in YAML'],
   [pool('cloud-init: { network-config: ▲"a: [\\n" }'), 'network-config is not YAML'],
-  [pool('swap: ▲1000M'), 'swap is not available in this version'],
+  [pool('swap: ▲much'), 'expected a size such as 1000M'],
   [spec('hosts: { a: { hypervisor: fake }, b: { hypervisor: fake } }\ndirectors: { hosts: [a, ▲b] }'), 'more than one director is not available'],
 ]
 

@@ -50,6 +50,7 @@ export type GuestPoolSpec = {
   readonly memoryBytes: number
   readonly vcpus: number
   readonly diskBytes?: number
+  readonly swapBytes?: number
   /** What cloud-init finds; the files that it names are read. undefined: no seed. */
   readonly cloudInit?: SeedContent
   readonly network: NetworkSpec

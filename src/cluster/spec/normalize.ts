@@ -157,6 +157,7 @@ function poolSpec(name: string, pool: PoolShape, host: HostSpec | undefined, rea
     memoryBytes: pool.memory,
     vcpus: pool.vcpus,
     ...given('diskBytes', pool.disk),
+    ...given('swapBytes', pool.swap),
     ...given('cloudInit', seed),
     network: networkSpec(pool.network, host),
     autostart: pool.autostart,

@@ -119,6 +119,7 @@ function poolText(pool: GuestPoolSpec): Written {
     memory: unless(formatSize(defaultPool.memory), formatSize(pool.memoryBytes)),
     vcpus: unless(defaultPool.vcpus, pool.vcpus),
     disk: pool.diskBytes === undefined ? undefined : formatSize(pool.diskBytes),
+    swap: pool.swapBytes === undefined ? undefined : formatSize(pool.swapBytes),
     'cloud-init': pool.cloudInit && cloudInitText(pool.cloudInit),
     network: networkText(pool.network),
     autostart: unless(defaultPool.autostart, pool.autostart),

@@ -120,6 +120,7 @@ function pool(
       memoryBytes: sizeBytes,
       vcpus: fc.integer({ min: 1, max: 64 }),
       diskBytes: sizeBytes,
+      swapBytes: sizeBytes,
       cloudInit: randomSeed,
       autostart: fc.boolean(),
       host: fc.constantFrom(host, ...hosts),

@@ -11,7 +11,6 @@ import {
   duration,
   flag,
   integer,
-  later,
   leaf,
   name,
   path,
@@ -174,7 +173,9 @@ const guestPool = map({
   memory: size('a size such as 256M or 8G').prefault('256M').describe('Memory of each guest, such as 256M or 2G.'),
   vcpus: integer(1, 1024).prefault(1).describe('Virtual processors of each guest.'),
   disk: size('a size such as 8G').optional().describe("Size of each guest's disk; the image's own when left out."),
-  swap: later('swap is'),
+  swap: size('a size such as 1000M')
+    .optional()
+    .describe('Swap space of each guest, on a disk of its own with the label `swap`; docs/images.md.'),
   'cloud-init': cloudInit
     .optional()
     .describe('A seed for cloud-init in the guests (NoCloud), on a small disc of their own; docs/cloud-init.md.'),

@@ -33,6 +33,7 @@ EOF
   esac
 done
 resize2fs "$(findmnt -n -o SOURCE /)" 2> /dev/null # the guest's disk may be larger than its image
+swap=$(blkid -L swap) && swapon "$swap"
 [ ! -d /etc/ssh ] || ssh-keygen -A
 exit 0
 `

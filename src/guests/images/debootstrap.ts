@@ -6,7 +6,7 @@ import type { ImageSpec } from './image.ts'
 import type { Made, Recipe } from './recipe.ts'
 
 /** Part of the digest: another recipe is another image. */
-export const debootstrapRecipe = '2'
+export const debootstrapRecipe = '3'
 
 type DebootstrapSpec = Extract<ImageSpec, { kind: 'debootstrap' }>
 

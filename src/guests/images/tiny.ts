@@ -15,7 +15,7 @@ import type { Made, Recipe } from './recipe.ts'
 import { init, leaseScript, webServerConfig } from './tiny-init.ts'
 
 /** Part of the digest: another recipe is another image. */
-export const tinyRecipe = '4'
+export const tinyRecipe = '5'
 
 /** What a guest on virtio hardware needs, or under Xen; the rest is built into the cloud kernel. */
 const wantedModules = [
@@ -27,7 +27,7 @@ const folders = 'bin dev etc lib lib64 lib/modules proc root run sbin seed sys t
 
 /** What init and a person at the console call by name; `busybox NAME` knows the others. */
 const applets =
-  'sh mount umount mkdir cat echo insmod lsmod ip ifconfig hostname udhcpc cut head tail dd kill sleep sync poweroff reboot halt setsid ls ps top free wget vi uname dmesg df ping nc grep less date uptime'.split(
+  'sh mount umount mkdir cat echo insmod lsmod ip ifconfig hostname udhcpc cut head tail dd kill sleep sync poweroff reboot halt setsid ls ps top free wget vi uname dmesg df ping nc grep less date uptime swapon'.split(
     ' ',
   )
 

@@ -220,6 +220,20 @@ describe('what is missing', () => {
     expect(await hypervisor.list(soon())).toEqual([])
   })
 
+  test('swap space is made raw, becomes qcow2, and leaves nothing else', async () => {
+    const host = fakeHost()
+    const calls: string[] = []
+    for (const program of ['truncate', 'mkswap', 'qemu-img'])
+      host.install(program, async (args) => {
+        calls.push(`${program} ${args[0]}`)
+        await host.writeFile(args.at(-1) ?? '', 'made', soon())
+        return { code: 0, stdout: '', stderr: '' }
+      })
+    await ensureDisk(host, '/d/disk1', { sizeBytes: 16 * 1024 ** 2, isSwap: true }, soon())
+    expect(calls).toEqual(['truncate -s', 'mkswap -L', 'qemu-img convert'])
+    expect(await host.list('/d', soon())).toEqual(['disk1'])
+  })
+
   test('a disk smaller than its image is refused', async () => {
     const host = fakeHost()
     host.install('qemu-img', async () => ({ code: 0, stdout: '{"virtual-size": 4096}', stderr: '' }))

@@ -5,6 +5,10 @@ import { InfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
 import type { GuestDisk } from '../hypervisor.ts'
 import { mustRun, qemuImg } from './qemu-img.ts'
+import { makeSwap } from './swap.ts'
+
+/** Also when the work itself was given up. */
+const removeMs = 10_000
 
 type Signalled = { readonly signal: AbortSignal }
 
@@ -38,6 +42,7 @@ export async function ensureDisk(
 type Make = (host: Host, path: string, partial: string, disk: GuestDisk, options: Signalled) => Promise<void>
 
 const makeOverlay: Make = async (host, path, partial, disk, options) => {
+  if (disk.isSwap === true) return makeSwapOverlay(host, path, partial, disk, options)
   const base = disk.base === undefined ? [] : ['-b', disk.base.path, '-F', disk.base.format]
   const size = disk.sizeBytes === undefined ? [] : [String(disk.sizeBytes)]
   await qemuImg(host, ['create', '-q', '-f', 'qcow2', ...base, partial, ...size], {
@@ -47,14 +52,27 @@ const makeOverlay: Make = async (host, path, partial, disk, options) => {
   })
 }
 
+/** mkswap(8) writes to raw disks only. */
+const makeSwapOverlay: Make = async (host, path, partial, disk, options) => {
+  const raw = `${path}.${randomUUID()}.raw.partial`
+  const what = { what: `make disk ${path}`, path, ...options }
+  try {
+    await makeRaw(host, path, raw, disk, options)
+    await qemuImg(host, ['convert', '-f', 'raw', '-O', 'qcow2', raw, partial], what)
+  } finally {
+    await host.remove(raw, { signal: AbortSignal.timeout(removeMs) })
+  }
+}
+
 /** Sparse; where the file system shares blocks between files, a copy takes no room of its own. */
-const makeRaw: Make = async (host, path, partial, { base, sizeBytes }, options) => {
+const makeRaw: Make = async (host, path, partial, { base, sizeBytes, isSwap }, options) => {
   const what = { what: `make disk ${path}`, path, ...options }
   const copy = ['cp', '--reflink=auto', '--sparse=always', '--', base?.path ?? '', partial]
   if (base?.format === 'raw') await mustRun(host, copy, what)
   else if (base !== undefined)
     await qemuImg(host, ['convert', '-f', base.format, '-O', 'raw', base.path, partial], what)
   if (sizeBytes !== undefined) await mustRun(host, ['truncate', '-s', String(sizeBytes), '--', partial], what)
+  if (isSwap === true) await makeSwap(host, partial, what)
 }
 
 /** A disk that is cut loses a part of its base's file system. @throws InfraError `invalid` */

@@ -8,6 +8,7 @@ import type { Host } from '../../hosts/host.ts'
 import { abortError } from '../../hosts/local/failures.ts'
 import type { GuestDisk } from '../hypervisor.ts'
 import { checkSize, sizeOfBase } from './dir.ts'
+import { makeSwap } from './swap.ts'
 
 type Signalled = { readonly signal: AbortSignal }
 
@@ -77,6 +78,7 @@ export async function ensureVolume(
     const { code, stderr } = await host.run(copy, options)
     if (code !== 0) throw new InfraError('failed', `fill ${path}: ${stderr.trim()}`, { subject: path })
   }
+  if (disk.isSwap === true) await makeSwap(host, path, { what: `fill ${path}`, path, ...options })
   await lvm(host, ['lvchange', '--deltag', unfinishedTag, nameOf(volume)], `finish ${path}`, path, options)
 }
 
