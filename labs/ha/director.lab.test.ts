@@ -111,8 +111,27 @@ describe.runIf(isRoot())('two directors for one address', () => {
       30_000,
     )
 
-    two.child?.kill('SIGTERM')
     again.child?.kill('SIGTERM')
-    await until('nothing is left', async () => (await site.holders(address)).length === 0, 30_000)
+    await until('it alone has it', async () => (await site.holders(address)).join() === '1', 30_000)
+    two.child?.kill('SIGKILL')
+    await two.ended.catch(() => undefined)
+    expect(await site.holders(address)).toEqual([1])
+    writeFileSync(two.file, 'name: shop\ndirectors: { engine: userspace }\n')
+    const bare: Running = { ...two, ended: Promise.resolve() }
+    await start(bare)
+    await until('a file without routers leaves nothing', async () => (await site.holders(address)).length === 0, 30_000)
+    bare.child?.kill('SIGTERM')
+    await bare.ended.catch(() => undefined)
+
+    const last: Running = { ...two, file: write(two, 100), ended: Promise.resolve() }
+    await start(last)
+    await at('it has it again', 1)
+    last.child?.kill('SIGKILL')
+    await last.ended.catch(() => undefined)
+    expect((await second.run('director', 'stop')).stdout).toContain(
+      'what a director had left in the kernel was taken away',
+    )
+    expect(await site.holders(address)).toEqual([])
+    expect((await second.run('director', 'stop')).stdout).toContain('none has left anything')
   })
 })

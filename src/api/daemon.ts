@@ -18,6 +18,7 @@ import type { Host } from '../hosts/host.ts'
 import { serviceKey } from '../lvs/service.ts'
 import { logEvent } from './event-log.ts'
 import { directorFiles } from './files.ts'
+import { openNotedVrrp, removeRouterTraces } from './left-by-routers.ts'
 import { madeByHand, noteIpvs, removeIpvsTraces, removeServices } from './left-in-ipvs.ts'
 import { openMetrics } from './metrics/metrics.ts'
 import { notifyManager } from './notify.ts'
@@ -78,7 +79,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     if (keptBy !== undefined)
       await host.writeFile(files.kept, `${keptBy}\n`, { signal: AbortSignal.timeout(filesMs), mode: 0o600 })
     // With what a crash while it was written has left.
-    const working = [`${files.byHand}.new`, `${files.byHand}.loading`, files.startedForAnother]
+    const working = [`${files.byHand}.new`, `${files.byHand}.loading`, files.startedForAnother, files.routers]
     for (const path of keptBy === undefined ? [files.byHand, files.kept, files.inIpvs, ...working] : working)
       await host.remove(path, { signal: AbortSignal.timeout(filesMs) })
     if (keptBy === undefined) await removeUnwanted(host)
@@ -111,6 +112,8 @@ async function serve(options: DaemonOptions, former: ReadonlySet<string> | undef
   const soon = { signal: AbortSignal.timeout(leftoversMs) }
   if (name === 'ipvs') await noteIpvs(host, soon)
   else await removeIpvsTraces(host, soon)
+  // Virtual routers that begin find by themselves what others have left.
+  if (intent.clusters.every(({ vrrp }) => vrrp === undefined)) await removeRouterTraces(host, soon)
   const opened = await openEngine(name, {
     onReport(report) {
       metrics.report(report.kind)
@@ -134,6 +137,7 @@ async function serve(options: DaemonOptions, former: ReadonlySet<string> | undef
       metrics.event(event)
       logEvent(log, event)
     },
+    openVrrp: (onEvent) => openNotedVrrp(host, onEvent),
     onStop: (keep) => end.now({ asked: 'a client', keep }),
     keepsTraffic: () => keeps,
     onEngineLost: (error) => end.failed(error),

@@ -18,6 +18,8 @@ export type DirectorFiles = {
   readonly kept: string
   /** Present while services of a director may stand in the kernel's IPVS. */
   readonly inIpvs: string
+  /** Present while virtual routers of a director may have addresses here. */
+  readonly routers: string
   /** The intent and the log. */
   readonly directory: string
   readonly log: string
@@ -33,6 +35,7 @@ export function directorFiles({ directories: { runtime, state } }: Pick<Host, 'd
     byHand: `${runtime}/director.edits`,
     kept: `${runtime}/director.kept`,
     inIpvs: `${runtime}/director.ipvs`,
+    routers: `${runtime}/director.routers`,
     directory: `${state}/director`,
     log: `${state}/director/director.log`,
   }

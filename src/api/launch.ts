@@ -156,8 +156,10 @@ export async function sweepLaunch(host: Host, { signal }: CallOptions): Promise<
 export async function removeTraffic(host: Host, { signal }: CallOptions): Promise<boolean> {
   const { removeEbpfTraces } = await import('../engines/open.ts')
   const { removeIpvsTraces } = await import('./left-in-ipvs.ts')
+  const { removeRouterTraces } = await import('./left-by-routers.ts')
   const ofEbpf = await removeEbpfTraces(host.directories.runtime)
-  const removed = (await removeIpvsTraces(host, { signal })) || ofEbpf
+  const ofRouters = await removeRouterTraces(host, { signal })
+  const removed = (await removeIpvsTraces(host, { signal })) || ofEbpf || ofRouters
   const { kept, byHand } = directorFiles(host)
   for (const path of removed ? [kept, byHand] : []) await host.remove(path, { signal })
   return removed

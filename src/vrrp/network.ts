@@ -15,14 +15,13 @@ import { AcceptMode, type Refusal } from './accept-mode.ts'
 import type { Ground, Troubles } from './ground.ts'
 import { Hearings, type OnPacket } from './hearings.ts'
 import type { HeartbeatPath, RouterConfig } from './machine/config.ts'
+import { mark } from './mark.ts'
 import { ownAddress } from './own-address.ts'
 import type { HeldAddress, RouterSpec, StaticSpec } from './spec.ts'
 import type { VrrpEvent } from './status.ts'
 import { attempt, beginVirtual, isVirtualInterface, makeVirtual, virtualName } from './virtual-interface.ts'
 import { Ways, waysWithout } from './ways.ts'
 
-/** IFA_PROTO of addresses that a virtual router has put there: a daemon that was killed finds them by it. */
-const mark = 0xba
 const labelBytes = 15
 const owner = 255
 
