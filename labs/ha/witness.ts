@@ -7,6 +7,7 @@ import { decodeVrrp, VRRP, vrrpGroups } from '../../src/wire/vrrp.ts'
 export type Witnessed = {
   readonly atMs: number
   readonly from: string
+  readonly id: number
   readonly priority: number
   readonly lateMs: number
 }
@@ -26,9 +27,9 @@ setInterval(() => {
 
 for (const family of ['ipv4', 'ipv6'] as const)
   hearProtocol({ family, protocol: VRRP, link, groups: [vrrpGroups[family]] }, ({ source, payload }) => {
-    const { priority } = decodeVrrp(payload, family)
+    const { id, priority } = decodeVrrp(payload, family)
     const atMs = performance.now()
-    console.log(JSON.stringify({ atMs, from: source, priority, lateMs } satisfies Witnessed))
+    console.log(JSON.stringify({ atMs, from: source, id, priority, lateMs } satisfies Witnessed))
     lateMs = 0
   })
 console.log('{}')

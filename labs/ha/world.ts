@@ -91,6 +91,13 @@ export class Site implements AsyncDisposable {
     await this.#ip('-n', `${this.#tag}-bridge`, 'link', 'set', `port${at}`, state)
   }
 
+  /** Whether these places hear each other; their links stay up. */
+  async part(isParted: boolean, ...places: readonly number[]): Promise<void> {
+    const state = isParted ? 'on' : 'off'
+    for (const at of places)
+      await execute('bridge', ['-n', `${this.#tag}-bridge`, 'link', 'set', 'dev', `port${at}`, 'isolated', state])
+  }
+
   /**
    * Taps on the bridge, for a guest that QEMU runs where the answer's prefix leads to. `bridge`: another one than that of the
    * places, made when it is not there.

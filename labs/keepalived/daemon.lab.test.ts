@@ -1,7 +1,6 @@
 /** keepalived, `baton keepalived` and `baton director --config` with one configuration: the same lines in the named pipe, the same calls of commands. */
-import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -9,6 +8,7 @@ import { Site, until } from '../ha/world.ts'
 import { openBaton } from '../hello/baton.ts'
 import { isRoot } from '../net/namespaces.ts'
 import { director, isThere, ours, type Start, theirs } from './here.ts'
+import { byWhom, openTold } from './told.ts'
 
 const waitMs = 60_000
 
@@ -55,63 +55,34 @@ type Told = { readonly lines: Readonly<Record<string, readonly string[]>>; reado
 async function play(site: Site, directory: string, start: Start): Promise<{ told: Told; code: number | null }> {
   const file = join(directory, 'keepalived.conf')
   const good = join(directory, 'good')
-  const fifo = join(directory, 'fifo')
   writeFileSync(file, configuration.replaceAll('DIR', directory))
-  // Commands run at the same time: each line is written in one go.
-  const script = `#!/bin/sh\nline=\nfor word; do line="$line<$word>"; done\necho "$line" >>${directory}/calls\n`
-  writeFileSync(join(directory, 'told.sh'), script, { mode: 0o755 })
-  writeFileSync(join(directory, 'calls'), '')
   writeFileSync(good, '')
-  execFileSync('mkfifo', [fifo])
-  const fd = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK)
-  const heard: string[] = []
-  const look = (): readonly string[] => {
-    heard.push(...readAll(fd).split('\n').filter(Boolean))
-    return heard
-  }
-  const hear = (line: string, times: number): Promise<number> =>
-    until(line, async () => look().filter((one) => one === line).length >= times, waitMs)
+  using told = openTold(directory)
   const child = start(file)
   const ended = once(child, 'exit')
   try {
-    await hear('GROUP "G" MASTER 0', 1)
-    await hear('INSTANCE "C" MASTER 80', 1)
+    await told.hear('GROUP "G" MASTER 0', 1)
+    await told.hear('INSTANCE "C" MASTER 80', 1)
     rmSync(good)
-    await hear('GROUP "G" FAULT 0', 1)
+    await told.hear('GROUP "G" FAULT 0', 1)
     writeFileSync(good, '')
-    await hear('GROUP "G" MASTER 0', 2)
+    await told.hear('GROUP "G" MASTER 0', 2)
     await site.cable(0, 'down')
-    await hear('GROUP "G" FAULT 0', 2)
-    await hear('INSTANCE "C" FAULT 80', 1)
+    await told.hear('GROUP "G" FAULT 0', 2)
+    await told.hear('INSTANCE "C" FAULT 80', 1)
     await site.cable(0, 'up')
-    await hear('GROUP "G" MASTER 0', 3)
-    await hear('INSTANCE "C" MASTER 80', 2)
+    await told.hear('GROUP "G" MASTER 0', 3)
+    await told.hear('INSTANCE "C" MASTER 80', 2)
     expect(await site.holders('10.99.0.101')).toEqual([0])
     child.kill('SIGTERM')
     const [code] = (await ended) as [number | null]
-    await hear('GROUP "G" STOP 0', 1)
-    const called = (): string[] => readFileSync(join(directory, 'calls'), 'utf8').split('\n').filter(Boolean)
-    await until('all commands', async () => called().includes('<group-stop>'), waitMs)
+    await told.hear('GROUP "G" STOP 0', 1)
+    await until('all commands', async () => told.calls().includes('<group-stop>'), waitMs)
     expect(await site.holders('10.99.0.101')).toEqual([])
-    const lines: Record<string, string[]> = {}
-    for (const line of look()) {
-      const [, who = '', what = ''] = /^(\S+ "[^"]+") (.*)$/.exec(line) ?? []
-      lines[who] = [...(lines[who] ?? []), what]
-    }
-    return { told: { lines, calls: called().toSorted() }, code }
+    return { told: { lines: byWhom(told.lines()), calls: told.calls().toSorted() }, code }
   } finally {
     child.kill('SIGTERM')
     await ended
-    closeSync(fd)
-  }
-}
-
-function readAll(fd: number): string {
-  const buffer = Buffer.alloc(65_536)
-  try {
-    return buffer.subarray(0, readSync(fd, buffer)).toString()
-  } catch {
-    return '' // EAGAIN: nothing is there
   }
 }
 

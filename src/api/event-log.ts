@@ -65,4 +65,6 @@ const messages: Readonly<Record<DirectorEvent['kind'], string>> = {
   'maintenance.trouble': 'the maintenance directory cannot be read',
   'vrrp.turned': 'a virtual router has another role',
   'vrrp.trouble': 'something is wrong with a virtual router',
+  'vrrp.priority': 'a virtual router has another priority',
+  'vrrp.contested': 'another master of lower priority was answered',
 }

@@ -147,6 +147,8 @@ export function concernsCluster(
       return true
     case 'vrrp.turned':
     case 'vrrp.trouble':
+    case 'vrrp.priority':
+    case 'vrrp.contested':
       return event.router.startsWith(`${cluster}/`)
     default:
       return event.cluster === cluster

@@ -128,6 +128,8 @@ const kinds: Readonly<Record<DirectorEvent['kind'], true>> = {
   'maintenance.trouble': true,
   'vrrp.turned': true,
   'vrrp.trouble': true,
+  'vrrp.priority': true,
+  'vrrp.contested': true,
   'events.lost': true,
 }
 

@@ -53,6 +53,47 @@ describe('a group that runs', () => {
     expect(ground.told.at(-1)).toMatchObject({ kind: 'vrrp.turned', to: 'backup', reason: '10.0.0.2 has priority 200' })
   })
 
+  test('its priority is told when what is tracked moves it, and a master of lower priority once in an interval', () => {
+    const track = {
+      kind: 'command',
+      argv: ['/bin/true'],
+      everyMs: 1000,
+      timeoutMs: 1000,
+      rise: 1,
+      fall: 1,
+      weight: 10,
+    } as const
+    const { ground, running, hear } = begin(specOf({}, { tracked: [track] }))
+    running.track('command /bin/true', 'well')
+    expect(ground.told.at(-1)).toMatchObject({ kind: 'vrrp.priority', role: 'backup', from: 100, to: 110 })
+    ground.pass(4000)
+    running.track('command /bin/true', 'ill')
+    expect(ground.told.at(-1)).toMatchObject({ kind: 'vrrp.priority', role: 'master', from: 110, to: 100 })
+    const contested = (): number => ground.told.filter(({ kind }) => kind === 'vrrp.contested').length
+    for (let time = 0; time < 3; time++) hear(50)
+    expect(contested()).toBe(1)
+    ground.pass(1000)
+    hear(50)
+    expect(contested()).toBe(2)
+    expect(ground.told.findLast(({ kind }) => kind === 'vrrp.contested')).toMatchObject({
+      by: '10.0.0.2',
+      priority: 50,
+      own: 100,
+    })
+  })
+
+  test('with another interval or other peers it is the same router, on another interface it is not', () => {
+    const { ground, running } = begin(specOf())
+    ground.pass(4000)
+    expect(running.adopt(specOf({ intervalMs: 100 }))).toBe(true)
+    ground.done.length = 0
+    ground.pass(2000)
+    expect(ground.done.filter((what) => what === 'advertise 100').length).toBeGreaterThanOrEqual(10)
+    expect(ground.done).not.toContain('advertise 0')
+    const paths = [{ interface: 'eth1', to: { kind: 'multicast', group } }] as const
+    expect(running.adopt(specOf({ paths }))).toBe(false)
+  })
+
   test('what is wrong is told once, stands in the status while it lasts, and is over afterwards', () => {
     const { ground, running, hear } = begin(specOf())
     for (let second = 0; second < 8; second++) {

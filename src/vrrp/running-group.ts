@@ -25,6 +25,8 @@ export class RunningGroup {
   /** Of what could not be done last, by router. */
   readonly #troubles = new Map<string, Troubles>()
   readonly #tracked = new Map<string, TrackedState>()
+  /** When it was last told of a master of lower priority, by router. */
+  readonly #contestedMs = new Map<string, number>()
 
   constructor(spec: GroupSpec, ground: Ground) {
     this.#spec = spec
@@ -156,8 +158,37 @@ export class RunningGroup {
           ...(isReversed === undefined ? {} : { isReversed }),
         }
       })
+      const before = this.#state[at]
       this.#do({ kind: 'tracked', ...fitness(config.priority, things, this.#tracked) }, at)
+      this.#tellPriority(at, before)
     }
+  }
+
+  #tellPriority(member: number, before: RouterState | undefined): void {
+    const [config, now] = [this.#config.members[member], this.#state[member]]
+    if (config === undefined || before === undefined || now === undefined || now.priority === before.priority) return
+    if (now.kind !== before.kind || (now.kind !== 'master' && now.kind !== 'backup')) return
+    const { name, id } = config
+    const { kind: role, priority: to } = now
+    this.#ground.tell({ kind: 'vrrp.priority', router: name, id, role, from: before.priority, to })
+  }
+
+  /** However fast the other one talks. */
+  #tellContested(member: number, by: string, priority: number): void {
+    const config = this.#config.members[member]
+    if (config === undefined) return
+    const { name, id, intervalMs } = config
+    const nowMs = this.#ground.now()
+    if (nowMs - (this.#contestedMs.get(name) ?? Number.NEGATIVE_INFINITY) < intervalMs) return
+    this.#contestedMs.set(name, nowMs)
+    this.#ground.tell({
+      kind: 'vrrp.contested',
+      router: name,
+      id,
+      by,
+      priority,
+      own: this.#state[member]?.priority ?? config.priority,
+    })
   }
 
   #do(happening: Happening, member?: number): void {
@@ -192,6 +223,7 @@ export class RunningGroup {
       case 'conflict': {
         const place = paths[effect.path]?.interface ?? ''
         const { from, priority } = effect
+        if (router.config.answersLower) this.#tellContested(member, from, priority)
         return this.#find(member, { kind: 'split-brain', from, interface: place, priority })
       }
       case 'turned':
@@ -265,8 +297,8 @@ function configOf({ members }: GroupSpec): GroupConfig {
 function identity({ name, members }: GroupSpec): string {
   return JSON.stringify([
     name,
-    members.map(({ config: { name, id, version, family, intervalMs, paths, isGrouped }, hasVirtualMac }) => [
-      name, id, version, family, intervalMs, paths, isGrouped, hasVirtualMac,
+    members.map(({ config: { name, id, version, family, paths, isGrouped }, hasVirtualMac }) => [
+      name, id, version, family, paths.map((path) => [path.interface, path.to.kind]), isGrouped, hasVirtualMac,
     ]),
   ]) // biome-ignore format: a list to read at a glance
 }

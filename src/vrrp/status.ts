@@ -41,3 +41,22 @@ export type VrrpEvent =
       readonly trouble: string
       readonly count: number
     }
+  /** What is tracked, or another file, has moved the priority; the role stays for now. */
+  | {
+      readonly kind: 'vrrp.priority'
+      readonly router: string
+      readonly id: number
+      readonly role: 'master' | 'backup'
+      readonly from: number
+      readonly to: number
+    }
+  /** As master it has heard another one of lower priority, and answered; at most once in each of its own intervals. */
+  | {
+      readonly kind: 'vrrp.contested'
+      readonly router: string
+      readonly id: number
+      readonly by: string
+      readonly priority: number
+      /** Its own. */
+      readonly own: number
+    }

@@ -91,6 +91,14 @@ const lines: readonly [DirectorEvent, string][] = [
     'vrrp.trouble shop/edge (51) split brain',
   ],
   [
+    { kind: 'vrrp.priority', router: 'shop/edge', id: 51, role: 'master', from: 110, to: 100 },
+    'vrrp.priority shop/edge (51) master, priority 110 → 100',
+  ],
+  [
+    { kind: 'vrrp.contested', router: 'shop/edge', id: 51, by: '10.0.0.2', priority: 50, own: 100 },
+    'vrrp.contested shop/edge (51) by 10.0.0.2 of priority 50',
+  ],
+  [
     { kind: 'events.lost', to: 'a listener', lost: 7, reason: 'too slow' },
     'events.lost 7 events not told to a listener (too slow)',
   ],

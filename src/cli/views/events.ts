@@ -118,6 +118,10 @@ function ofWhole(event: OfWhole): Span[] {
       return [`${event.router} (${event.id})`, `${event.from} → ${event.to}`, ...because(event.reason)]
     case 'vrrp.trouble':
       return [`${event.router} (${event.id})`, { text: event.trouble, style: 'yellow' }]
+    case 'vrrp.priority':
+      return [`${event.router} (${event.id})`, `${event.role}, priority ${event.from} → ${event.to}`]
+    case 'vrrp.contested':
+      return [`${event.router} (${event.id})`, `by ${event.by} of priority ${event.priority}`]
     case 'events.lost':
       return [
         { text: `${count(event.lost, 'event')} not told to ${event.to}`, style: 'yellow' },

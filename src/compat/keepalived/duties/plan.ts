@@ -23,7 +23,15 @@ export type RouterNotices = {
   readonly isMailed: boolean
 }
 
-type InstanceNotices = RouterNotices & { readonly group?: string }
+export type InstanceNotices = RouterNotices & {
+  readonly group?: string
+  /** As master, when another one of lower priority was heard. */
+  readonly lower?: Argv
+  /** Present where a file that has the instance no more is told of as DELETED, not as FAULT; with its own command. */
+  readonly deleted?: { readonly argv?: Argv }
+  /** Its changes of priority are written into the named pipes. */
+  readonly tellsPriority: boolean
+}
 type GroupNotices = RouterNotices & { readonly members: readonly string[] }
 
 type ServerNotices = {
@@ -90,7 +98,13 @@ export function noticePlan({ entries, routers, virtuals }: KeepalivedFile, machi
     instances: new Map(
       routers.instances.map(({ name, entries: inner }) => {
         const group = routers.groups.find(({ members }) => members.includes(name))?.name
-        const notices = { ...routerNotices(name, inner, commands), isMailed: mails(inner, 'vrrp') }
+        const notices = {
+          ...routerNotices(name, inner, commands),
+          ...given('lower', commands(inner, 'notify_master_rx_lower_pri')),
+          ...given('deleted', deletedOf(inner, commands)),
+          tellsPriority: flag(inner, 'notify_priority_changes') ?? stands(globals, 'vrrp_notify_priority_changes'),
+          isMailed: mails(inner, 'vrrp'),
+        }
         return [name, group === undefined ? notices : { ...notices, group }]
       }),
     ),
@@ -130,6 +144,12 @@ function routerNotices(name: string, entries: readonly Entry[], commands: Comman
     ...given('stop', commands(entries, 'notify_stop')),
     ...given('any', commands(entries, 'notify')),
   }
+}
+
+/** It needs no command. */
+function deletedOf(entries: readonly Entry[], commands: Commands): { readonly argv?: Argv } | undefined {
+  if (lastOf(entries, 'notify_deleted') === undefined) return undefined
+  return given('argv', commands(entries, 'notify_deleted'))
 }
 
 function virtualNotices(

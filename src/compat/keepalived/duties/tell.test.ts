@@ -3,7 +3,7 @@ import type { DirectorEvent } from '../../../director/events.ts'
 import type { Health } from '../../../director/states.ts'
 import type { RouterKind } from '../../../vrrp/machine/machine.ts'
 import { parseLines } from '../convert-lines.ts'
-import { noticePlan } from './plan.ts'
+import { type NoticePlan, noticePlan } from './plan.ts'
 import { type Notice, Teller } from './tell.ts'
 
 const { machine, parse } = parseLines
@@ -59,6 +59,44 @@ describe('what keepalived tells', () => {
     expect(shown(one.event(turned('A', 'fault')))).toEqual(['INSTANCE "A" FAULT 100'])
     expect(one.event(turned('A', 'fault'))).toEqual([])
     expect(one.event({ ...turned('A', 'master'), router: 'other/A' } as DirectorEvent)).toEqual([])
+  })
+
+  test('of an instance that another file has no more: FAULT, or DELETED with a command of its own', () => {
+    const plan = (...lines: readonly string[]): NoticePlan => noticePlan(parse(lines.join('\n')), machine)
+    const all = [
+      ...instance('A', 1, 'notify /bin/n'),
+      ...instance('B', 2, 'notify /bin/n', 'notify_fault /bin/f', 'notify_deleted "/bin/d x"'),
+      ...instance('C', 3, 'notify /bin/n', 'notify_fault /bin/f'),
+    ]
+    const one = teller(...all)
+    for (const name of ['A', 'B', 'C']) one.event(turned(name, 'master'))
+    one.follow(plan(...instance('A', 1, 'notify /bin/n')))
+    expect(shown(one.event(turned('B', 'stopped')))).toEqual([
+      'INSTANCE "B" DELETED 100',
+      '/bin/d x',
+      '/bin/n INSTANCE B DELETED 100',
+    ])
+    expect(shown(one.event(turned('C', 'stopped')))).toEqual(['INSTANCE "C" FAULT 100', '/bin/n INSTANCE C FAULT 100'])
+    expect(one.event(turned('C', 'stopped'))).toEqual([])
+    one.follow(plan(...all))
+    expect(shown(one.event(turned('B', 'backup')))).toContain('INSTANCE "B" BACKUP 100')
+  })
+
+  test('of changes of priority where the file wants that, and of masters of lower priority', () => {
+    const priority = (name: string, to: number): DirectorEvent => ({
+      kind: 'vrrp.priority', router: `k/${name}`, id: 1, role: 'master', from: 100, to,
+    }) // biome-ignore format: one event
+    const lower = { kind: 'vrrp.contested', router: 'k/B', id: 1, by: '10.0.0.2', priority: 50, own: 100 } as const
+    const one = teller(
+      ...instance('A', 1, 'notify_priority_changes on'),
+      ...instance('B', 2, 'notify_master_rx_lower_pri "/bin/l x"'),
+    )
+    expect(shown(one.event(priority('A', 110)))).toEqual(['INSTANCE "A" MASTER_PRIORITY 110'])
+    expect(one.event(priority('B', 110))).toEqual([])
+    expect(shown(one.event(lower))).toEqual(['INSTANCE "B" MASTER_RX_LOWER_PRI 100', '/bin/l x'])
+    expect(one.event({ ...lower, router: 'other/B' })).toEqual([])
+    const all = teller('global_defs {', 'vrrp_notify_priority_changes', '}', ...instance('B', 2))
+    expect(shown(all.event(priority('B', 90)))).toEqual(['INSTANCE "B" MASTER_PRIORITY 90'])
   })
 
   const virtual = (...more: readonly string[]): readonly string[] => [

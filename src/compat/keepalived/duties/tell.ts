@@ -4,7 +4,7 @@ import type { DirectorEvent } from '../../../director/events.ts'
 import type { Health } from '../../../director/states.ts'
 import { realServerKey } from '../../../lvs/service.ts'
 import type { RouterKind } from '../../../vrrp/machine/machine.ts'
-import type { Argv, NoticePlan, RouterNotices, VirtualNotices } from './plan.ts'
+import type { Argv, InstanceNotices, NoticePlan, RouterNotices, VirtualNotices } from './plan.ts'
 
 export type Notice =
   | { readonly kind: 'log'; readonly message: string }
@@ -20,8 +20,9 @@ const states: Readonly<Record<RouterKind, State>> = {
   stopped: 'STOP',
 }
 
-type Turned = DirectorEvent & { readonly kind: 'vrrp.turned' }
-type Checked = Pick<DirectorEvent & { readonly kind: 'server.health' }, 'service' | 'server' | 'to'>
+type Event<K extends DirectorEvent['kind']> = DirectorEvent & { readonly kind: K }
+type Turned = Event<'vrrp.turned'>
+type Checked = Pick<Event<'server.health'>, 'service' | 'server' | 'to'>
 
 export class Teller {
   readonly #cluster: string
@@ -29,6 +30,8 @@ export class Teller {
   /** What was last told of instances and groups. */
   readonly #states = new Map<string, State>()
   readonly #groups = new Map<string, State>()
+  /** Instances that the last file has no more, until their end was told. */
+  readonly #leaving = new Map<string, InstanceNotices>()
   /** Servers that are down, by service and key, and those that were not asked yet; virtual servers that lack their quorum. */
   readonly #down = new Set<string>()
   readonly #unasked = new Set<string>()
@@ -43,6 +46,8 @@ export class Teller {
 
   /** Another file: what is told of stays known. */
   follow(plan: NoticePlan): void {
+    for (const [name, notices] of this.#plan.instances) if (!plan.instances.has(name)) this.#leaving.set(name, notices)
+    for (const name of plan.instances.keys()) this.#leaving.delete(name)
     for (const service of this.#begun) if (!plan.virtuals.has(service)) this.#begun.delete(service)
     this.#plan = plan
   }
@@ -92,9 +97,18 @@ export class Teller {
   }
 
   event(event: DirectorEvent): readonly Notice[] {
-    if (event.kind === 'vrrp.turned') return this.#turned(event)
-    if (event.kind === 'server.health' && event.cluster === this.#cluster) return this.#checked(event)
-    return []
+    switch (event.kind) {
+      case 'vrrp.turned':
+        return this.#turned(event)
+      case 'vrrp.priority':
+        return this.#prioritised(event)
+      case 'vrrp.contested':
+        return this.#contested(event)
+      case 'server.health':
+        return event.cluster === this.#cluster ? this.#checked(event) : []
+      default:
+        return []
+    }
   }
 
   /** Whether an end was told of every instance. */
@@ -119,15 +133,48 @@ export class Teller {
   }
 
   #ownName(router: string): string | undefined {
-    const own = router.startsWith(`${this.#cluster}/`) ? router.slice(this.#cluster.length + 1) : undefined
+    const own = this.#nameOf(router)
     return own !== undefined && this.#plan.instances.has(own) ? own : undefined
   }
 
+  #nameOf(router: string): string | undefined {
+    return router.startsWith(`${this.#cluster}/`) ? router.slice(this.#cluster.length + 1) : undefined
+  }
+
   #turned({ router, to, priority, isWaiting }: Turned): readonly Notice[] {
+    const leaving = this.#leaving.get(this.#nameOf(router) ?? '')
+    if (leaving !== undefined) return to === 'stopped' ? this.#left(leaving, priority) : []
     const name = this.#ownName(router)
     // keepalived says nothing until its scripts have been run for the first time.
     if (name === undefined || isWaiting === true || this.#states.get(name) === states[to]) return []
     return this.#turn(name, states[to], priority)
+  }
+
+  /** keepalived runs none of its other commands for one that a reload has taken away. */
+  #left({ name, any, deleted }: InstanceNotices, priority: number): readonly Notice[] {
+    this.#leaving.delete(name)
+    this.#states.delete(name)
+    const state = deleted === undefined ? 'FAULT' : 'DELETED'
+    return [
+      { kind: 'line', of: 'vrrp', text: `INSTANCE "${name}" ${state} ${priority}` },
+      ...run(deleted?.argv),
+      ...run(any, 'INSTANCE', name, state, String(priority)),
+    ]
+  }
+
+  #prioritised({ router, role, to }: Event<'vrrp.priority'>): readonly Notice[] {
+    const notices = this.#plan.instances.get(this.#nameOf(router) ?? '')
+    if (notices?.tellsPriority !== true) return []
+    return [{ kind: 'line', of: 'vrrp', text: `INSTANCE "${notices.name}" ${states[role]}_PRIORITY ${to}` }]
+  }
+
+  #contested({ router, own }: Event<'vrrp.contested'>): readonly Notice[] {
+    const notices = this.#plan.instances.get(this.#nameOf(router) ?? '')
+    if (notices === undefined) return []
+    return [
+      { kind: 'line', of: 'vrrp', text: `INSTANCE "${notices.name}" MASTER_RX_LOWER_PRI ${own}` },
+      ...run(notices.lower),
+    ]
   }
 
   #turn(name: string, state: State, priority: number): readonly Notice[] {
