@@ -6,65 +6,12 @@ import { underOtherKernel } from '../kernel/guest.ts'
 
 const root = join(import.meta.dirname, '../..')
 
-const prelude = `
+/** A client and a server beyond the director; what it serves, and a service that is somebody else's. */
+const world = `
 export BATON_RUNTIME_DIR=/run/b BATON_STATE_DIR=/run/s BATON_CACHE_DIR=/run/c NO_COLOR=1
 baton=${root}/bin/baton
 step() { echo "--- $1"; }
 until_true() { tries=600; while ! eval "$1"; do tries=$((tries - 1)); [ $tries -gt 0 ] || { echo "in vain: $1"; cat /run/log; exit 9; }; sleep 0.2; done; }
-ended() { ! kill -0 $1 2> /dev/null; }
-`
-
-/** Without the modules that the guest began with; its kernel finds none by itself, as it has another root than this machine's files. */
-const modules = `
-first=/proc/1/root
-for name in modprobe rmmod depmod; do ln -sf $first/bin/busybox /usr/sbin/$name; done
-for name in ip_vs_wlc ip_vs_rr ip_vs; do rmmod $name || exit 9; done
-loaded() { cut -d' ' -f1 /proc/modules | grep '^ip_vs' | sort; }
-cat > /run/sctp.yaml <<END
-name: sctp
-services: { one: { address: 10.50.0.7:80, protocol: sctp, servers: [{ address: 10.60.0.2:80 }] } }
-END
-modules_file() {
-cat > /run/modules.yaml <<END
-name: modules
-services:
-  one: { address: 10.50.0.7:80, scheduler: wlc, servers: [{ address: 10.60.0.2:80 }] }
-  $1
-directors: { engine: ipvs, sysctls: { conntrack: 1 } }
-END
-}
-step 'could not ask'; $baton check /run/sctp.yaml
-folder=/lib/modules/$(uname -r)
-mkdir -p $folder/kernel/net/netfilter/ipvs
-cp $first/lib/modules/ip_vs*.ko $folder/kernel/net/netfilter/ipvs
-depmod
-step there; $baton check /run/sctp.yaml && echo well
-step loaded; loaded
-modules_file
-$baton director --config /run/modules.yaml > /run/log 2>&1 & director=$!
-until_true 'grep -q wlc /proc/net/ip_vs'
-until_true '$baton status > /dev/null 2>&1'
-loaded; cat /proc/sys/net/ipv4/vs/conntrack
-step 'unknown scheduler'
-$baton ipvsadm -A -t 10.50.0.8:80 -s sh; echo "code $?"
-modules_file 'two: { address: 10.50.0.9:80, scheduler: rr, servers: [] }
-  three: { address: 10.50.0.8:80, scheduler: sh, servers: [] }'
-kill -HUP $director
-until_true 'grep -q "does not have the scheduler" /run/log'
-ipvsadm -Ln
-step 'lost module'
-rm $folder/kernel/net/netfilter/ipvs/ip_vs_rr.ko
-$baton ipvsadm -A -t 10.50.0.8:80 -s rr; echo "code $?"
-ipvsadm -Ln; loaded
-step 'module again'
-cp $first/lib/modules/ip_vs_rr.ko $folder/kernel/net/netfilter/ipvs
-$baton ipvsadm -A -t 10.50.0.8:80 -s rr; echo "code $?"
-$baton director stop
-ipvsadm -Ln; cat /proc/sys/net/ipv4/vs/conntrack; rm /run/log
-`
-
-/** A client and a server beyond the director; what it serves, and a service that is somebody else's. */
-const world = `
 shows() { ipvsadm -Ln | grep -q "$1"; }
 ip link set lo up
 for place in client server; do
@@ -93,12 +40,11 @@ services:
 directors: { engine: auto }
 END
 begin() { $baton director --config /run/shop.yaml >> /run/log 2>&1 & director=$!; }
+ended() { ! kill -0 $1 2> /dev/null; }
 `
 
 const script = `
 uname -r
-${prelude}
-${modules}
 ${world}
 begin
 until_true 'shows "10.60.0.2:8082 *Masq *2"'

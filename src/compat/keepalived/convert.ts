@@ -111,7 +111,7 @@ const carriedGlobals = new Set([
 const companyGlobals = new Set([
   'notify_fifo', 'notify_fifo_script', 'vrrp_notify_fifo', 'vrrp_notify_fifo_script', 'lvs_notify_fifo',
   'lvs_notify_fifo_script', 'notification_email', 'notification_email_from', 'smtp_server', 'smtp_alert',
-  'smtp_alert_vrrp', 'smtp_alert_checker', 'rs_init_notifies',
+  'smtp_alert_vrrp', 'smtp_alert_checker', 'rs_init_notifies', 'vrrp_notify_priority_changes',
 ]) // biome-ignore format: a list to read at a glance
 const companyServers = new Set(['quorum_up', 'quorum_down', 'omega', 'notify_up', 'notify_down', 'smtp_alert'])
 

@@ -26,7 +26,6 @@ const carried = new Set([
   'unicast_peer', 'garp_master_delay', 'garp_master_repeat', 'garp_master_refresh', 'garp_master_refresh_repeat',
   'garp_lower_prio_delay', 'garp_lower_prio_repeat', 'down_timer_adverts', 'lower_prio_no_advert', 'use_vmac', 'accept',
   'no_accept', 'track_interface', 'track_script', 'track_file', 'track_process', 'track_bfd', 'skip_check_adv_addr', 'native_ipv6',
-  'debug', 'kernel_rx_buf_size', 'linkbeat_use_polling', 'vmac_xmit_base', 'old_unicast_checksum',
 ]) // biome-ignore format: a list to read at a glance
 const carriedByGroup = new Set([
   'group', 'track_interface', 'track_script', 'track_file', 'track_process', 'track_bfd', 'sync_group_tracking_weight',
@@ -43,7 +42,7 @@ export function convertRouters(routers: Routers, hasCompany: boolean, say: Say):
   const isCarried = (keyword: string): boolean => hasCompany && noticeKeywords.has(keyword)
   for (const { entries, name } of routers.groups)
     for (const { keyword, place } of entries)
-      if (!carriedByGroup.has(keyword) && !isCarried(keyword))
+      if (!carriedByGroup.has(keyword) && (keyword === 'notify_priority_changes' || !isCarried(keyword)))
         say('warning', place, `${keyword} of ${name} is not taken over`)
   return routers.instances.flatMap((instance) => {
     for (const { keyword, place } of instance.entries)

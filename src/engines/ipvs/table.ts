@@ -1,5 +1,5 @@
 /** The kernel's table: read, and changed change by change in a way that can be taken back. */
-import { type InfraCode, InfraError, isInfraError } from '../../errors.ts'
+import { type InfraCode, InfraError } from '../../errors.ts'
 import { type RealServer, realServerKey, type Service, type ServiceId, serviceKey } from '../../lvs/service.ts'
 import { NetlinkError } from '../../os/netlink.ts'
 import {
@@ -131,27 +131,12 @@ export class Changes {
     const before = this.#standing.get(key)
     const attributes = [serviceAttribute(serviceIdRecord(id), serviceRecord(service, id))]
     const { newService, setService } = ipvsCommands
-    const tell = (): Promise<void> =>
-      this.#tell(before === undefined ? newService : setService, attributes, `install the service ${key}`, key)
-    try {
-      await tell()
-    } catch (error) {
-      if (!isMissingModule(error)) throw error
-      await this.#loadModulesFor(service)
-      await tell()
-    }
+    await this.#tell(before === undefined ? newService : setService, attributes, `install the service ${key}`, key)
     this.#standing.set(key, { service, servers: before?.servers ?? [] })
     return async () => {
       if (before === undefined) await this.#removeService(id)
       else await this.#putService(before.service)
     }
-  }
-
-  /** The kernel looks for modules itself, but not where it may not, or has another root than this machine. */
-  async #loadModulesFor({ scheduler, persistence, idlePersistenceEngine }: Service): Promise<void> {
-    await this.#kernel.loadModule(`ip_vs_${scheduler}`)
-    const engine = persistence?.engine ?? idlePersistenceEngine
-    if (engine !== undefined) await this.#kernel.loadModule(`ip_vs_pe_${engine}`)
   }
 
   async #removeService(serviceId: ServiceId): Promise<Undo> {
@@ -214,12 +199,6 @@ export class Changes {
       await this.#kernel.ask(other, attributes, verb)
     }
   }
-}
-
-/** As `refusal` says it of a scheduler or a persistence engine. */
-function isMissingModule(error: unknown): boolean {
-  const cause = isInfraError(error, 'unsupported') ? error.cause : undefined
-  return cause instanceof NetlinkError && cause.errno === 'ENOENT'
 }
 
 function insteadOf(command: IpvsCommand, errno: string): IpvsCommand | 'done' | undefined {
