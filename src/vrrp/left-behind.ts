@@ -7,8 +7,7 @@ import { isVirtualInterface } from './virtual-interface.ts'
 /** Whether there was anything. @throws NetlinkError for what cannot be taken away. */
 export async function removeLeftBehind(): Promise<boolean> {
   using links = await Links.open(() => undefined)
-  using acceptMode = new AcceptMode()
-  acceptMode.clear()
+  await using _noRules = new AcceptMode()
   const addresses = links.addresses().filter((one) => one.mark === mark)
   for (const address of addresses) links.removeAddress(address)
   const devices = links.all().filter(({ name }) => isVirtualInterface(name))
