@@ -18,7 +18,7 @@ vrrp_instance ${name} {
   virtual_router_id ${id}
   priority ${priority}
   version 3
-  advert_int 0.2
+  advert_int 0.5
   virtual_ipaddress { 10.99.0.${100 + id}/24 }
   virtual_ipaddress_excluded { ${beside} }
   notify "DIR/told.sh any"
@@ -56,7 +56,7 @@ const peer = `vrrp_instance A {
   virtual_router_id 1
   priority 50
   version 3
-  advert_int 0.1
+  advert_int 0.25
   virtual_ipaddress { 10.99.0.101/24 }
 }`
 
