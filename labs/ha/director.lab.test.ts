@@ -47,7 +47,9 @@ async function start(running: Running): Promise<void> {
 }
 
 describe.runIf(isRoot())('two directors for one address', () => {
-  test('clients are served through hand-over, cut cable, kill and new start; what is wrong is told', async () => {
+  test('clients are served through hand-over, cut cable, kill and new start; what is wrong is told', {
+    timeout: 400_000,
+  }, async () => {
     await using site = await Site.open(3)
     site.start(2, 'socat', 'TCP-LISTEN:8080,fork,reuseaddr', 'SYSTEM:echo hello')
     await using first = openBaton(site.inside(0))
