@@ -7,5 +7,7 @@ const label = 'swap'
 
 /** mkswap(8) on a raw file or a block device, all of it. */
 export async function makeSwap(host: Host, target: string, doing: Doing): Promise<void> {
-  await mustRun(host, ['mkswap', '-L', label, target], doing)
+  // An ordinary user's PATH has no sbin.
+  const script = 'PATH=$PATH:/usr/sbin:/sbin; exec "$@"'
+  await mustRun(host, ['sh', '-c', script, 'sh', 'mkswap', '-L', label, target], doing)
 }
