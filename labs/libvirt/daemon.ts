@@ -3,9 +3,11 @@
  * nothing of the machine's and leaves nothing there. Guests run under TCG, as root, beside the test.
  */
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { findDaemon, openLibvirt } from '../../src/guests/libvirt/open.ts'
 import { localHost } from '../../src/hosts/local/local.ts'
@@ -17,15 +19,23 @@ export type LibvirtDaemon = AsyncDisposable & {
   readonly uri: string
   /** Runs what follows where the daemon is: its `/var/lib/libvirt` and its sockets are the machine's there. */
   readonly within: readonly string[]
+  /** Its `/run/libvirt`, as everybody finds it. */
+  readonly runtime: string
   /** The QEMU process of a guest that runs. */
   readonly pidOf: (guest: string) => Promise<number>
+  /** Ends the daemon without a word, as the kernel's out-of-memory killer does; its guests run on. */
+  kill(): Promise<void>
+  /** After `kill`: takes up the guests that run. */
+  start(): Promise<void>
 }
 
 // Debian's user for QEMU comes with libvirt-daemon-system, whose services nobody needs here: libvirtd only wants its name.
 const script = `
 set -e
 mount -t tmpfs tmpfs /run
-mkdir -p /run/lock
+ip link set lo up
+mkdir -p /run/lock /run/libvirt "$1/run"
+mount --bind "$1/run" /run/libvirt
 for directory in /etc/libvirt /var/lib/libvirt /var/log/libvirt /var/cache/libvirt; do
   mkdir -p "$1$directory" "$directory"
   mount --bind "$1$directory" "$directory"
@@ -50,42 +60,87 @@ auth_unix_rw = "none"
 host_uuid = "$(cat /proc/sys/kernel/random/uuid)"
 END
 mkdir -p /var/lib/libvirt/boot
-exec libvirtd
+echo ready
+exec cat
 `
 
-export async function startLibvirt(): Promise<LibvirtDaemon> {
+/** `ownNetwork`: in a network namespace, too, where it may make bridges. */
+export async function startLibvirt({ ownNetwork = false } = {}): Promise<LibvirtDaemon> {
   const root = await mkdtemp(join(tmpdir(), 'baton-libvirtd-'))
-  const daemon = spawn('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', script, 'sh', root], {
-    stdio: ['ignore', 'ignore', 'pipe'],
+  // The namespace is held by a process of its own, so that the daemon may end and begin again in it.
+  const spaces = ['--mount', ...(ownNetwork ? ['--net'] : [])]
+  const place = spawn('unshare', [...spaces, '--propagation', 'private', 'sh', '-c', script, 'sh', root], {
+    stdio: ['pipe', 'pipe', 'pipe'],
   })
-  let said = ''
-  daemon.stderr.on('data', (chunk: Buffer) => {
-    said = `${said}${chunk.toString()}`.slice(-4_000)
-  })
-  const ended = new Promise<void>((resolve) => daemon.once('close', () => resolve()))
-  const runtime = join('/proc', String(daemon.pid), 'root', 'run/libvirt')
+  const left = once(place, 'close')
+  const within = ['nsenter', ...spaces, '--target', String(place.pid)]
+  const runtime = join(root, 'run')
   const uri = `qemu:///system?socket=${runtime}/libvirt-sock`
+  let daemon: RunningDaemon | undefined
   const stop = async (): Promise<void> => {
-    await endGuests(uri).catch(() => {})
-    daemon.kill('SIGTERM')
-    const patience = setTimeout(() => daemon.kill('SIGKILL'), 10_000)
-    await ended
-    clearTimeout(patience)
+    if (daemon !== undefined) {
+      await endGuests(uri).catch(() => {})
+      await daemon.end('SIGTERM')
+    }
+    place.stdin.end()
+    await left
     await rm(root, { recursive: true, force: true, maxRetries: 5 })
   }
+  const start = async (): Promise<void> => {
+    daemon = await runDaemon(within, uri)
+  }
   try {
-    for (const until = performance.now() + startMs; !(await answers(uri)); await sleep(50))
-      if (performance.now() > until || daemon.exitCode !== null) throw new Error(`libvirtd does not start:\n${said}`)
+    let said = ''
+    place.stderr.on('data', (chunk: Buffer) => void (said += chunk.toString()))
+    if (!String(await firstWords(place.stdout)).startsWith('ready')) throw new Error(`no place for libvirtd:\n${said}`)
+    await start()
   } catch (error) {
     await stop()
     throw error
   }
   return {
     uri,
-    within: ['nsenter', '--mount', '--target', String(daemon.pid)],
+    within,
+    runtime,
     pidOf: async (guest) => Number(await readFile(`${runtime}/qemu/${guest}.pid`, 'utf8')),
+    start,
+    async kill() {
+      await daemon?.end('SIGKILL')
+      daemon = undefined
+    },
     [Symbol.asyncDispose]: stop,
   }
+}
+
+/** '' when there are none. */
+async function firstWords(stream: Readable): Promise<unknown> {
+  const [words] = (await Promise.race([once(stream, 'data'), once(stream, 'end')])) as unknown[]
+  return words ?? ''
+}
+
+type RunningDaemon = { end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> }
+
+/** Resolves once it answers. */
+async function runDaemon(within: readonly string[], uri: string): Promise<RunningDaemon> {
+  const [program = '', ...words] = [...within, 'libvirtd']
+  const daemon = spawn(program, words, { stdio: ['ignore', 'ignore', 'pipe'] })
+  let said = ''
+  daemon.stderr.on('data', (chunk: Buffer) => {
+    said = `${said}${chunk.toString()}`.slice(-4_000)
+  })
+  const ended = once(daemon, 'close')
+  const end: RunningDaemon['end'] = async (signal) => {
+    daemon.kill(signal)
+    const patience = setTimeout(() => daemon.kill('SIGKILL'), 10_000)
+    await ended
+    clearTimeout(patience)
+  }
+  for (const until = performance.now() + startMs; !(await answers(uri)); await sleep(50))
+    if (performance.now() > until || daemon.exitCode !== null) {
+      await end('SIGKILL')
+      throw new Error(`libvirtd does not start:\n${said}`)
+    }
+  return { end }
 }
 
 async function answers(uri: string): Promise<boolean> {

@@ -100,6 +100,9 @@ export const commandGroups: readonly CommandGroup[] = [
     title: 'Images and the director:',
     commands: [
       { name: 'image', summary: 'fetch, build, list and delete images', load: () => import('./commands/image.ts') },
+      { name: 'pool', summary: "libvirt's storage pools", load: () => import('./commands/pool.ts') },
+      { name: 'volume', summary: 'the volumes in them', load: () => import('./commands/volume.ts') },
+      { name: 'network', summary: "libvirt's networks", load: () => import('./commands/network.ts') },
       { name: 'host', summary: 'look at a machine, and make it ready', load: () => import('./commands/host.ts') },
       { name: 'drain', summary: 'no new connections for a server', load: () => import('./commands/drain.ts') },
       { name: 'undrain', summary: 'let it take connections again', load: () => import('./commands/undrain.ts') },

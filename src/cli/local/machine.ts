@@ -4,6 +4,8 @@ import { pretendedHost, pretendedHostsFolder } from '../../cluster/site.ts'
 import type { DirectorControl, DirectorStatus } from '../../director/control.ts'
 import { InfraError, isInfraError } from '../../errors.ts'
 import type { GuestState, Hypervisor } from '../../guests/hypervisor.ts'
+import { parseFarUri } from '../../guests/libvirt/far.ts'
+import { libvirtHypervisor } from '../../guests/libvirt/libvirt.ts'
 import { isThere } from '../../guests/libvirt/open.ts'
 import { unknownGuest } from '../../guests/lifecycle.ts'
 import { openHypervisor } from '../../guests/open.ts'
@@ -13,7 +15,12 @@ import { localHost } from '../../hosts/local/local.ts'
 type CallOptions = { readonly signal: AbortSignal }
 
 /** A hypervisor with the name of the host that its guests are shown on. */
-export type Place = { readonly host: string; readonly hypervisor: Hypervisor }
+export type Place = {
+  readonly host: string
+  readonly hypervisor: Hypervisor
+  /** Another machine: the ports of its loopback lead nowhere from here. */
+  readonly isFar?: true
+}
 export type FoundGuest = Place & { readonly guest: GuestState }
 
 export interface Machine extends AsyncDisposable {
@@ -29,8 +36,7 @@ export async function openMachine({ signal }: CallOptions): Promise<Machine> {
   const places: Place[] = [
     { host: host.name, hypervisor: openHypervisor('qemu', host) },
     ...((await runsXen(host, { signal })) ? [{ host: host.name, hypervisor: openHypervisor('xen', host) }] : []),
-    // Where no libvirt daemon listens it has no guests either: none is started to ask.
-    ...((await isThere(host, { signal })) ? [{ host: host.name, hypervisor: openHypervisor('libvirt', host) }] : []),
+    ...(await libvirtPlaces(host, { signal })),
     ...fakeNames.map((name): Place => ({ host: name, hypervisor: openHypervisor('fake', pretendedHost(name)) })),
   ]
   return {
@@ -41,6 +47,22 @@ export async function openMachine({ signal }: CallOptions): Promise<Machine> {
       await Promise.all(places.map(({ hypervisor }) => hypervisor[Symbol.asyncDispose]()))
     },
   }
+}
+
+/** The daemon that LIBVIRT_DEFAULT_URI names, as for virsh(1): on this machine, or by SSH on another one. */
+async function libvirtPlaces(host: Host, options: CallOptions): Promise<Place[]> {
+  const far = parseFarUri(process.env['LIBVIRT_DEFAULT_URI'] ?? '')
+  if (far === undefined)
+    // Where no libvirt daemon listens it has no guests either: none is started to ask.
+    return (await isThere(host, options)) ? [{ host: host.name, hypervisor: openHypervisor('libvirt', host) }] : []
+  const { openSshHost } = await import('../../hosts/ssh/ssh.ts')
+  const there = await openSshHost(far.destination, {}, options)
+  const hypervisor = libvirtHypervisor(there, far.uri)
+  const close = async (): Promise<void> => {
+    await hypervisor[Symbol.asyncDispose]()
+    await there[Symbol.asyncDispose]()
+  }
+  return [{ host: there.name, isFar: true, hypervisor: { ...hypervisor, [Symbol.asyncDispose]: close } }]
 }
 
 /** Whether this is a Dom0: Xen's file system says what this domain may control. */
@@ -97,9 +119,10 @@ export async function directorStatus(
 /** Tells the director, if one runs, where a guest that was started is reached now: its servers prove themselves anew. */
 export async function announceReach(
   machine: Machine,
-  { hypervisor, guest }: FoundGuest,
+  { hypervisor, guest, isFar }: FoundGuest,
   options: CallOptions,
 ): Promise<void> {
+  if (isFar === true) return
   const { name } = guest.definition
   const now = (await hypervisor.list(options)).find(({ definition }) => definition.name === name)
   if (now === undefined) return

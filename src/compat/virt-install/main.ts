@@ -3,6 +3,7 @@ import { within } from '../../deadline.ts'
 import { isInfraError } from '../../errors.ts'
 import { XmlError } from '../../formats/domain-xml/document.ts'
 import type { Connection } from '../../guests/libvirt/connection.ts'
+import { parseFarUri } from '../../guests/libvirt/far.ts'
 import { findDaemon } from '../../guests/libvirt/open.ts'
 import type { Host } from '../../hosts/host.ts'
 import { localHost } from '../../hosts/local/local.ts'
@@ -54,6 +55,7 @@ async function run(words: readonly string[]): Promise<void> {
   const wishes = readWishes(said)
   const host = localHost()
   const options = { signal: AbortSignal.timeout(patienceMs) }
+  refuseFar()
   const { uri } = await findDaemon(host, options)
   const connection = await connectLibvirt(host, options)
   try {
@@ -121,6 +123,16 @@ async function install(
   const deadline = within(interrupted.signal, createMs)
   const domain = await createGuest(host, connection, built, media, wishes, { signal: deadline })
   return followGuest(connection, domain, built, wishes, { signal: interrupted.signal })
+}
+
+/** Media and disks are files of the machine where it runs. */
+function refuseFar(): void {
+  const uri = process.env['LIBVIRT_DEFAULT_URI'] ?? ''
+  const far = parseFarUri(uri)
+  if (far === undefined) return
+  const { host, user } = far.destination
+  const place = user === undefined ? host : `${user}@${host}`
+  throw new Refusal(`--connect ${uri} is not supported: run it there, ssh ${place} baton virt-install …`)
 }
 
 /** Said before anything is looked at, rather than left out in silence. */

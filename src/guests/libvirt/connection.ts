@@ -33,7 +33,10 @@ const keepaliveCount = 5
 export type MessageListener = (procedure: number, payload: Uint8Array) => void
 
 export type Connection = {
-  /** @throws InfraError by libvirt's error; `unreachable` when the connection is lost; `timeout`, `cancelled`. */
+  /**
+   * @throws InfraError by libvirt's error; `unreachable` when the connection is lost; `timeout`, `cancelled`. Each says what
+   * was asked.
+   */
   call<P extends ProcedureName>(name: P, args: Arguments<P>, options: CallOptions): Promise<Results<P>>
   /** A call that opens a stream of bytes; it ends with `destroy`, or when either side has said all. */
   stream<P extends ProcedureName>(name: P, args: Arguments<P>, options: CallOptions): Promise<Duplex>
@@ -45,7 +48,7 @@ export type Connection = {
 }
 
 /** Who waits for packets of one serial. */
-type Waiter = { readonly take: (packet: Packet) => void; readonly fail: (error: InfraError) => void }
+type Waiter = { readonly take: (packet: Packet) => void; readonly fail: () => void }
 
 /** `peer` names the daemon in errors. Opens nothing at the other end yet: see `open.ts`. */
 export function libvirtConnection(socket: Duplex, peer: string): Connection {
@@ -65,7 +68,7 @@ export function libvirtConnection(socket: Duplex, peer: string): Connection {
     clearInterval(pinging)
     lost.abort(error)
     socket.destroy()
-    for (const { fail } of [...waiters.values(), ...streams.values()]) fail(error)
+    for (const { fail } of [...waiters.values(), ...streams.values()]) fail()
     for (const begin of queue.splice(0)) begin()
   }
   const gone = (cause?: unknown): void =>
@@ -138,7 +141,7 @@ export function libvirtConnection(socket: Duplex, peer: string): Connection {
     if (signal.aborted) throw abortError(signal, what, peer)
     await turn(what, signal)
     try {
-      if (lost.signal.aborted) throw lost.signal.reason
+      if (lost.signal.aborted) throw lossOf(lost.signal, what)
       return await new Promise<Packet>((resolve, reject) => {
         const settle = (act: () => void): void => {
           signal.removeEventListener('abort', giveUp)
@@ -149,7 +152,7 @@ export function libvirtConnection(socket: Duplex, peer: string): Connection {
         const giveUp = (): void => settle(() => reject(abortError(signal, what, peer)))
         waiters.set(serial, {
           take: (packet) => settle(() => resolve(packet)),
-          fail: (error) => settle(() => reject(error)),
+          fail: () => settle(() => reject(lossOf(lost.signal, what))),
         })
         hold()
         signal.addEventListener('abort', giveUp, { once: true })
@@ -185,7 +188,7 @@ export function libvirtConnection(socket: Duplex, peer: string): Connection {
       },
     })
     // Data may come in the same piece as the reply.
-    streams.set(serial, { take, fail: (error) => duplex.destroy(error) })
+    streams.set(serial, { take, fail: () => duplex.destroy(lossOf(lost.signal, `read libvirt's ${name}`)) })
     try {
       const reply = await ask(name, args, options, serial)
       if (reply.status !== statuses.ok) throw failureOf(reply, name, args, peer)
@@ -210,6 +213,12 @@ export function libvirtConnection(socket: Duplex, peer: string): Connection {
     lost: lost.signal,
     close: () => end(new InfraError('cancelled', `the connection to ${peer} was closed`, { subject: peer })),
   }
+}
+
+/** The loss of a connection, to whom it kept from `what`. `lost`: aborted. */
+export function lossOf(lost: AbortSignal, what: string): InfraError {
+  const { code, message, subject, retryable } = lost.reason as InfraError
+  return new InfraError(code, `${what}: ${message}`, { subject, retryable, cause: lost.reason })
 }
 
 type Holdable = { ref(): void; unref(): void }

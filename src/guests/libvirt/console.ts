@@ -71,6 +71,13 @@ async function openLine(
     forget()
     for (const reader of readers) reader.push(null)
   }
-  line.on('end', end).on('close', end).on('error', end)
+  line
+    .on('end', end)
+    .on('close', end)
+    .on('error', (error) => {
+      // A guest that goes ends its line in many ways; only a connection that is lost says nothing of the guest.
+      if (isInfraError(error, 'unreachable')) for (const reader of [...readers]) reader.destroy(error)
+      end()
+    })
   return { line, readers }
 }

@@ -1,7 +1,6 @@
 /** The hypervisor `libvirt`: guests of a libvirt daemon, spoken to in its own protocol. What it knows of them is libvirt's. */
 import { isInfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
-import { abortError } from '../../hosts/local/failures.ts'
 import type { CallOptions, Hypervisor, HypervisorInfo } from '../hypervisor.ts'
 import { checkDefinition, type GuestOperation, isGuestName, mustAct, unknownGuest } from '../lifecycle.ts'
 import { findAcceleration } from '../qemu/acceleration.ts'
@@ -13,9 +12,9 @@ import { type Notes, notesUri, notesXml } from './domain.ts'
 import { guestEvents } from './events.ts'
 import { guestFiles } from './files.ts'
 import { setForwards, widenForwards } from './forwards.ts'
+import { daemonLink, type Linked } from './link.ts'
 import { libvirtMachine } from './machine/machine.ts'
 import { type Known, knownGuest, listGuests } from './observe.ts'
-import { type Daemon, findDaemon, openLibvirt } from './open.ts'
 import { powerOff } from './power.ts'
 import { guestStatistics } from './statistics.ts'
 
@@ -25,8 +24,9 @@ const startPaused = 1
 const metadataElement = 2
 const affectConfig = 2
 
-export function libvirtHypervisor(host: Host): Hypervisor {
-  const link = daemonLink(host)
+/** `uri`: of the daemon there; left out, the host's environment says which. */
+export function libvirtHypervisor(host: Host, uri?: string): Hypervisor {
+  const link = daemonLink(host, uri)
   const consoles = sharedConsoles()
   /** A life-cycle operation by the rules that all hypervisors keep. */
   const operate =
@@ -93,7 +93,7 @@ export function libvirtHypervisor(host: Host): Hypervisor {
     },
     async *events(options) {
       try {
-        yield* guestEvents((await link.open(options)).connection, options)
+        yield* guestEvents(async (call) => (await link.open(call)).connection, options)
       } catch (error) {
         if (!options.signal.aborted) throw error
       }
@@ -104,41 +104,6 @@ export function libvirtHypervisor(host: Host): Hypervisor {
     }),
     [Symbol.asyncDispose]: async () => link.close(),
   }
-}
-
-/** A connection with where its daemon keeps what runs. */
-type Linked = { readonly connection: Connection; readonly runtime: string }
-
-type Link = {
-  /** The one connection, opened when first asked for, and anew when it was lost. */
-  open(options: CallOptions): Promise<Linked>
-  close(): void
-}
-
-function daemonLink(host: Host): Link {
-  let opening: Promise<Linked> | undefined
-  const open = async (options: CallOptions): Promise<Linked> => {
-    const daemon = await findDaemon(host, options)
-    return { connection: await openLibvirt(host, daemon, options), runtime: runtimeOf(daemon) }
-  }
-  return {
-    async open(options) {
-      if (options.signal.aborted) throw abortError(options.signal, 'ask libvirt', host.name)
-      const there = await opening?.catch(() => undefined)
-      if (there !== undefined && !there.connection.lost.aborted) return there
-      opening = open(options)
-      return opening
-    },
-    close() {
-      opening?.then(({ connection }) => connection.close()).catch(() => {})
-      opening = undefined
-    },
-  }
-}
-
-function runtimeOf({ sockets }: Daemon): string {
-  const [socket = ''] = sockets
-  return socket.slice(0, socket.lastIndexOf('/'))
 }
 
 async function mustBeKnown({ connection }: Linked, name: string, options: CallOptions): Promise<Known> {

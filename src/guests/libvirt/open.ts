@@ -14,13 +14,15 @@ const keepaliveFeature = 10
 
 /**
  * LIBVIRT_DEFAULT_URI comes first, as for virsh(1): `qemu:///system`, `qemu:///session`, `?socket=PATH` included; then
- * root has the system's daemon and everybody else their own. @throws InfraError `unsupported` for other URIs.
+ * root has the system's daemon and everybody else their own. `uri`: chosen already, whatever the environment says.
+ * @throws InfraError `unsupported` for other URIs.
  */
-export async function findDaemon(host: Host, options: CallOptions): Promise<Daemon> {
+export async function findDaemon(host: Host, options: CallOptions, uri?: string): Promise<Daemon> {
   const script =
     'printf "%s\\n" "$LIBVIRT_DEFAULT_URI" "$(id -u)" "${XDG_RUNTIME_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}}"'
   const { stdout } = await host.run(['sh', '-c', script], options)
-  const [chosen = '', uid, directory = ''] = stdout.split('\n')
+  const [environment = '', uid, directory = ''] = stdout.split('\n')
+  const chosen = uri ?? environment
   return daemonOf(chosen === '' ? `qemu:///${uid === '0' ? 'system' : 'session'}` : chosen, directory)
 }
 
@@ -28,9 +30,9 @@ export async function findDaemon(host: Host, options: CallOptions): Promise<Daem
 export function daemonOf(uri: string, directory: string): Daemon {
   const [, kind, query = ''] = /^qemu(?:\+unix)?:\/\/\/(system|session)(?:\?(.*))?$/.exec(uri) ?? []
   if (kind === undefined)
-    throw new InfraError('unsupported', `LIBVIRT_DEFAULT_URI is ${uri}, which is no local QEMU`, {
+    throw new InfraError('unsupported', `${uri} is no QEMU of this machine`, {
       subject: uri,
-      hint: 'qemu:///system and qemu:///session are; other machines are hosts of their own, reached by ssh',
+      hint: 'qemu:///system and qemu:///session are, and qemu+ssh://HOST/system is one of another',
     })
   const socket = new URLSearchParams(query).get('socket')
   const base = kind === 'system' ? '/run/libvirt' : `${directory}/libvirt`

@@ -4,7 +4,7 @@ import { anySignal } from '../../deadline.ts'
 import { InfraError, isInfraError } from '../../errors.ts'
 import { abortError } from '../../hosts/local/failures.ts'
 import type { CallOptions } from '../hypervisor.ts'
-import type { Connection } from './connection.ts'
+import { type Connection, lossOf } from './connection.ts'
 import { onLifecycle } from './domain-events.ts'
 import type { Known } from './observe.ts'
 
@@ -30,7 +30,7 @@ export async function powerOff(connection: Connection, { domain, state }: Known,
     ignore()
   }
   if (off.signal.aborted) return
-  if (connection.lost.aborted) throw connection.lost.reason
+  if (connection.lost.aborted) throw lossOf(connection.lost, `shut down ${domain.name}`)
   const { code, message, subject } = abortError(options.signal, `shut down ${domain.name}`, domain.name)
   const hint = `the guest may not listen to its power button: baton destroy ${domain.name} ends it at once`
   throw new InfraError(code, message, { subject, hint })

@@ -84,10 +84,9 @@ export function openSessions(
     async forward(path, what, signal) {
       const place = await take(what, signal)
       try {
+        using _opening = place.connection.use()
         const { channel, ended } = await place.connection.forward(path)
-        const use = place.connection.use()
-        void ended.then(() => use[Symbol.dispose]())
-        return channel
+        return holding(channel, ended, place.connection)
       } finally {
         give(place) // a forwarded socket is no session
       }
@@ -97,6 +96,24 @@ export function openSessions(
       for (const { connection } of places) connection.close()
     },
   }
+}
+
+/** As a socket of Node's: it keeps the process alive until it ends, or as long as it is not told to `unref`. */
+function holding(channel: ClientChannel, ended: Promise<unknown>, connection: SshConnection): ClientChannel {
+  let use: Disposable | undefined = connection.use()
+  const unref = (): void => {
+    use?.[Symbol.dispose]()
+    use = undefined
+  }
+  let isOpen = true
+  void ended.then(() => {
+    isOpen = false
+    unref()
+  })
+  const ref = (): void => {
+    if (isOpen) use ??= connection.use()
+  }
+  return Object.assign(channel, { ref, unref })
 }
 
 /** undefined: the host allows fewer sessions than we thought; the caller waits for another one to end. */

@@ -72,7 +72,7 @@ export const procedures = {
   // Storage
   connectListAllStoragePools: [281, 'i u', 'pool[] u'],
   storagePoolLookupByName: [84, 'S', 'pool'],
-  storagePoolDefineXml: [76, 'S u', 'pool'],
+  storagePoolDefineXml: [77, 'S u', 'pool'],
   storagePoolBuild: [79, 'pool u', ''],
   storagePoolCreate: [78, 'pool u', ''],
   storagePoolDestroy: [80, 'pool', ''],
@@ -83,6 +83,8 @@ export const procedures = {
   storagePoolSetAutostart: [90, 'pool i', ''],
   storagePoolListAllVolumes: [282, 'pool i u', 'vol[] u'],
   storageVolCreateXml: [93, 'pool S u', 'vol'],
+  storageVolCreateXmlFrom: [125, 'pool S vol u', 'vol'],
+  storageVolGetXmlDesc: [99, 'vol u', 'S'],
   storageVolLookupByName: [95, 'pool S', 'vol'],
   storageVolGetInfo: [98, 'vol', 'i U U'],
   storageVolGetPath: [100, 'vol', 'S'],

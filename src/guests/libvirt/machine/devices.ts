@@ -14,7 +14,7 @@ import { abortError } from '../../../hosts/local/failures.ts'
 import type { CallOptions } from '../../hypervisor.ts'
 import { randomMac } from '../../mac-address.ts'
 import type { AttachedDevice, DiskDevice, MachineDevice, NetworkDevice } from '../../machine.ts'
-import type { Connection } from '../connection.ts'
+import { type Connection, lossOf } from '../connection.ts'
 import { freeTargets } from '../domain.ts'
 import { onDomainEvent } from '../domain-events.ts'
 import type { GuestFiles } from '../files.ts'
@@ -144,7 +144,7 @@ async function letGo(
     ignore()
   }
   if (gone.signal.aborted) return
-  if (connection.lost.aborted) throw connection.lost.reason
+  if (connection.lost.aborted) throw lossOf(connection.lost, `detach ${alias} from ${domain.name}`)
   const { code, message, subject } = abortError(options.signal, `detach ${alias} from ${domain.name}`, domain.name)
   throw new InfraError(code, message, {
     subject,
