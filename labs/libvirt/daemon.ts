@@ -122,7 +122,7 @@ type RunningDaemon = { end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> }
 
 /** Resolves once it answers. */
 async function runDaemon(within: readonly string[], uri: string): Promise<RunningDaemon> {
-  const [program = '', ...words] = [...within, 'libvirtd']
+  const [program, ...words] = [...within, 'libvirtd']
   const daemon = spawn(program, words, { stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
   daemon.stderr.on('data', (chunk: Buffer) => {

@@ -131,7 +131,7 @@ describe('networks', () => {
       { name: 'inner', kind: 'nat', address: '192.168.150.1/24', isActive: true, autostart: false },
     ])
     const bridge = (await virsh('net-info', 'inner')).match(/Bridge:\s+(\S+)/)?.[1] ?? ''
-    const [program = '', ...words] = [...daemon.within, 'ip', '-4', 'address', 'show', bridge]
+    const [program, ...words] = [...daemon.within, 'ip', '-4', 'address', 'show', bridge]
     expect((await run(program, words)).stdout).toContain('192.168.150.1/24')
     expect(await baton.json('network', 'leases', 'inner')).toEqual([])
     await done('network', 'stop', 'inner')
@@ -141,7 +141,7 @@ describe('networks', () => {
   })
 
   test('are also bridges that are there', async () => {
-    const [program = '', ...words] = [...daemon.within, 'ip', 'link', 'add', 'br77', 'type', 'bridge']
+    const [program, ...words] = [...daemon.within, 'ip', 'link', 'add', 'br77', 'type', 'bridge']
     await run(program, words)
     await done('network', 'create', 'lan', '--bridge', 'br77')
     expect(await virsh('net-dumpxml', 'lan')).toContain("<bridge name='br77'/>")
