@@ -79,7 +79,7 @@ export async function startLibvirt({ ownNetwork = false } = {}): Promise<Libvirt
   let daemon: RunningDaemon | undefined
   const stop = async (): Promise<void> => {
     if (daemon !== undefined) {
-      await endGuests(uri).catch(() => {})
+      await endAll(uri).catch(() => {})
       await daemon.end('SIGTERM')
     }
     place.stdin.end()
@@ -157,12 +157,15 @@ async function answers(uri: string): Promise<boolean> {
 }
 
 /** Whatever a failed test has left running goes with its daemon. */
-async function endGuests(uri: string): Promise<void> {
+async function endAll(uri: string): Promise<void> {
   await withUri(uri, async () => {
     const options = { signal: AbortSignal.timeout(20_000) }
     const connection = await openLibvirt(localHost(), await findDaemon(localHost(), options), options)
     const [running] = await connection.call('connectListAllDomains', [1, 1], options)
     for (const domain of running) await connection.call('domainDestroyFlags', [domain, 0], options)
+    // A network's dnsmasq outlives the daemon.
+    const [networks] = await connection.call('connectListAllNetworks', [1, 2], options)
+    for (const network of networks) await connection.call('networkDestroy', [network], options)
     connection.close()
   })
 }
