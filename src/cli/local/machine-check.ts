@@ -97,7 +97,8 @@ async function checkAddresses(
   spec: ClusterSpec,
   director: DirectorStatus | undefined,
 ): Promise<Diagnostic[]> {
-  if (spec.directors.engine === 'fake' || spec.hosts[spec.directors.hosts[0] ?? '']?.ssh !== undefined) return []
+  const isHere = spec.directors.hosts.some((name) => spec.hosts[name]?.ssh === undefined)
+  if (spec.directors.engine === 'fake' || !isHere) return []
   const ours = servedAddresses(director)
   const ofBridges = Object.values(spec.hosts).map(({ bridgeAddress }) => bridgeAddress?.split('/')[0])
   const found = await Promise.all(

@@ -1,5 +1,6 @@
 /** From a baton.yaml or an ldirectord.cf to the services that a director serves: in a thread when the file is large. */
 import { statSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { engineFor } from '../../cluster/engine-for.ts'
 import { wantedServices } from '../../cluster/plan/wanted.ts'
@@ -73,7 +74,8 @@ export async function readServed(file: string, chosen: ChosenBy = {}): Promise<S
         `${named.map(({ name }) => name).join(', ')}: servers that are guests have no fixed address`,
         { subject: file, hint: `baton up ${file} finds them, and starts a director by itself` },
       )
-    const services = wantedServices(spec, new Map(), undefined)
+    const own = spec.directors.hosts.find((name) => name === hostname())
+    const services = wantedServices(spec, new Map(), undefined, own)
     const read = { diagnostics, services, ...given('engine', engine) }
     if (foreign === undefined) return read
     return { ...read, foreign: foreign(services) }

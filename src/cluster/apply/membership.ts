@@ -42,7 +42,14 @@ const pollMs = { first: 10, most: 250 }
 type Leaving = ReadonlyMap<string, 'drained' | 'out'>
 
 export function openMembership(spec: ClusterSpec, sites: ReadonlyMap<string, Site>): Membership {
-  const directors = [...new Set(spec.directors.hosts.flatMap((name) => sites.get(name)?.director ?? []))]
+  // Hosts of one machine share its director: the first of them names it.
+  const names = new Map(
+    spec.directors.hosts.toReversed().flatMap((name) => {
+      const director = sites.get(name)?.director
+      return director === undefined ? [] : [[director, name] as const]
+    }),
+  )
+  const directors = [...names.keys()].toReversed()
   const leaving = new Map<string, 'drained' | 'out'>()
   const queues = new Map<DirectorAccess, Promise<unknown>>()
   /** Reading and putting the services back is one thing: two at once would undo each other. */
@@ -62,7 +69,7 @@ export function openMembership(spec: ClusterSpec, sites: ReadonlyMap<string, Sit
     alone(director, async () => {
       const guests = await guestsNow(spec.name, sites, signal)
       const before = await standing(director, signal)
-      const resolved = wantedServices(spec, guests, before)
+      const resolved = wantedServices(spec, guests, before, names.get(director))
       const unreached = unreachedServers(spec, resolved)
       await director.control.putCluster(without(withOldPlaces(resolved, before, unreached), leaving), { signal })
       return [...new Set(unreached.map(({ guest }) => guest))].filter((name) => guests.get(name)?.state === 'running')

@@ -71,12 +71,11 @@ function serviceOf({ services }: ClusterSpec, { name }: GuestPoolSpec): string {
 
 /** Where a pool's guests can be made, reached, and looked after. */
 function hostsFor(spec: ClusterSpec, pool: GuestPoolSpec): string[] {
-  const [director] = spec.directors.hosts
+  const machineOf = (name: string): string | undefined => spec.hosts[name]?.ssh
   const isServed = !serviceOf(spec, pool).startsWith('pool ')
-  return Object.values(spec.hosts).flatMap(({ name, ssh, hypervisor }) => {
-    const isFar = ssh !== undefined
-    if (isFar && name !== director && (pool.restart !== undefined || (isServed && pool.network.kind === 'user')))
-      return []
+  return Object.values(spec.hosts).flatMap(({ name, hypervisor }) => {
+    const isFar = spec.directors.hosts.some((director) => machineOf(director) !== machineOf(name))
+    if (isFar && (pool.restart !== undefined || (isServed && pool.network.kind === 'user'))) return []
     return hypervisor === 'xen' && pool.network.kind === 'user' ? [] : [name]
   })
 }

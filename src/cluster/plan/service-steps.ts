@@ -31,7 +31,7 @@ export function planServices(
       continue
     }
     const needs = directorStep(engine ?? { name: spec.directors.engine }, spec.directors.ebpf, host, director, builder)
-    const resolved = wantedServices(spec, states, director?.services)
+    const resolved = wantedServices(spec, states, director?.services, directorName(spec, observed, host))
     const reasons = serviceReasons(director?.services, resolved)
     for (const { service, guest, port } of unreachedServers(spec, resolved))
       if (states.get(guest)?.state === 'running')
@@ -66,6 +66,11 @@ function planWait(host: string, director: ObservedDirector | undefined, builder:
 /** The hosts that stand for the machines on which the spec wants a director. */
 function directorHosts(spec: ClusterSpec, observed: Observed): string[] {
   return spec.directors.hosts.map((host) => observed.hosts.get(host)?.sharesDirectorOf ?? host)
+}
+
+/** What the file calls the director that `host` stands for. */
+function directorName(spec: ClusterSpec, observed: Observed, host: string): string | undefined {
+  return spec.directors.hosts.find((name) => (observed.hosts.get(name)?.sharesDirectorOf ?? name) === host)
 }
 
 function directorStep(

@@ -8,15 +8,15 @@ import { given } from '../spec/given.ts'
 import { parseHeldAddress } from '../spec/held-address.ts'
 import type { ClusterSpec, StandingSpec, VirtualRouterSpec } from '../spec/model.ts'
 
-/** undefined: none. Names get the cluster's in front: a director may run routers of several. */
-export function wantedRouters(spec: ClusterSpec): VrrpSpec | undefined {
+/** Of the director on `host`. undefined: none. Names get the cluster's in front: a director may run routers of several. */
+export function wantedRouters(spec: ClusterSpec, host: string): VrrpSpec | undefined {
   const { vrrp: routers = [], standing } = spec.directors
   if (routers.length === 0 && standing === undefined) return undefined
   const grouped = new Map<string, RouterSpec[]>()
   for (const router of routers) {
     const name = `${spec.name}/${router.group ?? router.name}`
     const isGrouped = routers.filter(({ group }) => group !== undefined && group === router.group).length > 1
-    grouped.set(name, [...(grouped.get(name) ?? []), routerOf(spec, router, isGrouped)])
+    grouped.set(name, [...(grouped.get(name) ?? []), routerOf(spec, router, { host, isGrouped })])
   }
   return {
     groups: [...grouped].map(([name, members]): GroupSpec => ({ name, members })),
@@ -32,17 +32,21 @@ function standingOf({ addresses = [], routes, rules }: StandingSpec): StaticSpec
   return { holds, ...given('routes', routes), ...given('rules', rules) }
 }
 
-function routerOf(spec: ClusterSpec, router: VirtualRouterSpec, isGrouped: boolean): RouterSpec {
+function routerOf(
+  spec: ClusterSpec,
+  router: VirtualRouterSpec,
+  { host, isGrouped }: { readonly host: string; readonly isGrouped: boolean },
+): RouterSpec {
   const advertised = heldBy(router, router.addresses ?? serviceAddresses(spec))
   const family = familyOf(advertised[0]?.address ?? '0.0.0.0')
-  const { id, version, priority, intervalMs, preempts, preemptDelayMs, announcing, checksum, checksAddresses } = router
+  const { id, version, intervalMs, preempts, preemptDelayMs, announcing, checksum, checksAddresses } = router
   return {
     config: {
       name: `${spec.name}/${router.name}`,
       id,
       version,
       family,
-      priority,
+      priority: router.priorities?.[host] ?? router.priority,
       intervalMs,
       addresses: advertised.map(({ address }) => address),
       preempts,

@@ -141,12 +141,13 @@ function placeOf(
 /**
  * The cluster's services with every server resolved by what the guests say now. A guest whose address is not known is
  * left out; `standing` (what the director has) keeps the last known address of one that only is down for now, so that
- * its check and its place in the order stay.
+ * its check and its place in the order stay. `host`: whose director it is; the first that directs when left out.
  */
 export function wantedServices(
   spec: ClusterSpec,
   guests: ReadonlyMap<string, GuestState>,
   standing: ClusterServices | undefined,
+  host = spec.directors.hosts[0] ?? defaultHost(spec),
 ): ClusterServices {
   const last = new Map<string, Place>()
   for (const service of standing?.services ?? [])
@@ -158,7 +159,7 @@ export function wantedServices(
           ...(checkPorts === undefined ? {} : { checkPorts }),
         })
   const { settings, maintenance, notify, metrics, sync } = spec.directors
-  const vrrp = wantedRouters(spec)
+  const vrrp = wantedRouters(spec, host)
   const care = guestCare(spec)
   return {
     cluster: spec.name,

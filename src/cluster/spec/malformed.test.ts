@@ -341,7 +341,11 @@ const notYet: Row[] = [
   [pool('cloud-init: { network-config: ▲"# none\\n- 1\\n" }'), 'network-config is not a map in YAML'],
   [pool('cloud-init: { network-config: ▲"a: [\\n" }'), 'network-config is not YAML'],
   [pool('swap: ▲much'), 'expected a size such as 1000M'],
-  [spec('hosts: { a: { hypervisor: fake }, b: { hypervisor: fake } }\ndirectors: { hosts: [a, ▲b] }'), 'more than one director is not available'],
+  [spec('hosts: { a: { hypervisor: fake }, b: { hypervisor: fake } }\ndirectors: { hosts: [a, ▲a] }'), 'a is named on line 3 already'],
+  [spec('directors: { vrrp: { interface: eth0, id: 1, addresses: [10.0.0.1/24], priority: { ▲hv1: 1, local: 2 } } }'), 'hv1 does not direct'],
+  [spec('hosts: { a: {}, b: { ssh: b } }\ndirectors: { hosts: [a, b], vrrp: { interface: eth0, id: 1, addresses: [10.0.0.1/24], priority: ▲{ a: 1 } } }'), 'priority: there is none for b'],
+  [spec('hosts: { a: {}, b: { ssh: b } }\ndirectors: { hosts: [a, b], vrrp: { interface: eth0, id: 1, addresses: [10.0.0.1/24], priority: { a: 1, b: ▲300 } } }'), 'b: expected'],
+  [spec('hosts: { a: {}, b: { ssh: b } }\nguests: { w: { image: tiny, host: a } }\nservices: { x: { address: 10.0.0.1:80, servers: [{ guests: ▲w, port: 80 }] } }\ndirectors: { hosts: [a, b] }'), 'x is directed by b, from where the guests of w on a'],
 ]
 
 // biome-ignore format: one row each

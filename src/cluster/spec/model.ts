@@ -121,6 +121,8 @@ export type VirtualRouterSpec = PathSpec &
     | 'downAdverts'
     | 'answersLower'
   > & {
+    /** By the hosts that direct, in place of `priority`. */
+    readonly priorities?: Readonly<Record<string, number>>
     /** As `parseHeldAddress` reads them; left out, those of the services. */
     readonly addresses?: readonly string[]
     /** Not advertised. */

@@ -193,10 +193,11 @@ function checkGateway(gateway: SourceNode | undefined, addresses: readonly Sourc
 
 function checkDirectors(root: SourceMap, report: Report): void {
   const written: readonly SourceNode[] = items(nodeAt(root, ['directors', 'hosts']))
-  for (const host of written) checkKnown(host, 'host', hostNames(root), report)
-  const [, second] = written
-  if (second !== undefined)
-    report(problem(second.place, 'more than one director is not available in this version', 'name one host'))
+  const taken = new Map<string, Place>()
+  for (const host of written) {
+    checkKnown(host, 'host', hostNames(root), report)
+    takeOnce(taken, textOf(host) ?? '', host.place, (first) => `${textOf(host)} is named on ${first} already`, report)
+  }
   const empty = nodeAt(root, ['directors', 'hosts'])
   if (empty?.kind === 'list' && empty.items.length === 0)
     report(problem(empty.place, 'directors need a host: expected the name of a host', 'or leave hosts out'))

@@ -1,35 +1,59 @@
-/** What hosts over SSH cannot do yet, said at the place that asks for it, before anything is connected. */
+/** What directors cannot do on machines other than their own, said at the place that asks for it, before anything is connected. */
 import { defaultHost } from './schema.ts'
-import { child, items, members, nodeAt, problem, type Report, type SourceMap, textOf } from './source.ts'
+import {
+  child,
+  items,
+  members,
+  nodeAt,
+  problem,
+  type Report,
+  type SourceMap,
+  type SourceNode,
+  textOf,
+} from './source.ts'
 
 export function checkRemote(root: SourceMap, report: Report): void {
   const hosts = members(child(root, 'hosts')).map(([name]) => name)
   const first = hosts[0] ?? defaultHost.name
-  const isRemote = (host: string): boolean => nodeAt(root, ['hosts', host, 'ssh']) !== undefined
-  const director = textOf(items(nodeAt(root, ['directors', 'hosts']))[0]) ?? first
-  for (const [name, { value }] of members(child(root, 'guests'))) {
-    const written = textOf(child(value, 'host'))
+  const machineOf = (host: string): string => textOf(nodeAt(root, ['hosts', host, 'ssh'])) ?? 'this machine'
+  const written = items(nodeAt(root, ['directors', 'hosts'])).flatMap((node) => textOf(node) ?? [])
+  const directors = written.length > 0 ? written : [first]
+  const areApart = new Set(directors.map(machineOf)).size > 1
+  for (const [name, { value: pool }] of members(child(root, 'guests'))) {
+    const bound = textOf(child(pool, 'host')) ?? (hosts.length > 1 ? undefined : first)
     // A pool without a host is placed only where it can be.
-    if (written === undefined && hosts.length > 1) continue
-    const host = written ?? first
-    if (!isRemote(host)) continue
-    const restart = child(value, 'restart')
-    if (restart !== undefined && host !== director)
+    if (bound === undefined && !areApart) continue
+    const elsewhere = directors.find((director) => bound === undefined || machineOf(director) !== machineOf(bound))
+    if (elsewhere === undefined) continue
+    const where = bound === undefined ? name : `${name} on ${bound}`
+    const restart = child(pool, 'restart')
+    if (restart !== undefined)
       report(
         problem(
           restart.place,
-          `a guest is restarted by the director of its own machine, and ${name} runs on ${host}, directed by ${director}`,
-          'leave restart out, or let that host direct',
+          `a guest is restarted by the director of its own machine, and ${name} ${bound === undefined ? 'is' : `runs on ${bound},`} directed by ${directors.join(', ')}`,
+          'leave restart out, or let that host alone direct',
         ),
       )
-    const network = child(value, 'network')
-    if (host === director || (network !== undefined && textOf(network) !== 'user')) continue
-    for (const [service, { value: written }] of members(child(root, 'services')))
-      for (const server of items(child(written, 'servers'))) {
-        const pool = child(server, 'guests')
-        if (pool === undefined || textOf(pool) !== name) continue
-        const message = `${service} is directed by ${director}, from where the guests of ${name} on ${host} with network: user cannot be reached`
-        report(problem(pool.place, message, 'give them a bridge: network: dhcp, or a fixed address'))
-      }
+    const network = child(pool, 'network')
+    if (network !== undefined && textOf(network) !== 'user') continue
+    for (const service of servicesOf(root, name))
+      report(
+        problem(
+          service.place,
+          `${service.name} is directed by ${elsewhere}, from where the guests of ${where} with network: user cannot be reached`,
+          'give them a bridge: network: dhcp, or a fixed address',
+        ),
+      )
   }
+}
+
+/** The places at which services name the pool. */
+function servicesOf(root: SourceMap, pool: string): { readonly name: string; readonly place: SourceNode['place'] }[] {
+  return members(child(root, 'services')).flatMap(([name, { value }]) =>
+    items(child(value, 'servers')).flatMap((server) => {
+      const named = child(server, 'guests')
+      return named !== undefined && textOf(named) === pool ? [{ name, place: named.place }] : []
+    }),
+  )
 }

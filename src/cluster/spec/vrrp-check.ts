@@ -5,6 +5,7 @@ import { wireIntervals } from '../../wire/vrrp.ts'
 import { formatDuration, parseDuration } from './duration.ts'
 import { parseHeldAddress } from './held-address.ts'
 import { checkKnown, namesOf } from './known.ts'
+import { defaultHost } from './schema.ts'
 import {
   child,
   items,
@@ -17,6 +18,7 @@ import {
   type SourceNode,
   textOf,
 } from './source.ts'
+import { didYouMean } from './suggest.ts'
 import { defaultRouter } from './vrrp-schema.ts'
 
 const linkLocal = { address: 'fe80::', prefix: 10 }
@@ -26,6 +28,7 @@ export function checkVirtualRouters(root: SourceMap, report: Report): void {
   const routers = node?.kind === 'list' ? node.items : node === undefined ? [] : [node]
   for (const router of routers) {
     checkTiming(router, report)
+    checkPriorities(root, router, report)
     checkAddresses(root, router, report)
     checkPaths(router, report)
     checkAcceptance(router, report)
@@ -56,10 +59,33 @@ function checkTiming(router: SourceNode, report: Report): void {
     report(problem(password.place, 'version 3 of VRRP has no passwords', 'leave it out, or write version: 2'))
 }
 
+/** Each director has one, and nobody else. */
+function checkPriorities(root: SourceMap, router: SourceNode, report: Report): void {
+  const priority = child(router, 'priority')
+  if (priority?.kind !== 'map') return
+  const written = items(nodeAt(root, ['directors', 'hosts'])).flatMap((node) => textOf(node) ?? [])
+  const directing = written.length > 0 ? written : [namesOf(root, 'hosts')[0] ?? defaultHost.name]
+  const given = members(priority)
+  for (const [name, { key }] of given)
+    if (!directing.includes(name))
+      report(
+        problem(
+          key,
+          `${name} does not direct, and needs no priority${didYouMean(name, directing)}`,
+          `directors: hosts: ${directing.join(', ')}`,
+        ),
+      )
+  const lacking = directing.filter((name) => !given.some(([other]) => other === name))
+  if (lacking.length > 0)
+    report(problem(priority.place, `priority: there is none for ${lacking.join(', ')}`, 'write one for each director'))
+}
+
 /** RFC 5798 §6.1: of the owner nothing is kept from its own addresses. */
 function checkAcceptance(router: SourceNode, report: Report): void {
   const accept = child(router, 'accept')
-  if (accept?.kind === 'scalar' && accept.value === false && numberOf(child(router, 'priority')) === 255)
+  const priority = child(router, 'priority')
+  const priorities = [priority, ...members(priority).map(([, { value }]) => value)]
+  if (accept?.kind === 'scalar' && accept.value === false && priorities.some((one) => numberOf(one) === 255))
     report(
       problem(
         accept.place,

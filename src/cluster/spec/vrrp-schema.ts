@@ -137,9 +137,12 @@ const router = map({
   id: integer(1, 255).describe(
     'The virtual router id: the same on all of its routers, and no other one on the link has it.',
   ),
-  priority: integer(1, 255)
+  priority: z
+    .union([integer(1, 255), z.record(z.string(), integer(1, 255))])
     .prefault(100)
-    .describe('The highest one that lives is master; 255: the addresses are its own.'),
+    .describe(
+      'The highest one that lives is master; 255: the addresses are its own. Of several directors each one’s, by its host: { hv1: 150, hv2: 100 }.',
+    ),
   every: duration('a duration such as 1s', { minimumMs: 10, maximumMs: 255_000 })
     .prefault('1s')
     .describe('How often the master advertises: 10ms to 40950ms in version 3, whole seconds in version 2.'),

@@ -9,6 +9,7 @@ import { unless, type Written } from './written.ts'
 
 const shell = ['/bin/sh', '-c'] as const
 const defaultEveryMs = 1000
+const usualPriority = 100
 
 export function routerSpecs(shape: RouterShape | readonly RouterShape[] | undefined): VirtualRouterSpec[] | undefined {
   if (shape === undefined) return undefined
@@ -23,7 +24,7 @@ function routerSpec(shape: RouterShape): VirtualRouterSpec {
     interface: shape.interface,
     id: shape.id,
     version: shape.version === 2 ? 2 : 3,
-    priority: shape.priority,
+    ...prioritySpec(shape.priority),
     intervalMs: shape.every,
     ...given('addresses', shape.addresses),
     beside: shape.beside ?? [],
@@ -58,6 +59,11 @@ function routerSpec(shape: RouterShape): VirtualRouterSpec {
       ...given('refreshMs', announce.refresh),
     },
   }
+}
+
+/** Left out of a map, it is the usual one. */
+function prioritySpec(written: RouterShape['priority']): Pick<VirtualRouterSpec, 'priority' | 'priorities'> {
+  return typeof written === 'number' ? { priority: written } : { priority: usualPriority, priorities: written }
 }
 
 function unlessEmpty(list: readonly string[] | undefined): readonly string[] | undefined {
@@ -123,7 +129,7 @@ function routerText(router: VirtualRouterSpec): Written {
     name: unless(defaultRouter.name, router.name),
     interface: router.interface,
     id: router.id,
-    priority: unless(defaultRouter.priority, router.priority),
+    priority: router.priorities ?? unless(usualPriority, router.priority),
     every: unless(formatDuration(defaultRouter.every), formatDuration(router.intervalMs)),
     version: unless(defaultRouter.version, router.version),
     addresses: router.addresses,

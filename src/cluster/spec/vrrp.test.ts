@@ -14,7 +14,7 @@ describe('virtual routers in the file', () => {
   test('the shortest one has the addresses of the services, and every default', () => {
     const { spec, diagnostics } = parse(file('{ interface: eth0, id: 51 }'))
     expect(diagnostics).toEqual([])
-    const [group] = (spec && wantedRouters(spec))?.groups ?? []
+    const [group] = (spec && wantedRouters(spec, 'local'))?.groups ?? []
     expect(group).toMatchObject({
       name: 'shop/vrrp',
       members: [
@@ -44,7 +44,7 @@ describe('virtual routers in the file', () => {
     - { name: out, interface: eth0, id: 1, addresses: ['fe80::1/64', 'fd00::1/64'], group: all, track: [{ service: www, weight: -20 }, { command: test -e /ok }] }`),
     )
     expect(diagnostics).toEqual([])
-    const [group, ...more] = (spec && wantedRouters(spec))?.groups ?? []
+    const [group, ...more] = (spec && wantedRouters(spec, 'local'))?.groups ?? []
     expect(more).toEqual([])
     expect(group?.name).toBe('shop/all')
     expect(group?.members.map(({ config }) => [config.name, config.family, config.isGrouped])).toEqual([

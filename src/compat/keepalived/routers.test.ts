@@ -123,7 +123,7 @@ describe("a keepalived.conf's virtual routers", () => {
       'vrrp_sync_group G_1 {', 'group {', 'A', 'B', '}', 'track_interface {', 'eth9', '}', '}',
       instance('A', 1, addresses('10.0.0.1'), 'track_script {', 'ok', '}'), instance('B', 2, addresses('10.0.0.2')),
     ) // biome-ignore format: as a file has them
-    const [group, ...more] = (converted.spec && wantedRouters(converted.spec))?.groups ?? []
+    const [group, ...more] = (converted.spec && wantedRouters(converted.spec, 'local'))?.groups ?? []
     expect(more).toEqual([])
     expect(group?.name).toBe('k/G_1')
     expect(group?.members.map(({ config, tracked }) => [config.name, tracked.map(({ kind, weight }) => [kind, weight])]))
