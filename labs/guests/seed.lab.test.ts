@@ -55,5 +55,5 @@ describe('a seed on QEMU', () => {
     await succeed(baton, 'down', file)
     expect(baton.processes()).toEqual([])
     expect(baton.leftovers().toSorted()).toEqual(['baton.yaml', 'user-data.sh'])
-  }, 240_000)
+  }, 600_000)
 })
