@@ -199,7 +199,9 @@ const directors = map({
   hosts: z
     .array(reference('the name of a host'))
     .optional()
-    .describe('The hosts that run a director; the first host when left out.'),
+    .describe(
+      'The hosts that run a director, each with all services; the first host when left out. Of several VRRP says who has the addresses.',
+    ),
   timeouts: timeouts.optional().describe('How long the engine remembers what is idle, as ipvsadm --set.'),
   sysctls: sysctls.optional().describe("Settings of the engine, with the kernel's names and numbers."),
   maintenance: path('the path of a directory')

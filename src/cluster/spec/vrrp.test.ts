@@ -4,6 +4,7 @@ import { wantedRouters } from '../plan/wanted-routers.ts'
 import type { ChosenEngine } from './engine-check.ts'
 import { given } from './given.ts'
 import { parseSpec } from './parse.ts'
+import { printSpec } from './print.ts'
 
 const services = 'services: { www: { address: 10.0.0.100:80, servers: [{ address: 10.0.0.9:80 }] } }'
 const file = (vrrp: string, more = services): string => `name: shop\n${more}\ndirectors:\n  vrrp: ${vrrp}\n`
@@ -35,6 +36,16 @@ describe('virtual routers in the file', () => {
         },
       ],
     })
+  })
+
+  test('each of several directors has a priority of its own, also when the file is printed and read again', () => {
+    const hosts = 'hosts: { lb1: { ssh: lb1 }, lb2: { ssh: lb2 } }'
+    const text = `name: shop\n${hosts}\n${services}\ndirectors: { hosts: [lb1, lb2], vrrp: { interface: eth0, id: 51, priority: { lb1: 150, lb2: 90 } } }\n`
+    const { spec, diagnostics } = parse(text)
+    expect(diagnostics).toEqual([])
+    const priorityOn = (host: string) => spec && wantedRouters(spec, host)?.groups[0]?.members[0]?.config.priority
+    expect(['lb1', 'lb2'].map(priorityOn)).toEqual([150, 90])
+    expect(parse(spec === undefined ? '' : printSpec(spec)).spec).toEqual(spec)
   })
 
   test('two of one group, several paths, and what is tracked', () => {
