@@ -1,6 +1,6 @@
-/** `cloud-init:` of a pool in the file: in cloud-init's own words, as a map, as text, or as the path of a file. */
-import type * as z from 'zod'
-import { leaf } from './leaf.ts'
+/** `cloud-init:` of a pool or an image in the file: in cloud-init's own words, as a map, as text, or as the path of a file. */
+import * as z from 'zod'
+import { leaf, text } from './leaf.ts'
 import { map } from './map.ts'
 
 /** A map, or text: with a line end or a `#` in front it is the content, else it is the path of a file. */
@@ -18,6 +18,13 @@ export function isMap(value: unknown): value is Readonly<Record<string, unknown>
 }
 
 export const cloudInit = map({
+  user: text('the name of a user', /^[a-z_][a-z0-9_-]{0,31}$/)
+    .optional()
+    .describe('One who may log in with ssh-keys, and do all by sudo; beside the usual one of the image.'),
+  'ssh-keys': z
+    .array(text('a public key, or the path of a file with some', /^[^\0]+$/))
+    .optional()
+    .describe("Who may log in by SSH, as user or as the image's usual one: public keys, or paths of files with them."),
   'user-data': content('user data')
     .optional()
     .describe(

@@ -3,6 +3,7 @@ import { formatDiagnostic } from './diagnostic.ts'
 import { parseSpec } from './parse.ts'
 
 const files: Readonly<Record<string, string>> = {
+  '/srv/keys.pub': '# of Ann\nssh-ed25519 A ann\n\nssh-rsa B ben\n',
   '/srv/web.sh': '#!/bin/sh\necho ${HOME}',
   '/srv/net.yaml': 'version: 2\nethernets: {}\n',
   '/srv/meta.yaml': 'public-keys: [ssh-ed25519 A]\n',
@@ -37,6 +38,32 @@ describe('cloud-init of a pool', () => {
       metaData: { 'public-keys': ['ssh-ed25519 A'] },
       networkConfig: 'version: 2\nethernets: {}\n',
     })
+  })
+
+  test('user and ssh-keys are short for what most want, from keys and from files with some', () => {
+    const config = (text: string): unknown => JSON.parse((seedOf(text)?.userData ?? '').replace('#cloud-config\n', ''))
+    expect(config('{ user: admin, ssh-keys: [keys.pub, "ssh-ed25519 C"], user-data: { packages: [nginx] } }')).toEqual({
+      packages: ['nginx'],
+      users: [
+        'default',
+        {
+          name: 'admin',
+          shell: '/bin/bash',
+          sudo: 'ALL=(ALL) NOPASSWD:ALL',
+          ssh_authorized_keys: ['ssh-ed25519 A ann', 'ssh-rsa B ben', 'ssh-ed25519 C'],
+        },
+      ],
+    })
+    expect(config('{ ssh-keys: ["ssh-ed25519 C"] }')).toEqual({ ssh_authorized_keys: ['ssh-ed25519 C'] })
+  })
+
+  test('an image’s seed is that of its guests, unless their pool has one', () => {
+    const image = 'images: { tiny: { builtin: tiny, cloud-init: { user-data: "#!/bin/sh\\n" } } }'
+    const text = `name: shop\n${image}\nguests: { web: { image: tiny }, db: { image: tiny, cloud-init: {} } }\n`
+    const { spec, diagnostics } = parseSpec({ file: 'f', text, environment: {}, readInclude: () => undefined })
+    expect(diagnostics.map(formatDiagnostic)).toEqual([])
+    expect(spec?.guests['web']?.cloudInit).toEqual({ userData: '#!/bin/sh\n' })
+    expect(spec?.guests['db']?.cloudInit).toEqual({})
   })
 
   test('a pool may have a seed that only says who each guest is', () => {

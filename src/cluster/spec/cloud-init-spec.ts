@@ -1,4 +1,4 @@
-/** What a pool's `cloud-init:` says, read from where it stands, and written back. Pure but for the reader that it is given. */
+/** What `cloud-init:` says, read from where it stands, and written back. Pure but for the reader that it is given. */
 import { parse } from 'yaml'
 import type { SeedContent } from '../../guests/hypervisor.ts'
 import { type CloudInitShape, isMap, type SeedText } from './cloud-init-schema.ts'
@@ -12,7 +12,9 @@ export type Refuse = (key: string, message: string, hint?: string) => void
 export function cloudInitSpec(shape: CloudInitShape, readFile: ReadText, refuse: Refuse): SeedContent {
   const text = (key: keyof CloudInitShape, written: SeedText | undefined): string | undefined =>
     typeof written === 'string' && !isContent(written) ? readFile(written, key) : contentText(written)
-  const userData = userDataOf(text('user-data', configOf(shape['user-data'])), refuse)
+  const users = usersOf(shape, readFile, refuse)
+  const wanted = users === undefined ? shape['user-data'] : withUsers(shape['user-data'] ?? {}, users, refuse)
+  const userData = userDataOf(text('user-data', configOf(wanted)), refuse)
   const metaData = mapOf('meta-data', text('meta-data', shape['meta-data']), refuse)
   if (metaData !== undefined && 'instance-id' in metaData)
     refuse('meta-data', 'instance-id is given to each guest, and changes with what its seed has', 'leave it out')
@@ -23,6 +25,38 @@ export function cloudInitSpec(shape: CloudInitShape, readFile: ReadText, refuse:
     ...given('metaData', metaData),
     ...given('networkConfig', network === undefined ? undefined : withLineEnd(network)),
   }
+}
+
+type Users = Readonly<Record<string, unknown>>
+
+/** As cloud-init's modules users-groups and ssh have them. undefined: none are asked for. */
+function usersOf({ user, ...rest }: CloudInitShape, readFile: ReadText, refuse: Refuse): Users | undefined {
+  const keys = (rest['ssh-keys'] ?? []).flatMap((written) =>
+    isKey(written) ? [written] : keysIn(readFile(written, 'ssh-keys') ?? ''),
+  )
+  if (user === undefined) return rest['ssh-keys'] && { ssh_authorized_keys: keys }
+  if (rest['ssh-keys'] === undefined || rest['ssh-keys'].length === 0)
+    refuse('user', `nobody could log in as ${user}, who has no key and no password`, 'add ssh-keys')
+  const one = { name: user, shell: '/bin/bash', sudo: 'ALL=(ALL) NOPASSWD:ALL', ssh_authorized_keys: keys }
+  return { users: ['default', one] }
+}
+
+const isKey = (text: string): boolean => /^(?:ssh-|ecdsa-|sk-)\S+ \S/.test(text)
+
+/** As in authorized_keys, sshd(8). */
+function keysIn(text: string): string[] {
+  return text.split('\n').flatMap((line) => (line.trim() === '' || line.startsWith('#') ? [] : [line.trim()]))
+}
+
+function withUsers(userData: SeedText, users: Users, refuse: Refuse): SeedText {
+  if (!isMap(userData)) {
+    refuse('user-data', 'user and ssh-keys go with user data that is a map', 'write it as a map, or the keys into it')
+    return userData
+  }
+  for (const key of Object.keys(users))
+    if (Object.hasOwn(userData, key))
+      refuse('user-data', `${key} is in the user data, and made of user and ssh-keys as well`, 'leave one of them out')
+  return { ...userData, ...users }
 }
 
 const isContent = (text: string): boolean => text.startsWith('#') || text.includes('\n')

@@ -1,7 +1,9 @@
 /** From the file's shape to the model: short forms written out, paths resolved, names put into their things. */
 import type { RestartPolicy } from '../../director/control.ts'
 import type { EbpfTuning, LimitName, LimitTuning } from '../../engines/ebpf/tuning.ts'
+import type { SeedContent } from '../../guests/hypervisor.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
+import type { CloudInitShape } from './cloud-init-schema.ts'
 import { cloudInitSpec } from './cloud-init-spec.ts'
 import { given } from './given.ts'
 import type { ClusterSpec, GuestPoolSpec, HostSpec, NetworkSpec } from './model.ts'
@@ -39,12 +41,17 @@ export function normalize(file: FileShape, reader: FileReader): ClusterSpec {
   const hosts = mapValues(shapes, (name, shape) => hostSpec(name, shape))
   const [firstHost = defaultHost.name] = Object.keys(hosts)
   const images = mapValues(file.images, (name, shape) => imageSpec(name, shape, resolve))
+  // Of images that no guest has, too: what is wrong there is said now.
+  const seeds = mapValues(file.images, (name, shape) => seedSpec(shape['cloud-init'], ['images', name], reader))
   const usesTiny = Object.values(file.guests).some(({ image }) => image === 'tiny')
   return {
     name: file.name,
     hosts,
     images: usesTiny && !Object.hasOwn(images, 'tiny') ? { ...images, tiny: { kind: 'tiny' } } : images,
-    guests: mapValues(file.guests, (name, pool) => poolSpec(name, pool, hosts[pool.host ?? firstHost], reader)),
+    guests: mapValues(file.guests, (name, pool) => ({
+      ...poolSpec(name, pool, hosts[pool.host ?? firstHost]),
+      ...given('cloudInit', seedSpec(pool['cloud-init'], ['guests', name], reader) ?? seeds[pool.image]),
+    })),
     services: mapValues(file.services, (name, shape) =>
       serviceSpec(name, shape, (written, ...key) => resolve(written, ['services', name, ...key])),
     ),
@@ -141,15 +148,17 @@ function imageSpec(name: string, shape: ImageShape, resolve: ResolvePath): Image
   }
 }
 
-function poolSpec(name: string, pool: PoolShape, host: HostSpec | undefined, reader: FileReader): GuestPoolSpec {
-  const place = (key: string): Path => ['guests', name, 'cloud-init', key]
-  const seed =
-    pool['cloud-init'] &&
-    cloudInitSpec(
-      pool['cloud-init'],
-      (written, key) => reader.read(written, place(key)),
-      (key, message, hint) => reader.refuse(place(key), message, hint),
-    )
+function seedSpec(shape: CloudInitShape | undefined, owner: Path, reader: FileReader): SeedContent | undefined {
+  if (shape === undefined) return undefined
+  const place = (key: string): Path => [...owner, 'cloud-init', key]
+  return cloudInitSpec(
+    shape,
+    (written, key) => reader.read(written, place(key)),
+    (key, message, hint) => reader.refuse(place(key), message, hint),
+  )
+}
+
+function poolSpec(name: string, pool: PoolShape, host: HostSpec | undefined): GuestPoolSpec {
   return {
     name,
     ...given('count', pool.count),
@@ -158,7 +167,6 @@ function poolSpec(name: string, pool: PoolShape, host: HostSpec | undefined, rea
     vcpus: pool.vcpus,
     ...given('diskBytes', pool.disk),
     ...given('swapBytes', pool.swap),
-    ...given('cloudInit', seed),
     network: networkSpec(pool.network, host),
     autostart: pool.autostart,
     ...given('host', pool.host),

@@ -129,6 +129,9 @@ const image = map({
   mirror: text('a URL such as http://mirror.example/debian', /^(https?|file):\/\/\S+$/)
     .optional()
     .describe('The package mirror, with debootstrap.'),
+  'cloud-init': cloudInit
+    .optional()
+    .describe('The seed of guests of this image whose pool has none of its own; docs/cloud-init.md.'),
 })
 
 const fixedNetwork = map({
