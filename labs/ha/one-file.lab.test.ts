@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
+import type { ClusterStatusJson } from '../../src/cli/local/cluster-status.ts'
 import { openBaton } from '../hello/baton.ts'
 import { type Sshd, startSshd } from '../hosts/sshd.ts'
 import { Site, until } from './world.ts'
@@ -114,6 +115,14 @@ directors:
   await succeed('up', file)
   await stands('the first is master', (holders) => holders.join() === '0')
   expect(await succeed('plan', file)).not.toContain('director.')
+  const roles = async (): Promise<unknown[]> =>
+    (JSON.parse((await baton.run('status', file, '--json')).stdout) as ClusterStatusJson).machines.map(
+      ({ hosts, routers, unreachable, director }) => [hosts[0], unreachable ?? routers[0]?.role ?? director],
+    )
+  expect(await roles()).toEqual([
+    ['one', 'master'],
+    ['two', 'backup'],
+  ])
 
   write('400ms')
   expect((await baton.run('plan', file)).stdout).toMatch(/services\.apply one[\s\S]*services\.apply two/)
@@ -121,6 +130,10 @@ directors:
 
   for (const pid of await directorsAt(site, 0)) process.kill(pid, 'SIGKILL')
   await stands('the second has it', (holders) => holders.includes(1))
+  expect(await roles()).toEqual([
+    ['one', null],
+    ['two', 'master'],
+  ])
   await succeed('up', file)
   await stands('the first is back', (holders) => holders.join() === '0')
 

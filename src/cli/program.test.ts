@@ -231,6 +231,16 @@ describe.skipIf(!isBuilt)('a pretended cluster', () => {
       ],
     })
     expect(baton('plan', name).stdout).toContain('it is paused')
+    const far = file('far.yaml', fake.replace('hosts: {', 'hosts: { far: { ssh: "nobody@127.0.0.1:1" },'))
+    const all = baton('status', far, '--json')
+    expect(all.code).toBe(exitCodes.failed)
+    expect(JSON.parse(all.stdout)).toMatchObject({
+      cluster: 't',
+      machines: [
+        { hosts: ['far'], guests: [], director: null, unreachable: expect.stringContaining('127.0.0.1') as string },
+        { hosts: ['pretend'], guests: [{ name: 'web-1' }, { name: 'web-2' }], unreachable: null },
+      ],
+    })
 
     const fewer = file('fewer.yaml', fake.replace('count: 2', 'count: 0'))
     const refused = baton('up', fewer)

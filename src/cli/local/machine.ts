@@ -72,7 +72,7 @@ async function runsXen(host: Host, options: CallOptions): Promise<boolean> {
 }
 
 /** All guests of all hypervisors, sorted by name. */
-export async function listGuests(machine: Machine, { signal }: CallOptions): Promise<FoundGuest[]> {
+export async function listGuests(machine: Pick<Machine, 'places'>, { signal }: CallOptions): Promise<FoundGuest[]> {
   const lists = await Promise.all(
     machine.places.map(async (place) =>
       (await place.hypervisor.list({ signal })).map((guest): FoundGuest => ({ ...place, guest })),

@@ -18,7 +18,7 @@ export async function readStatus(machine: Machine, options: CallOptions): Promis
 
 /** `problem`: why it could not be asked; both are empty while none runs. */
 export async function askDirector(
-  machine: Machine,
+  machine: Pick<Machine, 'director'>,
   { signal }: CallOptions,
 ): Promise<{ readonly status: DirectorStatus | undefined; readonly problem: string | null }> {
   try {
