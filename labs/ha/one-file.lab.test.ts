@@ -112,7 +112,7 @@ directors:
     expect(plan).toContain(`director.start ${host}`)
     expect(plan).toContain(`services.apply ${host}`)
   }
-  await succeed('up', file)
+  expect(await succeed('up', file)).toMatch(/^one\n[\s\S]*^two\n/m)
   await stands('the first is master', (holders) => holders.join() === '0')
   expect(await succeed('plan', file)).not.toContain('director.')
   const roles = async (): Promise<unknown[]> =>

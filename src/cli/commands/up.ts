@@ -7,6 +7,7 @@ import { within } from '../../deadline.ts'
 import { type Context, runAction } from '../action.ts'
 import { askMs } from '../deadline-options.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
+import { clusterStatusReader } from '../local/cluster-status.ts'
 import { type Converged, type ConvergeRequest, converge } from '../local/converge-command.ts'
 import { openMachine } from '../local/machine.ts'
 import { checkMachine, machineMs } from '../local/machine-check.ts'
@@ -57,12 +58,15 @@ async function guardMachine(loaded: LoadedSpec, { signal, output }: Context): Pr
 async function sayOutcome({ file, spec, plan }: Converged, asJson: boolean, context: Context): Promise<void> {
   await using machine = await openMachine({ signal: within(context.signal, askMs) })
   const status = await readStatus(machine, { signal: within(context.signal, askMs) })
+  const isFar = Object.values(spec.hosts).some(({ ssh }) => ssh !== undefined)
+  const all = isFar ? await clusterStatusReader(spec)({ signal: within(context.signal, askMs) }) : undefined
   const outcome = {
     cluster: spec.name,
     file,
     changes: plan.steps.length,
     open: whereToOpen(spec),
     status: ofCluster(status, spec.name),
+    ...(all === undefined ? {} : { machines: all.machines }),
   }
   if (asJson) context.output.json({ event: 'ended', ...outcome }, 'line')
   else context.output.print(outcomeView(outcome, context.output.paint))

@@ -1,8 +1,10 @@
 /** What `baton up` says at its end: what runs now, the address to open, and how to take it away. */
 import type { ClusterSpec } from '../../cluster/spec/model.ts'
 import { formatEndpoint } from '../../lvs/service.ts'
+import type { MachineStatusJson } from '../local/cluster-status.ts'
 import type { StatusJson } from '../local/status.ts'
 import type { Paint } from '../terminal/paint.ts'
+import { clusterStatusView } from './cluster-status.ts'
 import { statusView } from './status.ts'
 
 export type OutcomeJson = {
@@ -12,18 +14,22 @@ export type OutcomeJson = {
   readonly changes: number
   /** Where each TCP service answers: a URL where its check speaks HTTP. */
   readonly open: readonly { readonly service: string; readonly at: string }[]
+  /** Of this machine. */
   readonly status: StatusJson
+  /** Of all machines, where there are others. */
+  readonly machines?: readonly MachineStatusJson[]
 }
 
-export function outcomeView({ cluster, file, changes, open, status }: OutcomeJson, paint: Paint): string[] {
+export function outcomeView(outcome: OutcomeJson, paint: Paint): string[] {
+  const { cluster, file, changes, open, status, machines } = outcome
   const heading = changes === 0 ? `${cluster}: nothing to do, it runs as the file says` : `${cluster}: runs`
   return [
     paint('bold', heading),
     '',
-    ...statusView(status, paint),
+    ...(machines === undefined ? statusView(status, paint) : clusterStatusView({ cluster, machines }, paint)),
     '',
     ...open.map(({ service, at }) => `open:   ${paint('cyan', at)} (${service})`),
-    `look:   baton status, baton top`,
+    `look:   ${machines === undefined ? 'baton status, baton top' : `baton status ${shellWord(file)}`}`,
     `end it: baton down ${shellWord(file)}`,
   ]
 }
