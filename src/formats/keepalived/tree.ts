@@ -48,6 +48,18 @@ class Cursor {
     return token
   }
 
+  /** All up to the brace that ends the block, that which opens it left out. Where it ends; undefined: there was nothing. */
+  passThrough(report: Report, onToken: (token: Token) => void): Place | undefined {
+    if (this.peek()?.text === '{') this.next(report)
+    let end: Place | undefined
+    for (let token = this.next(report); token !== undefined; token = this.next(report)) {
+      end = token.place
+      if (token.text === '}') break
+      onToken(token)
+    }
+    return end
+  }
+
   /** Over a block by its braces, if there is one. */
   passOver(report: Report): void {
     if (this.peek()?.text !== '{') return
@@ -105,10 +117,8 @@ function takeLine({ text, place }: Token, block: Block): void {
     report(5, place, `Unknown keyword '${name}'`)
     return
   }
-  if (keyword.kind === 'block' || keyword.kind === 'list') {
-    takeBlock(name, rest, keyword, place, block)
-    return
-  }
+  if (keyword.kind === 'block') return takeBlock({ name, rest, place }, keyword, block)
+  if (keyword.kind === 'list') return takeList({ name, rest, place }, keyword, block)
   const taken = readValue(keyword, { line: text, words, block: block.name, say: (said) => report(5, place, said) })
   const written = keyword.kind === 'command' ? splitCommand(text.slice(name.length)).words : rest
   const once = keyword.kind === 'command' && entries.some((one) => one.keyword === name) ? keyword.once : undefined
@@ -125,59 +135,63 @@ function takeLine({ text, place }: Token, block: Block): void {
     })
 }
 
-function takeBlock(
-  name: string,
-  rest: readonly string[],
-  keyword: Extract<Keyword, { kind: 'block' | 'list' }>,
-  place: Place,
-  { name: owner, cursor, entries, report }: Block,
-): void {
-  const isNameless = keyword.kind === 'block' && keyword.nameless !== undefined && rest.length !== 1
+type Named = { readonly name: string; readonly rest: readonly string[]; readonly place: Place }
+
+function takeBlock({ name, rest, place }: Named, keyword: Extract<Keyword, { kind: 'block' }>, block: Block): void {
+  const { name: owner, cursor, entries, report } = block
+  const isNameless = keyword.nameless !== undefined && rest.length !== 1
   if (isNameless) {
     report(5, place, keyword.nameless ?? '')
     if (cursor.peek()?.text === '{') {
       cursor.passOver(report)
       return
     }
-  } else if (rest.length < (keyword.needs ?? 0)) lacksWord(name, name, rest.length + 2, place, report)
-  const extra = keyword.kind === 'list' ? rest[keyword.needs ?? 0] : undefined
-  const isStrict = keyword.kind === 'list' && keyword.isStrict === true
-  if (isStrict && (extra !== undefined || cursor.peek()?.text !== '{'))
-    endReading('is missing a parameter at word position 1', '***MISSING ***', cursor.peek()?.place ?? place, report)
-  if (extra !== undefined) report(5, place, `Block ${name} has extra parameters ${extra} ...`)
-  if (keyword.kind === 'block' && keyword.isPassedOver?.(rest) === true) {
+  } else mustHave(rest, keyword.needs, name, place, report)
+  if (keyword.isPassedOver?.(rest) === true) {
     cursor.passOver(report)
     entries.push({ keyword: name, words: rest, place, value: rest[0], end: place, entries: [] })
     return
   }
-  const again = 'twice' in keyword && entries.some((one) => one.keyword === name && one.words[0] === rest[0])
-  if (again && 'twice' in keyword) report(5, place, inWords(keyword.twice ?? '', rest[0] ?? '', rest))
+  const { twice } = keyword
+  const isAgain = twice !== undefined && entries.some((one) => one.keyword === name && one.words[0] === rest[0])
+  if (isAgain) report(5, place, inWords(twice, rest[0] ?? '', rest))
   const opening = cursor.peek()
   if (opening === undefined) return
-  if (opening.text === '{') cursor.next(report)
-  else if (keyword.kind === 'block') report(5, opening.place, "Missing '{' at beginning of configuration block")
+  if (opening.text !== '{') report(5, opening.place, "Missing '{' at beginning of configuration block")
   // A nameless one goes on with the one before it.
   const before = isNameless ? lastOf(entries, name) : undefined
   const inner: Entry[] = []
   const label = (before?.words ?? rest)[0] ?? (isNameless ? '(null)' : owner)
-  const said: Report = again ? () => undefined : report
-  let end = place
-  for (let token = cursor.next(report); token !== undefined; token = cursor.next(report)) {
-    end = token.place
-    if (token.text === '}') break
-    if (keyword.kind === 'block')
-      takeLine(token, { table: keyword.keywords, name: label, cursor, entries: inner, report: said })
-    else {
-      const [one] = listed(token)
-      const isAgain =
-        one !== undefined && keyword.once !== undefined && inner.some((other) => other.keyword === one.keyword)
-      if (isAgain) report(5, one.place, inWords(keyword.once ?? '', label, [one.keyword]))
-      else if (one !== undefined) inner.push(one)
-    }
-  }
+  // What a second one of a name has is read, and nothing is said of it.
+  const within = { table: keyword.keywords, name: label, cursor, entries: inner, report: isAgain ? () => {} : report }
+  const end = cursor.passThrough(report, (token) => takeLine(token, within)) ?? place
   if (before !== undefined) entries[entries.lastIndexOf(before)] = { ...before, entries: [...before.entries, ...inner] }
-  else if (!again && !isNameless)
+  else if (!isAgain && !isNameless)
     entries.push({ keyword: name, words: rest, place, value: rest[0], end, entries: inner })
+}
+
+function takeList({ name, rest, place }: Named, keyword: Extract<Keyword, { kind: 'list' }>, block: Block): void {
+  const { name: owner, cursor, entries, report } = block
+  const { needs = 0, isStrict = false, once } = keyword
+  mustHave(rest, needs, name, place, report)
+  const extra = rest[needs]
+  const opening = cursor.peek()
+  if (isStrict && (extra !== undefined || opening?.text !== '{'))
+    endReading('is missing a parameter at word position 1', '***MISSING ***', opening?.place ?? place, report)
+  if (extra !== undefined) report(5, place, `Block ${name} has extra parameters ${extra} ...`)
+  if (opening === undefined) return
+  const inner: Entry[] = []
+  const take = (one: Entry): void => {
+    if (once !== undefined && inner.some(({ keyword }) => keyword === one.keyword))
+      report(5, one.place, inWords(once, rest[0] ?? owner, [one.keyword]))
+    else inner.push(one)
+  }
+  const end = cursor.passThrough(report, (token) => listed(token).forEach(take)) ?? place
+  entries.push({ keyword: name, words: rest, place, value: rest[0], end, entries: inner })
+}
+
+function mustHave(rest: readonly string[], needs = 0, name: string, place: Place, report: Report): void {
+  if (rest.length < needs) lacksWord(name, name, rest.length + 2, place, report)
 }
 
 function inWords(message: string, owner: string, words: readonly string[]): string {
