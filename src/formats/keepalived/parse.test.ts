@@ -222,6 +222,31 @@ describe('virtual servers', () => {
     expect(file.virtuals[0]?.reals[0]?.weight).toBe(1)
   })
 
+  test.each([
+    [
+      'vrrp_strict',
+      '(v) Strict mode does not support authentication. Ignoring.',
+      '(v) State MASTER must match being address owner',
+    ],
+    ['router_id x', '(v) Warning - preempt delay will not work with initial state MASTER - clearing'],
+  ])('%s: what does not go together in an instance is said', (global, ...expected) => {
+    const instance = ['vrrp_instance v {', 'interface eth0', 'virtual_router_id 51', 'state MASTER', 'priority 100']
+    const password = ['authentication {', 'auth_type PASS', 'auth_pass x', '}']
+    const addresses = ['virtual_ipaddress {', '10.0.0.9', '}', '}']
+    const delay = global === 'vrrp_strict' ? [] : ['preempt_delay 5']
+    const file = parse('global_defs {', global, '}', ...instance, ...delay, ...password, ...addresses)
+    expect(said(file).toSorted()).toEqual(expected.toSorted())
+  })
+
+  test('after an instance that lacks what it must have keepalived looks no further', () => {
+    const instance = (name: string, id: number, ...lines: string[]) => [
+      ...[`vrrp_instance ${name} {`, 'interface eth0', `virtual_router_id ${id}`, ...lines, '}'],
+    ]
+    const late = ['state MASTER', 'nopreempt', 'virtual_ipaddress {', '10.0.0.9', '}']
+    const file = parse(...instance('a', 51, 'version 3'), ...instance('b', 52, ...late))
+    expect(said(file)).toEqual(['(a) No VIP specified; at least one is required'])
+  })
+
   test('a group is all of its addresses', () => {
     const file = parse(
       'virtual_server_group g {',

@@ -6,6 +6,7 @@ import { readInteger } from './keyword.ts'
 import type { Machine } from './machine.ts'
 import { reportAddress, reportRoute, reportRule } from './network.ts'
 import { programOf } from './security.ts'
+import { hasPeers, reportSettled } from './settled.ts'
 import { allOf, type Entry, lastOf } from './tree.ts'
 
 /** Where an interface is missing, keepalived looks no further than the blocks themselves: then it is false. */
@@ -44,7 +45,7 @@ export function reportVrrp(entries: readonly Entry[], machine: Machine, report: 
     return true
   }
   reportGroups(entries, report)
-  reportInstances(entries, report)
+  reportSettled(entries, report)
   return true
 }
 
@@ -90,7 +91,7 @@ type Around = {
   readonly report: Report
 }
 
-function reportInstance({ words, entries }: Entry, { scripts, machine, known, rules, report }: Around): void {
+function reportInstance({ words, entries, end }: Entry, { scripts, machine, known, rules, report }: Around): void {
   const [name = ''] = words
   for (const { keyword, words: values, place, entries: inner } of entries) {
     const [value = ''] = values
@@ -103,6 +104,8 @@ function reportInstance({ words, entries }: Entry, { scripts, machine, known, ru
       report(5, place, `(${name}) Specifying lvs_sync_daemon_interface against a vrrp is deprecated.`)
       report(5, place, '        Please use global lvs_sync_daemon')
     }
+    if (keyword === 'linkbeat_use_polling')
+      report(5, place, `(${name}) 'linkbeat_use_polling' in vrrp instance deprecated - use linkbeat_interfaces block`)
     if (keyword === 'authentication')
       for (const pass of allOf(inner, 'auth_pass'))
         if ((pass.words[0] ?? '').length > 8) report(5, pass.place, 'Truncating auth_pass to 8 characters')
@@ -124,6 +127,8 @@ function reportInstance({ words, entries }: Entry, { scripts, machine, known, ru
       }
   }
   reportFamilies(name, entries, report)
+  if (lastOf(entries, 'unicast_ttl') !== undefined && !hasPeers(entries))
+    report(5, end, `(${name}): Cannot use unicast_ttl without unicast peers - resetting`)
 }
 
 function reportWeight({ keyword, words, place }: Entry, name: string, report: Report): void {
@@ -141,7 +146,7 @@ function reportWeight({ keyword, words, place }: Entry, name: string, report: Re
 
 /** All addresses of an instance are of the family of its first. */
 function reportFamilies(name: string, entries: readonly Entry[], report: Report): void {
-  let family: string | undefined
+  let family: string | undefined = lastOf(entries, 'native_ipv6') === undefined ? undefined : 'ipv6'
   for (const { keyword, entries: inner } of allOf(entries, 'virtual_ipaddress', 'unicast_peer'))
     for (const one of inner) {
       const [host = ''] = one.keyword.split('/')
@@ -191,65 +196,5 @@ function reportGroups(entries: readonly Entry[], report: Report): void {
       report(5, undefined, `Sync group ${group}, no matching virtual router found in group declaration - removing`)
     if (count === 1)
       report(5, undefined, `Sync group ${group} has only 1 virtual router(s) - this probably isn't what you want`)
-  }
-}
-
-type Standing = { readonly name: string; readonly id: number; readonly family: string; readonly link: string }
-
-/** keepalived's vrrp_complete_instance. */
-function reportInstances(entries: readonly Entry[], report: Report): void {
-  const say = (message: string): void => report(5, undefined, message)
-  const globals = lastOf(entries, 'global_defs')?.entries ?? []
-  const standing: Standing[] = []
-  for (const { words, entries: inner } of allOf(entries, 'vrrp_instance')) {
-    const [name = ''] = words
-    const addresses = allOf(inner, 'virtual_ipaddress').flatMap((list) => list.entries.map(({ keyword }) => keyword))
-    const family = addresses[0]?.includes(':') === true ? 'IPv6' : 'IPv4'
-    const version = Number(
-      lastOf(inner, 'version')?.value ?? (family === 'IPv6' ? 3 : (lastOf(globals, 'vrrp_version')?.value ?? 2)),
-    )
-    reportAuthentication(name, inner, version, say)
-    const isMaster = lastOf(inner, 'state')?.value === 'MASTER'
-    const priority = lastOf(inner, 'priority')?.value ?? (isMaster ? 255 : 100)
-    if (priority === 255 && lastOf(inner, 'nopreempt') !== undefined)
-      say(`(${name}) nopreempt is incompatible with priority 255. resetting nopreempt`)
-    else if (isMaster && lastOf(inner, 'nopreempt') !== undefined)
-      say(`(${name}) Warning - nopreempt will not work with initial state MASTER - clearing`)
-    const every = lastOf(inner, 'advert_int')?.value
-    if (version === 2 && typeof every === 'number' && !Number.isInteger(every))
-      say(`(${name}) VRRPv2 advertisement interval ${every.toFixed(6)}s must be an integer. rounding`)
-    const link = lastOf(inner, 'interface')?.words[0]
-    const id = lastOf(inner, 'virtual_router_id')?.value
-    if (addresses.length === 0)
-      say(`(${name}) No VIP specified; at least one is ${version === 3 ? 'required' : 'sensible'}`)
-    const isUnicast = (lastOf(inner, 'unicast_peer')?.entries.length ?? 0) > 0
-    if (!isUnicast) standing.push({ name, id: Number(id), family, link: link ?? '' })
-  }
-  reportTwins(standing, say)
-}
-
-function reportAuthentication(
-  name: string,
-  entries: readonly Entry[],
-  version: number,
-  say: (message: string) => void,
-): void {
-  const inner = lastOf(entries, 'authentication')?.entries
-  const type = lastOf(inner ?? [], 'auth_type')?.value
-  if (inner === undefined || type === undefined) return
-  if (version === 3) say(`(${name}) VRRP version 3 does not support authentication. Ignoring.`)
-  else if (lastOf(inner, 'auth_pass') === undefined)
-    say(`(${name}) Authentication specified but no password given. Ignoring`)
-  if (type === 'AH' && version === 2 && lastOf(entries, 'state')?.value === 'MASTER')
-    say(`(${name}) Initial state master is incompatible with AH authentication - clearing`)
-}
-
-function reportTwins(standing: readonly Standing[], say: (message: string) => void): void {
-  const seen = new Map<string, string>()
-  for (const { name, id, family, link } of standing) {
-    const key = `${id} ${family} ${link}`
-    const other = seen.get(key)
-    if (other === undefined) seen.set(key, name)
-    else say(`${other} and ${name} both use VRID ${id} with ${family} on interface ${link}`)
   }
 }

@@ -108,8 +108,8 @@ const globals: Table = {
   vrrp_garp_master_refresh_repeat: garp('vrrp_garp_master_refresh_repeat'),
   vrrp_garp_lower_prio_delay: garp('vrrp_garp_lower_prio_delay'),
   vrrp_garp_lower_prio_repeat: integer(0, maxUnsigned, "Invalid vrrp_garp_lower_prio_repeat '$'"),
-  vrrp_garp_interval: seconds(0, longest, "vrrp_garp_interval '$' is invalid"),
-  vrrp_gna_interval: seconds(0, longest, "vrrp_gna_interval '$' is invalid"),
+  vrrp_garp_interval: seconds(0.000001, longest, "vrrp_garp_interval '$' is invalid"),
+  vrrp_gna_interval: seconds(0.000001, longest, "vrrp_gna_interval '$' is invalid"),
   vrrp_min_garp: invalidFlag('vrrp_min_garp'),
   vrrp_garp_extra_if: words({ missing: 'vrrp_garp_extra_if specified without time - ignoring' }),
   vrrp_vmac_garp_intvl: words({
