@@ -8,7 +8,7 @@ import { sameData } from '../../difference.ts'
 import type { Routers } from '../../formats/keepalived/instance-model.ts'
 import type { KeepalivedFile, Method, Real, Virtual, VirtualAddress } from '../../formats/keepalived/model.ts'
 import { checkerNames } from '../../formats/keepalived/tables/checks.ts'
-import { type Entry, lastOf } from '../../formats/keepalived/tree.ts'
+import { allOf, type Entry, lastOf } from '../../formats/keepalived/tree.ts'
 import { numberIn } from '../../formats/keepalived/virtuals.ts'
 import type { CheckSpec } from '../../health/check.ts'
 import { type Forwarding, familyOf, type SchedulerName, type ServiceId, schedulerNames } from '../../lvs/service.ts'
@@ -48,6 +48,7 @@ export function convertKeepalived(
     if (!diagnostics.some((one) => sameData(one, diagnostic))) diagnostics.push(diagnostic)
   }
   reportOthers(parsed.entries, hasCompany, say)
+  reportGroups(parsed.entries, say)
   const vrrp = convertRouters(parsed.routers, hasCompany, say)
   const standing = convertStanding(parsed.routers, say)
   const globals = lastOf(parsed.entries, 'global_defs')?.entries ?? []
@@ -82,6 +83,15 @@ export function convertKeepalived(
     say('error', place ?? { file, line: 1 }, `no_accept of ${router} does not go with ${service}: ${reason}`)
   }
   return { spec: diagnostics.some(({ severity }) => severity === 'error') ? undefined : spec, diagnostics }
+}
+
+function reportGroups(entries: readonly Entry[], say: Say): void {
+  const groups = new Set(allOf(entries, 'virtual_server_group').map(({ words }) => words[0]))
+  for (const { words, place } of allOf(entries, 'virtual_server')) {
+    const [first, group = ''] = words
+    if (first === 'group' && !groups.has(group))
+      say('warning', place, `virtual server group ${group} is not configured: the virtual server is left out`)
+  }
 }
 
 /** Blocks that are read where their contents are used. */

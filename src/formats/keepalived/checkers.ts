@@ -40,9 +40,14 @@ export function readChecker(
     if (typeof times === 'string') report(5, place, times)
     if (typeof times === 'string') report(5, place, `Invalid nb_get_retry value '${words[0] ?? ''}'`)
   }
-  if (keyword === 'UDP_CHECK') reportHex(entries, report)
+  if (keyword === 'UDP_CHECK') {
+    reportHex(entries, report)
+    const [least, most] = [lastOf(entries, 'min_reply_length')?.value, lastOf(entries, 'max_reply_length')?.value]
+    if (typeof least === 'number' && typeof most === 'number' && least > most)
+      report(5, entry.end, `UDP_CHECK min_reply length ${least} > max_reply_length ${most} - will always fail`)
+  }
   for (const name of keyword === 'DNS_CHECK' ? allOf(entries, 'name') : [])
-    if (/\.\./.test(name.words[0] ?? ''))
+    if (/^.\.|\.\./.test(name.words[0] ?? ''))
       report(5, name.place, `DNS_CHECK name '${name.words[0] ?? ''}' has empty label - ignoring`)
   const user = keyword === 'MISC_CHECK' ? server.runsAs(lastOf(entries, 'user')) : undefined
   return [{ kind: keyword, place, entries, ...(user === undefined ? {} : { user }) }]

@@ -23,7 +23,8 @@ export type Keyword =
       Missing)
   /** Seconds with a fraction. */
   | ({ readonly kind: 'seconds'; readonly min: number; readonly max: number } & Wrong & Missing)
-  | ({ readonly kind: 'choice'; readonly of: readonly string[] } & Wrong & Missing)
+  /** `isCaseless`: taken in any case, as the one that it is. */
+  | ({ readonly kind: 'choice'; readonly of: readonly string[]; readonly isCaseless?: boolean } & Wrong & Missing)
   /** A command: its words by the rules of commands. `once`: what is said of a second one, which does not count. `mayBeBare`: nothing is nothing. */
   | { readonly kind: 'command'; readonly once?: string; readonly mayBeBare?: boolean }
   /** Lines that are read by nobody's table: addresses, routes, names. */
@@ -102,8 +103,11 @@ export function readValue(keyword: Exclude<Keyword, { kind: 'block' | 'list' }>,
     const unknown = words.slice(2).find((other) => other !== known)
     if (unknown !== undefined) say(`${template(says)} ${unknown}`)
   }
-  if (keyword.kind === 'choice')
-    return keyword.of.includes(word) ? { value: word, isTaken: true } : refuse(keyword.wrong ?? `${name}: unknown $`)
+  if (keyword.kind === 'choice') {
+    const folded = (text: string): string => (keyword.isCaseless === true ? text.toUpperCase() : text)
+    const value = keyword.of.find((one) => folded(one) === folded(word))
+    return value === undefined ? refuse(keyword.wrong ?? `${name}: unknown $`) : { value, isTaken: true }
+  }
   const number = keyword.kind === 'integer' ? readInteger(word, keyword) : readSeconds(word, keyword)
   if (keyword.kind === 'seconds' && /^[0-9]*\.[0-9]{7,}$/.test(word))
     say(`number '${word}' has too many decimal places`)

@@ -247,6 +247,19 @@ describe('virtual servers', () => {
     expect(said(file)).toEqual(['(a) No VIP specified; at least one is required'])
   })
 
+  test('servers without a weight, flags of other schedulers and a family that is not the address’s are said', () => {
+    const server = ['real_server 10.0.0.2 80 {', 'weight 0', '}', '}']
+    const common = ['protocol TCP', 'hashed', 'lb_algo rr', 'lb_kind NAT', 'ip_family inet6']
+    const file = parse('virtual_server 10.0.0.1 80 {', ...common, ...server)
+    expect(said(file)).toEqual([
+      '3: hashed only applies to sh scheduler - ignoring',
+      '6: Virtual server specified family inet6 conflicts with server family',
+      'Warning - quorum 1 for [10.0.0.1]:tcp:80 exceeds total weight of real servers 0, reducing quorum to 0',
+      'Virtual server [10.0.0.1]:tcp:80: hysteresis 0 >= quorum 0; setting hysteresis to 4294967295',
+    ])
+    expect(file.virtuals[0]).toMatchObject({ quorum: 1, hysteresis: 0 })
+  })
+
   test('a group is all of its addresses', () => {
     const file = parse(
       'virtual_server_group g {',

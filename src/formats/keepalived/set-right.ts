@@ -82,18 +82,20 @@ function onceEach(reals: readonly Real[], isAgain: (real: Real) => void): readon
 
 function quorumOf(draft: Draft, name: string, reals: readonly Real[], say: (message: string) => void) {
   const total = reals.reduce((sum, { weight }) => sum + weight, 0)
-  const isHigh = draft.quorum > total && total > 0
+  const isHigh = draft.quorum > total
   if (isHigh)
     say(
       `Warning - quorum ${draft.quorum} for ${name} exceeds total weight of real servers ${total}, reducing quorum to ${total}`,
     )
   const quorum = isHigh ? total : draft.quorum
-  const isWide = draft.hysteresis > 0 && draft.hysteresis >= quorum
+  const isWide = draft.hysteresis >= quorum
+  // Without a sign, keepalived's number.
+  const less = (quorum - 1) >>> 0
   if (isWide)
-    say(
-      `Virtual server ${name}: hysteresis ${draft.hysteresis} >= quorum ${quorum}; setting hysteresis to ${quorum - 1}`,
-    )
-  return { quorum, hysteresis: isWide ? quorum - 1 : draft.hysteresis }
+    say(`Virtual server ${name}: hysteresis ${draft.hysteresis} >= quorum ${quorum}; setting hysteresis to ${less}`)
+  // Servers without a weight are no quorum of nothing: it stands as it was written.
+  if (total === 0) return { quorum: draft.quorum, hysteresis: 0 }
+  return { quorum, hysteresis: isWide ? less : draft.hysteresis }
 }
 
 type Around = {

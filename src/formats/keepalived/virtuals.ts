@@ -28,6 +28,10 @@ export function readVirtuals(entries: readonly Entry[], machine: Machine, report
   return drafts.flatMap((draft) => setRight(draft, report))
 }
 
+/** Only schedulers that hash have them; keepalived asks for one before them. */
+const hashFlags = ['sh-port', 'sh-fallback', 'mh-port', 'mh-fallback', 'hashed']
+const engineNameBytes = 16
+
 type Head = { readonly places: readonly VirtualAddress[]; readonly group?: string }
 
 function readHead(
@@ -45,13 +49,8 @@ function readHead(
   }
   if (first === 'group') {
     const places = groups.get(second ?? '')
-    if (places !== undefined) return { places, group: second ?? '' }
-    report(
-      5,
-      undefined,
-      `Virtual server group ${second ?? ''} specified but not configured - ignoring virtual server ${second ?? ''}`,
-    )
-    return undefined
+    // Of one that is not configured keepalived tells its log alone.
+    return places === undefined ? undefined : { places, group: second ?? '' }
   }
   const endpoint = readEndpoint(first, second, place, report)
   if (endpoint !== undefined) return { places: [{ kind: 'address', ...endpoint }] }
@@ -62,8 +61,8 @@ function readHead(
 
 function readVirtual(entry: Entry, head: Head, runsAs: RunsAs, report: Report): Draft {
   const { entries, place } = entry
-  const family = familyOfPlaces(head.places)
   const scheduler = readScheduler(entries, report)
+  const family = readFamily(entries, head.places, report)
   const method = readMethod(entries, 'virtual', report)
   const persistence = readPersistence(entries, family, report)
   const sorry = readSorry(entry, family, report)
@@ -79,7 +78,7 @@ function readVirtual(entry: Entry, head: Head, runsAs: RunsAs, report: Report): 
     ...(method === undefined ? {} : { method }),
     ...(persistence === undefined ? {} : { persistence }),
     ...(sorry === undefined ? {} : { sorry }),
-    flags: allOf(entries, 'flag-1', 'flag-2', 'flag-3', 'sh-port', 'sh-fallback', 'mh-port', 'mh-fallback', 'hashed')
+    flags: allOf(entries, 'flag-1', 'flag-2', 'flag-3', ...hashFlags)
       .filter(({ value }) => value !== false)
       .map(({ keyword }) => keyword),
     onePacket: isSet(entries, 'ops'),
@@ -90,6 +89,18 @@ function readVirtual(entry: Entry, head: Head, runsAs: RunsAs, report: Report): 
     ),
     entries,
   }
+}
+
+/** `ip_family` is for those without an address, and may not contradict one. */
+function readFamily(entries: readonly Entry[], places: readonly VirtualAddress[], report: Report): Family | undefined {
+  const own = familyOfPlaces(places)
+  const written = lastOf(entries, 'ip_family')
+  if (written?.value === undefined) return own
+  const wanted: Family = written.value === 'inet6' ? 'ipv6' : 'ipv4'
+  if (own === undefined || places[0]?.kind === 'mark') return wanted
+  if (own !== wanted)
+    report(5, written.place, `Virtual server specified family ${String(written.value)} conflicts with server family`)
+  return own
 }
 
 function familyOfPlaces(places: readonly VirtualAddress[]): Family | undefined {
@@ -113,7 +124,7 @@ function readScheduler(entries: readonly Entry[], report: Report): Virtual['sche
     if (keyword === 'lb_algo' || keyword === 'lvs_sched') {
       if (schedulerNames.some((name) => name === value)) found = { value: String(value), place }
       else report(5, place, `Invalid lvs_scheduler '${String(value)}' - ignoring`)
-    } else if (keyword.startsWith('sh-') && found?.value !== 'sh')
+    } else if (hashFlags.includes(keyword) && found?.value !== 'sh' && found?.value !== 'mh')
       report(5, place, `${keyword} only applies to sh scheduler - ignoring`)
   }
   return found
@@ -124,6 +135,9 @@ function readPersistence(
   family: Family | undefined,
   report: Report,
 ): Virtual['persistence'] | undefined {
+  const engine = lastOf(entries, 'persistence_engine')
+  if ((engine?.words[0] ?? '').length > engineNameBytes)
+    report(5, engine?.place, `persistence_name too long, truncating - ${engine?.words[0] ?? ''}`)
   const granularity = lastOf(entries, 'persistence_granularity')
   const mask = granularity?.words[0]
   const isWrong =
@@ -187,7 +201,7 @@ function readReal(
   { family, weight, inhibit, method: common, runsAs }: Inherited,
   report: Report,
 ): readonly Real[] {
-  const { words, place, entries } = entry
+  const { words, place, entries, end } = entry
   const endpoint = readEndpoint(words[0] ?? '', words[1], place, report)
   if (endpoint === undefined) {
     report(5, place, `Invalid real server ip address/port ${words[0] ?? ''}/${words[1] ?? '(null)'} - skipping`)
@@ -197,7 +211,7 @@ function readReal(
   if (family !== undefined && familyOf(endpoint.address) !== family && (method ?? common)?.forward !== 'TUN') {
     report(
       5,
-      place,
+      end,
       `Address family of virtual server and real server ${endpoint.address} don't match - skipping real server.`,
     )
     return []

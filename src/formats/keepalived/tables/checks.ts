@@ -4,6 +4,7 @@ import { marks, readEndpoint } from '../places.ts'
 import {
   block,
   choice,
+  choiceOfAnyCase,
   command,
   commandOnce,
   flag,
@@ -83,7 +84,7 @@ const checkers: Table = {
   }),
   DNS_CHECK: block({
     ...connecting,
-    type: choice(
+    type: choiceOfAnyCase(
       ['A', 'NS', 'CNAME', 'SOA', 'MX', 'TXT', 'AAAA', 'RRSIG', 'DNSKEY'],
       'Unknown DNS check type $ - ignoring',
     ),

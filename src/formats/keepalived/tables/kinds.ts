@@ -23,6 +23,13 @@ export const choice = (of: readonly string[], wrong: string, missing?: string): 
   ...(missing === undefined ? {} : { missing }),
 })
 
+export const choiceOfAnyCase = (of: readonly string[], wrong: string): Keyword => ({
+  kind: 'choice',
+  of,
+  wrong,
+  isCaseless: true,
+})
+
 export function integer(
   min: number,
   max: number,
