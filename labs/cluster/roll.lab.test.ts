@@ -4,6 +4,8 @@ import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
+import { imageStore } from '../../src/guests/images/store.ts'
+import { localHost } from '../../src/hosts/local/local.ts'
 import { type Baton, freePort, openBaton } from '../hello/baton.ts'
 
 type Status = {
@@ -13,17 +15,26 @@ type Status = {
   }[]
 }
 
-/** `other` is tiny under another kernel command line: another image with nothing to build. */
-function writeFile(baton: Baton, port: number): string {
-  const images = join(baton.environment['BATON_CACHE_DIR'] ?? '', 'images')
+/** `other` is an image by its name in the store: tiny under another kernel command line, so that there is nothing to build. */
+async function writeFile(baton: Baton, port: number): Promise<string> {
+  const cache = baton.environment['BATON_CACHE_DIR'] ?? ''
+  const images = join(cache, 'images')
   const built = readdirSync(images).find((name) => readdirSync(join(images, name)).includes('initrd.gz')) ?? ''
   const file = join(baton.directory, 'baton.yaml')
-  const other = `{ kernel: ${images}/${built}/vmlinuz, initrd: ${images}/${built}/initrd.gz, cmdline: "console=ttyS0 quiet" }`
+  const other = {
+    kind: 'kernel',
+    kernel: join(images, built, 'vmlinuz'),
+    initrd: join(images, built, 'initrd.gz'),
+    cmdline: 'console=ttyS0 quiet',
+  } as const
+  const store = imageStore(localHost({ directories: { runtime: baton.directory, state: baton.directory, cache } }))
+  const call = { signal: AbortSignal.timeout(60_000) }
+  await store.give('rolled', (await store.build('rolled', other, call)).digest, call)
   const check = '{ http: /healthz, every: 300ms, timeout: 2s, rise: 1, fall: 3 }'
   writeFileSync(
     file,
     `name: rolling
-images: { other: ${other} }
+images: { other: { stored: rolled } }
 guests: { web: { count: 4, image: tiny, memory: 96M, drain: 10s } }
 services:
   www: { address: "127.0.0.1:${port}", scheduler: wlc, servers: [{ guests: web, port: 80 }], check: ${check} }
@@ -66,7 +77,7 @@ describe('a pool of real guests', () => {
     await using baton = openBaton()
     await succeed(baton, 'image', 'build', 'tiny')
     const port = await freePort()
-    const file = writeFile(baton, port)
+    const file = await writeFile(baton, port)
     await succeed(baton, 'up', file)
     const before = await baton.json<Status>('status')
     expect(imagesOf(before).size).toBe(1)

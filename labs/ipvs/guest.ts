@@ -18,7 +18,7 @@ export type KernelIpvs = AsyncDisposable & {
   console(): string
 }
 
-const bootMs = 60_000
+const bootMs = 180_000
 const requestMs = 120_000
 
 /**
