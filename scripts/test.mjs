@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
-import { buildAll } from './build.mjs'
+import { buildAll, isBuilt } from './build.mjs'
 import { check } from './check.mjs'
 import { isMain, root } from './paths.mjs'
 import { run } from './run.mjs'
@@ -70,7 +70,8 @@ async function vitest(project, { filters = [], label } = {}) {
   try {
     const command = [join(root, 'node_modules/.bin/vitest'), 'run', '--project', project, ...filters]
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
-    const { code } = await run([...command, ...reporters], label === undefined ? { show: true } : { label })
+    const shown = label === undefined ? { show: true } : { label }
+    const { code } = await run([...command, ...reporters], { ...shown, environment: { [isBuilt]: '1' } })
     return count(readReport(report), code)
   } finally {
     rmSync(folder, { recursive: true, force: true })
