@@ -93,7 +93,7 @@ directors:
     return stdout
   }
   const isServed = async (): Promise<boolean> => {
-    const [program = '', ...words] = [
+    const [program, ...words] = [
       ...site.inside(operator),
       'socat',
       '-T2',
