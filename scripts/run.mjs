@@ -2,15 +2,13 @@
 import { spawn } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { root } from './paths.mjs'
 
 /**
- * Runs a command in the checkout. `show`: its output goes where ours goes; otherwise it is caught. `label`: it is shown line by
- * line, each after this word, so that several commands can be told apart.
+ * Runs a command in the checkout. `show`: its output goes where ours goes; otherwise it is caught.
  * Resolves to { code, output }; a program that cannot be started has code 127.
  */
-export function run(command, { show = false, label, environment = {}, onSpawn } = {}) {
+export function run(command, { show = false, environment = {}, onSpawn } = {}) {
   return new Promise((resolve) => {
     const [program, ...args] = command
     const child = spawn(program, args, {
@@ -20,9 +18,8 @@ export function run(command, { show = false, label, environment = {}, onSpawn } 
     })
     onSpawn?.(child)
     const pieces = []
-    for (const stream of [child.stdout, child.stderr])
-      if (label === undefined) stream?.on('data', (data) => pieces.push(data))
-      else createInterface({ input: stream }).on('line', (line) => console.log(`${label} ${line}`))
+    child.stdout?.on('data', (data) => pieces.push(data))
+    child.stderr?.on('data', (data) => pieces.push(data))
     const output = () => Buffer.concat(pieces).toString('utf8')
     child.on('error', (error) => resolve({ code: 127, output: `${program}: ${error.message}` }))
     child.on('close', (code, signal) => resolve({ code: signal === null ? (code ?? 1) : 128, output: output() }))

@@ -93,13 +93,7 @@ directors:
     return stdout
   }
   const isServed = async (): Promise<boolean> => {
-    const [program, ...words] = [
-      ...site.inside(operator),
-      'socat',
-      '-T2',
-      '-',
-      `TCP:${address}:80,connect-timeout=1`,
-    ]
+    const [program, ...words] = [...site.inside(operator), 'socat', '-T2', '-', `TCP:${address}:80,connect-timeout=1`]
     const { stdout } = await execute(program, words).catch(() => ({ stdout: '' }))
     return stdout.trim() === 'hello'
   }
