@@ -1,9 +1,27 @@
 /** What references of all kinds are checked with: names that must be known, things that may be there once. */
-import { child, members, type Place, problem, type Report, type SourceMap, type SourceNode, textOf } from './source.ts'
+import { defaultHost } from './schema.ts'
+import {
+  child,
+  items,
+  members,
+  nodeAt,
+  type Place,
+  problem,
+  type Report,
+  type SourceMap,
+  type SourceNode,
+  textOf,
+} from './source.ts'
 import { didYouMean } from './suggest.ts'
 
 export function namesOf(root: SourceMap, section: string): string[] {
   return members(child(root, section)).map(([name]) => name)
+}
+
+/** The hosts that direct, as they are written; the first host when none is. */
+export function directingHosts(root: SourceMap): string[] {
+  const written = items(nodeAt(root, ['directors', 'hosts'])).flatMap((node) => textOf(node) ?? [])
+  return written.length > 0 ? written : [namesOf(root, 'hosts')[0] ?? defaultHost.name]
 }
 
 /** Reports a name that is not among `known`. Values that are no text were refused already. */

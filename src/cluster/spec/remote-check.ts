@@ -1,4 +1,5 @@
 /** What directors cannot do on machines other than their own, said at the place that asks for it, before anything is connected. */
+import { directingHosts } from './known.ts'
 import { defaultHost } from './schema.ts'
 import {
   child,
@@ -16,8 +17,7 @@ export function checkRemote(root: SourceMap, report: Report): void {
   const hosts = members(child(root, 'hosts')).map(([name]) => name)
   const first = hosts[0] ?? defaultHost.name
   const machineOf = (host: string): string => textOf(nodeAt(root, ['hosts', host, 'ssh'])) ?? 'this machine'
-  const written = items(nodeAt(root, ['directors', 'hosts'])).flatMap((node) => textOf(node) ?? [])
-  const directors = written.length > 0 ? written : [first]
+  const directors = directingHosts(root)
   const areApart = new Set(directors.map(machineOf)).size > 1
   for (const [name, { value: pool }] of members(child(root, 'guests'))) {
     const bound = textOf(child(pool, 'host')) ?? (hosts.length > 1 ? undefined : first)

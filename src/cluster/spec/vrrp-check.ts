@@ -4,8 +4,7 @@ import { familyOf } from '../../lvs/service.ts'
 import { wireIntervals } from '../../wire/vrrp.ts'
 import { formatDuration, parseDuration } from './duration.ts'
 import { parseHeldAddress } from './held-address.ts'
-import { checkKnown, namesOf } from './known.ts'
-import { defaultHost } from './schema.ts'
+import { checkKnown, directingHosts, namesOf } from './known.ts'
 import {
   child,
   items,
@@ -63,8 +62,7 @@ function checkTiming(router: SourceNode, report: Report): void {
 function checkPriorities(root: SourceMap, router: SourceNode, report: Report): void {
   const priority = child(router, 'priority')
   if (priority?.kind !== 'map') return
-  const written = items(nodeAt(root, ['directors', 'hosts'])).flatMap((node) => textOf(node) ?? [])
-  const directing = written.length > 0 ? written : [namesOf(root, 'hosts')[0] ?? defaultHost.name]
+  const directing = directingHosts(root)
   const given = members(priority)
   for (const [name, { key }] of given)
     if (!directing.includes(name))

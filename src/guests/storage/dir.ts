@@ -1,14 +1,12 @@
 /** Guest disks in a directory: qcow2 overlays that hold only what the guest changed, or raw files, sparse and whole. */
 import { randomUUID } from 'node:crypto'
 import { basename, dirname } from 'node:path'
+import { tidying } from '../../deadline.ts'
 import { InfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
 import type { GuestDisk } from '../hypervisor.ts'
 import { mustRun, qemuImg } from './qemu-img.ts'
 import { makeSwap } from './swap.ts'
-
-/** Also when the work itself was given up. */
-const removeMs = 10_000
 
 type Signalled = { readonly signal: AbortSignal }
 
@@ -60,7 +58,7 @@ const makeSwapOverlay: Make = async (host, path, partial, disk, options) => {
     await makeRaw(host, path, raw, disk, options)
     await qemuImg(host, ['convert', '-f', 'raw', '-O', 'qcow2', raw, partial], what)
   } finally {
-    await host.remove(raw, { signal: AbortSignal.timeout(removeMs) })
+    await host.remove(raw, tidying())
   }
 }
 
