@@ -1,8 +1,12 @@
 /** Changing a file whose guests are real: what is interrupted is interrupted one by one, and a killed `up` is finished. */
-import { readdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Baton, freePort, openBaton } from '../hello/baton.ts'
+import { type TinyFiles, tinyFiles } from '../images/tiny.ts'
+
+/** Where a test writes its file, the port of its service, and what `other` is made of. */
+type Site = { readonly baton: Baton; readonly port: number; readonly tiny: TinyFiles }
 
 type Shape = {
   readonly web: { readonly count: number; readonly memory: string; readonly image: 'tiny' | 'other' }
@@ -13,11 +17,9 @@ type Shape = {
 const small: Shape = { web: { count: 2, memory: '128M', image: 'tiny' }, db: { image: 'tiny' }, scheduler: 'rr' }
 
 /** `other` is tiny under another kernel command line: another image with nothing to build. */
-function writeShape(baton: Baton, port: number, { web, db, scheduler }: Shape): string {
-  const images = join(baton.environment['BATON_CACHE_DIR'] ?? '', 'images')
-  const built = readdirSync(images).find((name) => readdirSync(join(images, name)).includes('initrd.gz')) ?? ''
+function writeShape({ baton, port, tiny }: Site, { web, db, scheduler }: Shape): string {
   const file = join(baton.directory, 'baton.yaml')
-  const other = `{ kernel: ${images}/${built}/vmlinuz, initrd: ${images}/${built}/initrd.gz, cmdline: "console=ttyS0 quiet" }`
+  const other = `{ kernel: ${tiny.kernel}, initrd: ${tiny.initrd}, cmdline: "console=ttyS0 quiet" }`
   writeFileSync(
     file,
     [
@@ -48,11 +50,6 @@ async function succeed(baton: Baton, ...args: readonly string[]): Promise<string
   return stdout
 }
 
-/** The image `tiny`, built where all labs share it. */
-async function buildTiny(baton: Baton): Promise<void> {
-  await succeed(baton, 'image', 'build', 'tiny')
-}
-
 async function guestsOf(baton: Baton): Promise<string[]> {
   type Status = { readonly guests: readonly { readonly name: string; readonly state: string }[] }
   return (await baton.json<Status>('status')).guests.map(({ name, state }) => `${name} ${state}`)
@@ -61,10 +58,10 @@ async function guestsOf(baton: Baton): Promise<string[]> {
 describe('a changed file', () => {
   test('another image replaces guest after guest, and no request fails', async () => {
     await using baton = openBaton()
-    await buildTiny(baton)
     const port = await freePort()
-    await succeed(baton, 'up', writeShape(baton, port, { ...small, db: undefined }))
-    const file = writeShape(baton, port, { ...small, db: undefined, web: { ...small.web, image: 'other' } })
+    const site = { baton, port, tiny: await tinyFiles(baton) }
+    await succeed(baton, 'up', writeShape(site, { ...small, db: undefined }))
+    const file = writeShape(site, { ...small, db: undefined, web: { ...small.web, image: 'other' } })
     expect(await baton.run('up', file)).toMatchObject({ code: 3 })
 
     const failures: unknown[] = []
@@ -90,15 +87,15 @@ describe('a changed file', () => {
 
   test('an up that is killed at any event of a change is finished by the next, with nothing doubled', async () => {
     await using baton = openBaton()
-    await buildTiny(baton)
     const port = await freePort()
+    const site = { baton, port, tiny: await tinyFiles(baton) }
     const large: Shape = { web: { count: 1, memory: '144M', image: 'tiny' }, db: { image: 'other' }, scheduler: 'wrr' }
-    await succeed(baton, 'up', writeShape(baton, port, small))
+    await succeed(baton, 'up', writeShape(site, small))
     let killed = true
     let killAt = 0
     for (let next = large; killed; next = next === large ? small : large) {
       killAt += 1
-      const file = writeShape(baton, port, next)
+      const file = writeShape(site, next)
       let seen = 0
       killed = false
       await baton.start(['up', '--yes', file, '--json'], (_line, child) => {

@@ -1,12 +1,13 @@
 /** A pool of real guests is renewed under load, killed in the middle, and never leaves a request without an answer. */
 import { execFile } from 'node:child_process'
-import { readdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { imageStore } from '../../src/guests/images/store.ts'
 import { localHost } from '../../src/hosts/local/local.ts'
 import { type Baton, freePort, openBaton } from '../hello/baton.ts'
+import { tinyFiles } from '../images/tiny.ts'
 
 type Status = {
   readonly guests: readonly { readonly name: string; readonly image: string; readonly state: string }[]
@@ -18,15 +19,9 @@ type Status = {
 /** `other` is an image by its name in the store: tiny under another kernel command line, so that there is nothing to build. */
 async function writeFile(baton: Baton, port: number): Promise<string> {
   const cache = baton.environment['BATON_CACHE_DIR'] ?? ''
-  const images = join(cache, 'images')
-  const built = readdirSync(images).find((name) => readdirSync(join(images, name)).includes('initrd.gz')) ?? ''
   const file = join(baton.directory, 'baton.yaml')
-  const other = {
-    kind: 'kernel',
-    kernel: join(images, built, 'vmlinuz'),
-    initrd: join(images, built, 'initrd.gz'),
-    cmdline: 'console=ttyS0 quiet',
-  } as const
+  const { kernel, initrd } = await tinyFiles(baton)
+  const other = { kind: 'kernel', kernel, initrd, cmdline: 'console=ttyS0 quiet' } as const
   const store = imageStore(localHost({ directories: { runtime: baton.directory, state: baton.directory, cache } }))
   const call = { signal: AbortSignal.timeout(60_000) }
   await store.give('rolled', (await store.build('rolled', other, call)).digest, call)
@@ -75,7 +70,6 @@ async function underLoad(port: number, body: () => Promise<void>): Promise<{ req
 describe('a pool of real guests', () => {
   test('is drained, renewed, killed in the middle and goes on, with no failed request', async () => {
     await using baton = openBaton()
-    await succeed(baton, 'image', 'build', 'tiny')
     const port = await freePort()
     const file = await writeFile(baton, port)
     await succeed(baton, 'up', file)

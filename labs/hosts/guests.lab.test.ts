@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { type Baton, openBaton } from '../hello/baton.ts'
+import { tinyFiles } from '../images/tiny.ts'
 import { openChain } from '../net/namespaces.ts'
 import { startSshd } from './sshd.ts'
 
@@ -39,7 +40,7 @@ async function openWorld(): Promise<World> {
     `BATON_SSH_CONFIG=${sshd.environment['BATON_SSH_CONFIG']}`,
   ])
   await chain.run(0, ['ip', 'route', 'add', `${subnet}.0/24`, 'via', address])
-  const tiny = await tinyFiles(baton)
+  const { kernel, initrd } = await tinyFiles(baton)
   const service = `${chain.address(0, 1)}:8080`
   const file = join(baton.directory, 'baton.yaml')
   await writeFile(
@@ -48,7 +49,7 @@ async function openWorld(): Promise<World> {
 hosts:
   here: {}
   hv1: { ssh: "root@${address}:${sshd.port}", bridge: br7, bridge-address: ${subnet}.1/24 }
-images: { small: { kernel: ${tiny}/vmlinuz, initrd: ${tiny}/initrd.gz, cmdline: "console=ttyS0 quiet" } }
+images: { small: { kernel: ${kernel}, initrd: ${initrd}, cmdline: "console=ttyS0 quiet" } }
 guests:
   web: { host: hv1, count: 2, image: small, memory: 96M, network: { addresses: [${subnet}.11/24, ${subnet}.12/24] } }
 services:
@@ -69,16 +70,6 @@ directors: { engine: userspace }
       await rm(far, { recursive: true, force: true })
     },
   }
-}
-
-/** The kernel and the ramdisk of the image `tiny`, where all labs share them. */
-async function tinyFiles(baton: Baton): Promise<string> {
-  const { code, stderr } = await baton.run('image', 'build', 'tiny')
-  expect(code, stderr).toBe(0)
-  const images = join(baton.environment['BATON_CACHE_DIR'] ?? '', 'images')
-  for (const name of await readdir(images))
-    if ((await readdir(join(images, name))).includes('initrd.gz')) return join(images, name)
-  throw new Error(`no tiny image in ${images}`)
 }
 
 async function succeed({ baton }: World, ...args: readonly string[]): Promise<string> {
