@@ -11,7 +11,8 @@ import {
   switchNetwork,
 } from '../../guests/libvirt/networks.ts'
 import type { Host } from '../../hosts/host.ts'
-import { type LibvirtCall, type LibvirtOptions, libvirtCommand, withLibvirt } from '../local/libvirt-command.ts'
+import { type LibvirtOptions, libvirtCommand, withLibvirt } from '../local/libvirt-command.ts'
+import { addVerbs } from '../local/libvirt-verbs.ts'
 import { leasesView, networksView } from '../views/libvirt.ts'
 
 type CreateOptions = LibvirtOptions & {
@@ -46,7 +47,7 @@ export function register(program: Command): void {
           await createNetwork(connection, wish, call)
           return { network: name, did: 'created' }
         },
-        said,
+        ({ network, did }) => [`network ${network}: ${did}`],
       ),
     )
   libvirtCommand(network, 'leases', 'who has which address of it')
@@ -54,59 +55,16 @@ export function register(program: Command): void {
     .action((name: string, options: LibvirtOptions) =>
       withLibvirt(options, (call) => networkLeases(call.connection, name, call.options), leasesView),
     )
-  for (const { verb, description, did, change } of changes)
-    libvirtCommand(network, verb, description)
-      .argument('<network>', 'a name as `baton network list` shows it')
-      .action((name: string, options: LibvirtOptions) =>
-        withLibvirt(
-          options,
-          async (call) => {
-            await change(call, name)
-            return { network: name, did }
-          },
-          said,
-        ),
-      )
+  addVerbs(network, {
+    kind: 'network',
+    stop: 'take its bridge down: guests on it lose their connections',
+    delete: 'let libvirt forget it; refused while a guest runs with a card on it',
+    deleted: 'forgotten',
+    switch: switchNetwork,
+    setAutostart: autostartNetwork,
+    remove: deleteNetwork,
+  })
 }
-
-const said = ({ network, did }: { readonly network: string; readonly did: string }): string[] => [
-  `network ${network}: ${did}`,
-]
-
-type Change = (call: LibvirtCall, name: string) => Promise<void>
-
-const changes: readonly { verb: string; description: string; did: string; change: Change }[] = [
-  {
-    verb: 'start',
-    description: 'let it be active',
-    did: 'active',
-    change: ({ connection, options }, name) => switchNetwork(connection, name, 'active', options),
-  },
-  {
-    verb: 'stop',
-    description: 'take its bridge down: guests on it lose their connections',
-    did: 'inactive',
-    change: ({ connection, options }, name) => switchNetwork(connection, name, 'inactive', options),
-  },
-  {
-    verb: 'delete',
-    description: 'let libvirt forget it; refused while a guest runs with a card on it',
-    did: 'forgotten',
-    change: ({ connection, options }, name) => deleteNetwork(connection, name, options),
-  },
-  {
-    verb: 'autostart',
-    description: 'let it be active whenever libvirt starts',
-    did: 'starts with libvirt',
-    change: ({ connection, options }, name) => autostartNetwork(connection, name, true, options),
-  },
-  {
-    verb: 'no-autostart',
-    description: 'let it be started by hand',
-    did: 'started by hand',
-    change: ({ connection, options }, name) => autostartNetwork(connection, name, false, options),
-  },
-]
 
 function placeOf(name: string, { bridge, nat, isolated, leases }: CreateOptions): NetworkPlace {
   const invalid = (why: string, hint: string): never => {

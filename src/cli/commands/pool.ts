@@ -9,7 +9,8 @@ import {
   type PoolPlace,
   switchPool,
 } from '../../guests/libvirt/pools.ts'
-import { type LibvirtCall, type LibvirtOptions, libvirtCommand, withLibvirt } from '../local/libvirt-command.ts'
+import { type LibvirtOptions, libvirtCommand, withLibvirt } from '../local/libvirt-command.ts'
+import { addVerbs } from '../local/libvirt-verbs.ts'
 import { poolsView } from '../views/libvirt.ts'
 
 type CreateOptions = LibvirtOptions & {
@@ -36,60 +37,19 @@ export function register(program: Command): void {
           await createPool(call.connection, { name, place, autostart: options.autostart === true }, call.options)
           return { pool: name, did: 'created' }
         },
-        said,
+        ({ pool, did }) => [`pool ${pool}: ${did}`],
       ),
     )
-  for (const { verb, description, did, change } of changes)
-    libvirtCommand(pool, verb, description)
-      .argument('<pool>', 'a name as `baton pool list` shows it')
-      .action((name: string, options: LibvirtOptions) =>
-        withLibvirt(
-          options,
-          async (call) => {
-            await change(call, name)
-            return { pool: name, did }
-          },
-          said,
-        ),
-      )
+  addVerbs(pool, {
+    kind: 'pool',
+    stop: 'let it rest; what lies in it stays',
+    delete: 'let libvirt forget it; what lies in it stays',
+    deleted: 'forgotten; what lies in it stays',
+    switch: switchPool,
+    setAutostart: autostartPool,
+    remove: deletePool,
+  })
 }
-
-const said = ({ pool, did }: { readonly pool: string; readonly did: string }): string[] => [`pool ${pool}: ${did}`]
-
-type Change = (call: LibvirtCall, name: string) => Promise<void>
-
-const changes: readonly { verb: string; description: string; did: string; change: Change }[] = [
-  {
-    verb: 'start',
-    description: 'let it be active',
-    did: 'active',
-    change: ({ connection, options }, name) => switchPool(connection, name, 'active', options),
-  },
-  {
-    verb: 'stop',
-    description: 'let it rest; what lies in it stays',
-    did: 'inactive',
-    change: ({ connection, options }, name) => switchPool(connection, name, 'inactive', options),
-  },
-  {
-    verb: 'delete',
-    description: 'let libvirt forget it; what lies in it stays',
-    did: 'forgotten; what lies in it stays',
-    change: ({ connection, options }, name) => deletePool(connection, name, options),
-  },
-  {
-    verb: 'autostart',
-    description: 'let it be active whenever libvirt starts',
-    did: 'starts with libvirt',
-    change: ({ connection, options }, name) => autostartPool(connection, name, true, options),
-  },
-  {
-    verb: 'no-autostart',
-    description: 'let it be started by hand',
-    did: 'started by hand',
-    change: ({ connection, options }, name) => autostartPool(connection, name, false, options),
-  },
-]
 
 function placeOf(name: string, { dir, volumeGroup }: CreateOptions): PoolPlace {
   if (dir !== undefined && volumeGroup === undefined) return { kind: 'dir', path: dir }
