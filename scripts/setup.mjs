@@ -19,6 +19,7 @@ const debian = {
     { name: 'llvm', programs: ['llvm-strip'], for: 'building the eBPF program' },
     { name: 'libbpf-dev', programs: [], for: 'building the eBPF program; loading it' },
     { name: 'linux-libc-dev', programs: [], for: 'building the eBPF program' },
+    { name: 'kmod', programs: ['modprobe'], for: 'modules of another kernel, loaded and taken out' },
     { name: 'iproute2', programs: ['ip'], for: 'network namespaces, bridges' },
     { name: 'procps', programs: ['ps'], for: 'looking for processes left behind' },
     { name: 'openssh-client', programs: ['ssh'], for: 'hosts over SSH' },

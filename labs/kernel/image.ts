@@ -21,12 +21,12 @@ const modules = [
   ...'ip_vs ip_vs_rr ip_vs_wlc iptable_nat nf_tables'.split(' '),
 ]
 
-const folders = 'bin dev lib lib/modules proc sys lower upper machine'.split(' ')
+const folders = 'bin dev lib lib/modules proc sbin sys lower upper machine'.split(' ')
 const applets = 'sh mount mkdir cat echo insmod chroot sync poweroff'.split(' ')
 
 /**
- * The machine's files are seen through virtiofs, and changed in memory only. `baton.script` names a script among them; what
- * it writes goes to the console, and how it ended is the last line.
+ * The machine's files are seen through virtiofs, and changed in memory only; the modules are in its /run/modules. `baton.script`
+ * names a script among them; what it writes goes to the console, and how it ended is the last line.
  */
 const init = `#!/bin/sh
 export PATH=/bin
@@ -42,6 +42,8 @@ mount -t proc proc /machine/proc
 mount -t sysfs sys /machine/sys
 mount -t devtmpfs dev /machine/dev
 for folder in dev/shm run; do mkdir -p /machine/$folder; mount -t tmpfs -o mode=1777 tmp /machine/$folder; done
+mkdir /machine/run/modules
+mount --bind /lib/modules /machine/run/modules
 for word in $(cat /proc/cmdline); do
   case $word in baton.script=*) cat /lower/\${word#*=} > /machine/run/script ;; esac
 done
@@ -51,9 +53,14 @@ echo "=== ended with $?"
 poweroff -f
 `
 
+/** The kernel runs it where init has begun. */
+const modprobe = `#!/bin/sh
+exec /bin/chroot /machine /sbin/modprobe "$@"
+`
+
 /** A folder with the packages of another kernel than Debian's own (`*.deb`: its image, its modules). */
 const { BATON_LAB_KERNEL: ownPackages } = process.env
-const recipe = [modules, folders, applets, init, ...(ownPackages === undefined ? [] : [ownPackages])]
+const recipe = [modules, folders, applets, init, modprobe, ...(ownPackages === undefined ? [] : [ownPackages])]
 
 export async function kernelImage(host: Host, signal: AbortSignal): Promise<KernelImage> {
   const directory = await builtOnce({ host, signal }, 'kernel', recipe, build)
@@ -85,6 +92,7 @@ async function build(place: BuildPlace): Promise<void> {
   await packKernelAndInitramfs(place, unpacked(/\/boot\/vmlinuz-[^/]*$/), [
     ...skeletonEntries(folders, applets),
     textEntry('init', 0o755, init),
+    textEntry('sbin/modprobe', 0o755, modprobe),
     await fileEntry(place, unpacked(/\/s?bin\/busybox$/), 'bin/busybox', 0o755),
     ...(await moduleEntries(place, tree, modules)),
   ])

@@ -28,7 +28,8 @@ export function candidates(standing?: EngineName): readonly Candidate[] {
 
 /** bpf_redirect_neigh with a next hop, and what else the program calls. */
 const oldestForEbpf = [5, 15] as const
-/** Of /proc/net/ip_vs: the version, and two of titles. */
+const tableFile = '/proc/net/ip_vs'
+/** The version, and two of titles. */
 const headLines = 3
 
 function ebpfPresence(): Presence {
@@ -49,10 +50,13 @@ function ebpfPresence(): Presence {
 function ipvsPresence(): Pick<Candidate, 'presence' | 'isInUse'> {
   if (missingCapabilities(['CAP_NET_ADMIN']).length > 0)
     return { presence: { kind: 'absent', reason: 'the ipvs engine needs root: this process lacks CAP_NET_ADMIN' } }
+  // Before the family is asked for: the kernel loads the module of one that it has not.
+  if (!existsSync(tableFile)) return { presence: ipvsModule() }
   try {
     using family = GenericFamily.open(ipvsFamily)
-    if (family === undefined) return { presence: ipvsModule() }
-    const lines = readFileSync('/proc/net/ip_vs', 'utf8').trim().split('\n')
+    if (family === undefined)
+      return { presence: { kind: 'unknown', reason: `${tableFile} is there, the family is not` } }
+    const lines = readFileSync(tableFile, 'utf8').trim().split('\n')
     return { presence: { kind: 'there' }, isInUse: lines.length > headLines }
   } catch (error) {
     return { presence: { kind: 'unknown', reason: describeError(error) } }
