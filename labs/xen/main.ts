@@ -34,7 +34,7 @@ async function main(words: readonly string[]): Promise<number> {
   tell('    ', begun, 'Dom0 is up')
   const created = await making
   tell('    ', begun, `xen-create-image has made ${created.name}`)
-  if (words[0] !== 'stay') return runSteps(dom0, withNeeds(stepsWith(created), words), begun)
+  if (words[0] !== 'stay') return await runSteps(dom0, withNeeds(stepsWith(created), words), begun)
   await tellMachine(dom0, created)
   await Promise.race(['SIGINT', 'SIGTERM'].map((name) => once(process, name)))
   await forgetMachine()
