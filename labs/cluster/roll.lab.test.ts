@@ -1,13 +1,10 @@
 /** A pool of real guests is renewed under load, killed in the middle, and never leaves a request without an answer. */
-import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { imageStore } from '../../src/guests/images/store.ts'
-import { localHost } from '../../src/hosts/local/local.ts'
 import { type Baton, freePort, openBaton } from '../hello/baton.ts'
-import { tinyFiles } from '../images/tiny.ts'
+import { storeOtherTiny } from '../images/tiny.ts'
+import { underLoad } from './load.ts'
 
 type Status = {
   readonly guests: readonly { readonly name: string; readonly image: string; readonly state: string }[]
@@ -16,15 +13,9 @@ type Status = {
   }[]
 }
 
-/** `other` is an image by its name in the store: tiny under another kernel command line, so that there is nothing to build. */
 async function writeFile(baton: Baton, port: number): Promise<string> {
-  const cache = baton.environment['BATON_CACHE_DIR'] ?? ''
   const file = join(baton.directory, 'baton.yaml')
-  const { kernel, initrd } = await tinyFiles(baton)
-  const other = { kind: 'kernel', kernel, initrd, cmdline: 'console=ttyS0 quiet' } as const
-  const store = imageStore(localHost({ directories: { runtime: baton.directory, state: baton.directory, cache } }))
-  const call = { signal: AbortSignal.timeout(60_000) }
-  await store.give('rolled', (await store.build('rolled', other, call)).digest, call)
+  await storeOtherTiny(baton, 'rolled')
   const check = '{ http: /healthz, every: 300ms, timeout: 2s, rise: 1, fall: 3 }'
   writeFileSync(
     file,
@@ -45,27 +36,6 @@ async function succeed(baton: Baton, ...args: readonly string[]): Promise<string
 }
 
 const imagesOf = ({ guests }: Status): Set<string> => new Set(guests.map(({ image }) => image))
-
-/** Requests as wrk makes them, each on a connection of its own, until the body has ended; what it says of errors. */
-async function underLoad(port: number, body: () => Promise<void>): Promise<{ requests: number; errors: string[] }> {
-  const ended = new AbortController()
-  let [requests, errors] = [0, [] as string[]]
-  const load = (async () => {
-    while (!ended.signal.aborted) {
-      const args = ['-t1', '-c2', '-d2s', '--timeout', '20s', '-H', 'Connection: close', `http://127.0.0.1:${port}/`]
-      const { stdout } = await promisify(execFile)('wrk', args)
-      requests += Number(/(\d+) requests in/.exec(stdout)?.[1] ?? 0)
-      errors = [...errors, ...stdout.split('\n').filter((line) => /Socket errors|Non-2xx/.test(line))]
-    }
-  })()
-  try {
-    await body()
-  } finally {
-    ended.abort()
-    await load
-  }
-  return { requests, errors }
-}
 
 describe('a pool of real guests', () => {
   test('is drained, renewed, killed in the middle and goes on, with no failed request', async () => {
