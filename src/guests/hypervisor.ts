@@ -58,12 +58,30 @@ export type GuestSeed = {
   readonly content?: SeedContent
 }
 
+/** What of the machine is chosen; what is left out is the hypervisor's usual. */
+export type GuestHardware = {
+  /** Left out: BIOS. */
+  readonly firmware?: 'uefi'
+  /** libvirt's words: `host-passthrough`, `host-model`, `maximum`, or the name of a model. */
+  readonly cpu?: string
+  /** A screen that is reached over the network. */
+  readonly graphics?: GuestGraphics
+}
+
+export type GuestGraphics = {
+  readonly type: 'vnc' | 'spice'
+  readonly listen: string
+  /** Left out: the hypervisor chooses one. */
+  readonly port?: number
+}
+
 /** All that makes a guest what it is. Plain data, compared field by field by the planner. */
 export type GuestDefinition = {
   readonly name: string
   readonly mark?: GuestMark
   readonly memoryBytes: number
   readonly vcpus: number
+  readonly hardware?: GuestHardware
   /** The content digest of the image it was made from: another digest means another guest. */
   readonly image: string
   readonly boot: GuestBoot

@@ -1,6 +1,7 @@
 /** What differs between a guest as it is and as it is wanted, in words: the reasons of a plan. Pure. */
 
-import type { GuestDefinition, GuestNetwork } from '../../guests/hypervisor.ts'
+import type { GuestDefinition, GuestHardware, GuestNetwork } from '../../guests/hypervisor.ts'
+import { formatEndpoint } from '../../lvs/service.ts'
 import { formatSize } from '../spec/size.ts'
 import type { PlannedGuest } from './plan.ts'
 
@@ -38,6 +39,7 @@ export function guestChange(
   if (actual.memoryBytes !== wanted.memoryBytes)
     restart.push(`memory changes from ${formatSize(actual.memoryBytes)} to ${formatSize(wanted.memoryBytes)}`)
   if (actual.vcpus !== wanted.vcpus) restart.push(`vcpus change from ${actual.vcpus} to ${wanted.vcpus}`)
+  restart.push(...hardwareChanges(actual.hardware, wanted.hardware))
   if (networkText(actual.network) !== networkText(wanted.network))
     restart.push(`network changes from ${networkText(actual.network)} to ${networkText(wanted.network)}`)
   if (actual.seed?.digest !== seed) restart.push(seedWord(actual.seed?.digest, seed))
@@ -50,6 +52,21 @@ export function guestChange(
   if (opens.length > 0) update.push(`${portsText(opens)} forwarded`)
   if (update.length === 0 && closes.length === 0) return undefined
   return { kind: 'update', reasons: update, movesPorts: opens.length > 0, closes }
+}
+
+function hardwareChanges(has: GuestHardware = {}, wanted: GuestHardware = {}): string[] {
+  const pairs = [
+    ['firmware', has.firmware ?? 'bios', wanted.firmware ?? 'bios'],
+    ['cpu', has.cpu ?? 'the usual one', wanted.cpu ?? 'the usual one'],
+    ['graphics', graphicsWord(has.graphics), graphicsWord(wanted.graphics)],
+  ] as const
+  return pairs.flatMap(([key, from, to]) => (from === to ? [] : [`${key} changes from ${from} to ${to}`]))
+}
+
+function graphicsWord(graphics: GuestHardware['graphics']): string {
+  if (graphics === undefined) return 'none'
+  const { type, listen, port } = graphics
+  return `${type} at ${port === undefined ? listen : formatEndpoint({ address: listen, port })}`
 }
 
 function seedWord(has: string | undefined, wanted: string | undefined): string {

@@ -114,6 +114,14 @@ describe('the plan for what stands', () => {
       step: ['guest.restart local/web-1', 'memory changes from 64M to 128M, vcpus change from 3 to 1'],
     },
     {
+      name: 'another firmware and a screen that is not wanted restart',
+      change: redefine({ hardware: { firmware: 'uefi', graphics: { type: 'vnc', listen: '::1', port: 5901 } } }),
+      step: [
+        'guest.restart local/web-1',
+        'firmware changes from uefi to bios, graphics changes from vnc at [::1]:5901 to none',
+      ],
+    },
+    {
       name: 'a seed that is no longer wanted restarts',
       change: redefine({ seed: { digest: 'x' } }),
       step: ['guest.restart local/web-1', 'its seed goes'],

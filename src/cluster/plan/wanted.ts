@@ -1,6 +1,6 @@
 /** A spec expanded: every guest and every server by itself, keyed. Pure. */
 import type { ClusterServices, GuestCare, WantedServer, WantedService } from '../../director/control.ts'
-import type { GuestNetwork, GuestState } from '../../guests/hypervisor.ts'
+import type { GuestHardware, GuestNetwork, GuestState } from '../../guests/hypervisor.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
 import type { CheckSpec } from '../../health/check.ts'
 import type { Endpoint, Protocol, Service } from '../../lvs/service.ts'
@@ -46,6 +46,7 @@ export function wantedGuests(
           mark: { cluster: spec.name, pool: pool.name },
           memoryBytes: pool.memoryBytes,
           vcpus: pool.vcpus,
+          ...given('hardware', hardwareOf(pool.hardware, index)),
           image: pool.image,
           imageSpec: imageSpecOf(spec, pool.image),
           ...(pool.diskBytes === undefined ? {} : { diskBytes: pool.diskBytes }),
@@ -60,6 +61,13 @@ export function wantedGuests(
     }
   }
   return found
+}
+
+/** The screens of a pool have ports one after the other. */
+function hardwareOf(hardware: GuestHardware | undefined, index: number): GuestHardware | undefined {
+  const graphics = hardware?.graphics
+  if (graphics?.port === undefined) return hardware
+  return { ...hardware, graphics: { ...graphics, port: graphics.port + index } }
 }
 
 type Forwards = Extract<GuestNetwork, { kind: 'user' }>['forwards']

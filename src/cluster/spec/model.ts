@@ -3,7 +3,7 @@ import type { Fallback, NotifySink, OnFailure, Quorum, RestartPolicy } from '../
 import type { EbpfTuning } from '../../engines/ebpf/tuning.ts'
 import type { EngineName } from '../../engines/engine.ts'
 import type { Xendomains } from '../../formats/xl/xendomains.ts'
-import type { HypervisorName, SeedContent } from '../../guests/hypervisor.ts'
+import type { GuestHardware, HypervisorName, SeedContent } from '../../guests/hypervisor.ts'
 import type { ImageSpec } from '../../guests/images/image.ts'
 import type { CheckSpec } from '../../health/check.ts'
 import type { Synchronisation } from '../../lvs/edit.ts'
@@ -49,6 +49,8 @@ export type GuestPoolSpec = {
   readonly image: string
   readonly memoryBytes: number
   readonly vcpus: number
+  /** What of its machine is chosen; with graphics, the port of the first guest. */
+  readonly hardware?: GuestHardware
   readonly diskBytes?: number
   readonly swapBytes?: number
   /** What cloud-init finds; the files that it names are read. undefined: no seed. */

@@ -6,6 +6,7 @@ import type { ImageSpec } from '../../guests/images/image.ts'
 import type { CloudInitShape } from './cloud-init-schema.ts'
 import { cloudInitSpec } from './cloud-init-spec.ts'
 import { given } from './given.ts'
+import { hardwareSpec } from './hardware-spec.ts'
 import type { ClusterSpec, GuestPoolSpec, HostSpec, NetworkSpec } from './model.ts'
 import { serviceSpec, settingsOf } from './normalize-service.ts'
 import { sinkSpecs } from './notify-spec.ts'
@@ -165,6 +166,7 @@ function poolSpec(name: string, pool: PoolShape, host: HostSpec | undefined): Gu
     image: pool.image,
     memoryBytes: pool.memory,
     vcpus: pool.vcpus,
+    ...given('hardware', hardwareSpec(pool)),
     ...given('diskBytes', pool.disk),
     ...given('swapBytes', pool.swap),
     network: networkSpec(pool.network, host),

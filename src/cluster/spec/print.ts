@@ -5,6 +5,7 @@ import type { ImageSpec } from '../../guests/images/image.ts'
 import { formatEndpoint } from '../../lvs/service.ts'
 import { cloudInitText } from './cloud-init-spec.ts'
 import { formatDuration } from './duration.ts'
+import { hardwareText } from './hardware-spec.ts'
 import type { ClusterSpec, GuestPoolSpec, HostSpec, NetworkSpec } from './model.ts'
 import { sinkText } from './notify-spec.ts'
 import { serviceText, settingsText } from './print-service.ts'
@@ -118,6 +119,7 @@ function poolText(pool: GuestPoolSpec): Written {
     image: pool.image,
     memory: unless(formatSize(defaultPool.memory), formatSize(pool.memoryBytes)),
     vcpus: unless(defaultPool.vcpus, pool.vcpus),
+    ...hardwareText(pool.hardware),
     disk: pool.diskBytes === undefined ? undefined : formatSize(pool.diskBytes),
     swap: pool.swapBytes === undefined ? undefined : formatSize(pool.swapBytes),
     'cloud-init': pool.cloudInit && cloudInitText(pool.cloudInit),

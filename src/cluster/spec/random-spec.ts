@@ -90,6 +90,24 @@ const randomSeed = fc.record(
   { requiredKeys: [] },
 )
 
+const randomHardware = fc
+  .record(
+    {
+      firmware: fc.constant('uefi' as const),
+      cpu: fc.constantFrom('host-passthrough', 'Skylake-Server', 'null'),
+      graphics: fc.record(
+        {
+          type: fc.constantFrom('vnc' as const, 'spice' as const),
+          listen: fc.constantFrom('127.0.0.1', '0.0.0.0', '::1'),
+          port: fc.integer({ min: 5900, max: 65_535 }),
+        },
+        { requiredKeys: ['type', 'listen'] },
+      ),
+    },
+    { requiredKeys: [] },
+  )
+  .filter((hardware) => Object.keys(hardware).length > 0)
+
 function pool(
   name: string,
   host: string,
@@ -119,6 +137,7 @@ function pool(
       image: fc.constantFrom(...images),
       memoryBytes: sizeBytes,
       vcpus: fc.integer({ min: 1, max: 64 }),
+      hardware: randomHardware,
       diskBytes: sizeBytes,
       swapBytes: sizeBytes,
       cloudInit: randomSeed,

@@ -1,5 +1,6 @@
 /** What holds between things: references to nothing, things that are there twice, addresses that clash. Looks at what is written. */
 import { isInNetwork, parseCidr, parseEndpoint } from '../../lvs/address.ts'
+import { checkHardware } from './hardware-spec.ts'
 import { checkKnown, namesOf, takeOnce } from './known.ts'
 import { checkRemote } from './remote-check.ts'
 import { defaultHost } from './schema.ts'
@@ -94,6 +95,7 @@ function checkPools(root: SourceMap, report: Report): void {
     checkKnown(child(value, 'image'), 'image', images, report)
     checkKnown(child(value, 'host'), 'host', hosts, report)
     checkBridge(root, value, report)
+    checkHardware(root, value, report)
     const autostart = child(value, 'autostart')
     const hypervisor = hypervisorOf(root, value)
     if (autostart?.kind === 'scalar' && autostart.value === true && (hypervisor ?? 'qemu') === 'qemu')

@@ -3,6 +3,7 @@ import * as z from 'zod'
 import { check } from './check-schema.ts'
 import { cloudInit } from './cloud-init-schema.ts'
 import { ebpf } from './ebpf-schema.ts'
+import { cpu, firmware, graphics } from './hardware-schema.ts'
 import {
   address,
   choice,
@@ -175,6 +176,9 @@ const guestPool = map({
   image: reference('the name of an image').describe('What the guests are made from: a name under images:, or tiny.'),
   memory: size('a size such as 256M or 8G').prefault('256M').describe('Memory of each guest, such as 256M or 2G.'),
   vcpus: integer(1, 1024).prefault(1).describe('Virtual processors of each guest.'),
+  firmware,
+  cpu,
+  graphics,
   disk: size('a size such as 8G').optional().describe("Size of each guest's disk; the image's own when left out."),
   swap: size('a size such as 1000M')
     .optional()

@@ -181,6 +181,8 @@ export function removeAt(from: Element, path: string): void {
   for (let one = element; one !== from; ) {
     const parent = one.parentNode as Element
     parent.removeChild(one)
+    // What was between the children has nothing to be between any more.
+    if (childElements(parent).length === 0 && (parent.textContent ?? '').trim() === '') parent.textContent = ''
     if (!isEmpty(parent)) return
     one = parent
   }

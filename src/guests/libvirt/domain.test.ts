@@ -30,6 +30,37 @@ function disksOf(xml: string): string[] {
   )
 }
 
+describe('what is chosen of a machine', () => {
+  const host = { type: 'qemu', files } as const
+  // Written twice: disks come last then, and stay there.
+  const plain = domainXml(guest, host, domainXml(guest, host))
+  const hardware = {
+    firmware: 'uefi',
+    cpu: 'Nehalem',
+    graphics: { type: 'spice', listen: '::1', port: 5930 },
+  } as const
+  const chosen = domainXml({ ...guest, hardware }, host, plain)
+  const valuesOf = (xml: string, ...at: string[]): (string | undefined)[] =>
+    at.map((path) => valueAt(parseXml(xml), path))
+
+  test('is set in a domain that stands', () => {
+    const paths = ['./os/@firmware', './cpu/@mode', './cpu/model', './devices/graphics/@type']
+    expect(valuesOf(chosen, ...paths)).toEqual(['efi', 'custom', 'Nehalem', 'spice'])
+    expect(valuesOf(chosen, './devices/graphics/@port', './devices/graphics/listen/@address')).toEqual(['5930', '::1'])
+    expect(domainXml({ ...guest, hardware }, host, chosen)).toBe(chosen)
+  })
+
+  test('is the usual again when it is chosen no longer', () => {
+    expect(domainXml(guest, host, chosen)).toBe(plain)
+  })
+
+  test('is left alone where others chose and the file does not', () => {
+    const others = plain.replace('mode="maximum"', 'mode="host-model"')
+    expect(others).not.toBe(plain)
+    expect(domainXml(guest, host, others)).toBe(others)
+  })
+})
+
 describe('a domain with a disc and a seed', () => {
   const host = { type: 'qemu', files } as const
   const xml = domainXml(guest, host)

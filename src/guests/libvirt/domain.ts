@@ -21,6 +21,7 @@ import type { GuestDefinition, GuestNetwork } from '../hypervisor.ts'
 import { macOfGuest } from '../mac-address.ts'
 import { withoutSeedContent } from '../seed.ts'
 import type { GuestFiles } from './files.ts'
+import { setHardware, usualCpu } from './hardware.ts'
 
 /** What Baton keeps of a guest in its domain's metadata: by this element its own guests are known. */
 export const markUri = 'https://baton.dev/xmlns/guest/1'
@@ -46,6 +47,8 @@ export function domainXml(guest: GuestDefinition, host: DomainHost, standing?: s
   }
   setAt(domain, './vcpu', String(guest.vcpus))
   removeAt(domain, './vcpu/@current')
+  const before = readMetadata(domain, markUri) as GuestDefinition | undefined
+  setHardware(domain, guest.hardware, before?.hardware, host.type)
   setBoot(domain, guest)
   setDisks(domain, guest, host.files)
   setNetwork(domain, guest)
@@ -71,10 +74,9 @@ function blankDomain(guest: GuestDefinition, { type, files }: DomainHost): Eleme
     './os/type/@machine': 'q35',
     './features/acpi': '',
     './features/apic': '',
-    ...(type === 'kvm'
-      ? { './cpu/@mode': 'host-passthrough' }
-      : // As the hypervisor qemu has it: the translation cache is bounded, so a guest costs little more than its memory.
-        { './features/tcg/tb-cache': '64', './features/tcg/tb-cache/@unit': 'MiB', './cpu/@mode': 'maximum' }),
+    './cpu/@mode': usualCpu(type),
+    // As the hypervisor qemu has it: the translation cache is bounded, so a guest costs little more than its memory.
+    ...(type === 'qemu' ? { './features/tcg/tb-cache': '64', './features/tcg/tb-cache/@unit': 'MiB' } : {}),
     './clock/@offset': 'utc',
     './on_poweroff': 'destroy',
     './on_reboot': 'restart',

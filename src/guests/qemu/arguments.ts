@@ -4,6 +4,7 @@ import { quote } from '../../hosts/quote.ts'
 import type { GuestDefinition, GuestReach } from '../hypervisor.ts'
 import { macOfGuest } from '../mac-address.ts'
 import { agentPort } from './agent.ts'
+import type { Flash } from './firmware.ts'
 import { type Extra, extraArguments } from './machine/extras.ts'
 import type { GuestPaths } from './paths.ts'
 import { forwardRule } from './user-network.ts'
@@ -14,6 +15,8 @@ export type Launch = {
   /** Ports of the last run, asked for again. */
   readonly ports: readonly GuestReach[]
   readonly restore: boolean
+  /** UEFI's code, for guests that have it. */
+  readonly flash?: Flash
   /** What was attached to it beside its definition. */
   readonly extras: readonly Extra[]
 }
@@ -29,9 +32,9 @@ export function qemuArguments(guest: GuestDefinition, launch: Launch): string[] 
     ...['-display', 'none'],
     ...['-machine', 'q35'],
     // The translation cache is bounded: a guest costs its own memory and little more.
-    ...(launch.acceleration === 'kvm'
-      ? ['-accel', 'kvm', '-cpu', 'host']
-      : ['-accel', 'tcg,tb-size=64', '-cpu', 'max']),
+    ...['-accel', launch.acceleration === 'kvm' ? 'kvm' : 'tcg,tb-size=64'],
+    ...['-cpu', cpuWord(guest, launch)],
+    ...flashArguments(launch),
     ...['-smp', String(guest.vcpus)],
     ...['-m', `${Math.ceil(guest.memoryBytes / 1024 ** 2)}M`],
     ...['-object', 'rng-random,id=rng0,filename=/dev/urandom', '-device', 'virtio-rng-pci,rng=rng0'],
@@ -42,6 +45,7 @@ export function qemuArguments(guest: GuestDefinition, launch: Launch): string[] 
     ...['-chardev', `socket,id=agent,path=${value(paths.agent)},server=on,wait=off`],
     ...['-device', 'virtio-serial-pci', '-device', `virtserialport,chardev=agent,name=${agentPort}`],
     ...bootArguments(guest),
+    ...graphicsArguments(guest),
     ...guest.disks.flatMap((disk, index) => [
       '-drive',
       `file=${value(paths.disk(index, disk))},format=qcow2,if=none,id=disk${index},discard=unmap`,
@@ -57,14 +61,36 @@ export function qemuArguments(guest: GuestDefinition, launch: Launch): string[] 
 
 function bootArguments({ boot }: GuestDefinition): string[] {
   if (boot.kind === 'disk') {
-    // What boots from a disk may say on its screen why it does not.
-    const screen = ['-device', 'VGA']
-    if (boot.disc === undefined) return screen
+    if (boot.disc === undefined) return []
     const drive = `file=${value(boot.disc)},format=raw,media=cdrom,if=none,id=disc,readonly=on`
-    return [...screen, '-drive', drive, '-device', 'ide-cd,drive=disc,bootindex=2']
+    return ['-drive', drive, '-device', 'ide-cd,drive=disc,bootindex=2']
   }
   const initrd = boot.initrd === undefined ? [] : ['-initrd', boot.initrd]
   return ['-kernel', boot.kernel, ...initrd, '-append', boot.cmdline]
+}
+
+function cpuWord({ hardware }: GuestDefinition, { acceleration }: Launch): string {
+  const { cpu = acceleration === 'kvm' ? 'host-passthrough' : 'maximum' } = hardware ?? {}
+  return cpu === 'host-passthrough' ? 'host' : cpu === 'maximum' ? 'max' : cpu
+}
+
+function flashArguments({ flash, paths }: Launch): string[] {
+  if (flash === undefined) return []
+  const code = `if=pflash,unit=0,format=${flash.format},readonly=on,file=${value(flash.code)}`
+  return ['-drive', code, '-drive', `if=pflash,unit=1,format=qcow2,file=${value(paths.nvram)}`]
+}
+
+/** VNC counts its ports from here. */
+const firstVncPort = 5900
+
+function graphicsArguments({ boot, hardware }: GuestDefinition): string[] {
+  const graphics = hardware?.graphics
+  // What boots from a disk may say on its screen why it does not.
+  const screen = boot.kind === 'disk' || graphics !== undefined ? ['-device', 'VGA'] : []
+  if (graphics === undefined) return screen
+  const { type, listen, port = firstVncPort } = graphics
+  if (type === 'spice') return [...screen, '-spice', `addr=${listen},port=${port},disable-ticketing=on`]
+  return [...screen, '-vnc', `${listen.includes(':') ? `[${listen}]` : listen}:${port - firstVncPort}`]
 }
 
 const hasDisc = ({ boot }: GuestDefinition): boolean => boot.kind === 'disk' && boot.disc !== undefined

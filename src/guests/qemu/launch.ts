@@ -6,11 +6,12 @@ import { abortError } from '../../hosts/local/failures.ts'
 import type { CallOptions, GuestDefinition, GuestReach } from '../hypervisor.ts'
 import { readJson } from '../records.ts'
 import { ensureDisk } from '../storage/dir.ts'
-import { type Acceleration, findAcceleration } from './acceleration.ts'
-import { qemuArguments, tapName } from './arguments.ts'
+import { findAcceleration } from './acceleration.ts'
+import { type Launch, qemuArguments, tapName } from './arguments.ts'
 import { joinBridge } from './bridge.ts'
 import { makeConsole, trimConsoleLog } from './console.ts'
-import { addExtraTaps, type Extra, readExtras, removeExtraTaps } from './machine/extras.ts'
+import { findFlash, makeVariables } from './firmware.ts'
+import { addExtraTaps, readExtras, removeExtraTaps } from './machine/extras.ts'
 import type { Started } from './observe.ts'
 import { checkPaths, type GuestPaths } from './paths.ts'
 import { endProcess, findProcess } from './process.ts'
@@ -45,7 +46,10 @@ export async function launchGuest(
     const extras = await readExtras(host, paths, { signal })
     await addExtraTaps(host, paths, extras, { signal })
     if (guest.network.kind === 'bridge') await joinBridge(host, paths, guest.network, { signal })
-    await execute(host, guest, paths, acceleration, extras, options)
+    const flash = guest.hardware?.firmware === 'uefi' ? await findFlash(host, { signal }) : undefined
+    if (flash !== undefined) await makeVariables(host, paths, flash, { signal })
+    const found = { acceleration: acceleration.kind, extras, ...(flash === undefined ? {} : { flash }) }
+    await execute(host, guest, paths, found, options)
     if (restore) await untilRestored(host, guest.name, paths, { signal })
     await notePorts(host, guest, paths, { signal })
   } catch (error) {
@@ -59,19 +63,12 @@ async function execute(
   host: Host,
   guest: GuestDefinition,
   paths: GuestPaths,
-  acceleration: Acceleration,
-  extras: readonly Extra[],
+  found: Pick<Launch, 'acceleration' | 'extras' | 'flash'>,
   { signal, restore }: CallOptions & { readonly restore: boolean },
 ): Promise<void> {
   let ports = (await readJson<readonly GuestReach[]>(host, paths.ports, { signal })) ?? []
   for (;;) {
-    const result = await runQemu(
-      host,
-      qemuArguments(guest, { acceleration: acceleration.kind, paths, ports, restore, extras }),
-      {
-        signal,
-      },
-    )
+    const result = await runQemu(host, qemuArguments(guest, { ...found, paths, ports, restore }), { signal })
     if (result.code === 0) return
     const refused = refusedForward(result.stderr)
     const others = ports.filter(({ protocol, port }) => protocol !== refused?.protocol || port !== refused.port)

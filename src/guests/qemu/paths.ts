@@ -34,6 +34,8 @@ export function guestPaths(directories: Directories, name: string) {
     consoleLog: `${state}/console.log`,
     disk: (index: number, { directory }: GuestDisk) =>
       directory === undefined ? `${state}/disk${index}.qcow2` : `${directory}/${name}-disk${index}.qcow2`,
+    /** The variables of its UEFI. */
+    nvram: `${state}/nvram.qcow2`,
     /** What cloud-init reads. */
     seed: `${state}/seed.iso`,
     runtime,

@@ -178,6 +178,7 @@ describe('xen', () => {
 
   test.each([
     ['more memory than Xen has', { memoryBytes: 4096 * 1024 ** 2 }, 'no-space', /4096M, and Xen has 1502M/],
+    ['firmware that is chosen', { hardware: { firmware: 'uefi' } }, 'unsupported', /firmware, cpu and graphics/],
     ['a user network', { network: { kind: 'user', forwards: [] } }, 'unsupported', /no user network/],
   ] as const)('%s is refused before anything is made', async (_name, change, code, message) => {
     const world = fakeXenHost()

@@ -187,6 +187,11 @@ async function defineGuest(host: Host, definition: GuestDefinition, options: Cal
       subject: name,
       hint: 'make it once (baton host prepare --as xen), and leave out bridge-address',
     })
+  if (definition.hardware !== undefined)
+    throw new InfraError('unsupported', `define ${name}: on Xen firmware, cpu and graphics are not chosen`, {
+      subject: name,
+      hint: 'leave them out, or use hypervisor: qemu or libvirt',
+    })
   await withLock(host, name, options, async (paths) => {
     const before = await readJson<GuestDefinition>(host, paths.definition, options)
     const config = await host.readFile(paths.config, options)
