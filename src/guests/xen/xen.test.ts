@@ -107,6 +107,23 @@ describe('xen', () => {
     expect(after).toContain('memory = 128')
   })
 
+  test('a type and a qcow2 disk that were written by hand stay, and the kernel is started as for the type that it had', async () => {
+    const world = fakeXenHost()
+    const hypervisor = openHypervisor('xen', world.host)
+    const disks = [{ sizeBytes: 1024 ** 2 }]
+    await hypervisor.define(definition('one', { disks }), soon())
+    const extra = 'format=qcow2,vdev=xvdb,access=rw,target=/srv/data.qcow2'
+    const before = await read(world, '/etc/xen/one.cfg')
+    const changed = before.replace('type = "pv"', 'type = "pvh"').replace('raw"]', `raw", "${extra}"]`)
+    expect(changed).toContain(extra)
+    await world.host.writeFile('/etc/xen/one.cfg', changed, soon())
+    await hypervisor.define(definition('one', { disks, vcpus: 2 }), soon())
+    const after = await read(world, '/etc/xen/one.cfg')
+    for (const text of ['type = "pvh"', `"${extra}"`, 'kernel = "/k"', 'ramdisk = "/i"', 'vcpus = 2'])
+      expect(after).toContain(text)
+    expect(after).not.toMatch(/^boot/m)
+  })
+
   test('a guest that was made by hand is listed and driven, and its name is not taken', async () => {
     const world = fakeXenHost()
     const hypervisor = openHypervisor('xen', world.host)
@@ -200,6 +217,12 @@ describe('xen', () => {
       'unsupported',
       'libxl: error: libxl_x86.c:1:libxl__arch: neither hap nor shadow paging available\n',
       6,
+    ],
+    [
+      'device model /usr/libexec/xen-qemu-system-i386 is not executable',
+      'missing-tool',
+      'libxl: error: libxl_dm.c:3141:libxl__spawn_local_dm: Domain 5:device model /usr/libexec/xen-qemu-system-i386 is not executable: No such file or directory\nlibxl: error: libxl_dm.c:3356:device_model_spawn_outcome: Domain 5:(null): spawn failed (rc=-3)\n',
+      3,
     ],
     [
       'failed to open file',

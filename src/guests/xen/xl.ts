@@ -51,6 +51,11 @@ const complaints: readonly Complaint[] = [
     hint: 'PVH and HVM need a CPU with EPT or NPT, switched on in the firmware; type pv runs everywhere',
   },
   {
+    pattern: /device model \S+ is not executable/,
+    code: 'missing-tool',
+    hint: 'guests of the type hvm, and disks in qcow2, need a QEMU in Dom0: apt-get install qemu-system-xen',
+  },
+  {
     pattern: /bootloader failed|Unable to find partition containing kernel|cannot run bootloader/,
     code: 'invalid',
     hint: 'pygrub finds no boot menu with a kernel on the first disk: look into /var/log/xen/bootloader.*.log',
