@@ -56,6 +56,7 @@ const debian = {
     { name: 'libvirt-daemon', programs: ['libvirtd'], for: 'the libvirt lab', service: 'libvirtd' },
     { name: 'libvirt-daemon-driver-qemu', programs: [], for: 'the libvirt lab' },
     { name: 'libvirt-clients', programs: ['virsh'], for: 'the libvirt lab: a client that is not ours' },
+    { name: 'xz-utils', programs: ['xz'], for: 'images that come compressed' },
     { name: 'ovmf', programs: [], for: 'guests with UEFI' },
     { name: 'iptables', programs: ['iptables'], for: 'the libvirt lab: networks with NAT' },
     { name: 'virtinst', programs: ['virt-install'], for: 'the libvirt lab: virt-install itself' },

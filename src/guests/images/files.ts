@@ -2,6 +2,7 @@
 import { InfraError, isInfraError } from '../../errors.ts'
 import type { ImageSpec } from './image.ts'
 import type { Made, Recipe } from './recipe.ts'
+import { packingOf, unpack, unpackedName } from './unpack.ts'
 
 /** Part of the digest: another recipe is another image. */
 export const diskRecipe = '1'
@@ -27,8 +28,18 @@ export async function buildDisk(
   /** `isOurs`: nobody else has the file, so that it may be moved; `name`: what it is called in errors. */
   { isOurs = false, name = spec.path }: { readonly isOurs?: boolean; readonly name?: string } = {},
 ): Promise<Made> {
-  const { host, directory, progress, signal } = recipe
-  const format = diskFormat(name, await headOf(recipe, spec.path))
+  const { host, directory, scratch, progress, signal } = recipe
+  const head = await headOf(recipe, spec.path)
+  const packing = packingOf(head)
+  if (packing !== undefined) {
+    const path = `${scratch}/unpacked`
+    await host.makeDirectory(scratch, { signal })
+    await unpack(recipe, { path: spec.path, name, packing }, path)
+    // One that is compressed twice is refused as what it is.
+    diskFormat(name, await headOf(recipe, path))
+    return buildDisk({ kind: 'disk', path }, recipe, { isOurs: true, name: unpackedName(name) })
+  }
+  const format = diskFormat(name, head)
   const target = `${directory}/disk.${format}`
   if (isOurs) await host.rename(spec.path, target, { signal })
   else {
