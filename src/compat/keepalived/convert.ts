@@ -79,8 +79,10 @@ export function convertKeepalived(
     },
   }
   for (const { router, service, reason } of engine === undefined ? [] : unheardServices(spec, engine.name)) {
-    const place = parsed.routers.instances.find(({ name }) => name === router)?.place
-    say('error', place ?? { file, line: 1 }, `no_accept of ${router} does not go with ${service}: ${reason}`)
+    const instance = parsed.routers.instances.find(({ name }) => name === router)
+    const isWritten = instance !== undefined && lastOf(instance.entries, 'no_accept') !== undefined
+    const cause = isWritten ? 'no_accept' : 'strict mode, and so no_accept,'
+    say('error', instance?.place ?? { file, line: 1 }, `${cause} of ${router} does not go with ${service}: ${reason}`)
   }
   return { spec: diagnostics.some(({ severity }) => severity === 'error') ? undefined : spec, diagnostics }
 }
@@ -115,6 +117,7 @@ const carriedGlobals = new Set([
   'vrrp_garp_master_refresh', 'vrrp_garp_master_refresh_repeat', 'vrrp_garp_lower_prio_delay',
   'vrrp_garp_lower_prio_repeat', 'vrrp_down_timer_adverts', 'vrrp_lower_prio_no_advert', 'vrrp_skip_check_adv_addr',
   'script_user', 'enable_script_security', 'default_interface', 'router_id', 'lvs_sync_daemon', 'lvs_timeouts',
+  'vrrp_strict',
 ]) // biome-ignore format: a list to read at a glance
 
 /** What is done beside a director (`duties/plan.ts`). */

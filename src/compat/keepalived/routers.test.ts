@@ -51,6 +51,42 @@ describe("a keepalived.conf's virtual routers", () => {
     expect(accepts('no_accept', 'priority 255')).toBe(true)
   })
 
+  test.each([
+    ['vrrp_strict', 'global_defs {\nvrrp_strict\n}', []],
+    ['its own strict_mode', 'global_defs {\n}', ['strict_mode']],
+  ])('%s sets back what keepalived sets back, and says nothing of itself', (_, head, own) => {
+    const { said: findings, are } = routers(
+      head,
+      instance(
+        'V', 1, ...own, 'state MASTER', 'priority 120', 'nopreempt', 'preempt_delay 5', 'accept', 'down_timer_adverts 5',
+        'garp_lower_prio_repeat 4', 'garp_lower_prio_delay 5', 'lower_prio_no_advert false',
+        'authentication {', 'auth_type AH', 'auth_pass x', '}', addresses('10.0.0.1'),
+      ),
+    ) // biome-ignore format: as a file has them
+    expect(findings.filter((one) => one.includes('taken over'))).toEqual([])
+    expect(are).toMatchObject([
+      {
+        priority: 120,
+        preempts: false,
+        preemptDelayMs: 0,
+        accepts: false,
+        downAdverts: 3,
+        answersLower: false,
+        announcing: { times: 5, conflictTimes: 0, conflictDelayMs: 0 },
+      },
+    ])
+    expect(are[0]?.password).toBeUndefined()
+  })
+
+  test('one that is kept to the RFCs accepts as an owner, or where version 3 is told to; strict_mode off goes before vrrp_strict', () => {
+    const strict = (...more: string[]) =>
+      routers('global_defs {\nvrrp_strict\n}', instance('V', 1, addresses('10.0.0.1'), ...more)).are[0]
+    const accepts = (...more: string[]) => strict(...more)?.accepts
+    expect([accepts(), accepts('version 3'), accepts('priority 255')]).toEqual([false, false, true])
+    expect([accepts('accept'), accepts('version 3', 'accept')]).toEqual([false, true])
+    expect(strict('strict_mode off')).toMatchObject({ accepts: true, answersLower: true })
+  })
+
   test('no_accept where an engine has to listen is an error at the instance', () => {
     const server = 'virtual_server 10.0.0.1 80 {\nreal_server 10.0.0.2 80 {\n}\n}'
     const text = `${instance('V', 1, addresses('10.0.0.1'), 'no_accept')}\n${server}`
@@ -60,6 +96,8 @@ describe("a keepalived.conf's virtual routers", () => {
       expect.objectContaining({ severity: 'error', line: 1, message: expect.stringContaining('no_accept of V') }),
     )
     expect(convertText(text, { engine: capabilitiesOf('ipvs') }).spec).toBeDefined()
+    const strict = convertText(text.replace('no_accept', 'strict_mode'), { engine: capabilitiesOf('userspace') })
+    expect(said(strict).join('\n')).toContain('strict mode, and so no_accept, of V')
   })
 
   test('what stands in global_defs counts where the instance says nothing', () => {
@@ -151,11 +189,13 @@ describe("a keepalived.conf's virtual routers", () => {
       '}',
       'notify /bin/true',
       'use_ipvlan',
+      'dont_track_primary',
     )
     const own = convertText(text).diagnostics.filter(({ message }) => message.includes('not taken over'))
     expect(own.map(({ line, message }) => `${line}: ${message}`)).toEqual([
       '9: notify of V is not taken over',
-      '10: use_ipvlan of V is not taken over',
+      '10: use_ipvlan of V is not taken over: the addresses stand at the interface itself',
+      '11: dont_track_primary of V is not taken over: the router is at fault while its own interface is down',
       '5: use_vmac of 10.0.0.1 is not taken over: all addresses of an instance stand where its use_vmac says',
     ])
     expect(said(convertText(text, { hasCompany: true })).join('\n')).not.toContain('notify of V')

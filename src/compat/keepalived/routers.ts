@@ -26,11 +26,17 @@ const carried = new Set([
   'unicast_peer', 'garp_master_delay', 'garp_master_repeat', 'garp_master_refresh', 'garp_master_refresh_repeat',
   'garp_lower_prio_delay', 'garp_lower_prio_repeat', 'down_timer_adverts', 'lower_prio_no_advert', 'use_vmac', 'accept',
   'no_accept', 'track_interface', 'track_script', 'track_file', 'track_process', 'track_bfd', 'skip_check_adv_addr', 'native_ipv6',
+  'strict_mode',
 ]) // biome-ignore format: a list to read at a glance
 const carriedByGroup = new Set([
   'group', 'track_interface', 'track_script', 'track_file', 'track_process', 'track_bfd', 'sync_group_tracking_weight',
   'global_tracking',
 ]) // biome-ignore format: a list to read at a glance
+/** What happens in their place, where it is something other than nothing. */
+const instead: Readonly<Record<string, string>> = {
+  dont_track_primary: 'the router is at fault while its own interface is down',
+  use_ipvlan: 'the addresses stand at the interface itself',
+}
 /** Done by whoever follows the director (`duties/plan.ts`). */
 const noticeKeywords = new Set([
   'notify', 'notify_master', 'notify_backup', 'notify_fault', 'notify_stop', 'notify_deleted', 'smtp_alert',
@@ -47,10 +53,15 @@ export function convertRouters(routers: Routers, hasCompany: boolean, say: Say):
   return routers.instances.flatMap((instance) => {
     for (const { keyword, place } of instance.entries)
       if (!carried.has(keyword) && !isCarried(keyword))
-        say('warning', place, `${keyword} of ${instance.name} is not taken over`)
+        say('warning', place, `${keyword} of ${instance.name} is not taken over${insteadOf(keyword)}`)
     const router = convertInstance(instance, routers, say)
     return router === undefined || !fits(router, instance, say) ? [] : [router]
   })
+}
+
+function insteadOf(keyword: string): string {
+  const what = instead[keyword]
+  return what === undefined ? '' : `: ${what}`
 }
 
 function convertInstance(instance: Instance, routers: Routers, say: Say): VirtualRouterSpec | undefined {

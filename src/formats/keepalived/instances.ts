@@ -13,6 +13,7 @@ import type {
 } from './instance-model.ts'
 import { readInteger } from './keyword.ts'
 import type { Machine } from './machine.ts'
+import { isKeptStrict } from './settled.ts'
 import { readTracked } from './tracked.ts'
 import { allOf, type Entry, lastOf } from './tree.ts'
 import { isMissing, membersOf } from './vrrp.ts'
@@ -60,9 +61,11 @@ function readInstance({ place, words, entries }: Entry, globals: readonly Entry[
   const first = allOf(entries, 'virtual_ipaddress').flatMap((list) => list.entries)[0]
   const family = familyOf(parseAddress(first?.keyword.split('/')[0] ?? '') ?? peersOf(entries)[0] ?? '0.0.0.0')
   const version = family === 'ipv6' || numberOf('version', 2, entries, globals, 'vrrp_version') === 3 ? 3 : 2
-  const isMaster = wordOf(entries, 'state') === 'MASTER'
-  const priority = numberOf('priority', isMaster ? defaults.owner : defaults.priority, entries)
+  const saysMaster = wordOf(entries, 'state') === 'MASTER'
+  const priority = numberOf('priority', saysMaster ? defaults.owner : defaults.priority, entries)
   const isOwner = priority === defaults.owner
+  const isStrict = isKeptStrict(entries, globals)
+  const isMaster = isStrict ? isOwner : saysMaster
   const id = lastOf(entries, 'virtual_router_id')?.value
   const garpDelay = garp('garp_master_delay', defaults.garpDelay, entries, globals)
   const garpRepeat = garp('garp_master_repeat', defaults.garpRepeat, entries, globals)
@@ -84,8 +87,8 @@ function readInstance({ place, words, entries }: Entry, globals: readonly Entry[
     addresses: addressesOf(entries, 'virtual_ipaddress').filter(({ address }) => familyOf(address) === family),
     excluded: addressesOf(entries, 'virtual_ipaddress_excluded'),
     ways,
-    ...given('password', version === 2 ? passwordOf(entries) : undefined),
-    isAuthenticated: version === 2 && typeOfAuthentication(entries) === 'AH',
+    ...given('password', version === 2 && !isStrict ? passwordOf(entries) : undefined),
+    isAuthenticated: version === 2 && !isStrict && typeOfAuthentication(entries) === 'AH',
     preempts,
     preemptDelaySeconds: isMaster || !preempts ? 0 : numberOf('preempt_delay', 0, entries),
     garpDelay,
@@ -97,9 +100,26 @@ function readInstance({ place, words, entries }: Entry, globals: readonly Entry[
     missed: numberOf('down_timer_adverts', defaults.missed, entries, globals, 'vrrp_down_timer_adverts'),
     answersLower: !(flagOf(entries, 'lower_prio_no_advert') ?? flagOf(globals, 'vrrp_lower_prio_no_advert') ?? false),
     hasVirtualMac: lastOf(entries, 'use_vmac') !== undefined,
-    accepts: isOwner || allOf(entries, 'accept', 'no_accept').at(-1)?.keyword !== 'no_accept',
+    accepts: isOwner || acceptOf(entries) !== 'no_accept',
     tracking: trackingOf(entries),
+    ...(isStrict ? strictly(isOwner || (acceptOf(entries) === 'accept' && version === 3)) : {}),
   }
+}
+
+/** What keepalived sets back in an instance that is kept to the RFCs, whatever the file says. */
+function strictly(accepts: boolean): Partial<Instance> {
+  return {
+    preemptDelaySeconds: 0,
+    missed: defaults.missed,
+    garpLowerDelay: 0,
+    garpLowerRepeat: 0,
+    answersLower: false,
+    accepts,
+  }
+}
+
+function acceptOf(entries: readonly Entry[]): string | undefined {
+  return allOf(entries, 'accept', 'no_accept').at(-1)?.keyword
 }
 
 function readGroup({ place, words, entries }: Entry): SyncGroup {

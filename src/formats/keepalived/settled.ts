@@ -45,7 +45,7 @@ export function hasPeers(entries: readonly Entry[]): boolean {
 
 function draftOf(name: string, entries: readonly Entry[], globals: readonly Entry[], say: Say): Draft {
   const isIpv6 = lastOf(entries, 'native_ipv6') !== undefined || addressesOf(entries)[0]?.includes(':') === true
-  const isStrict = strictness(entries, globals)
+  const isStrict = isKeptStrict(entries, globals)
   const written = Number(
     lastOf(entries, 'version')?.value ?? (isIpv6 ? 3 : (lastOf(globals, 'vrrp_version')?.value ?? 2)),
   )
@@ -60,7 +60,8 @@ function draftOf(name: string, entries: readonly Entry[], globals: readonly Entr
   return { name, entries, globals, isIpv6, version: isTooOld ? 3 : written, isStrict, isOwner, isMaster }
 }
 
-function strictness(entries: readonly Entry[], globals: readonly Entry[]): boolean {
+/** Whether an instance is kept to the RFCs: by its own `strict_mode`, else by `vrrp_strict` of global_defs. */
+export function isKeptStrict(entries: readonly Entry[], globals: readonly Entry[]): boolean {
   const own = lastOf(entries, 'strict_mode')?.value
   if (typeof own === 'boolean') return own
   const common = lastOf(globals, 'vrrp_strict')
