@@ -16,7 +16,7 @@ import { randomMac } from '../../guests/mac-address.ts'
 import { applyOption } from './apply.ts'
 import { chosenOs } from './chosen-os.ts'
 import { completeDisk, type DiskContext, type NewDisk } from './disks.ts'
-import { completeGuest, type Machine } from './guest.ts'
+import { addUsb2, addUsb3, completeGuest, type Machine } from './guest.ts'
 import { readInstallWords } from './install-words.ts'
 import type { Media } from './media.ts'
 import type { Said } from './options.ts'
@@ -44,6 +44,9 @@ export type Built = {
 }
 
 /** How the guest is first booted. */
+/** Words of --controller that are no types. */
+const usbBuses: Readonly<Record<string, (devices: Element) => void>> = { usb2: addUsb2, usb3: addUsb3 }
+
 type Method = 'cdrom' | 'livecd' | 'pxe' | 'location' | 'import' | 'boot'
 
 /** `media`: what the first boot has besides. @throws Refusal */
@@ -70,6 +73,11 @@ export function buildDomains({ options }: Said, host: HostFacts, media: Omit<Med
     const text = option === 'disk' ? friendlyDisk(value, notes) : value
     if (text === 'none' && (optionTables[option]?.repeats ?? false) && !keepsNone.has(option)) continue
     if (option === 'controller') given.add('controller.some')
+    const addBus = option === 'controller' ? usbBuses[text] : undefined
+    if (addBus !== undefined) {
+      addBus(ensureAt(domain, './devices'))
+      continue
+    }
     noteSwitchedOff(option, text, given)
     const { element, words } = applyOption(domain, option, text)
     if (option === 'disk') {
@@ -283,9 +291,13 @@ function announceSeed(domain: Element): void {
 
 /** Unless the command line or the devices themselves say it. */
 function setBootOrder(domain: Element, order: readonly string[]): void {
-  if (elementsAt(domain, './os/boot').length > 0 || elementAt(domain, './os/kernel') !== undefined) return
-  if (elementsAt(domain, './devices/disk/boot').length + elementsAt(domain, './devices/interface/boot').length > 0)
+  if (elementAt(domain, './os/kernel') !== undefined) return
+  // libvirt takes one or the other: what single devices say counts.
+  if (elementsAt(domain, './devices/disk/boot').length + elementsAt(domain, './devices/interface/boot').length > 0) {
+    while (elementAt(domain, './os/boot') !== undefined) removeAt(domain, './os/boot')
     return
+  }
+  if (elementsAt(domain, './os/boot').length > 0) return
   for (const device of order)
     if (device !== 'hd' || order.length === 1 || hasDisk(domain))
       addElement(ensureAt(domain, './os'), 'boot', { './@dev': device })

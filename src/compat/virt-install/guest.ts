@@ -191,10 +191,16 @@ function completeControllers(devicesElement: Element, at: Machine, defaults: Def
 }
 
 function addUsb(devicesElement: Element, { isQ35, supports }: Defaults): void {
-  if (supports('xhci') || isQ35) {
-    addElement(devicesElement, 'controller', { './@type': 'usb', './@model': 'qemu-xhci', './@ports': '15' })
-    return
-  }
+  if (supports('xhci') || isQ35) addUsb3(devicesElement)
+  else addUsb2(devicesElement)
+}
+
+export function addUsb3(devicesElement: Element): void {
+  addElement(devicesElement, 'controller', { './@type': 'usb', './@model': 'qemu-xhci', './@ports': '15' })
+}
+
+/** A fast controller and its three slow companions. */
+export function addUsb2(devicesElement: Element): void {
   addElement(devicesElement, 'controller', { './@type': 'usb', './@model': 'ich9-ehci1' })
   for (const [index, port] of ['0', '2', '4'].entries())
     addElement(devicesElement, 'controller', {
@@ -209,9 +215,9 @@ function completeCharacterDevices(devicesElement: Element, at: Machine, { suppor
   for (const channel of elementsAt(devicesElement, './channel')) completeChannel(channel)
   const channels = elementsAt(devicesElement, './channel')
   if (at.given.has('channel') && channels.length === 0) return
-  const hasAgent = channels.some((channel) => valueAt(channel, './target/@name') === 'org.qemu.guest_agent.0')
   const hasSpice = channels.some((channel) => channel.getAttribute('type') === 'spicevmc')
-  if (!hasAgent && supports('console') && at.os?.isWindows !== true)
+  // Who asks for a channel gets that one.
+  if (channels.length === 0 && supports('console') && at.os?.isWindows !== true)
     completeChannel(
       addElement(devicesElement, 'channel', { './@type': 'unix', './target/@name': 'org.qemu.guest_agent.0' }),
     )
@@ -228,6 +234,14 @@ function completeChannel(channel: Element): void {
 }
 
 function completeOthers(devicesElement: Element, at: Machine, { supports }: Defaults): void {
+  for (const watchdog of elementsAt(devicesElement, './watchdog')) {
+    if (valueAt(watchdog, './@model') === 'default') setAt(watchdog, './@model', 'i6300esb')
+    if (valueAt(watchdog, './@action') === undefined) setAt(watchdog, './@action', 'reset')
+  }
+  for (const tpm of elementsAt(devicesElement, './tpm')) {
+    const isOpen = valueAt(tpm, './@model') === undefined && valueAt(tpm, './backend/@version') === undefined
+    if (isOpen && valueAt(tpm, './backend/@type') === 'emulator') setAt(tpm, './@model', 'tpm-crb')
+  }
   if (!at.given.has('memballoon') && supports('balloon'))
     addElement(devicesElement, 'memballoon', { './@model': 'virtio' })
   if (!at.given.has('rng') && supports('rng'))
