@@ -24,6 +24,11 @@ const wholeLines: readonly string[] = [
   '--name a --memory 1024 --osinfo debian11 --import --disk vol=default/x.qcow2',
   '--name a --memory 1024 --osinfo debian11 --import --disk disk.qcow2,bus=scsi,cache=none,io=native --controller scsi,model=virtio-scsi',
   '--name a --memory 1024 --osinfo debian11 --import --disk disk.qcow2,boot.order=2,discard=unmap --network user,boot.order=1',
+  '--name a --osinfo win10 --import --disk disk.qcow2 --features hyperv_relaxed=on,hyperv_vapic=off',
+  '--name a --osinfo win7 --cdrom x.iso --disk size=5 --boot hd --events on_reboot=restart',
+  '--name a --osinfo rhel6.0 --pxe --disk size=5 --boot network,hd --boot hd',
+  '--name a --osinfo linux2020 --import --disk disk.qcow2',
+  '--name a --vcpus sockets=2 --memory hugepages=yes --osinfo fedora37 --import --disk disk.qcow2',
 ] // biome-ignore format: one to a line
 
 /** What is said beside a plain guest that boots from a disk that is there. */
@@ -88,6 +93,16 @@ const additions: readonly string[] = [
   '--tpm /dev/tpm0,model=tpm-tis',
   '--boot network,hd --network network=default,boot.order=1',
   '--resource partition=/machine/web',
+  '--graphics listen=0.0.0.0 --video vram=65536 --sound default --input bus=usb',
+  '--vnc --vncport 5905 --vnclisten 0.0.0.0 --keymap de --noapic --cpuset 0-1 --description "one, two"',
+  '--mac 52:54:00:11:22:33',
+  '--bridge br9 --mac 52:54:00:11:22:33',
+  '--cpu Nehalem,+vmx --cpu host',
+  '--graphics spice,gl.enable=yes,listen=none --redirdev boot.order=1 --hostdev type=usb',
+  '--tpm model=tpm-tis --watchdog action=poweroff --rng backend=/dev/random --panic iobase=505 --vsock driver.ats=on',
+  '--sysinfo type=fwcfg,entry0.name=opt/x,entry0=y --seclabel model=dac --smartcard source.path=/tmp/s',
+  '--disk source.pool=default,source.volume=x.qcow2 --disk nbd://h:1/x --disk disk.raw,boot_order=1',
+  '--serial udp,host=192.168.0.1:4444,bind_host=:4445 --controller num_pcie_root_ports=3 --network boot.order=2',
 ] // biome-ignore format: one to a line
 
 const plainGuest = '--name a --memory 1024 --osinfo debian11 --import --disk disk.qcow2'

@@ -2,7 +2,7 @@
 import { nearest } from '../../cluster/spec/suggest.ts'
 import { addElement, type Element, elementsAt, ensureAt, removeAt, setAt } from '../../formats/domain-xml/document.ts'
 import { Refusal } from './refusal.ts'
-import { readSwitch, setFeature } from './settings.ts'
+import { readNumber, readSwitch, setFeature } from './settings.ts'
 import { specials } from './special.ts'
 import { type OptionTable, optionTables, type SubOption } from './sub-options.ts'
 import { nameFirst, splitWords, type Word } from './words.ts'
@@ -58,6 +58,7 @@ function applyWords(
     const special = specials[`${option}.${name}`] ?? specials[`${option}.${name.replaceAll(/\d+/g, '#')}`]
     const found = findSubOption(table, name)
     const context = { domain, element, option, name, value, words }
+    if (found?.kind === 'number' && value !== undefined) readNumber(option, name, value)
     if (special !== undefined) special(context)
     else if (option === 'cpu' && /^[+-]/.test(name))
       setFeature(element, name[0] === '+' ? 'force' : 'disable', name.slice(1))
@@ -112,6 +113,7 @@ function setValue(
   if (value === undefined) throw new Refusal(`Error: --${option} ${name}: Option '${name}' had no value set.`)
   const [from, at] = path.startsWith('/') ? [domain, `.${path}`] : [element, path]
   if (kind === 'text') return setAt(from, at, value)
+  if (kind === 'number') return setAt(from, at, readNumber(option, name, value))
   const isOn = readSwitch(option, name, value)
   if (kind === 'yes-no') return setAt(from, at, isOn ? 'yes' : 'no')
   if (kind === 'on-off') return setAt(from, at, isOn ? 'on' : 'off')

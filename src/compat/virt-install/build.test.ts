@@ -33,6 +33,10 @@ describe('a command line of virt-install', () => {
     { words: ['--disk', 'none', '--name', 'taken'], says: "Guest name 'taken' is already in use", code: 1 },
     { words: ['--disk', 'none', '--network', 'user,mac=xx'], says: 'MAC address must be of the format', code: 1 },
     { words: ['--disk', 'none', '--features', 'acpi=perhaps'], says: "acpi must be 'yes' or 'no'", code: 1 },
+    { words: ['--disk', 'bus=virtio'], says: 'needs a path, or a size', code: 1 },
+    { words: ['--disk', 'none', '--vcpus', 'two'], says: 'vcpus must be a whole number', code: 1 },
+    { words: ['--disk', 'none', '--graphics', 'vnc,port=80'], says: 'a port is 5900 or more', code: 1 },
+    { words: ['--disk', 'none', '--vnc', '--nographics'], says: 'more than one of VNC', code: 1 },
     { words: [], says: '--disk storage must be specified', code: 1 },
   ])('$words is refused: $says', ({ words, says, code }) => {
     expect(() => build(...words)).toThrow(

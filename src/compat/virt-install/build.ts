@@ -67,9 +67,10 @@ export function buildDomains({ options }: Said, host: HostFacts, media: Omit<Med
   if (host.names.has(context.guest)) throw new Refusal(`Guest name '${context.guest}' is already in use.`)
   const given = new Set<string>()
   const disks: NewDisk[] = []
+  let rootPorts: number | undefined
   for (const { name: option, value } of options) {
     if (!(option in optionTables) || value === undefined || option === 'xml') continue
-    given.add(option)
+    if (value !== 'none' || !comesAnyway.has(option)) given.add(option)
     const text = option === 'disk' ? friendlyDisk(value, notes) : value
     if (text === 'none' && (optionTables[option]?.repeats ?? false) && !keepsNone.has(option)) continue
     if (option === 'controller') given.add('controller.some')
@@ -80,6 +81,7 @@ export function buildDomains({ options }: Said, host: HostFacts, media: Omit<Med
     }
     noteSwitchedOff(option, text, given)
     const { element, words } = applyOption(domain, option, text)
+    if (words.has('num_pcie_root_ports')) rootPorts = Number(words.get('num_pcie_root_ports'))
     if (option === 'disk') {
       const made = completeDisk(element, words, context)
       if (made !== undefined) disks.push(made)
@@ -88,7 +90,7 @@ export function buildDomains({ options }: Said, host: HostFacts, media: Omit<Med
   if (has('nographics')) given.add('graphics')
   if (has('nonetworks')) given.add('network')
   if (has('nodisks')) given.add('disk')
-  setDefaultSizes(domain, os, has('memory'))
+  setDefaultSizes(domain, os)
   const method = methodOf({ has, domain, bootdev: bootDevice(last('install')), media })
   const medium = media.cdrom ?? last('cdrom')
   if (medium !== undefined) addMedium(domain, medium, method === 'livecd' ? 'stays' : 'install')
@@ -100,7 +102,7 @@ export function buildDomains({ options }: Said, host: HostFacts, media: Omit<Med
   const virtType =
     last('virt-type') === 'kvm' || last('virt-type') === 'qemu' ? (last('virt-type') as 'kvm' | 'qemu') : host.virtType
   const emulator = arch === 'x86_64' ? host.emulator : host.emulator.replace('x86_64', arch === 'i686' ? 'i386' : arch)
-  completeGuest(domain, { ...host, virtType, emulator, os, arch, machine, given })
+  completeGuest(domain, { ...host, virtType, emulator, os, arch, machine, given, rootPorts })
   for (const card of elementsAt(domain, './devices/interface'))
     if (valueAt(card, './mac/@address') === undefined) setAt(card, './mac/@address', randomMac('qemu'))
   setTopology(domain)
@@ -108,8 +110,11 @@ export function buildDomains({ options }: Said, host: HostFacts, media: Omit<Med
   return { ...built, name: context.guest, disks, notes }
 }
 
+/** Of these `none` is no wish: they come with the screen. */
+const comesAnyway = new Set(['video', 'input'])
+
 /** Elements that say by their model that there is none of them. */
-const keepsNone = new Set(['memballoon', 'video', 'serial', 'parallel'])
+const keepsNone = new Set(['memballoon', 'serial', 'parallel'])
 
 function metadataName(options: Said['options']): string | undefined {
   for (const { name, value } of options)
@@ -145,18 +150,16 @@ function noteSwitchedOff(option: string, text: string, given: Set<string>): void
   for (const { name } of splitWords(text)) given.add(`features.${name}`)
 }
 
-function setDefaultSizes(domain: Element, os: OsFacts | undefined, hasMemory: boolean): void {
+function setDefaultSizes(domain: Element, os: OsFacts | undefined): void {
   if (elementAt(domain, './memory') === undefined) {
-    if (hasMemory) return
     if (os?.memoryBytes === undefined) throw new Refusal('--memory amount in MiB is required')
     for (const path of ['./memory', './currentMemory']) setAt(domain, path, String(Math.floor(os.memoryBytes / 1024)))
   }
   if ((valueAt(domain, './vcpu') ?? '') !== '') return
-  const counts = ['sockets', 'dies', 'cores', 'threads'].map((word) =>
-    Number(valueAt(domain, `./cpu/topology/@${word}`) ?? 1),
-  )
-  const product = counts.reduce((total, count) => total * count, 1)
-  setAt(domain, './vcpu', String(product > 1 ? product : (os?.cpus ?? 1)))
+  const counts = ['sockets', 'dies', 'cores', 'threads'].map((word) => valueAt(domain, `./cpu/topology/@${word}`))
+  const isSaid = counts.some((count) => count !== undefined)
+  const product = counts.reduce((total, count) => total * Number(count ?? 1), 1)
+  setAt(domain, './vcpu', String(isSaid ? product : (os?.cpus ?? 1)))
 }
 
 /** What of a topology was not said is worked out: everything that is left is sockets. */
@@ -268,9 +271,10 @@ function installSteps(
     setAt(install, './os/cmdline', cmdline)
   }
   if (seed !== undefined) announceSeed(install)
+  if (first.length > 0) for (const boot of elementsAt(install, './os/boot')) boot.parentNode?.removeChild(boot)
   setBootOrder(install, first)
   setBootOrder(final, bootOrderAfter(final, method))
-  if (elementAt(install, './on_reboot') === undefined) setAt(install, './on_reboot', 'destroy')
+  setAt(install, './on_reboot', 'destroy')
   for (const change of changes) {
     applyOption(final, 'xml', change)
     applyOption(install, 'xml', change)
@@ -289,11 +293,15 @@ function announceSeed(domain: Element): void {
   setAt(domain, serial, 'ds=nocloud')
 }
 
+/** Devices that may say themselves when they are booted from. */
+const bootable = ['disk', 'interface', 'hostdev', 'redirdev']
+
 /** Unless the command line or the devices themselves say it. */
 function setBootOrder(domain: Element, order: readonly string[]): void {
   if (elementAt(domain, './os/kernel') !== undefined) return
   // libvirt takes one or the other: what single devices say counts.
-  if (elementsAt(domain, './devices/disk/boot').length + elementsAt(domain, './devices/interface/boot').length > 0) {
+  const boots = bootable.flatMap((device) => elementsAt(domain, `./devices/${device}/boot`))
+  if (boots.some((boot) => boot.hasAttribute('order'))) {
     while (elementAt(domain, './os/boot') !== undefined) removeAt(domain, './os/boot')
     return
   }

@@ -37,9 +37,15 @@ export function completeDisk(
   const path = pathOf(words, size, context)
   const explicitType = words.get('type')
   if (path === undefined) {
+    if (!mayBeEmpty.has(device) && !isSourceSaid(disk))
+      throw new Refusal(`Error: --disk: a ${device} needs a path, or a size: --disk size=8`)
+    const missing = ['file', 'dev', 'dir']
+      .map((name) => valueAt(disk, `./source/@${name}`))
+      .find((one) => one !== undefined && !existsSync(one))
+    if (missing !== undefined && size === undefined)
+      throw new Refusal(`Error: --disk: '${missing}' is not there: --disk path=${missing},size=8 makes it`)
     setAt(disk, './@type', explicitType ?? sourceType(disk))
-    if (device === 'disk' && elementsAt(disk, './source').length > 0)
-      setDriver(disk, words.get('format') ?? 'raw', false)
+    if (device === 'disk') setDriver(disk, words.get('format') ?? sourceFormat(disk, context), false)
     return undefined
   }
   context.taken.add(path)
@@ -65,6 +71,13 @@ export function completeDisk(
   const store = words.get('backing_store')
   const backing = store === undefined ? {} : { backing: backingOf(store, words.get('backing_format')) }
   return { path, sizeBytes: Math.round(Number(size) * 1024 ** 3), format, isSparse, ...backing }
+}
+
+/** Drives with a medium that comes and goes. */
+const mayBeEmpty = new Set(['cdrom', 'floppy'])
+
+function isSourceSaid(disk: Element): boolean {
+  return ['protocol', 'file', 'dev', 'dir', 'volume'].some((name) => valueAt(disk, `./source/@${name}`) !== undefined)
 }
 
 function backingOf(path: string, format: string | undefined): NonNullable<NewDisk['backing']> {
@@ -111,6 +124,13 @@ function kindOf(path: string): 'none' | 'file' | 'block' | 'directory' {
   return found.isBlockDevice() ? 'block' : found.isDirectory() ? 'directory' : 'file'
 }
 
+/** undefined where nobody can look: over a network. */
+function sourceFormat(disk: Element, context: DiskContext): string | undefined {
+  const [pool, volume] = [valueAt(disk, './source/@pool'), valueAt(disk, './source/@volume')]
+  if (pool !== undefined && volume !== undefined) return formatOf(`${directoryOf(pool, context)}/${volume}`)
+  return valueAt(disk, './source/@protocol') === undefined ? 'raw' : undefined
+}
+
 function sourceType(disk: Element): string {
   const attributes = elementsAt(disk, './source')[0]
   if (attributes?.hasAttribute('volume')) return 'volume'
@@ -120,7 +140,7 @@ function sourceType(disk: Element): string {
 }
 
 /** A new sparse file gives back what the guest does not use any more. */
-function setDriver(disk: Element, format: string, isNewAndSparse: boolean): void {
+function setDriver(disk: Element, format: string | undefined, isNewAndSparse: boolean): void {
   setAt(disk, './driver/@name', valueAt(disk, './driver/@name') ?? 'qemu')
   setAt(disk, './driver/@type', valueAt(disk, './driver/@type') ?? format)
   if (isNewAndSparse && valueAt(disk, './driver/@discard') === undefined) setAt(disk, './driver/@discard', 'unmap')
@@ -134,7 +154,7 @@ function setNetworkSource(disk: Element, uri: string): undefined {
   setAt(disk, './source/@name', pathname.slice(1))
   setAt(disk, './source/host/@name', hostname)
   if (port !== '') setAt(disk, './source/host/@port', port)
-  setDriver(disk, 'raw', false)
+  setAt(disk, './driver/@name', valueAt(disk, './driver/@name') ?? 'qemu')
   return undefined
 }
 

@@ -10,6 +10,7 @@ import {
   setAt,
   valueAt,
 } from '../../formats/domain-xml/document.ts'
+import { completeDevices, removeEmpty } from './device-defaults.ts'
 import { assignTargets } from './disks.ts'
 import type { OsFacts } from './osinfo.ts'
 
@@ -21,11 +22,14 @@ export type Machine = {
   readonly os: OsFacts | undefined
   readonly arch: string
   readonly machine: string | undefined
+  /** PCI Express ports for devices that come later, where their number was given. */
+  readonly rootPorts: number | undefined
   /** Options that were given, also as `none`. */
   readonly given: ReadonlySet<string>
 }
 
 const pci = (vendor: string, device: string): string => `http://pcisig.com/pci/${vendor}/${device}`
+const modernNet = pci('1af4', '1041')
 /** virtio devices have a legacy and a modern number. */
 const devices = {
   block: [pci('1af4', '1001'), pci('1af4', '1042')],
@@ -37,7 +41,7 @@ const devices = {
   qxl: [pci('1b36', '0100')],
   e1000: [pci('8086', '100e')],
   e1000e: [pci('8086', '10d3')],
-  xhci: [pci('1b36', '0004'), pci('1b36', '000d')],
+  xhci: [pci('1b36', '0004')],
   q35: ['http://qemu.org/chipset/x86/q35'],
 } as const
 
@@ -48,7 +52,9 @@ export type Defaults = {
 
 export function defaultsOf({ os, machine, given }: Machine): Defaults {
   const supports: Defaults['supports'] = (device) => devices[device].some((id) => os?.devices.has(id) === true)
-  const isQ35 = machine === undefined ? supports('q35') && !given.has('machine') : /q35/.test(machine)
+  // One that knows virtio only by its legacy numbers finds no card on a PCI Express bus.
+  const isModern = supports('q35') && (!supports('net') || os?.devices.has(modernNet) === true)
+  const isQ35 = machine === undefined ? isModern && !given.has('machine') : /q35/.test(machine)
   return { isQ35, supports }
 }
 
@@ -60,12 +66,16 @@ export function completeGuest(domain: Element, at: Machine): void {
   if (at.os !== undefined) setOsMetadata(domain, at.os)
   setSystem(domain, at, defaults)
   if (elementAt(devicesElement, './emulator') === undefined) setAt(devicesElement, './emulator', at.emulator)
-  completeDisplay(domain, devicesElement, at, defaults)
+  completeDisplay(domain, devicesElement, at)
   completeNetwork(devicesElement, at, defaults)
   assignTargets(elementsAt(devicesElement, './disk'), (device) => busOf(device, defaults))
   completeControllers(devicesElement, at, defaults)
   completeCharacterDevices(devicesElement, at, defaults)
   completeOthers(devicesElement, at, defaults)
+  const sound = defaults.isQ35 ? 'ich9' : 'ich6'
+  const hasGl = elementsAt(devicesElement, './graphics').some((one) => valueAt(one, './gl/@enable') === 'yes')
+  completeDevices(devicesElement, { video: videoModel(devicesElement, defaults), sound, hasGl })
+  removeEmpty(domain)
 }
 
 function busOf(device: string, { isQ35, supports }: Defaults): string {
@@ -92,15 +102,27 @@ function setSystem(domain: Element, at: Machine, { isQ35 }: Defaults): void {
   const features = ensureAt(domain, './features')
   for (const name of ['acpi', 'apic']) if (!at.given.has(`features.${name}`)) ensureAt(features, `./${name}`)
   if (at.arch === 'i686' && !at.given.has('features.pae')) ensureAt(features, './pae')
-  if (at.os?.isWindows === true && elementAt(features, './hyperv') === undefined) {
-    for (const name of ['relaxed', 'vapic', 'spinlocks']) setAt(features, `./hyperv/${name}/@state`, 'on')
-    setAt(features, './hyperv/spinlocks/@retries', '8191')
+  if (at.os?.isWindows === true) {
+    for (const name of ['relaxed', 'vapic', 'spinlocks'])
+      if (valueAt(features, `./hyperv/${name}/@state`) === undefined) setAt(features, `./hyperv/${name}/@state`, 'on')
+    if (valueAt(features, './hyperv/spinlocks/@retries') === undefined)
+      setAt(features, './hyperv/spinlocks/@retries', '8191')
   }
   if (at.virtType === 'kvm' && elementAt(domain, './cpu') === undefined)
     setAt(domain, './cpu/@mode', 'host-passthrough')
   setClock(domain, at)
+  completeLabels(domain)
   for (const name of ['suspend-to-mem', 'suspend-to-disk'])
     if (valueAt(domain, `./pm/${name}/@enabled`) === undefined) setAt(domain, `./pm/${name}/@enabled`, 'no')
+}
+
+function completeLabels(domain: Element): void {
+  for (const label of elementsAt(domain, './seclabel'))
+    if (label.hasAttribute('model') && !label.hasAttribute('type')) label.setAttribute('type', 'dynamic')
+  const about = elementAt(domain, './sysinfo')
+  if (about === undefined) return
+  if (about.childNodes.length > 0 && !about.hasAttribute('type')) about.setAttribute('type', 'smbios')
+  if (about.getAttribute('type') === 'smbios') setAt(domain, './os/smbios/@mode', 'sysinfo')
 }
 
 /** Timers that were given are all that there are. */
@@ -118,8 +140,10 @@ function graphicsTypes(devicesElement: Element): readonly (string | null)[] {
   return elementsAt(devicesElement, './graphics').map((one) => one.getAttribute('type'))
 }
 
-function completeDisplay(domain: Element, devicesElement: Element, at: Machine, { isQ35, supports }: Defaults): void {
+function completeDisplay(domain: Element, devicesElement: Element, at: Machine): void {
   if (!at.given.has('graphics')) addElement(devicesElement, 'graphics', { './@type': 'spice' })
+  for (const one of elementsAt(devicesElement, './graphics'))
+    if (!one.hasAttribute('type')) one.setAttribute('type', 'spice')
   const types = graphicsTypes(devicesElement)
   const hasSpice = types.includes('spice')
   for (const one of elementsAt(devicesElement, './graphics')) completeGraphics(one)
@@ -128,15 +152,17 @@ function completeDisplay(domain: Element, devicesElement: Element, at: Machine, 
     setAt(domain, './features/vmport/@state', 'off')
   const hasUsb = !elementsAt(devicesElement, './controller').some(isNoUsb)
   if (hasUsb && !at.given.has('input')) addElement(devicesElement, 'input', { './@type': 'tablet', './@bus': 'usb' })
-  if (!at.given.has('video')) {
-    const model = supports('gpu') ? 'virtio' : hasSpice ? 'qxl' : 'vga'
-    addElement(devicesElement, 'video', { './model/@type': model })
-  }
+  if (!at.given.has('video')) addElement(devicesElement, 'video')
   if (!hasSpice) return
-  if (!at.given.has('sound')) addElement(devicesElement, 'sound', { './@model': isQ35 ? 'ich9' : 'ich6' })
+  if (!at.given.has('sound')) addElement(devicesElement, 'sound')
   if (hasUsb && !at.given.has('redirdev'))
     for (let count = 0; count < 2; count += 1)
       addElement(devicesElement, 'redirdev', { './@bus': 'usb', './@type': 'spicevmc' })
+}
+
+function videoModel(devicesElement: Element, { supports }: Defaults): string {
+  if (supports('gpu')) return 'virtio'
+  return graphicsTypes(devicesElement).includes('spice') ? 'qxl' : 'vga'
 }
 
 function isNoUsb(controller: Element): boolean {
@@ -165,10 +191,11 @@ function completeNetwork(devicesElement: Element, at: Machine, { isQ35, supports
     addElement(devicesElement, 'interface', { './@type': 'network', './source/@network': 'default' })
   const model = supports('net') ? 'virtio' : isQ35 && supports('e1000e') ? 'e1000e' : 'e1000'
   for (const card of elementsAt(devicesElement, './interface')) {
-    if (card.getAttribute('type') === 'default' || !card.hasAttribute('type')) {
+    if (card.getAttribute('type') === 'default') {
       card.setAttribute('type', 'network')
       setAt(card, './source/@network', valueAt(card, './source/@network') ?? 'default')
     }
+    if (!card.hasAttribute('type')) card.setAttribute('type', 'bridge')
     if (valueAt(card, './model/@type') === undefined) setAt(card, './model/@type', model)
   }
 }
@@ -181,18 +208,13 @@ function completeControllers(devicesElement: Element, at: Machine, defaults: Def
   const has = (type: string): boolean => standing.some((one) => one.getAttribute('type') === type)
   const buses = elementsAt(devicesElement, './disk/target').map((target) => target.getAttribute('bus'))
   if (at.given.has('controller') && !at.given.has('controller.some')) return
-  if (!has('usb')) addUsb(devicesElement, defaults)
+  if (!has('usb')) (defaults.supports('xhci') ? addUsb3 : addUsb2)(devicesElement)
   if (buses.includes('scsi') && !has('scsi'))
     addElement(devicesElement, 'controller', { './@type': 'scsi', './@model': 'virtio-scsi' })
   if (!defaults.isQ35 || has('pci')) return
   addElement(devicesElement, 'controller', { './@type': 'pci', './@model': 'pcie-root' })
-  for (let count = 0; count < rootPorts; count += 1)
+  for (let count = 0; count < (at.rootPorts ?? rootPorts); count += 1)
     addElement(devicesElement, 'controller', { './@type': 'pci', './@model': 'pcie-root-port' })
-}
-
-function addUsb(devicesElement: Element, { isQ35, supports }: Defaults): void {
-  if (supports('xhci') || isQ35) addUsb3(devicesElement)
-  else addUsb2(devicesElement)
 }
 
 export function addUsb3(devicesElement: Element): void {
@@ -228,7 +250,7 @@ function completeCharacterDevices(devicesElement: Element, at: Machine, { suppor
 function completeChannel(channel: Element): void {
   const type = channel.getAttribute('type')
   if (valueAt(channel, './target/@type') === undefined) setAt(channel, './target/@type', 'virtio')
-  if (type === 'spicevmc' && valueAt(channel, './target/@name') === undefined)
+  if ((type === 'spicevmc' || type === 'qemu-vdagent') && valueAt(channel, './target/@name') === undefined)
     setAt(channel, './target/@name', 'com.redhat.spice.0')
   if (type === 'unix' && valueAt(channel, './source/@mode') === undefined) setAt(channel, './source/@mode', 'bind')
 }
@@ -250,17 +272,4 @@ function completeOthers(devicesElement: Element, at: Machine, { supports }: Defa
       './backend/@model': 'random',
       './backend': '/dev/urandom',
     })
-  for (const rng of elementsAt(devicesElement, './rng'))
-    if (!rng.hasAttribute('model')) rng.setAttribute('model', 'virtio')
-  for (const vsock of elementsAt(devicesElement, './vsock'))
-    if (!vsock.hasAttribute('model')) vsock.setAttribute('model', 'virtio')
-  for (const card of elementsAt(devicesElement, './smartcard'))
-    if (!card.hasAttribute('type'))
-      card.setAttribute('type', card.getAttribute('mode') === 'passthrough' ? 'spicevmc' : 'tcp')
-  for (const share of elementsAt(devicesElement, './filesystem')) {
-    if (share.hasAttribute('type') && valueAt(share, './driver/@type') === 'virtiofs') continue
-    if (!share.hasAttribute('type')) share.setAttribute('type', 'mount')
-    if (!share.hasAttribute('accessmode') && valueAt(share, './driver/@type') !== 'virtiofs')
-      share.setAttribute('accessmode', 'mapped')
-  }
 }

@@ -1,5 +1,6 @@
 /** The command line of virt-install(1): which options there are, and what was said. */
 import { nearest } from '../../cluster/spec/suggest.ts'
+import { withoutOldOptions } from './old-options.ts'
 import { Refusal } from './refusal.ts'
 import { optionTables } from './sub-options.ts'
 
@@ -14,11 +15,12 @@ const plain: Readonly<Record<string, Arity>> = {
   wait: 'maybe', autoconsole: 'one', noautoconsole: 'none', noreboot: 'none', 'print-xml': 'maybe', 'dry-run': 'none',
   check: 'one', quiet: 'none', debug: 'none', help: 'none', version: 'none', livecd: 'none', nodisks: 'none',
   nonetworks: 'none', noapic: 'none', noacpi: 'none', accelerate: 'none', vnc: 'none', sdl: 'none', cpuset: 'one',
+  vncport: 'one', vnclisten: 'one', keymap: 'one', mac: 'one', bridge: 'one', 'check-cpu': 'none',
 } // biome-ignore format: a list to read at a glance
 
 /** Other names of the same option; those of one letter stand after one dash. */
 const aliases: Readonly<Record<string, string>> = {
-  n: 'name', r: 'memory', ram: 'memory', u: 'uuid', c: 'cdrom', l: 'location', x: 'extra-args', w: 'network', v: 'hvm',
+  n: 'name', m: 'mac', b: 'bridge', k: 'keymap', r: 'memory', ram: 'memory', u: 'uuid', c: 'cdrom', l: 'location', x: 'extra-args', w: 'network', v: 'hvm',
   p: 'paravirt', h: 'help', q: 'quiet', d: 'debug', osinfo: 'os-variant', 'os-type': 'os-type', 'host-device': 'hostdev',
   security: 'seclabel', 'memory-backing': 'memorybacking', soundhw: 'sound', 'launch-security': 'launchSecurity',
   launchsecurity: 'launchSecurity', initrd: 'initrd-inject', noautoconsole: 'noautoconsole', force: 'force', prompt: 'prompt',
@@ -48,7 +50,7 @@ export function readOptions(words: readonly string[]): Said {
     if (takesNext) at += 1
     options.push({ name, value: takesNext ? next : inline })
   }
-  return { options }
+  return { options: withoutOldOptions(options) }
 }
 
 /** `-1` of `--wait -1` is a number, not an option. */

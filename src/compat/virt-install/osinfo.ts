@@ -91,7 +91,7 @@ function devicesOf(line: readonly Element[]): Set<string> {
 }
 
 function resourcesOf(line: readonly Element[]): Pick<OsFacts, 'memoryBytes' | 'cpus'> {
-  const all = line.flatMap((one) => elementsAt(one, './resources'))
+  const all = resourceElements(line)
   const find = (kind: string, what: string): number | undefined => {
     for (const arch of ['x86_64', 'all'])
       for (const one of all)
@@ -104,6 +104,14 @@ function resourcesOf(line: readonly Element[]): Pick<OsFacts, 'memoryBytes' | 'c
   const leastCpus = find('minimum', 'n-cpus')
   const cpus = find('recommended', 'n-cpus') ?? (leastCpus === undefined ? undefined : leastCpus * 2)
   return { ...(memoryBytes === undefined ? {} : { memoryBytes }), ...(cpus === undefined ? {} : { cpus }) }
+}
+
+/** Those of its own take the place of what it was made from, unless they say that they do not. */
+function resourceElements([own, ...older]: readonly Element[]): Element[] {
+  if (own === undefined) return []
+  const found = elementsAt(own, './resources')
+  const goesOn = found.every((one) => one.getAttribute('inherit') === 'true')
+  return goesOn ? [...found, ...resourceElements(older)] : found
 }
 
 /** SUSE's are older than the database's knowledge of it. */

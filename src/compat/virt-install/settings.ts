@@ -9,6 +9,14 @@ export function readSwitch(option: string, name: string, value: string): boolean
   throw new Refusal(`Error: --${option} ${name}=${value}: ${name} must be 'yes' or 'no'`)
 }
 
+/** A whole number, also as 0x1f; in decimals. @throws Refusal */
+export function readNumber(option: string, name: string, value: string): string {
+  const text = value.trim()
+  if (/^[+-]?(\d+|0x[\da-f]+)$/i.test(text))
+    return String(BigInt(text.replace(/^[+-]/, '')) * (text.startsWith('-') ? -1n : 1n))
+  throw new Refusal(`Error: --${option} ${name}=${value}: ${name} must be a whole number`)
+}
+
 export function setFeature(cpu: Element, policy: string, feature: string): void {
   setAt(cpu, `./feature[@name='${feature}']/@policy`, policy)
 }

@@ -55,13 +55,13 @@ const characters: Readonly<Record<string, Act>> = Object.fromEntries(
         const mode = wordOf(words, 'mode') ?? 'connect'
         const source = mode === 'connect' ? sourceElement(element, mode) : ensureAt(element, './source')
         setAt(source, './@mode', mode)
-        setAt(source, './@host', host === '' ? undefined : host)
+        setAt(source, './@host', host === '' ? '127.0.0.1' : host)
         if (service !== undefined) setAt(source, './@service', service)
       },
       bind_host: ({ element, value = '' }) => {
         const { host, service } = splitHost(value)
         const source = sourceElement(element, 'bind')
-        setAt(source, './@host', host === '' ? undefined : host)
+        setAt(source, './@host', host === '' ? '127.0.0.1' : host)
         if (service !== undefined) setAt(source, './@service', service)
       },
       'source.host': set('./source/@host'),
@@ -73,7 +73,6 @@ const characters: Readonly<Record<string, Act>> = Object.fromEntries(
       target_address: targetAddress,
       server: ({ element, value = '' }) => {
         const { host, service } = splitHost(value)
-        setAt(element, './source/@mode', 'connect')
         setAt(element, './source/@host', host)
         if (service !== undefined) setAt(element, './source/@service', service)
       },
@@ -100,7 +99,13 @@ const timers: Readonly<Record<string, Act>> = Object.fromEntries([
   ]),
 ])
 
-const bootDevice: Act = ({ element, name }) => void addElement(element, 'boot', { './@dev': name })
+/** The last option that names any says them all. */
+const bootDevice: Act = ({ element, name, words }) => {
+  if (words.find((word) => bootDevices.has(word.name))?.name === name)
+    for (const boot of childElements(element, 'boot')) element.removeChild(boot)
+  addElement(element, 'boot', { './@dev': name })
+}
+const bootDevices = new Set(['hd', 'cdrom', 'fd', 'network'])
 
 const sysinfoWords =
   'bios.vendor bios.version bios.date bios.release system.manufacturer system.product system.version system.serial ' +
@@ -111,8 +116,6 @@ const sysinfo: Readonly<Record<string, Act>> = Object.fromEntries(
   sysinfoWords.split(' ').flatMap((word) => {
     const [group = '', entry = ''] = word.split('.')
     const act: Act = ({ domain, element, value }) => {
-      setAt(element, './@type', 'smbios')
-      setAt(domain, './os/smbios/@mode', 'sysinfo')
       setAt(element, `./${group}/entry[@name='${entry}']`, value)
       if (word === 'system.uuid') setAt(domain, './uuid', value)
     }
@@ -121,7 +124,7 @@ const sysinfo: Readonly<Record<string, Act>> = Object.fromEntries(
 )
 
 const cpuModels: Readonly<Record<string, string>> = {
-  host: 'host-passthrough',
+  host: 'host-model',
   'host-passthrough': 'host-passthrough',
   'host-model': 'host-model',
   maximum: 'maximum',
@@ -130,13 +133,17 @@ const cpuModels: Readonly<Record<string, string>> = {
 const cpu: Readonly<Record<string, Act>> = {
   'cpu.model': ({ element, value = '' }) => {
     const mode = cpuModels[value]
-    if (mode !== undefined) return setAt(element, './@mode', mode)
+    if (mode !== undefined) {
+      for (const child of [...childElements(element, 'model'), ...childElements(element, 'feature')])
+        element.removeChild(child)
+      return setAt(element, './@mode', mode)
+    }
     if (['none', 'default', 'hypervisor-default', 'host-model-only', 'host-copy'].includes(value)) return
     setAt(element, './@mode', 'custom')
     setAt(element, './@match', 'exact')
     setAt(element, './model', value)
   },
-  'cpu.secure': nothing,
+  'cpu.secure': ({ option, name, value = '' }) => void readSwitch(option, name, value),
   ...Object.fromEntries(
     ['force', 'require', 'optional', 'disable', 'forbid'].map((policy) => [
       `cpu.${policy}`,
@@ -186,7 +193,7 @@ const network: Readonly<Record<string, Act>> = {
     setAt(element, './source/@bridge', value)
   },
   'network.source': ({ element, value, words }) => {
-    const type = wordOf(words, 'type') ?? valueAt(element, './@type') ?? 'network'
+    const type = wordOf(words, 'type') ?? valueAt(element, './@type') ?? 'bridge'
     const attribute = { network: 'network', bridge: 'bridge', direct: 'dev' }[type] ?? 'dev'
     setAt(element, `./source/@${attribute}`, value)
   },
@@ -204,7 +211,7 @@ function macAddress({ element, value = '' }: Special): void {
 }
 
 function linkState({ element, value = '' }: Special): void {
-  const word = { yes: 'up', on: 'up', no: 'down', off: 'down' }[value] ?? value
+  const word = /^(y|yes|on|1|true|t)$/i.test(value) ? 'up' : /^(n|no|off|0|false|f)$/i.test(value) ? 'down' : value
   setAt(element, './link/@state', word)
 }
 
@@ -236,8 +243,13 @@ const hostdev: Act = ({ element, value = '' }) => {
 
 const graphicsPort =
   (name: string): Act =>
-  ({ element, value }) =>
+  ({ element, option, name: word, value = '' }) => {
+    if (Number(value) < 5900 && Number(value) !== -1)
+      throw new Refusal(
+        `Error: --${option} ${word}=${value}: a port is 5900 or more, or -1 for one that is chosen at the start`,
+      )
     setAt(element, `./@${name}`, value)
+  }
 
 export const specials: Readonly<Record<string, Act>> = {
   ...characters,
@@ -247,14 +259,11 @@ export const specials: Readonly<Record<string, Act>> = {
   ...memory,
   ...vcpus,
   ...network,
-  'sysinfo.type': ({ domain, element, value = '' }) => {
-    const mode = value === 'host' || value === 'emulate' ? value : 'sysinfo'
-    setAt(domain, './os/smbios/@mode', mode)
-    if (mode === 'sysinfo') setAt(element, './@type', value)
-  },
-  'sysinfo.oemStrings.entry#': ({ domain, element, value }) => {
-    setAt(element, './@type', 'smbios')
-    setAt(domain, './os/smbios/@mode', 'sysinfo')
+  'sysinfo.type': ({ domain, element, value = '' }) =>
+    value === 'host' || value === 'emulate'
+      ? setAt(domain, './os/smbios/@mode', value)
+      : setAt(element, './@type', value),
+  'sysinfo.oemStrings.entry#': ({ element, value }) => {
     addElement(ensureAt(element, './oemStrings'), 'entry').textContent = value ?? ''
   },
   'boot.hd': bootDevice,
@@ -264,7 +273,7 @@ export const specials: Readonly<Record<string, Act>> = {
   'boot.menu': ({ element, value = '' }) =>
     setAt(element, './bootmenu/@enable', readSwitch('boot', 'menu', value) ? 'yes' : 'no'),
   'boot.uefi': ({ element }) => setAt(element, './@firmware', 'efi'),
-  'boot.refresh-machine-type': nothing,
+  'boot.refresh-machine-type': ({ option, name, value = '' }) => void readSwitch(option, name, value),
   'boot.initargs': ({ element, value = '' }) => {
     for (const word of value.split(/\s+/)) addElement(element, 'initarg').textContent = word
   },
@@ -274,6 +283,7 @@ export const specials: Readonly<Record<string, Act>> = {
       ({ element, value = '' }: Special) => setAt(element, `./${name}`, absolute(value)),
     ]),
   ),
+  'boot.acpi.table': ({ element, value = '' }) => setAt(element, './acpi/table', absolute(value)),
   'metadata.os_name': nothing,
   'metadata.os_full_id': nothing,
   'graphics.type': set('./@type'),
@@ -322,7 +332,10 @@ export const specials: Readonly<Record<string, Act>> = {
     ]),
   ),
   'controller.address': ({ element, value = '' }) => {
-    const [, domain = '0', bus = '0', slot = '0', part = '0'] = /^(?:(\w+):)?(\w+):(\w+)\.(\w+)$/.exec(value) ?? []
+    const found = /^(?:([\da-f]+):)?([\da-f]+):([\da-f]+)\.([\da-f]+)$/i.exec(value)
+    if (found === null)
+      throw new Refusal(`Error: --controller address=${value}: expected a PCI address, as 0000:00:1d.7`)
+    const [, domain = '0', bus = '0', slot = '0', part = '0'] = found
     setAt(element, './address/@type', 'pci')
     for (const [name, text] of [
       ['domain', domain],
@@ -339,6 +352,7 @@ export const specials: Readonly<Record<string, Act>> = {
   },
   'qemu-commandline.env': ({ domain, value = '' }) => {
     const at = value.indexOf('=')
+    if (at < 0) throw new Refusal(`Error: --qemu-commandline env=${value}: expected NAME=VALUE`)
     const variable = addQemu(domain, 'env')
     variable.setAttribute('name', value.slice(0, at))
     variable.setAttribute('value', value.slice(at + 1))
