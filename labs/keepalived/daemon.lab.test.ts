@@ -1,13 +1,12 @@
 /** keepalived, `baton keepalived` and `baton director --config` with one configuration: the same lines in the named pipe, the same calls of commands. */
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { Site, until } from '../ha/world.ts'
-import { openBaton } from '../hello/baton.ts'
+import { until } from '../ha/world.ts'
 import { isRoot } from '../net/namespaces.ts'
-import { director, isThere, ours, type Start, theirs } from './here.ts'
+import { type Play, playBeside } from './beside.ts'
+import { isThere } from './here.ts'
 import { byWhom, openTold } from './told.ts'
 
 const waitMs = 60_000
@@ -52,7 +51,7 @@ ${instance('C', 3, 80, '')}
 /** What each instance and group was said to have become, in order. */
 type Told = { readonly lines: Readonly<Record<string, readonly string[]>>; readonly calls: readonly string[] }
 
-async function play(site: Site, directory: string, start: Start): Promise<{ told: Told; code: number | null }> {
+const play: Play<{ told: Told; code: number | null }> = async ({ site, directory, start }) => {
   const file = join(directory, 'keepalived.conf')
   const good = join(directory, 'good')
   writeFileSync(file, configuration.replaceAll('DIR', directory))
@@ -88,25 +87,11 @@ async function play(site: Site, directory: string, start: Start): Promise<{ told
 
 describe.skipIf(!isThere || !isRoot())('the daemon', () => {
   test('tells the same of the same happenings, by commands and by the named pipe', async () => {
-    await using theirSite = await Site.open(1)
-    await using ourSite = await Site.open(1)
-    await using directorSite = await Site.open(1)
-    const folder = mkdtempSync(join(tmpdir(), 'baton-keepalived-'))
-    await using baton = openBaton(ourSite.inside(0))
-    await using serving = openBaton(directorSite.inside(0))
-    try {
-      const [one, ...others] = await Promise.all([
-        play(theirSite, mkdtempSync(join(folder, 'theirs-')), theirs(theirSite, folder)),
-        play(ourSite, mkdtempSync(join(folder, 'ours-')), ours(ourSite, folder, baton)),
-        play(directorSite, mkdtempSync(join(folder, 'director-')), director(directorSite, serving)),
-      ])
-      for (const other of others) {
-        expect(other.told.lines).toEqual(one.told.lines)
-        expect(other.told.calls).toEqual(one.told.calls)
-      }
-      expect([one, ...others].map(({ code }) => code)).toEqual([0, 0, 0])
-    } finally {
-      rmSync(folder, { recursive: true, force: true })
+    const { original, own } = await playBeside(1, () => play)
+    for (const other of own) {
+      expect(other.told.lines).toEqual(original.told.lines)
+      expect(other.told.calls).toEqual(original.told.calls)
     }
+    expect([original, ...own].map(({ code }) => code)).toEqual([0, 0, 0])
   }, 180_000)
 })

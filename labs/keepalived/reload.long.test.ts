@@ -1,13 +1,12 @@
 /** keepalived and `baton keepalived`, with a peer each, through the same reloads: what is told, what is on the wire, where addresses stand. */
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { Site, until } from '../ha/world.ts'
-import { openBaton } from '../hello/baton.ts'
+import { until } from '../ha/world.ts'
 import { isRoot } from '../net/namespaces.ts'
-import { director, isThere, ours, type Start, theirs } from './here.ts'
+import { type Heard, heardOf, type Play, playBeside } from './beside.ts'
+import { isThere } from './here.ts'
 import { byWhom, openTold, type Told } from './told.ts'
 
 const waitMs = 60_000
@@ -64,7 +63,7 @@ type Played = {
   readonly lines: Readonly<Record<string, readonly string[]>>
   readonly calls: readonly string[]
   /** Adverts of A since the first reload: from whom, each of its priorities once, in order. */
-  readonly heard: Readonly<Record<string, readonly number[]>>
+  readonly heard: Heard
 }
 
 /**
@@ -76,88 +75,70 @@ function isComparable(line: string): boolean {
 }
 
 /** `endsWhenBroken`: as keepalived does, and leaves its addresses behind. */
-async function play(site: Site, directory: string, start: Start, endsWhenBroken: boolean): Promise<Played> {
-  using told: Told = openTold(directory)
-  const file = join(directory, 'keepalived.conf')
-  const good = join(directory, 'good')
-  const write = (text: string): void => writeFileSync(file, text.replaceAll('DIR', directory))
-  write(before)
-  writeFileSync(good, '')
-  await site.keepalived(1, peer)
-  await until('the peer is master', async () => (await site.holders('10.99.0.101')).includes(1), waitMs)
-  const child = start(file)
-  const ended = once(child, 'exit')
-  try {
-    await told.hear('INSTANCE "A" MASTER 110', 1)
-    await told.hear('INSTANCE "C" MASTER 80', 1)
-    rmSync(good)
-    await told.hear('INSTANCE "A" MASTER_PRIORITY 100', 1)
+const play =
+  (endsWhenBroken: boolean): Play<Played> =>
+  async ({ site, directory, start }) => {
+    using told: Told = openTold(directory)
+    const file = join(directory, 'keepalived.conf')
+    const good = join(directory, 'good')
+    const write = (text: string): void => writeFileSync(file, text.replaceAll('DIR', directory))
+    write(before)
     writeFileSync(good, '')
-    await told.hear('INSTANCE "A" MASTER_PRIORITY 110', 1)
-    // Who speaks first when they are joined again is chance: the peer is not heard when it hears us first.
-    while (!told.lines().includes('INSTANCE "A" MASTER_RX_LOWER_PRI 110')) {
-      await site.part(true, 0, 1)
-      await until('both are masters', async () => (await site.holders('10.99.0.101')).join() === '0,1', waitMs)
-      await site.part(false, 0, 1)
-      await until('one of them', async () => (await site.holders('10.99.0.101')).join() === '0', waitMs)
-    }
+    await site.keepalived(1, peer)
+    await until('the peer is master', async () => (await site.holders('10.99.0.101')).includes(1), waitMs)
+    const child = start(file)
+    const ended = once(child, 'exit')
+    try {
+      await told.hear('INSTANCE "A" MASTER 110', 1)
+      await told.hear('INSTANCE "C" MASTER 80', 1)
+      rmSync(good)
+      await told.hear('INSTANCE "A" MASTER_PRIORITY 100', 1)
+      writeFileSync(good, '')
+      await told.hear('INSTANCE "A" MASTER_PRIORITY 110', 1)
+      // Who speaks first when they are joined again is chance: the peer is not heard when it hears us first.
+      while (!told.lines().includes('INSTANCE "A" MASTER_RX_LOWER_PRI 110')) {
+        await site.part(true, 0, 1)
+        await until('both are masters', async () => (await site.holders('10.99.0.101')).join() === '0,1', waitMs)
+        await site.part(false, 0, 1)
+        await until('one of them', async () => (await site.holders('10.99.0.101')).join() === '0', waitMs)
+      }
 
-    const seen = await site.witness(2)
-    const adverts = (from = 0): typeof seen => seen.slice(from).filter(({ id }) => id === 1)
-    const hearsMore = async (what: string, priority: number): Promise<void> => {
-      const from = seen.length
-      await until(what, async () => adverts(from).filter((one) => one.priority === priority).length > 3, waitMs)
+      const seen = await site.witness(2)
+      const adverts = (from = 0): typeof seen => seen.slice(from).filter(({ id }) => id === 1)
+      const hearsMore = async (what: string, priority: number): Promise<void> => {
+        const from = seen.length
+        await until(what, async () => adverts(from).filter((one) => one.priority === priority).length > 3, waitMs)
+      }
+      await hearsMore('before', 110)
+      write(after)
+      child.kill('SIGHUP')
+      await told.hear('INSTANCE "B" DELETED 90', 1)
+      await told.hear('INSTANCE "C" FAULT 80', 1)
+      await hearsMore('the new priority', 130)
+      for (const address of ['10.99.0.101', '10.99.0.111']) expect(await site.holders(address)).toEqual([0])
+      expect(await site.holders('10.99.0.102')).toEqual([])
+      await until('all commands', async () => told.calls().includes('<any><INSTANCE><C><FAULT><80>'), waitMs)
+      const played = {
+        lines: byWhom(told.lines().filter(isComparable)),
+        calls: [...new Set(told.calls())].toSorted(),
+        heard: heardOf(adverts()),
+      }
+      write(broken)
+      child.kill('SIGHUP')
+      if (endsWhenBroken) expect((await ended)[0]).toBe(2)
+      else await hearsMore('after a broken file', 130)
+      expect(await site.holders('10.99.0.101')).toEqual([0])
+      return played
+    } finally {
+      child.kill('SIGTERM')
+      await ended
     }
-    await hearsMore('before', 110)
-    write(after)
-    child.kill('SIGHUP')
-    await told.hear('INSTANCE "B" DELETED 90', 1)
-    await told.hear('INSTANCE "C" FAULT 80', 1)
-    await hearsMore('the new priority', 130)
-    for (const address of ['10.99.0.101', '10.99.0.111']) expect(await site.holders(address)).toEqual([0])
-    expect(await site.holders('10.99.0.102')).toEqual([])
-    await until('all commands', async () => told.calls().includes('<any><INSTANCE><C><FAULT><80>'), waitMs)
-    const heard: Record<string, number[]> = {}
-    for (const { from, priority } of adverts()) {
-      const known = (heard[from] ??= [])
-      if (known.at(-1) !== priority) known.push(priority)
-    }
-    const played = {
-      lines: byWhom(told.lines().filter(isComparable)),
-      calls: [...new Set(told.calls())].toSorted(),
-      heard,
-    }
-    write(broken)
-    child.kill('SIGHUP')
-    if (endsWhenBroken) expect((await ended)[0]).toBe(2)
-    else await hearsMore('after a broken file', 130)
-    expect(await site.holders('10.99.0.101')).toEqual([0])
-    return played
-  } finally {
-    child.kill('SIGTERM')
-    await ended
   }
-}
 
 describe.skipIf(!isThere || !isRoot())('a reload', () => {
   test('keeps roles, applies what has changed, tells who has gone, and passes a broken file over', async () => {
-    await using theirSite = await Site.open(3)
-    await using ourSite = await Site.open(3)
-    await using directorSite = await Site.open(3)
-    const folder = mkdtempSync(join(tmpdir(), 'baton-keepalived-'))
-    await using baton = openBaton(ourSite.inside(0))
-    await using serving = openBaton(directorSite.inside(0))
-    const place = (name: string): string => mkdtempSync(join(folder, name))
-    try {
-      const [one, ...others] = await Promise.all([
-        play(theirSite, place('theirs-'), theirs(theirSite, folder), true),
-        play(ourSite, place('ours-'), ours(ourSite, folder, baton), false),
-        play(directorSite, place('director-'), director(directorSite, serving), false),
-      ])
-      expect(one.heard).toEqual({ '10.99.0.1': [110, 130] })
-      for (const other of others) expect(other).toEqual(one)
-    } finally {
-      rmSync(folder, { recursive: true, force: true })
-    }
+    const { original, own } = await playBeside(3, (isOriginal) => play(isOriginal))
+    expect(original.heard).toEqual({ '10.99.0.1': [110, 130] })
+    for (const other of own) expect(other).toEqual(original)
   }, 180_000)
 })
