@@ -2,12 +2,14 @@
 import { once } from 'node:events'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import type { Witnessed } from '../ha/witness.ts'
 import { until } from '../ha/world.ts'
 import { isRoot } from '../net/namespaces.ts'
 import { type Heard, heardOf, type Play, playBeside } from './beside.ts'
 import { isThere } from './here.ts'
+import { openTold } from './told.ts'
 
 const waitMs = 30_000
 const address = '10.99.0.101'
@@ -113,6 +115,46 @@ const play: Play<Heard> = async ({ site, directory, start }) => {
   }
 }
 
+const goingOn = `
+global_defs {
+  vrrp_notify_fifo DIR/fifo
+}
+vrrp_instance A {
+  interface eth0
+  virtual_router_id 1
+  priority 100
+  version 3
+  advert_int 0.2
+  dont_track_primary
+  virtual_ipaddress { ${address}/24 }
+}
+`
+
+/** What is told while the cable of the own interface is out, and in again. */
+const playGoingOn: Play<readonly string[]> = async ({ site, directory, start }) => {
+  using told = openTold(directory)
+  const file = join(directory, 'keepalived.conf')
+  writeFileSync(file, goingOn.replaceAll('DIR', directory))
+  const seen = await site.witness(1)
+  const child = start(file)
+  const ended = once(child, 'exit')
+  try {
+    await told.hear('INSTANCE "A" MASTER 100', 1)
+    await site.cable(0, 'down')
+    const before = seen.length
+    // Five adverts: one that minds would have said so.
+    await sleep(1000)
+    expect(seen.length).toBeLessThanOrEqual(before + 1)
+    await site.cable(0, 'up')
+    await until('it is heard again', async () => seen.length > before + 3, waitMs)
+    expect(await site.holders(address)).toEqual([0])
+    return [...told.lines()]
+  } finally {
+    child.kill('SIGTERM')
+    await ended
+  }
+}
+
 const last = 4
 
 function isSettled(adverts: readonly Witnessed[], master: number, priority: number): boolean {
@@ -125,6 +167,12 @@ function isSettled(adverts: readonly Witnessed[], master: number, priority: numb
 describe.skipIf(!isThere || !isRoot())('what is tracked', () => {
   test('changes the priority, the master and the fault as with the original', async () => {
     const { original, own } = await playBeside(3, () => play)
+    for (const other of own) expect(other).toEqual(original)
+  }, 120_000)
+
+  test('is not its own interface where the file says so', async () => {
+    const { original, own } = await playBeside(2, () => playGoingOn)
+    expect(original.filter((line) => line.includes('FAULT'))).toEqual([])
     for (const other of own) expect(other).toEqual(original)
   }, 120_000)
 })

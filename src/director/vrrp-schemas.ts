@@ -96,6 +96,7 @@ const router = z.strictObject({
   // Kept by a version that had no such thing, it is not there.
   accepts: z.boolean().default(true),
   tracked: z.array(track),
+  ignoresOwnInterface: z.literal(true).exactOptional(),
 })
 
 export const vrrpSchema: z.ZodType<VrrpSpec> = z.strictObject({

@@ -174,10 +174,12 @@ function withNeededInterfaces(group: GroupSpec): GroupSpec {
     const isTracked = (name: string): boolean =>
       router.tracked.some((track) => track.kind === 'interface' && track.interface === name)
     const held = router.holds.flatMap((one) => (one.isUntracked === true ? [] : [one.interface]))
-    const needed = new Set([router.config.paths[0].interface, ...held, ...interfacesOfWays(router)])
+    const own = router.config.paths[0].interface
+    const needed = new Set([own, ...held, ...interfacesOfWays(router)])
+    if (router.ignoresOwnInterface === true) needed.delete(own)
     const missing = [...needed].filter((name) => !isTracked(name))
-    const own = missing.map((name) => ({ kind: 'interface', interface: name }) as const)
-    return own.length === 0 ? router : { ...router, tracked: [...own, ...router.tracked] }
+    const more = missing.map((name) => ({ kind: 'interface', interface: name }) as const)
+    return more.length === 0 ? router : { ...router, tracked: [...more, ...router.tracked] }
   })
   return { ...group, members }
 }

@@ -56,6 +56,8 @@ export type RouterSpec = WaySpec & {
   /** Whether the master takes packets that are sent to the addresses (RFC 5798 §6.1); the owner always does. */
   readonly accepts: boolean
   readonly tracked: readonly TrackSpec[]
+  /** It goes on when its own interface is down: nothing of it is at fault. */
+  readonly ignoresOwnInterface?: true
 }
 
 /** Routers that are master together; one alone is a group, too. */

@@ -65,6 +65,7 @@ function routerOf(
     ...given('rules', router.rules),
     hasVirtualMac: router.hasVirtualMac,
     accepts: router.accepts,
+    ...(router.tracksOwn ? {} : { ignoresOwnInterface: true }),
     tracked: router.tracked.map((track) =>
       track.kind === 'service' ? { ...track, service: `${spec.name}/${track.service}` } : track,
     ),

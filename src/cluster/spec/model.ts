@@ -135,6 +135,7 @@ export type VirtualRouterSpec = PathSpec &
     readonly also: readonly PathSpec[]
     readonly hasVirtualMac: boolean
     readonly accepts: boolean
+    readonly tracksOwn: boolean
     readonly tracked: readonly TrackSpec[]
     /** Those of one group are master together or not at all. */
     readonly group?: string

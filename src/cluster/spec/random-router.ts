@@ -80,6 +80,7 @@ function router(at: number): fc.Arbitrary<VirtualRouterSpec> {
     checksAddresses: fc.boolean(),
     hasVirtualMac: fc.boolean(),
     accepts: fc.boolean(),
+    tracksOwn: fc.boolean(),
     tracked: fc.array(track, { maxLength: 3 }),
     group: fc.constantFrom('all', 'some'),
     announcing,
@@ -98,7 +99,7 @@ function router(at: number): fc.Arbitrary<VirtualRouterSpec> {
       .map((count) => Array.from({ length: count }, (_, index) => `${prefix}${at}${index}/${length}`))
   const requiredKeys = [
     'name', 'interface', 'id', 'version', 'priority', 'intervalMs', 'preempts', 'preemptDelayMs', 'also', 'checksum',
-    'checksAddresses', 'hasVirtualMac', 'accepts', 'tracked', 'announcing', 'addresses', 'beside', 'downAdverts',
+    'checksAddresses', 'hasVirtualMac', 'accepts', 'tracksOwn', 'tracked', 'announcing', 'addresses', 'beside', 'downAdverts',
     'answersLower',
   ] as const // biome-ignore format: a list to read at a glance
   const second = fc.record(

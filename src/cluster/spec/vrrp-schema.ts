@@ -202,6 +202,9 @@ const router = map({
     .describe(
       'Whether the master takes packets that are sent to the addresses themselves; false: they are a way only (nftables).',
     ),
+  'track-own': flag()
+    .prefault(true)
+    .describe('At fault while its own interface is down; false: it goes on, as with dont_track_primary of keepalived.'),
   track: z.array(tracked).optional().describe('What else decides whether it is fit to be master.'),
   group: routerName().optional().describe('Routers of one group are master together or not at all.'),
   announce: map({

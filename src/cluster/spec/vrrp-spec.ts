@@ -48,6 +48,7 @@ function routerSpec(shape: RouterShape): VirtualRouterSpec {
     checksAddresses: shape['check-addresses'],
     hasVirtualMac: shape['virtual-mac'],
     accepts: shape.accept,
+    tracksOwn: shape['track-own'],
     tracked: (shape.track ?? []).map(trackSpec),
     ...given('group', shape.group),
     announcing: {
@@ -149,6 +150,7 @@ function routerText(router: VirtualRouterSpec): Written {
     'answer-lower': unless(true, router.answersLower),
     'virtual-mac': unless(false, router.hasVirtualMac),
     accept: unless(true, router.accepts),
+    'track-own': unless(true, router.tracksOwn),
     track: router.tracked.length === 0 ? undefined : router.tracked.map(trackText),
     group: router.group,
     announce: Object.values(announce).every((value) => value === undefined) ? undefined : announce,

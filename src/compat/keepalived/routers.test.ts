@@ -180,6 +180,16 @@ describe("a keepalived.conf's virtual routers", () => {
     ])
   }) // biome-ignore format: a table
 
+  test('its own interface is tracked unless the file says not', () => {
+    const { said: findings, are } = routers(
+      '',
+      instance('V', 1, addresses('10.0.0.1'), 'dont_track_primary'),
+      instance('W', 2, addresses('10.0.0.2')),
+    )
+    expect(are.map(({ tracksOwn }) => tracksOwn)).toEqual([false, true])
+    expect(findings.filter((one) => one.includes('taken over'))).toEqual([])
+  })
+
   test('what has no counterpart is said with its line, and its notices only where nobody runs them', () => {
     const text = instance(
       'V',
@@ -189,13 +199,11 @@ describe("a keepalived.conf's virtual routers", () => {
       '}',
       'notify /bin/true',
       'use_ipvlan',
-      'dont_track_primary',
     )
     const own = convertText(text).diagnostics.filter(({ message }) => message.includes('not taken over'))
     expect(own.map(({ line, message }) => `${line}: ${message}`)).toEqual([
       '9: notify of V is not taken over',
       '10: use_ipvlan of V is not taken over: the addresses stand at the interface itself',
-      '11: dont_track_primary of V is not taken over: the router is at fault while its own interface is down',
       '5: use_vmac of 10.0.0.1 is not taken over: all addresses of an instance stand where its use_vmac says',
     ])
     expect(said(convertText(text, { hasCompany: true })).join('\n')).not.toContain('notify of V')

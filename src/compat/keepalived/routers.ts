@@ -26,7 +26,7 @@ const carried = new Set([
   'unicast_peer', 'garp_master_delay', 'garp_master_repeat', 'garp_master_refresh', 'garp_master_refresh_repeat',
   'garp_lower_prio_delay', 'garp_lower_prio_repeat', 'down_timer_adverts', 'lower_prio_no_advert', 'use_vmac', 'accept',
   'no_accept', 'track_interface', 'track_script', 'track_file', 'track_process', 'track_bfd', 'skip_check_adv_addr', 'native_ipv6',
-  'strict_mode',
+  'strict_mode', 'dont_track_primary',
 ]) // biome-ignore format: a list to read at a glance
 const carriedByGroup = new Set([
   'group', 'track_interface', 'track_script', 'track_file', 'track_process', 'track_bfd', 'sync_group_tracking_weight',
@@ -34,7 +34,6 @@ const carriedByGroup = new Set([
 ]) // biome-ignore format: a list to read at a glance
 /** What happens in their place, where it is something other than nothing. */
 const instead: Readonly<Record<string, string>> = {
-  dont_track_primary: 'the router is at fault while its own interface is down',
   use_ipvlan: 'the addresses stand at the interface itself',
 }
 /** Done by whoever follows the director (`duties/plan.ts`). */
@@ -100,6 +99,7 @@ function convertInstance(instance: Instance, routers: Routers, say: Say): Virtua
     checksAddresses: true,
     hasVirtualMac: instance.hasVirtualMac,
     accepts: instance.accepts,
+    tracksOwn: instance.tracksOwn,
     tracked: trackedOf(instance, group, routers, say),
     ...(group === undefined ? {} : { group: group.name }),
     announcing: announcingOf(instance),

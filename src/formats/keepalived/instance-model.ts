@@ -63,6 +63,7 @@ export type Instance = {
   readonly answersLower: boolean
   readonly hasVirtualMac: boolean
   readonly accepts: boolean
+  readonly tracksOwn: boolean
   readonly tracking: Tracking
 }
 

@@ -101,6 +101,7 @@ function readInstance({ place, words, entries }: Entry, globals: readonly Entry[
     answersLower: !(flagOf(entries, 'lower_prio_no_advert') ?? flagOf(globals, 'vrrp_lower_prio_no_advert') ?? false),
     hasVirtualMac: lastOf(entries, 'use_vmac') !== undefined,
     accepts: isOwner || acceptOf(entries) !== 'no_accept',
+    tracksOwn: lastOf(entries, 'dont_track_primary') === undefined,
     tracking: trackingOf(entries),
     ...(isStrict ? strictly(isOwner || (acceptOf(entries) === 'accept' && version === 3)) : {}),
   }
