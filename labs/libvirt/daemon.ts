@@ -162,7 +162,8 @@ async function endAll(uri: string): Promise<void> {
     const options = { signal: AbortSignal.timeout(20_000) }
     const connection = await openLibvirt(localHost(), await findDaemon(localHost(), options), options)
     const [running] = await connection.call('connectListAllDomains', [1, 1], options)
-    for (const domain of running) await connection.call('domainDestroyFlags', [domain, 0], options)
+    // One that has just ended by itself does not keep the others.
+    for (const domain of running) await connection.call('domainDestroyFlags', [domain, 0], options).catch(() => {})
     // A network's dnsmasq outlives the daemon.
     const [networks] = await connection.call('connectListAllNetworks', [1, 2], options)
     for (const network of networks) await connection.call('networkDestroy', [network], options)
