@@ -174,10 +174,12 @@ function udpProbe(entries: readonly Entry[]): ProbeSpec {
 }
 
 function fileProbe({ checker: { entries, place }, files }: CheckerOf, say: Say): readonly ProbeSpec[] {
-  const [name = ''] = lastOf(entries, 'track_file')?.words ?? []
+  const names = allOf(entries, 'track_file').map(({ words: [name = ''] }) => name)
+  // Of those that are not there it was told when the file was read.
+  const name = names.findLast((one) => files.has(one)) ?? ''
   const file = files.get(name)
   if (file === undefined) {
-    say('error', place, `FILE_CHECK: there is no track_file ${name}`)
+    say('error', place, `FILE_CHECK: track_file ${names.join(', ')} names no file`)
     return []
   }
   const [written, word] = lastOf(entries, 'weight')?.words ?? []

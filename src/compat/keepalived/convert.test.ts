@@ -51,11 +51,18 @@ describe('a keepalived.conf as a spec', () => {
       'quorum 2', 'quorum_up /bin/true', 'real_server 10.0.0.2 80 {', 'weight 2', 'notify_up /bin/true', 'BFD_CHECK { name b', '}', 'TCP_CHECK { bindto 10.0.0.3', '}', '}',
     ) // biome-ignore format: as a file has them
     expect(findings).toEqual([
+      '10: ([10.0.0.2]:tcp:80) BFD_CHECK - BFD b not configured',
       '1: SECURITY VIOLATION - check scripts are being executed but script_security not enabled.',
       '6: quorum_up is not taken over',
       '9: notify_up is not taken over',
-      '10: BFD_CHECK: Baton has no BFD sessions; PING_CHECK with a short delay_loop looks at the way, too',
     ])
+    const sessions = convert(
+      'bfd_instance b {', 'neighbor_ip 10.0.0.9', '}',
+      'virtual_server 10.0.0.1 80 {', 'real_server 10.0.0.2 80 {', 'BFD_CHECK { name b', '}', '}', '}',
+    ) // biome-ignore format: as a file has them
+    expect(said(sessions)).toContain(
+      '6: BFD_CHECK: Baton has no BFD sessions; PING_CHECK with a short delay_loop looks at the way, too',
+    )
     expect(said(convert('linkbeat_interfaces {', 'eth0', '}'))).toEqual(['1: linkbeat_interfaces is not taken over'])
   })
 

@@ -3,6 +3,7 @@ import { parseAddress } from '../../lvs/address.ts'
 import { familyOf } from '../../lvs/service.ts'
 import type { Report } from './finding.ts'
 import type { ScriptUser } from './instance-model.ts'
+import { commandOf } from './instances.ts'
 import { readInteger } from './keyword.ts'
 import type { Checker } from './model.ts'
 import { maxUnsigned } from './tables/kinds.ts'
@@ -11,10 +12,19 @@ import { allOf, type Entry, lastOf } from './tree.ts'
 /** As whom commands run: as they say themselves, or as the file says for all. */
 export type RunsAs = (own: Entry | undefined) => ScriptUser | undefined
 
+/** What the file and its machine have that a check may name. */
+export type Known = {
+  readonly runsAs: RunsAs
+  readonly isUser: (name: string) => boolean
+  /** Names of `track_file` and `bfd_instance` blocks. */
+  readonly files: ReadonlySet<string>
+  readonly bfds: ReadonlySet<string>
+}
+
 /** None when keepalived leaves the check out. */
 export function readChecker(
   entry: Entry,
-  server: { readonly address: string; readonly name: string; readonly runsAs: RunsAs },
+  server: { readonly address: string; readonly name: string; readonly known: Known },
   report: Report,
 ): readonly Checker[] {
   const { keyword, place, entries } = entry
@@ -31,10 +41,22 @@ export function readChecker(
   }
   if (keyword === 'MISC_CHECK' && lastOf(entries, 'misc_path') === undefined)
     return leaveOut('No script path has been specified for MISC_CHECKER - skipping')
-  if (keyword === 'BFD_CHECK' && lastOf(entries, 'name') === undefined)
-    return leaveOut(`(${server.name}) No name has been specified for BFD_CHECKER - skipping`)
-  if (keyword === 'FILE_CHECK' && lastOf(entries, 'track_file') === undefined)
-    return leaveOut('FILE_CHECK has no track_file specified - ignoring')
+  if (keyword === 'MISC_CHECK' && !isRunnable(entries, server.known, report)) return []
+  if (keyword === 'BFD_CHECK') {
+    const name = lastOf(entries, 'name')
+    if (name === undefined) return leaveOut(`(${server.name}) No name has been specified for BFD_CHECKER - skipping`)
+    const [bfd = ''] = name.words
+    if (!server.known.bfds.has(bfd)) {
+      report(5, name.place, `(${server.name}) BFD_CHECK - BFD ${bfd} not configured`)
+      return []
+    }
+  }
+  if (keyword === 'FILE_CHECK') {
+    const files = allOf(entries, 'track_file')
+    const unknown = files.filter(({ words }) => !server.known.files.has(words[0] ?? ''))
+    for (const { words, place: at } of unknown) report(5, at, `track_file ${words[0] ?? ''} not found`)
+    if (unknown.length === files.length) return leaveOut('FILE_CHECK has no track_file specified - ignoring')
+  }
   for (const { words, place } of allOf(entries, 'nb_get_retry')) {
     const times = readInteger(words[0] ?? '', { min: 0, max: maxUnsigned })
     if (typeof times === 'string') report(5, place, times)
@@ -49,8 +71,24 @@ export function readChecker(
   for (const name of keyword === 'DNS_CHECK' ? allOf(entries, 'name') : [])
     if (/^.\.|\.\./.test(name.words[0] ?? ''))
       report(5, name.place, `DNS_CHECK name '${name.words[0] ?? ''}' has empty label - ignoring`)
-  const user = keyword === 'MISC_CHECK' ? server.runsAs(lastOf(entries, 'user')) : undefined
+  const user = keyword === 'MISC_CHECK' ? server.known.runsAs(lastOf(entries, 'user')) : undefined
   return [{ kind: keyword, place, entries, ...(user === undefined ? {} : { user }) }]
+}
+
+/** The path is told when it was read before. */
+function isRunnable(entries: readonly Entry[], { isUser }: Known, report: Report): boolean {
+  const user = lastOf(entries, 'user')
+  const [name = ''] = user?.words ?? []
+  if (user === undefined || isUser(name)) return true
+  const path = lastOf(entries.slice(0, entries.indexOf(user)), 'misc_path')
+  const words =
+    path === undefined
+      ? ''
+      : commandOf(path)
+          .map((word) => `'${word}'`)
+          .join(' ')
+  report(5, user.place, `Failed to set uid/gid for misc checker script ${words} - removing`)
+  return false
 }
 
 /** Until connect_ip says otherwise, it is the server's own address. */

@@ -26,7 +26,8 @@ export function reportGlobals(entries: readonly Entry[], machine: Machine, repor
     }
 }
 
-function isUser(name: string, machine: Machine): boolean {
+/** By name or number. */
+export function isUser(name: string, machine: Machine): boolean {
   return /^[0-9]+$/.test(name) || machine.hasUser(name)
 }
 

@@ -135,6 +135,12 @@ function takeLine({ text, place }: Token, block: Block): void {
     })
 }
 
+function mustOpen(cursor: Cursor, report: Report): void {
+  const opening = cursor.peek()
+  if (opening !== undefined && opening.text !== '{')
+    report(5, opening.place, "Missing '{' at beginning of configuration block")
+}
+
 type Named = { readonly name: string; readonly rest: readonly string[]; readonly place: Place }
 
 function takeBlock({ name, rest, place }: Named, keyword: Extract<Keyword, { kind: 'block' }>, block: Block): void {
@@ -148,6 +154,7 @@ function takeBlock({ name, rest, place }: Named, keyword: Extract<Keyword, { kin
     }
   } else mustHave(rest, keyword.needs, name, place, report)
   if (keyword.isPassedOver?.(rest) === true) {
+    mustOpen(cursor, report)
     cursor.passOver(report)
     entries.push({ keyword: name, words: rest, place, value: rest[0], end: place, entries: [] })
     return
@@ -155,9 +162,8 @@ function takeBlock({ name, rest, place }: Named, keyword: Extract<Keyword, { kin
   const { twice } = keyword
   const isAgain = twice !== undefined && entries.some((one) => one.keyword === name && one.words[0] === rest[0])
   if (isAgain) report(5, place, inWords(twice, rest[0] ?? '', rest))
-  const opening = cursor.peek()
-  if (opening === undefined) return
-  if (opening.text !== '{') report(5, opening.place, "Missing '{' at beginning of configuration block")
+  if (cursor.peek() === undefined) return
+  mustOpen(cursor, report)
   // A nameless one goes on with the one before it.
   const before = isNameless ? lastOf(entries, name) : undefined
   const inner: Entry[] = []

@@ -2,8 +2,9 @@
 
 import { type Family, familyOf, schedulerNames } from '../../lvs/service.ts'
 import { inetAton } from '../ipvsadm/values.ts'
-import { type RunsAs, readChecker } from './checkers.ts'
+import { type Known, type RunsAs, readChecker } from './checkers.ts'
 import type { Report } from './finding.ts'
+import { isUser as isUserOf } from './globals.ts'
 import { userOf } from './instances.ts'
 import { readInteger } from './keyword.ts'
 import type { Machine } from './machine.ts'
@@ -18,14 +19,26 @@ import { allOf, type Entry, lastOf } from './tree.ts'
 /** Of one file, in its order; those that keepalived ignores are left out. */
 export function readVirtuals(entries: readonly Entry[], machine: Machine, report: Report): readonly Virtual[] {
   const globals = lastOf(entries, 'global_defs')?.entries ?? []
+  const isUser = (name: string): boolean => isUserOf(name, machine)
   const runsAs: RunsAs = (own) => userOf(own, globals, machine)
   const groups = new Map<string, readonly VirtualAddress[]>()
   for (const group of allOf(entries, 'virtual_server_group')) groups.set(group.words[0] ?? '', readGroup(group, report))
   const drafts = allOf(entries, 'virtual_server').flatMap((entry) => {
     const head = readHead(entry, groups, report)
-    return head === undefined ? [] : [readVirtual(entry, head, runsAs, report)]
+    const known = {
+      files: namesBefore(entry, entries, ...fileKeywords),
+      bfds: namesBefore(entry, entries, 'bfd_instance'),
+    }
+    return head === undefined ? [] : [readVirtual(entry, head, { runsAs, isUser, ...known }, report)]
   })
   return drafts.flatMap((draft) => setRight(draft, report))
+}
+
+const fileKeywords = ['track_file', 'vrrp_track_file']
+
+/** What comes later in the file is not known yet. */
+function namesBefore(entry: Entry, all: readonly Entry[], ...keywords: readonly string[]): ReadonlySet<string> {
+  return new Set(allOf(all.slice(0, all.indexOf(entry)), ...keywords).map(({ words }) => words[0] ?? ''))
 }
 
 /** Only schedulers that hash have them; keepalived asks for one before them. */
@@ -59,7 +72,7 @@ function readHead(
   return undefined
 }
 
-function readVirtual(entry: Entry, head: Head, runsAs: RunsAs, report: Report): Draft {
+function readVirtual(entry: Entry, head: Head, known: Known, report: Report): Draft {
   const { entries, place } = entry
   const scheduler = readScheduler(entries, report)
   const family = readFamily(entries, head.places, report)
@@ -85,7 +98,11 @@ function readVirtual(entry: Entry, head: Head, runsAs: RunsAs, report: Report): 
     quorum: numberIn(entries, 'quorum', 1),
     hysteresis: numberIn(entries, 'hysteresis', 0),
     reals: allOf(entries, 'real_server').flatMap((real) =>
-      readReal(real, { family, weight: typeof weight === 'number' ? weight : 1, inhibit, method, runsAs }, report),
+      readReal(
+        real,
+        { family, weight: typeof weight === 'number' ? weight : 1, inhibit, method, known, protocol: name },
+        report,
+      ),
     ),
     entries,
   }
@@ -193,12 +210,13 @@ type Inherited = {
   readonly weight: number
   readonly inhibit: boolean
   readonly method: Method | undefined
-  readonly runsAs: RunsAs
+  readonly protocol: string | undefined
+  readonly known: Known
 }
 
 function readReal(
   entry: Entry,
-  { family, weight, inhibit, method: common, runsAs }: Inherited,
+  { family, weight, inhibit, method: common, protocol, known }: Inherited,
   report: Report,
 ): readonly Real[] {
   const { words, place, entries, end } = entry
@@ -228,7 +246,11 @@ function readReal(
       checkers: allOf(entries, ...checkerNames).flatMap((checker) =>
         readChecker(
           checker,
-          { address: endpoint.address, name: `[${endpoint.address}]:none:${endpoint.port}`, runsAs },
+          {
+            address: endpoint.address,
+            name: `[${endpoint.address}]:${protocol?.toLowerCase() ?? 'none'}:${endpoint.port}`,
+            known,
+          },
           report,
         ),
       ),
