@@ -17,6 +17,7 @@ const debian = {
     { name: 'busybox-static', programs: ['busybox'], for: 'the network lab' },
     { name: 'clang', programs: ['clang'], for: 'building the eBPF program' },
     { name: 'llvm', programs: ['llvm-strip'], for: 'building the eBPF program' },
+    { name: 'bpftool', programs: ['bpftool'], for: 'the eBPF lab: which program is attached' },
     { name: 'libbpf-dev', programs: [], for: 'building the eBPF program; loading it' },
     { name: 'linux-libc-dev', programs: [], for: 'building the eBPF program' },
     { name: 'kmod', programs: ['modprobe'], for: 'modules of another kernel, loaded and taken out' },
