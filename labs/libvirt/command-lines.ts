@@ -28,6 +28,9 @@ const wholeLines: readonly string[] = [
   '--name a --osinfo win7 --cdrom x.iso --disk size=5 --boot hd --events on_reboot=restart',
   '--name a --osinfo rhel6.0 --pxe --disk size=5 --boot network,hd --boot hd',
   '--name a --osinfo linux2020 --import --disk disk.qcow2',
+  '--name a --osinfo win11 --import --disk disk.qcow2',
+  '--name a --memory 1024 --osinfo rhel-unknown --import --disk disk.qcow2',
+  '--name a --osinfo popos20.04 --import --disk disk.qcow2',
   '--name a --vcpus sockets=2 --memory hugepages=yes --osinfo fedora37 --import --disk disk.qcow2',
 ] // biome-ignore format: one to a line
 

@@ -99,6 +99,9 @@ function setSystem(domain: Element, at: Machine, { isQ35 }: Defaults): void {
   if (!type.hasAttribute('arch')) type.setAttribute('arch', at.arch)
   if (!type.hasAttribute('machine')) type.setAttribute('machine', at.machine ?? (isQ35 ? 'q35' : at.pc))
   if ((type.textContent ?? '') === '') type.textContent = 'hvm'
+  const isFirmwareSaid =
+    valueAt(domain, './os/@firmware') ?? elementAt(domain, './os/loader') ?? elementAt(domain, './os/kernel')
+  if (at.os?.needsUefi === true && isFirmwareSaid === undefined) setAt(domain, './os/@firmware', 'efi')
   const features = ensureAt(domain, './features')
   for (const name of ['acpi', 'apic']) if (!at.given.has(`features.${name}`)) ensureAt(features, `./${name}`)
   if (at.arch === 'i686' && !at.given.has('features.pae')) ensureAt(features, './pae')

@@ -10,6 +10,7 @@ export type OsFacts = {
   readonly isWindows: boolean
   /** What the OS has drivers for: identifiers of the database, such as `http://pcisig.com/pci/1af4/1001`. */
   readonly devices: ReadonlySet<string>
+  readonly needsUefi: boolean
   /** Recommended, or the double of the least: bytes, and processors. */
   readonly memoryBytes?: number
   readonly cpus?: number
@@ -27,12 +28,15 @@ export function findOs(name: string): OsFacts | 'missing' | undefined {
   const own = text === undefined ? undefined : osElement(text)
   if (own === undefined) return undefined
   const line = ancestry(own, files)
+  const devices = devicesOf(line)
+  if (!devices.has(virtioConsole) && hasConsole(own, files)) devices.add(virtioConsole)
   return {
     shortId: valueAt(own, './short-id') ?? name,
     id: own.getAttribute('id') ?? '',
     name: valueAt(own, './name') ?? name,
     isWindows: line.some((one) => valueAt(one, './family')?.startsWith('win') === true),
-    devices: devicesOf(line),
+    devices,
+    needsUefi: needsUefi(line),
     ...resourcesOf(line),
     ...urlArgumentOf(line),
   }
@@ -66,17 +70,39 @@ function osElement(text: string): Element | undefined {
   return childElements(parseXml(text), 'os')[0]
 }
 
-/** The OS itself and what it was made from, the oldest last. */
+/** The OS itself and what it was made from and like, the oldest last. */
 function ancestry(own: Element, files: readonly string[]): Element[] {
-  const line = [own]
-  for (let one: Element | undefined = own; one !== undefined; ) {
-    const parent: string | undefined = valueAt(one, './derives-from/@id') ?? valueAt(one, './clones/@id')
-    const text: string | undefined =
-      parent === undefined ? undefined : files.find((content) => content.includes(`<os id="${parent}"`))
-    one = text === undefined ? undefined : osElement(text)
-    if (one !== undefined) line.push(one)
-  }
-  return line
+  const older = relatives(own, ['derives-from', 'clones']).flatMap((id) => {
+    const one = elementOf(id, files)
+    return one === undefined ? [] : ancestry(one, files)
+  })
+  return [own, ...older]
+}
+
+function relatives(own: Element, relations: readonly string[]): string[] {
+  return relations.flatMap((name) => elementsAt(own, `./${name}`)).map((one) => one.getAttribute('id') ?? '')
+}
+
+function elementOf(id: string, files: readonly string[]): Element | undefined {
+  const text = files.find((content) => content.includes(`<os id="${id}"`))
+  return text === undefined ? undefined : osElement(text)
+}
+
+const firstWithConsole = 'http://redhat.com/rhel/6.0'
+const virtioConsole = 'http://pcisig.com/pci/1af4/1003'
+
+/** Of what came after RHEL 6.0 the database does not say everywhere that it has virtio's console: virt-install takes it to. */
+function hasConsole(own: Element, files: readonly string[]): boolean {
+  const seen = new Set<string>()
+  const comesFrom = (one: Element): boolean =>
+    relatives(one, ['derives-from', 'clones', 'upgrades']).some((id) => {
+      if (id === firstWithConsole) return true
+      if (seen.has(id)) return false
+      seen.add(id)
+      const next = elementOf(id, files)
+      return next !== undefined && comesFrom(next)
+    })
+  return own.getAttribute('id') === firstWithConsole || comesFrom(own)
 }
 
 function devicesOf(line: readonly Element[]): Set<string> {
@@ -106,12 +132,23 @@ function resourcesOf(line: readonly Element[]): Pick<OsFacts, 'memoryBytes' | 'c
   return { ...(memoryBytes === undefined ? {} : { memoryBytes }), ...(cpus === undefined ? {} : { cpus }) }
 }
 
-/** Those of its own take the place of what it was made from, unless they say that they do not. */
+/** Its own, and those of what it was made from where it says that they are its own, too. */
 function resourceElements([own, ...older]: readonly Element[]): Element[] {
   if (own === undefined) return []
   const found = elementsAt(own, './resources')
-  const goesOn = found.every((one) => one.getAttribute('inherit') === 'true')
-  return goesOn ? [...found, ...resourceElements(older)] : found
+  const inherits = found.some((one) => one.getAttribute('inherit') === 'true')
+  return inherits ? [...found, ...resourceElements(older)] : found
+}
+
+/** UEFI, and no BIOS. */
+function needsUefi(line: readonly Element[]): boolean {
+  const supports = (type: string, otherwise: boolean): boolean => {
+    const said = line
+      .flatMap((one) => elementsAt(one, './firmware'))
+      .find((one) => one.getAttribute('arch') === 'x86_64' && one.getAttribute('type') === type)
+    return said === undefined ? otherwise : said.getAttribute('supported') !== 'false'
+  }
+  return supports('efi', false) && !supports('bios', true)
 }
 
 /** SUSE's are older than the database's knowledge of it. */
