@@ -7,7 +7,7 @@ import type { PoolShape } from './schema.ts'
 import { child, members, problem, type Report, type SourceMap, type SourceNode, textOf } from './source.ts'
 import type { Written } from './written.ts'
 
-const everywhereHere = '127.0.0.1'
+const onlyHere = '127.0.0.1'
 
 /** undefined: nothing is chosen. */
 export function hardwareSpec({ firmware, cpu, graphics }: PoolShape): GuestHardware | undefined {
@@ -21,13 +21,13 @@ export function hardwareSpec({ firmware, cpu, graphics }: PoolShape): GuestHardw
 
 function graphicsSpec(graphics: GraphicsShape): GuestHardware['graphics'] {
   if (graphics === 'none') return undefined
-  if (typeof graphics === 'string') return { type: graphics, listen: everywhereHere }
+  if (typeof graphics === 'string') return { type: graphics, listen: onlyHere }
   return { type: graphics.type, listen: graphics.listen, ...given('port', graphics.port) }
 }
 
 export function hardwareText(hardware: GuestHardware | undefined): Written {
   const graphics = hardware?.graphics
-  const isShort = graphics?.listen === everywhereHere && graphics.port === undefined
+  const isShort = graphics?.listen === onlyHere && graphics.port === undefined
   return { firmware: hardware?.firmware, cpu: hardware?.cpu, graphics: isShort ? graphics.type : graphics }
 }
 

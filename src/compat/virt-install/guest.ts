@@ -259,14 +259,6 @@ function completeChannel(channel: Element): void {
 }
 
 function completeOthers(devicesElement: Element, at: Machine, { supports }: Defaults): void {
-  for (const watchdog of elementsAt(devicesElement, './watchdog')) {
-    if (valueAt(watchdog, './@model') === 'default') setAt(watchdog, './@model', 'i6300esb')
-    if (valueAt(watchdog, './@action') === undefined) setAt(watchdog, './@action', 'reset')
-  }
-  for (const tpm of elementsAt(devicesElement, './tpm')) {
-    const isOpen = valueAt(tpm, './@model') === undefined && valueAt(tpm, './backend/@version') === undefined
-    if (isOpen && valueAt(tpm, './backend/@type') === 'emulator') setAt(tpm, './@model', 'tpm-crb')
-  }
   if (!at.given.has('memballoon') && supports('balloon'))
     addElement(devicesElement, 'memballoon', { './@model': 'virtio' })
   if (!at.given.has('rng') && supports('rng'))
