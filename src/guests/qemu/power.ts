@@ -29,24 +29,22 @@ export async function untilPoweredOff(host: Host, guest: Known, options: CallOpt
   const { paths, pid, definition } = guest
   if (pid === undefined) return
   const done = new AbortController()
-  const signal = anySignal(done.signal, options.signal)
-  const pressing = (async () => {
-    for (;;) {
-      await sleep(powerButtonMs, undefined, { signal })
-      // An error here says that it has gone or is busy going, which is what is waited for.
-      await pressPowerButton(host, guest, { signal }).catch((error: unknown) => {
-        if (!isInfraError(error)) throw error
-      })
-    }
-  })()
-  try {
-    const what = `shut down ${definition.name}`
-    const hint = `the guest may not listen to its power button: baton destroy ${definition.name} ends it at once`
-    await untilGone(host, pid, paths, { ...options, what, hint })
-  } finally {
-    done.abort()
-    await pressing.catch((error: unknown) => {
-      if (!signal.aborted) throw error
+  const what = `shut down ${definition.name}`
+  const hint = `the guest may not listen to its power button: baton destroy ${definition.name} ends it at once`
+  const gone = untilGone(host, pid, paths, { ...options, what, hint }).finally(() => done.abort())
+  const pressed = keepPressing(host, guest, anySignal(done.signal, options.signal))
+  // Together, so that neither fails while nobody listens; why the process is still there counts first.
+  for (const outcome of await Promise.allSettled([gone, pressed]))
+    if (outcome.status === 'rejected') throw outcome.reason
+}
+
+async function keepPressing(host: Host, guest: Known, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await sleep(powerButtonMs, undefined, { signal }).catch(() => {})
+    if (signal.aborted) return
+    // An error here says that it has gone or is busy going, which is what is waited for.
+    await pressPowerButton(host, guest, { signal }).catch((error: unknown) => {
+      if (!isInfraError(error)) throw error
     })
   }
 }
