@@ -5,23 +5,19 @@
 import { InfraError } from '../../errors.ts'
 import { addressNumber } from '../../lvs/address.ts'
 import { type Service, schedulerNames, serviceKey } from '../../lvs/service.ts'
-import { defaultSettings as lvsDefaults, withSettings } from '../../lvs/settings.ts'
-import { turns } from '../../turns.ts'
 import {
   type Connection,
   changedService,
   type Engine,
   type EngineCapabilities,
-  isTableChange,
   type ServiceSnapshot,
   type TableChange,
   throwIfCancelled,
 } from '../engine.ts'
 import { noPorting, portsNothing } from '../porting.ts'
-import { throwIfRefused } from '../refusals.ts'
-import { plainChange } from '../table.ts'
 import { threadFile } from '../thread-file.ts'
 import { startThread } from '../thread-link.ts'
+import { threadedTable } from '../threaded-table.ts'
 import {
   type Answer,
   type ApplicationReport,
@@ -71,40 +67,18 @@ export async function applicationEngine(options: ApplicationOptions = {}): Promi
   const data: ApplicationSettings = { ...defaultSettings, ...own }
   const report = (note: ApplicationReport): void => onReport?.(note)
   const link = await startThread<Call, Answer, ApplicationReport>({ file, name: 'application', data, onNote: report })
-  let held = lvsDefaults
-  // Each set of settings is made from the one before.
-  const applying = turns()
+  // It is a part of the engine that the director names, and does what that one's own threads do.
+  const same = { name: 'userspace', capabilities: applicationCapabilities } as const
 
   return {
-    // It is a part of the engine that the director names, and does what that one's own threads do.
-    name: 'userspace',
-    capabilities: applicationCapabilities,
-    async apply(changes, callOptions) {
-      throwIfCancelled(callOptions, 'apply')
-      throwIfRefused('userspace', applicationCapabilities, changes)
-      const tableChanges = changes.filter(isTableChange)
-      throwIfForeign(tableChanges)
-      await applying.take(async () => {
-        const wanted = changes.reduce((all, c) => (c.kind === 'settings' ? withSettings(all, c.settings) : all), held)
-        const call = { changes: tableChanges.map(plainChange), settings: wanted === held ? undefined : wanted }
-        await link.call({ kind: 'apply', ...call }, callOptions.signal)
-        held = wanted
-      })
-    },
+    ...same,
+    ...threadedTable((call, signal) => link.call(call, signal), same, throwIfForeign),
     async read(callOptions) {
       throwIfCancelled(callOptions, 'read')
       return (await link.call(
         { kind: 'read', only: callOptions.only },
         callOptions.signal,
       )) as readonly ServiceSnapshot[]
-    },
-    async info(callOptions) {
-      throwIfCancelled(callOptions, 'info')
-      return { settings: held, daemons: [], tableSize: 4096 }
-    },
-    async zero(id, callOptions) {
-      throwIfCancelled(callOptions, 'zero')
-      await link.call({ kind: 'zero', id }, callOptions.signal)
     },
     async *connections(callOptions): AsyncIterable<Connection> {
       let from: number | undefined = 0

@@ -1,7 +1,7 @@
 /** What the application engine and its thread say to each other. */
 import type { ServiceId } from '../../lvs/service.ts'
-import type { Settings } from '../../lvs/settings.ts'
-import type { Connection, ServiceSnapshot, TableChange } from '../engine.ts'
+import type { Connection, ServiceSnapshot } from '../engine.ts'
+import type { TableCall } from '../threaded-table.ts'
 
 /** All in milliseconds unless said otherwise. */
 export type ApplicationSettings = {
@@ -48,9 +48,8 @@ export type ApplicationReport =
 export type ConnectionPage = { readonly connections: readonly Connection[]; readonly next: number | undefined }
 
 export type Call =
-  | { readonly kind: 'apply'; readonly changes: readonly TableChange[]; readonly settings: Settings | undefined }
+  | TableCall
   | { readonly kind: 'read'; readonly only: readonly ServiceId[] | undefined }
-  | { readonly kind: 'zero'; readonly id: ServiceId | undefined }
   | { readonly kind: 'connections'; readonly from: number }
   | { readonly kind: 'close' }
 export type Answer = undefined | readonly ServiceSnapshot[] | ConnectionPage

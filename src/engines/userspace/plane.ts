@@ -1,11 +1,10 @@
 /** What a data plane is, inside its threads, and the words in which the engine speaks to them. */
 
 import type { PortableConnection } from '../../lvs/portable-connection.ts'
-import type { ServiceId } from '../../lvs/service.ts'
-import type { Settings } from '../../lvs/settings.ts'
-import type { Connection, TableChange, TakenConnections } from '../engine.ts'
+import type { Connection, TakenConnections } from '../engine.ts'
 import type { LedgerMemory } from '../ledger.ts'
 import type { TablePage, TablePlace } from '../scheduling.ts'
+import type { TableCall } from '../threaded-table.ts'
 
 export type PlaneName = 'epoll' | 'net'
 
@@ -49,10 +48,8 @@ export type WorkerData = {
 }
 
 export type Call =
-  /** `settings`: all of them, when they are to change. */
-  | { readonly kind: 'apply'; readonly changes: readonly TableChange[]; readonly settings: Settings | undefined }
+  | TableCall
   | ({ readonly kind: 'read' } & TablePlace)
-  | { readonly kind: 'zero'; readonly id: ServiceId | undefined }
   | { readonly kind: 'connections'; readonly from: ConnectionCursor }
   /** Persistence templates that other directors are to be told of, of so many slots from `from` on. */
   | { readonly kind: 'changed-templates'; readonly from: number }

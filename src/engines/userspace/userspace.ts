@@ -6,25 +6,21 @@ import { availableParallelism } from 'node:os'
 import { InfraError, isInfraError } from '../../errors.ts'
 import { addressNumber } from '../../lvs/address.ts'
 import { type Endpoint, type ServiceId, schedulerNames, serviceKey } from '../../lvs/service.ts'
-import { defaultSettings, withSettings } from '../../lvs/settings.ts'
-import { turns } from '../../turns.ts'
 import {
   type Connection,
   changedService,
   type Engine,
   type EngineCapabilities,
-  isTableChange,
   type ServiceSnapshot,
   type TableChange,
   throwIfCancelled,
 } from '../engine.ts'
 import { sharedLedgerMemory } from '../ledger.ts'
-import { throwIfRefused } from '../refusals.ts'
 import type { TablePage } from '../scheduling.ts'
-import { plainChange } from '../table.ts'
 import { sharedTemplateMemory, templateLimit } from '../template-use.ts'
 import { threadFile } from '../thread-file.ts'
 import { startThread, type ThreadLink } from '../thread-link.ts'
+import { threadedTable } from '../threaded-table.ts'
 import { sharedEpollMemory } from './epoll/memory.ts'
 import type {
   Answer,
@@ -98,40 +94,19 @@ export async function userspaceEngine(options: UserspaceOptions = {}): Promise<U
   const [director] = links
   if (director === undefined) throw new InfraError('failed', 'the data plane has no thread', { subject: 'userspace' })
 
-  let held = defaultSettings
-  // Each set of settings is made from the one before.
-  const applying = turns()
   const ending = new AbortController()
   const read: Engine['read'] = async ({ only, signal }) => {
     throwIfCancelled({ signal }, 'read')
     return await readPages(director, only, signal)
   }
 
+  const named = { name: 'userspace', capabilities: userspaceCapabilities } as const
+
   return {
-    name: 'userspace',
+    ...named,
     plane,
-    capabilities: userspaceCapabilities,
-    async apply(changes, callOptions) {
-      throwIfCancelled(callOptions, 'apply')
-      throwIfRefused('userspace', userspaceCapabilities, changes)
-      const tableChanges = changes.filter(isTableChange)
-      throwIfInvalid(tableChanges)
-      await applying.take(async () => {
-        const wanted = changes.reduce((all, c) => (c.kind === 'settings' ? withSettings(all, c.settings) : all), held)
-        const call = { changes: tableChanges.map(plainChange), settings: wanted === held ? undefined : wanted }
-        await director.call({ kind: 'apply', ...call }, callOptions.signal)
-        held = wanted
-      })
-    },
+    ...threadedTable((call, signal) => director.call(call, signal), named, throwIfInvalid),
     read,
-    async info(callOptions) {
-      throwIfCancelled(callOptions, 'info')
-      return { settings: held, daemons: [], tableSize: 4096 }
-    },
-    async zero(id, callOptions) {
-      throwIfCancelled(callOptions, 'zero')
-      await director.call({ kind: 'zero', id }, callOptions.signal)
-    },
     async *connections(callOptions): AsyncIterable<Connection> {
       for (const link of links) {
         let from: ConnectionCursor | undefined = { part: 'tcp', at: 0 }
