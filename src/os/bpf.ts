@@ -48,7 +48,7 @@ function library(): Libbpf {
   try {
     loaded = koffi().load('libbpf.so.1')
   } catch (cause) {
-    const hint = 'install libbpf 1.0 or newer: apt-get install libbpf1'
+    const hint = 'install libbpf 1.0 or newer: the package libbpf1 of Debian and Ubuntu, libbpf of RHEL and its kin'
     throw new InfraError('missing-tool', 'the library libbpf.so.1 cannot be loaded', { subject: 'libbpf', hint, cause })
   }
   const func = (name: string, result: string, parameters: string) => loaded.func(`${result} ${name}(${parameters})`)

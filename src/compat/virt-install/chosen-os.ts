@@ -23,7 +23,9 @@ export function chosenOs(text: string | undefined): OsFacts | undefined {
   if (name === 'none') return undefined
   const found = findOs(name)
   if (found === 'missing')
-    throw new Refusal(`Unknown OS name '${name}': libosinfo's database is not installed (apt-get install osinfo-db)`)
+    throw new Refusal(
+      `Unknown OS name '${name}': libosinfo's database is not installed (install the package osinfo-db)`,
+    )
   if (found === undefined) throw new Refusal(`Unknown OS name '${name}'. See \`--osinfo list\` for valid values.`)
   return found
 }

@@ -1,5 +1,6 @@
 /** Debian from packages: mmdebstrap's tree on an ext4 disk, booted by its own kernel. Without root where the host allows it. */
 import { InfraError } from '../../errors.ts'
+import { howToInstall } from '../../hosts/install.ts'
 import { consoleDropIn, identityScript, identityUnit, interfaces } from './debootstrap-guest.ts'
 import { fileDigests } from './file-digests.ts'
 import type { ImageSpec } from './image.ts'
@@ -149,7 +150,7 @@ async function requireTools({ host, signal }: Recipe, isRoot: boolean): Promise<
   if (missing.length > 0)
     throw new InfraError('missing-tool', `a debootstrap image needs ${missing.join(' and ')}`, {
       subject: missing[0] ?? 'mmdebstrap',
-      hint: `apt-get install mmdebstrap e2fsprogs${isRoot ? '' : ' uidmap'}`,
+      hint: await howToInstall(host, isRoot ? 'mmdebstrap' : 'mmdebstrap-as-user', { signal }),
     })
   if (isRoot) return
   const namespace = await host.run([...asRoot(isRoot), 'true'], { signal })

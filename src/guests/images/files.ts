@@ -1,5 +1,6 @@
 /** Images made from files the user gives: a kernel with its initrd, a whole disk, or a disc that installs one. Copied, so that a guest's base never changes. */
 import { InfraError, isInfraError } from '../../errors.ts'
+import { howToInstall } from '../../hosts/install.ts'
 import type { ImageSpec } from './image.ts'
 import type { Made, Recipe } from './recipe.ts'
 import { packingOf, unpack, unpackedName } from './unpack.ts'
@@ -111,12 +112,12 @@ async function describeDisk(recipe: Recipe, source: string, copied: string, form
   const { host, signal } = recipe
   const result = await host
     .run(['qemu-img', 'info', '-f', format, '--output=json', copied], { signal })
-    .catch((error: unknown) => {
+    .catch(async (error: unknown) => {
       throw isInfraError(error, 'missing-tool')
         ? new InfraError('missing-tool', error.message, {
             subject: 'qemu-img',
             cause: error,
-            hint: 'apt-get install qemu-utils',
+            hint: await howToInstall(host, 'qemu-img', { signal }),
           })
         : error
     })

@@ -1,13 +1,14 @@
 /** Disks that were compressed for their way: recognized by how they begin, whatever their name says, and unpacked by the host's own programs. */
 import { InfraError } from '../../errors.ts'
+import { howToInstall, type Tool } from '../../hosts/install.ts'
 import type { Recipe } from './recipe.ts'
 
-type Packing = { readonly begins: RegExp; readonly program: string; readonly debianPackage: string }
+type Packing = { readonly begins: RegExp; readonly program: Extract<Tool, 'gzip' | 'xz' | 'zstd'> }
 
 const packings: readonly Packing[] = [
-  { begins: /^1f8b/, program: 'gzip', debianPackage: 'gzip' },
-  { begins: /^fd377a585a00/, program: 'xz', debianPackage: 'xz-utils' },
-  { begins: /^28b52ffd/, program: 'zstd', debianPackage: 'zstd' },
+  { begins: /^1f8b/, program: 'gzip' },
+  { begins: /^fd377a585a00/, program: 'xz' },
+  { begins: /^28b52ffd/, program: 'zstd' },
 ]
 
 /** sh(1) says this of a program that there is not. */
@@ -28,14 +29,14 @@ export async function unpack(
   to: string,
 ): Promise<void> {
   const { path, name, packing } = from
-  const { program, debianPackage } = packing
+  const { program } = packing
   progress(`unpacking ${name}`)
   const { code, stderr } = await host.run(['sh', '-c', 'exec "$0" -dc < "$1" > "$2"', program, path, to], { signal })
   if (code === 0) return
   if (code === notFound)
     throw new InfraError('missing-tool', `unpack ${name}: ${program} is not installed`, {
       subject: program,
-      hint: `apt-get install ${debianPackage}`,
+      hint: await howToInstall(host, program, { signal }),
     })
   const isFull = /No space left/.test(stderr)
   throw new InfraError(isFull ? 'no-space' : 'invalid', `unpack ${name}: ${stderr.trim()}`, {

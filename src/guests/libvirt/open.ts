@@ -1,6 +1,7 @@
 /** Which libvirt daemon, and the first words to it (docs/uri.html, docs/drvremote). */
 import { InfraError, isInfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
+import { howToInstall } from '../../hosts/install.ts'
 import type { CallOptions } from '../hypervisor.ts'
 import { type Connection, libvirtConnection } from './connection.ts'
 
@@ -95,7 +96,7 @@ async function connectSocket(host: Host, { uri, sockets }: Daemon, options: Call
     throw new InfraError('missing-tool', `no libvirt daemon listens on ${sockets[0]}`, {
       subject: uri,
       cause: error,
-      hint: 'apt-get install libvirt-daemon-system, then systemctl start libvirtd; or use `hypervisor: qemu`',
+      hint: `${await howToInstall(host, 'libvirt', options)} (or baton host prepare --as kvm), or use \`hypervisor: qemu\``,
     })
   }
 }

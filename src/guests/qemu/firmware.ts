@@ -1,6 +1,7 @@
 /** UEFI for guests, found as QEMU's docs/interop/firmware.json says: packages describe their images in files that are read in order. */
 import { InfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
+import { howToInstall } from '../../hosts/install.ts'
 import type { CallOptions } from '../hypervisor.ts'
 import { readJson } from '../records.ts'
 import { qemuImg } from '../storage/qemu-img.ts'
@@ -31,7 +32,7 @@ export async function findFlash(host: Host, options: CallOptions): Promise<Flash
     }
   throw new InfraError('missing-tool', `there is no UEFI for guests in ${directories.join(' and ')}`, {
     subject: host.name,
-    hint: 'apt-get install ovmf, or firmware: bios',
+    hint: `${await howToInstall(host, 'ovmf', options)}, or firmware: bios`,
   })
 }
 

@@ -1,6 +1,7 @@
 /** The program qemu-system-x86_64, or the one command that installs it. */
 import { InfraError, isInfraError } from '../../errors.ts'
 import type { Host, RunResult } from '../../hosts/host.ts'
+import { howToInstall } from '../../hosts/install.ts'
 import type { CallOptions } from '../hypervisor.ts'
 
 /** @throws InfraError `missing-tool` with the hint how to install it. */
@@ -12,7 +13,7 @@ export async function runQemu(host: Host, args: readonly string[], options: Call
     throw new InfraError('missing-tool', 'QEMU is not installed', {
       subject: 'qemu-system-x86_64',
       cause: error,
-      hint: 'apt-get install qemu-system-x86 qemu-utils',
+      hint: await howToInstall(host, 'qemu', options),
     })
   }
 }

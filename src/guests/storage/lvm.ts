@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type InfraCode, InfraError, isInfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
+import { howToInstall } from '../../hosts/install.ts'
 import { abortError } from '../../hosts/local/failures.ts'
 import type { GuestDisk } from '../hypervisor.ts'
 import { checkSize, sizeOfBase } from './dir.ts'
@@ -196,12 +197,12 @@ async function lvm(
   options: Signalled,
 ): Promise<string> {
   const environment = { LC_ALL: 'C', LVM_SUPPRESS_FD_WARNINGS: '1' }
-  const result = await host.run(command, { ...options, environment }).catch((error: unknown) => {
+  const result = await host.run(command, { ...options, environment }).catch(async (error: unknown) => {
     if (!isInfraError(error, 'missing-tool')) throw error
     throw new InfraError('missing-tool', 'LVM is not installed', {
       subject: 'lvm2',
       cause: error,
-      hint: 'apt-get install lvm2, or use storage: dir',
+      hint: `${await howToInstall(host, 'lvm', options)}, or use storage: dir`,
     })
   })
   if (result.code === 0) return result.stdout

@@ -1,6 +1,7 @@
 /** The program qemu-img, and what its failures are called. */
 import { InfraError, isInfraError } from '../../errors.ts'
 import type { Host, RunOptions, RunResult } from '../../hosts/host.ts'
+import { howToInstall } from '../../hosts/install.ts'
 
 export type Doing = Pick<RunOptions, 'signal' | 'onStderr'> & {
   /** A verb phrase for errors: "make disk /x". */
@@ -26,9 +27,9 @@ export async function mustRun(
 }
 
 export async function qemuImg(host: Host, args: readonly string[], doing: Doing): Promise<RunResult> {
-  return mustRun(host, ['qemu-img', ...args], doing).catch((error: unknown) => {
+  return mustRun(host, ['qemu-img', ...args], doing).catch(async (error: unknown) => {
     if (!isInfraError(error, 'missing-tool')) throw error
-    const hint = 'apt-get install qemu-utils'
+    const hint = await howToInstall(host, 'qemu-img', doing)
     throw new InfraError('missing-tool', 'qemu-img is not installed', { subject: 'qemu-img', cause: error, hint })
   })
 }

@@ -53,7 +53,7 @@ const complaints: readonly Complaint[] = [
   {
     pattern: /device model \S+ is not executable/,
     code: 'missing-tool',
-    hint: 'guests of the type hvm, and disks in qcow2, need a QEMU in Dom0: apt-get install qemu-system-xen',
+    hint: 'guests of the type hvm, and disks in qcow2, need a QEMU in Dom0: baton host prepare --as xen installs it',
   },
   {
     pattern: /bootloader failed|Unable to find partition containing kernel|cannot run bootloader/,
@@ -121,7 +121,7 @@ function withoutPlace(line: string): string {
 export async function runXl(host: Host, args: readonly string[], options: CallOptions): Promise<RunResult> {
   return host.run(['xl', ...args], { ...options, environment: { LC_ALL: 'C' } }).catch((error: unknown) => {
     if (!isInfraError(error, 'missing-tool')) throw error
-    const hint = 'install Xen (apt-get install xen-system-amd64), or run: baton host prepare --as xen'
+    const hint = 'make the host ready for Xen: baton host prepare --as xen'
     throw new InfraError('missing-tool', 'xl is not installed', { subject: 'xl', cause: error, hint })
   })
 }

@@ -79,7 +79,11 @@ function refusal(found: Found, { name }: Remote, path: string, what: string, cau
     case 'forbidden':
       return error('permission', 'this user may not open it', 'log in as root, or with sudo')
     case 'no-socat':
-      return error('missing-tool', 'root reaches it by socat, which is not installed', 'apt-get install socat')
+      return error(
+        'missing-tool',
+        'root reaches it by socat, which is not installed',
+        'install the package socat there',
+      )
     default:
       return error('unreachable', 'nobody listens')
   }

@@ -206,8 +206,12 @@ function installedPackage(line: string): string[] {
 /** What a family has in common: its package manager and where its boot loader is told. */
 export type Family = 'debian' | 'redhat' | 'other'
 
-export function familyOf({ distribution: { id, like } }: Pick<Survey, 'distribution'>): Family {
+type Named = { readonly distribution: Pick<Survey['distribution'], 'id' | 'like'> }
+
+const redhatKin: ReadonlySet<string> = new Set(['rhel', 'centos', 'fedora', 'rocky', 'almalinux', 'ol'])
+
+export function familyOf({ distribution: { id, like } }: Named): Family {
   const words = [id, ...like]
   if (words.some((word) => word === 'debian' || word === 'ubuntu')) return 'debian'
-  return words.some((word) => ['rhel', 'centos', 'fedora'].includes(word)) ? 'redhat' : 'other'
+  return words.some((word) => redhatKin.has(word)) ? 'redhat' : 'other'
 }
