@@ -5,13 +5,17 @@ import { firstBoot, firstBootUnit, networkFiles } from './first-boot.ts'
 
 export type MachineImage = { readonly disk: string }
 
-const suite = 'bookworm'
+/** Debian 12, and Debian 13. */
+export type Suite = 'bookworm' | 'trixie'
+
+/** What `iface … inet dhcp` of ifupdown runs. */
+const dhcpClient = { bookworm: 'isc-dhcp-client', trixie: 'dhcpcd-base' }
 /** The full kernel: the cloud kernel of Debian cannot be Dom0. */
 const packages = [
   ...'linux-image-amd64 initramfs-tools zstd systemd-sysv init-system-helpers dbus udev kmod apt ca-certificates procps less'.split(
     ' ',
   ),
-  ...'iproute2 iputils-ping ifupdown isc-dhcp-client netplan.io network-manager openssh-server'.split(' '),
+  ...'iproute2 iputils-ping ifupdown netplan.io network-manager openssh-server'.split(' '),
   ...'grub-pc grub-common grub2-common lvm2 e2fsprogs util-linux sudo debianutils'.split(' '),
 ]
 const leftOut = ['/usr/share/man/*', '/usr/share/locale/*', '/usr/share/doc/*', '/usr/share/info/*']
@@ -20,12 +24,14 @@ const diskMebibytes = 6144
 const ramdiskModules = 'virtio_pci virtio_blk virtio_net ext4'
 
 /** Some two minutes the first time. */
-export async function machineImage(host: Host, signal: AbortSignal): Promise<MachineImage> {
-  const directory = await builtOnce({ host, signal }, 'machine', recipe, build)
+export async function machineImage(host: Host, suite: Suite, signal: AbortSignal): Promise<MachineImage> {
+  const directory = await builtOnce({ host, signal }, `machine-${suite}`, [suite, ...recipe], (place) =>
+    build(suite, place),
+  )
   return { disk: `${directory}/disk.raw` }
 }
 
-async function build({ host, directory, scratch, signal }: BuildPlace): Promise<void> {
+async function build(suite: Suite, { host, directory, scratch, signal }: BuildPlace): Promise<void> {
   const must = async (...command: readonly string[]): Promise<void> => {
     const { code, stderr } = await host.run(command, { signal, environment: { LC_ALL: 'C' } })
     if (code !== 0) throw new Error(`${command[0]}: ${stderr.slice(-3000)}`)
@@ -47,7 +53,13 @@ async function build({ host, directory, scratch, signal }: BuildPlace): Promise<
   for (const [path, text] of Object.entries(files))
     await host.writeFile(`${scratch}/files/${path}`, text, { signal, mode: path.includes('/sbin/') ? 0o755 : 0o644 })
   await must(
-    ...['mmdebstrap', '--mode=root', '--variant=minbase', '--format=tar', `--include=${packages.join(',')}`],
+    ...[
+      'mmdebstrap',
+      '--mode=root',
+      '--variant=minbase',
+      '--format=tar',
+      `--include=${[...packages, dhcpClient[suite]].join(',')}`,
+    ],
     ...leftOut.map((path) => `--dpkgopt=path-exclude=${path}`),
     ...['--aptopt=Apt::Install-Recommends "false"', '--dpkgopt=force-unsafe-io'],
     // Before the kernel is configured, so that its ramdisk is made by these words.
@@ -107,6 +119,6 @@ rm -rf "$1/tree"
 `
 
 const recipe = [
-  ...[suite, packages, leftOut, diskMebibytes, ramdiskModules, grubDefaults, firstMenu, finish, makeDisk],
+  ...[packages, dhcpClient, leftOut, diskMebibytes, ramdiskModules, grubDefaults, firstMenu, finish, makeDisk],
   ...[firstBoot, firstBootUnit, networkFiles],
 ]

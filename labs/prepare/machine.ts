@@ -10,7 +10,7 @@ import { promisify } from 'node:util'
 import { localHost } from '../../src/hosts/local/local.ts'
 import { openSshHost, type SshHost } from '../../src/hosts/ssh/ssh.ts'
 import { openLoopback } from '../net/loopback.ts'
-import { machineImage } from './image.ts'
+import { machineImage, type Suite } from './image.ts'
 
 const run = promisify(execFile)
 
@@ -26,12 +26,18 @@ export type Machine = AsyncDisposable & {
   console(): string
 }
 
+export type BootOptions = {
+  readonly signal: AbortSignal
+  readonly suite?: Suite
+  readonly memoryMegabytes?: number
+}
+
 /** Boots (a minute; the first time the image is built). What it writes is gone with it. */
 export async function bootMachine(
   network: Network,
-  { signal, memoryMegabytes = 1024 }: { readonly signal: AbortSignal; readonly memoryMegabytes?: number },
+  { signal, suite = 'bookworm', memoryMegabytes = 1024 }: BootOptions,
 ): Promise<Machine> {
-  const { disk } = await machineImage(localHost(), signal)
+  const { disk } = await machineImage(localHost(), suite, signal)
   const directory = await mkdtemp(join(tmpdir(), 'baton-machine-'))
   await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'lab', '-f', join(directory, 'key')])
   await writeFile(join(directory, 'network'), network)

@@ -1,7 +1,7 @@
 /**
  * `npm run lab:prepare`: a plain Debian on a disk with GRUB, made ready over SSH by the program itself. Words name what is
- * run: networks (ifupdown, netplan, networkd, NetworkManager), roles (director, kvm, xen), `guests` (how they live with
- * their host, under a systemd without a machine); all when there are none.
+ * run: networks (ifupdown, netplan, networkd, NetworkManager), roles (director, kvm, xen; xen-trixie on Debian 13), `guests` (how
+ * they live with their host, under a systemd without a machine); all of these when there are none. `record` writes test/golden/hosts anew.
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -10,11 +10,13 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Host } from '../../src/hosts/host.ts'
 import { liveWithHost } from './guests.ts'
+import type { Suite } from './image.ts'
 import { bootMachine, type Machine, type Network } from './machine.ts'
+import { recordSurvey } from './record.ts'
 
 const program = join(import.meta.dirname, '../../bin/baton')
 const networks = ['ifupdown', 'netplan', 'networkd', 'NetworkManager'] as const
-const roles = ['director', 'kvm', 'xen'] as const
+const roles = ['director', 'kvm'] as const
 
 /** One operation: the CPUs are emulated, and packages come over a network. */
 const patienceMs = 1_800_000
@@ -111,8 +113,8 @@ async function asRole(role: 'director' | 'kvm'): Promise<string> {
   return 'packages, modules and settings stand; a second run has nothing to do, and the check passes'
 }
 
-async function asXen(): Promise<string> {
-  await using machine = await bootMachine('ifupdown', { ...soon(), memoryMegabytes: 3072 })
+async function asXen(suite: Suite): Promise<string> {
+  await using machine = await bootMachine('ifupdown', { ...soon(), suite, memoryMegabytes: 3072 })
   const options = ['--as', 'xen', '--dom0-memory', '1G', '--dom0-vcpus', '1', '--volume-group', 'vg0=/dev/vdb']
   const more = ['--put-back-after', '120s']
   await using fresh = await machine.connect(soon())
@@ -130,15 +132,33 @@ async function asXen(): Promise<string> {
   return (await said(host, 'xl list')).trim().split('\n').at(-1) ?? ''
 }
 
+/** The machines whose facts are recorded, each as its network is set up there. */
+async function recordAll(): Promise<string> {
+  const machines = [
+    ['debian-12', 'bookworm', 'networkd'],
+    ['debian-13', 'trixie', 'ifupdown'],
+  ] as const
+  for (const [name, suite, network] of machines) {
+    await using machine = await bootMachine(network, { ...soon(), suite })
+    await using host = await machine.connect(soon())
+    await settled(host)
+    await recordSurvey(host, name, soon())
+  }
+  return machines.map(([name]) => name).join(', ')
+}
+
 async function main(words: readonly string[]): Promise<number> {
   const all: readonly (readonly [string, () => Promise<string>])[] = [
     ...networks.map((network) => [network, () => onNetwork(network)] as const),
     ['guests', () => liveWithHost(soon())],
-    ...roles.map((role) => [role, () => (role === 'xen' ? asXen() : asRole(role))] as const),
+    ...roles.map((role) => [role, () => asRole(role)] as const),
+    ['xen', () => asXen('bookworm')],
+    ['xen-trixie', () => asXen('trixie')],
+    ['record', recordAll],
   ]
   let failed = 0
   for (const [name, run] of all) {
-    if (words.length > 0 && !words.includes(name)) continue
+    if (words.length > 0 ? !words.includes(name) : name === 'record') continue
     const begun = performance.now()
     const tell = (how: string, text: string): void =>
       void process.stdout.write(

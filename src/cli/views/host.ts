@@ -1,7 +1,9 @@
 /** `baton host`: what a machine has, as a table; and what would be done to it, as the very commands and lines. */
 import type { FileChange, Step } from '../../hosts/prepare/step.ts'
+import { quote } from '../../hosts/quote.ts'
 import type { Finding, Role } from '../../hosts/survey/checks.ts'
 import type { Paint } from '../terminal/paint.ts'
+import { changedLines } from './line-diff.ts'
 import { table } from './table.ts'
 
 export type HostCheckJson = { readonly host: string; readonly ok: boolean; readonly findings: readonly Finding[] }
@@ -40,11 +42,15 @@ export function preparationView(
     ...(guarded === undefined ? [] : guardedLines(guarded, patienceSeconds, paint)),
     paint('dim', `  to undo: ${undo}`),
   ])
-  const last = role === 'xen' ? ['then reboot into Xen, and see: baton host check'] : []
+  const last = role === 'xen' ? [`then reboot into Xen, and see: baton host check ${host} --as xen`] : []
   return [...lines, ...last, ...(isDry ? ['nothing was changed: --dry-run'] : [])]
 }
 
-const commandLines = (commands: Step['commands']): string[] => commands.map((command) => `  $ ${command.join(' ')}`)
+/** As a shell takes them. */
+const commandLines = (commands: Step['commands']): string[] =>
+  commands.map((command) => `  $ ${command.map((word) => (plain.test(word) ? word : quote(word))).join(' ')}`)
+
+const plain = /^[\w@%+=:,./-]+$/
 
 /** In the order in which the host itself does it. */
 function guardedLines(
@@ -60,17 +66,15 @@ function guardedLines(
   ]
 }
 
-/** Lines that go and lines that come; what stays is not shown. */
+/** Lines that go and lines that come, each in its place. */
 function fileLines(file: FileChange, paint: Paint): string[] {
-  if (!('before' in file))
+  if ('words' in file) return [`  ${file.path}:`, paint('green', `  + ${file.variable}="… ${file.words.join(' ')}"`)]
+  if ('set' in file)
     return [
       `  ${file.path}:`,
       ...Object.entries(file.set).map(([name, value]) => paint('green', `  + ${name}=${value}`)),
     ]
-  const [old, fresh] = [file.before, file.after].map((text) => text.split('\n').filter((line) => line !== ''))
-  return [
-    `  ${file.path}:`,
-    ...(old ?? []).filter((line) => fresh?.includes(line) !== true).map((line) => paint('red', `  - ${line}`)),
-    ...(fresh ?? []).filter((line) => old?.includes(line) !== true).map((line) => paint('green', `  + ${line}`)),
-  ]
+  const colours = { '-': 'red', '+': 'green', ' ': 'dim' } as const
+  const lines = changedLines(file.before, file.after)
+  return [`  ${file.path}:`, ...lines.map(({ sign, text }) => paint(colours[sign], `  ${sign} ${text}`.trimEnd()))]
 }

@@ -2,10 +2,11 @@
 import { InfraError } from '../../errors.ts'
 import type { Family, Survey } from '../survey/survey.ts'
 import { misspelledXenOptions, xenLinesOfGrub, xenOptionsOfLinux } from '../survey/xen-options.ts'
-import { ownMark, type Step, withVariables } from './step.ts'
+import { ownMark, type Step, type Words, withWords } from './step.ts'
 
 export type Dom0 = { readonly memory: string; readonly vcpus: number }
 
+const ownFile = '/etc/default/grub.d/baton-xen.cfg'
 const legacyMenu = '/boot/grub/menu.lst'
 const isLegacy = ({ packages, files }: Survey): boolean =>
   packages.has('grub-legacy') && files[legacyMenu] !== undefined
@@ -18,11 +19,7 @@ export function checkBoot(survey: Survey, { memory, vcpus }: Dom0): void {
   if (!survey.programs.some((name) => name === 'update-grub' || name === 'grub2-mkconfig'))
     throw error('unsupported', 'there is no GRUB here', 'Xen is started by GRUB: install it, or start Xen by hand')
   if (isLegacy(survey) && survey.isEfi)
-    throw error(
-      'unsupported',
-      'GRUB legacy does not start from UEFI',
-      'install GRUB 2 (apt-get install grub-efi-amd64)',
-    )
+    throw error('unsupported', 'GRUB legacy does not start from UEFI', 'install GRUB 2, its package grub-efi-amd64')
   if (!/^[1-9]\d*[MG]$/.test(memory))
     throw error('invalid', `${memory} is no memory for Dom0`, 'write a size such as 2G or 1536M')
   if (!Number.isInteger(vcpus) || vcpus < 1)
@@ -38,6 +35,23 @@ export function checkBoot(survey: Survey, { memory, vcpus }: Dom0): void {
   ]
   for (const { path, written, why, instead } of wrong)
     throw error('invalid', `${path}: ${written}: ${why}`, `write ${instead} there, or take it out, then run this again`)
+  checkOverrides(survey)
+}
+
+/** A file that GRUB reads after ours, and that says otherwise. */
+function checkOverrides({ files }: Survey): void {
+  for (const [path, text] of Object.entries(files)) {
+    if (!path.startsWith('/etc/default/grub.d/') || path <= ownFile) continue
+    const [line] =
+      /^[ \t]*(?:GRUB_CMDLINE_XEN_DEFAULT=(?!["']?\$\{?GRUB_CMDLINE_XEN_DEFAULT)|XEN_OVERRIDE_GRUB_DEFAULT=["']?0).*$/m.exec(
+        text,
+      ) ?? []
+    if (line === undefined) continue
+    throw new InfraError('invalid', `${path}: ${line.trim()}: it is read after ${ownFile}, and undoes it`, {
+      subject: path,
+      hint: 'write the line into /etc/default/grub, or take it out, then run this again',
+    })
+  }
 }
 
 export function bootSteps(survey: Survey, family: Family, dom0: Dom0): Step[] {
@@ -52,33 +66,43 @@ export function bootSteps(survey: Survey, family: Family, dom0: Dom0): Step[] {
  * is told here to do so quietly. update-grub writes /boot/grub/grub.cfg, with BIOS and with UEFI.
  */
 function debianSteps(survey: Survey, what: string, options: string): Step[] {
-  const path = '/etc/default/grub.d/baton-xen.cfg'
-  const after = `${ownMark}GRUB_CMDLINE_XEN_DEFAULT="${options}"\nXEN_OVERRIDE_GRUB_DEFAULT=1\n`
+  // What /etc/default/grub has set stays; of two options of one name Xen takes the last.
+  const after = `${ownMark}GRUB_CMDLINE_XEN_DEFAULT="$GRUB_CMDLINE_XEN_DEFAULT ${options}"\nXEN_OVERRIDE_GRUB_DEFAULT=1\n`
   return menuSteps(survey, {
-    path,
+    path: ownFile,
     after,
     what,
     options,
     commands: [['update-grub']],
-    undo: `rm ${path} && update-grub`,
+    undo: `rm ${ownFile} && update-grub`,
   })
 }
 
-/** CentOS reads /etc/default/grub alone, and has a tool of its own to put Xen first; with UEFI the menu lies elsewhere. */
+/**
+ * CentOS reads /etc/default/grub alone, to which the package xen adds options of its own while it is installed. Its own tool puts
+ * Xen first, and writes the menu where it lies, with BIOS and with UEFI.
+ */
 function centosSteps(survey: Survey, what: string, options: string): Step[] {
-  const path = '/etc/default/grub'
-  const after = withVariables(survey.files[path] ?? '', { GRUB_CMDLINE_XEN_DEFAULT: `"${options}"` })
-  const menus = survey.isEfi ? [['grub2-mkconfig', '-o', '/boot/efi/EFI/centos/grub.cfg']] : []
-  const commands = [['grub-bootxen.sh'], ...menus]
-  return menuSteps(survey, {
-    path,
-    after,
-    what,
-    options,
-    commands,
-    undo: `put ${path} back from its copy, then grub2-mkconfig`,
-  })
+  const change: Words = { path: '/etc/default/grub', variable: 'GRUB_CMDLINE_XEN_DEFAULT', words: options.split(' ') }
+  const before = survey.files[change.path] ?? ''
+  const isSet = withWords(before, change) === before
+  const mkconfig = ['grub2-mkconfig', '-o', survey.isEfi ? `${efiFolder}/grub.cfg` : '/boot/grub2/grub.cfg']
+  if (isSet && survey.bootOptions.some((found) => found.includes(options))) return []
+  return [
+    {
+      what,
+      reason: isSet ? 'the boot menu lacks the options' : `${change.path} says something else`,
+      undo: `put ${change.path} back from its copy; mv /etc/grub.d/08_linux_xen /etc/grub.d/20_linux_xen; ${mkconfig.join(' ')}`,
+      files: isSet ? [] : [change],
+      commands: survey.isEfi ? [copyModules, ['grub-bootxen.sh'], mkconfig] : [['grub-bootxen.sh']],
+    },
+  ]
 }
+
+const efiFolder = '/boot/efi/EFI/centos'
+
+/** Beside the GRUB that the firmware starts, which looks for them there. */
+const copyModules = ['cp', '--recursive', '/usr/lib/grub/x86_64-efi', efiFolder]
 
 /** Debian's update-grub of GRUB legacy keeps its settings in comments of the menu, and writes Xen's entries first. */
 function legacySteps(survey: Survey, what: string, options: string): Step[] {

@@ -2,7 +2,7 @@
 import { InfraError } from '../../errors.ts'
 import type { CallOptions, Host } from '../host.ts'
 import { changeNetwork, type Reconnect } from './network/carry-out.ts'
-import { type FileChange, type Step, withVariables } from './step.ts'
+import { changed, type FileChange, type Step } from './step.ts'
 
 export type CarryOut = CallOptions & {
   readonly onStep: (text: string) => void
@@ -47,7 +47,7 @@ async function writeWithCopy(host: Host, file: FileChange, signal: AbortSignal):
       subject: path,
       hint: 'run this again',
     })
-  const after = 'before' in file ? file.after : withVariables(now, file.set)
+  const after = changed(now, file)
   if (now !== '') await keepCopy(host, path, now, signal)
   await host.writeFile(path, after, { signal })
 }

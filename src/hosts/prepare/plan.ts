@@ -58,6 +58,12 @@ export function planPreparation(survey: Survey, wish: Wish): Step[] {
   ]
 }
 
+/** Fedora alone of the family has gone on with Xen. */
+const withoutXen = (id: string, name: string): string =>
+  id === 'fedora'
+    ? `Baton does not know how ${name} starts Xen`
+    : `${name} has neither Xen nor a kernel for Dom0 in its repositories`
+
 function familyThatCan(survey: Survey, role: Role): Exclude<Family, 'other'> {
   const { id, version, name } = survey.distribution
   const family = familyOf(survey)
@@ -67,10 +73,6 @@ function familyThatCan(survey: Survey, role: Role): Exclude<Family, 'other'> {
     throw error('unsupported', `${name || 'this system'} cannot be prepared`, 'Debian, Ubuntu, RHEL and their kin can')
   if (!survey.isRoot) throw error('permission', 'a host is prepared by root', 'log in as root, or add --sudo')
   if (role === 'xen' && family === 'redhat' && !(id === 'centos' && version.startsWith('7')))
-    throw error(
-      'unsupported',
-      `${name} has no kernel for Dom0`,
-      'use Debian, Ubuntu or CentOS 7, or prepare it --as kvm',
-    )
+    throw error('unsupported', withoutXen(id, name), 'use Debian or Ubuntu, or prepare it --as kvm')
   return family
 }

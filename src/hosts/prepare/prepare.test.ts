@@ -10,7 +10,7 @@ import { prepareHost } from './carry-out.ts'
 import { guestsUnit } from './guests-unit.ts'
 import type { Original } from './packages.ts'
 import { planPreparation } from './plan.ts'
-import { withVariables } from './step.ts'
+import { changed, withVariables, withWords } from './step.ts'
 import { storageSteps } from './storage.ts'
 
 const machines: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -36,7 +36,7 @@ function commands(name: string, role: Role): string[] {
 const aptInstall = 'apt-get install --yes --no-install-recommends'
 const debianXen = (packages: string): string[] => [
   'apt-get update',
-  `${aptInstall} ${packages} bridge-utils lvm2 debootstrap mmdebstrap qemu-utils`,
+  `${aptInstall} ${packages} qemu-system-xen bridge-utils lvm2 debootstrap mmdebstrap qemu-utils`,
   '> /etc/modules-load.d/baton.conf',
   'modprobe bridge',
   'modprobe loop',
@@ -52,34 +52,37 @@ describe('the plan of each family', () => {
   })
 
   test('Ubuntu 24.04 as xen', () => {
-    expect(commands('Ubuntu 24.04', 'xen')).toEqual(debianXen('xen-hypervisor-4.17-amd64 xen-utils-4.17'))
+    expect(commands('Ubuntu 24.04', 'xen')).toEqual(
+      debianXen('xen-hypervisor-4.17-amd64 xen-hypervisor-common xen-utils-4.17'),
+    )
   })
 
   test('CentOS 7 as xen: its release package first, its own tool for the boot menu', () => {
     expect(commands('CentOS 7', 'xen')).toEqual([
       'yum install --assumeyes centos-release-xen',
-      'yum install --assumeyes xen bridge-utils lvm2',
+      'yum install --assumeyes xen bridge-utils lvm2 kernel',
       '> /etc/modules-load.d/baton.conf',
       'modprobe bridge',
       'modprobe loop',
+      'systemctl enable xendomains.service',
       '> /etc/sysconfig/xencommons',
       'mkdir -p /var/log/xen/console',
       '> /etc/default/grub',
       'grub-bootxen.sh',
     ])
     const boot = planPreparation(survey('CentOS 7'), { role: 'xen', dom0 }).at(-1)
-    expect(boot?.files).toMatchObject([
-      { after: 'GRUB_TIMEOUT=5\nGRUB_CMDLINE_XEN_DEFAULT="dom0_mem=2G,max:2G dom0_max_vcpus=2"\n' },
+    expect(boot?.files.map((change) => changed('GRUB_TIMEOUT=5\n', change))).toEqual([
+      'GRUB_TIMEOUT=5\nGRUB_CMDLINE_XEN_DEFAULT="dom0_mem=2G,max:2G dom0_max_vcpus=2"\n',
     ])
   })
 
   test('Rocky 9 has no Dom0, and says what it can be', () => {
-    expect(() => commands('Rocky 9', 'xen')).toThrow('Rocky Linux 9.4 has no kernel for Dom0')
+    expect(() => commands('Rocky 9', 'xen')).toThrow('Rocky Linux 9.4 has neither Xen nor a kernel for Dom0')
     expect(commands('Rocky 9', 'kvm')).toEqual([
       'dnf install --assumeyes qemu-kvm qemu-img libvirt virt-install socat',
       '> /etc/modules-load.d/baton.conf',
       ...['bridge', 'tun', 'vhost_net', 'kvm_intel'].map((name) => `modprobe ${name}`),
-      'systemctl enable --now virtqemud.socket virtnetworkd.socket virtstoraged.socket',
+      `systemctl enable --now ${['qemu', 'network', 'nodedev', 'nwfilter', 'secret', 'storage', 'interface', 'proxy'].map((driver) => `virt${driver}d.socket`).join(' ')}`,
     ])
   })
 
@@ -380,6 +383,74 @@ describe('guests of QEMU that start with their host', () => {
     expect(check({ programs: `${programs}\n/usr/bin/baton` })?.advice).toBe('baton host prepare hv1 --as kvm')
     expect(check({ programs, units: 'baton-guests.service' })?.level).toBe('pass')
   })
+})
+
+describe('Xen as what is booted', () => {
+  const boot = (name: string, more: Readonly<Record<string, string>> = {}) =>
+    planPreparation(survey(name, more), { role: 'xen', dom0 }).find(({ what }) => what.startsWith('boot Xen'))
+  const options = 'dom0_mem=2G,max:2G dom0_max_vcpus=2'
+
+  test('keeps what /etc/default/grub gives the hypervisor, and says the last word about Dom0', () => {
+    const [file] = boot('Debian 12')?.files ?? []
+    expect(changed('', file ?? { path: '', set: {} })).toContain(
+      `GRUB_CMDLINE_XEN_DEFAULT="$GRUB_CMDLINE_XEN_DEFAULT ${options}"\n`,
+    )
+  })
+
+  test.each([
+    ['GRUB_CMDLINE_XEN_DEFAULT="noreboot"', 'it is read after /etc/default/grub.d/baton-xen.cfg, and undoes it'],
+    ['XEN_OVERRIDE_GRUB_DEFAULT=0', 'and undoes it'],
+  ])('is refused while a later file of GRUB says %s', (line, why) => {
+    expect(() => boot('Debian 12', { 'file:/etc/default/grub.d/xen.cfg': `# as installed\n${line}\n` })).toThrow(why)
+  })
+
+  test.each([
+    ['xen.cfg', '#GRUB_CMDLINE_XEN_DEFAULT=""'],
+    ['xen.cfg', 'GRUB_CMDLINE_XEN_DEFAULT="$GRUB_CMDLINE_XEN_DEFAULT noreboot"'],
+    ['a.cfg', 'GRUB_CMDLINE_XEN_DEFAULT="noreboot"'],
+  ])('is not hindered by %s: %s', (name, line) => {
+    expect(boot('Debian 12', { [`file:/etc/default/grub.d/${name}`]: `${line}\n` })?.commands).toEqual([
+      ['update-grub'],
+    ])
+  })
+
+  test('on CentOS what its package has written meanwhile stays, but for the words that are set', () => {
+    const [change] = boot('CentOS 7')?.files ?? []
+    const before = 'GRUB_CMDLINE_XEN_DEFAULT="dom0_mem=1024M,max:1024M cpuinfo com1=115200,8n1"\nGRUB_TIMEOUT=5\n'
+    const after = `GRUB_CMDLINE_XEN_DEFAULT="cpuinfo com1=115200,8n1 ${options}"\nGRUB_TIMEOUT=5\n`
+    expect(changed(before, change ?? { path: '', set: {} })).toBe(after)
+    const ready = { 'file:/etc/default/grub': after, 'grub-options': `${options} loglvl=all` }
+    expect(boot('CentOS 7', ready)).toBeUndefined()
+  })
+
+  test('Fedora is refused in other words: it has Xen', () => {
+    expect(() => boot('Rocky 9', { 'os-release': 'ID=fedora\nVERSION_ID=43\nPRETTY_NAME="Fedora Linux 43"' })).toThrow(
+      'Baton does not know how Fedora Linux 43 starts Xen',
+    )
+  })
+})
+
+test('words of a variable that is not there make it, and those that are there change nothing', () => {
+  const wish = { path: '/x', variable: 'A', words: ['a=1', 'b'] }
+  expect(withWords('', wish)).toBe('A="a=1 b"\n')
+  expect(withWords("A='a=1 c b'\n", wish)).toBe("A='a=1 c b'\n")
+  expect(withWords('A="a=2 c"\n#A="a=3"\n', wish)).toBe('A="c a=1 b"\n#A="a=3"\n')
+})
+
+test('a sysctl that was off is off again after the undo', () => {
+  const [step] = planPreparation(
+    survey('Debian 12', { sysctls: 'net/ipv4/ip_forward 1\nnet/ipv4/ip_nonlocal_bind 0' }),
+    {
+      role: 'director',
+      dom0,
+    },
+  ).filter(({ files }) => files.some(({ path }) => path.includes('sysctl.d')))
+  expect(step?.undo).toBe('rm /etc/sysctl.d/90-baton.conf; sysctl --write net.ipv4.ip_nonlocal_bind=0')
+})
+
+test('a check says that CentOS 7 is past its end', () => {
+  const [first] = checkSurvey('hv1', survey('CentOS 7'), undefined)
+  expect(first).toMatchObject({ level: 'warn', advice: expect.stringContaining('has to name an archive') })
 })
 
 test('a variable is set where it stands last, and the others are left', () => {

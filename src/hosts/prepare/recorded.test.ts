@@ -40,7 +40,7 @@ const bridge = [
 test('Debian 12 as xen: what it has already is not installed again', () => {
   expect(commands('xen', 'br0')).toEqual([
     'apt-get update',
-    `${install} xen-system-amd64 bridge-utils debootstrap mmdebstrap qemu-utils`,
+    `${install} xen-system-amd64 qemu-system-xen bridge-utils debootstrap mmdebstrap qemu-utils`,
     '> /etc/modules-load.d/baton.conf',
     'modprobe bridge',
     'modprobe loop',

@@ -11,6 +11,18 @@ import type { Role } from '../survey/checks.ts'
 import type { Family, Survey } from '../survey/survey.ts'
 import { ownMark, type Step, withVariables } from './step.ts'
 
+/** A socket for each driver, as libvirt in parts has them: what virt-install asks for is spread over all of them. */
+export const libvirtSockets: readonly string[] = [
+  'qemu',
+  'network',
+  'nodedev',
+  'nwfilter',
+  'secret',
+  'storage',
+  'interface',
+  'proxy',
+].map((driver) => `virt${driver}d.socket`)
+
 export function moduleSteps(survey: Survey, role: Role): Step[] {
   const ofProcessor = survey.cpuFlags.includes('vmx')
     ? ['kvm_intel']
@@ -32,32 +44,46 @@ export function moduleSteps(survey: Survey, role: Role): Step[] {
 
 export function sysctlSteps(survey: Survey, role: Role): Step[] {
   if (role !== 'director') return []
-  const wanted = ['net.ipv4.ip_forward = 1', 'net.ipv4.ip_nonlocal_bind = 1']
+  const names = ['net.ipv4.ip_forward', 'net.ipv4.ip_nonlocal_bind']
   const path = '/etc/sysctl.d/90-baton.conf'
-  return ownFileStep(
+  const now = (name: string): string => survey.sysctls[name.replaceAll('.', '/')] ?? ''
+  const off = names.filter((name) => now(name) !== '1')
+  const steps = ownFileStep(
     survey,
     path,
-    wanted,
+    names.map((name) => `${name} = 1`),
     'forward packets, and listen on addresses that come with VRRP',
     [['sysctl', '--load', path]],
-    wanted.filter((line) => survey.sysctls[line.split(' ')[0]?.replaceAll('.', '/') ?? ''] !== '1'),
+    off.map((name) => `${name} = 1`),
+  )
+  // Without their file they stay as they are until the machine starts anew.
+  const before = off.map((name) => `${name}=${now(name) || '0'}`)
+  return steps.map((step) =>
+    before.length === 0
+      ? step
+      : {
+          ...step,
+          undo: [...(step.undo === 'none' ? [] : [step.undo]), `sysctl --write ${before.join(' ')}`].join('; '),
+        },
   )
 }
 
 /** Debian starts what it installs; the RHEL family has to be told, and has libvirt in parts since 9. */
 export function serviceSteps(survey: Survey, family: Family, role: Role): Step[] {
-  if (family !== 'redhat' || role !== 'kvm') return []
+  if (family !== 'redhat' || role === 'director') return []
   const isWhole = Number.parseInt(survey.distribution.version, 10) < 9
-  const wanted = isWhole ? ['libvirtd.service'] : ['virtqemud.socket', 'virtnetworkd.socket', 'virtstoraged.socket']
+  const wanted = role === 'xen' ? ['xendomains.service'] : isWhole ? ['libvirtd.service'] : libvirtSockets
   const missing = wanted.filter((unit) => !survey.units.includes(unit))
   if (missing.length === 0) return []
+  // Under Xen alone there is anything for xendomains to do.
+  const [now, when] = role === 'xen' ? [[], ''] : [['--now'], ' now and']
   return [
     {
-      what: `start ${missing.join(', ')}, now and with the machine`,
+      what: `start ${missing.join(', ')}${when} with the machine`,
       reason: 'not enabled',
-      undo: `systemctl disable --now ${missing.join(' ')}`,
+      undo: ['systemctl', 'disable', ...now, ...missing].join(' '),
       files: [],
-      commands: [['systemctl', 'enable', '--now', ...missing]],
+      commands: [['systemctl', 'enable', ...now, ...missing]],
     },
   ]
 }

@@ -6,7 +6,13 @@ export type WholeFile = { readonly path: string; readonly before: string; readon
 /** Variables of a shell-like file, set in whatever it holds then: for files that come with a package only. */
 export type Variables = { readonly path: string; readonly set: Readonly<Record<string, string>> }
 
-export type FileChange = WholeFile | Variables
+/**
+ * Words of a variable that the shell reads, each in place of the one of the same name before `=`; what else stands there stays.
+ * For files that a package changes while it is installed.
+ */
+export type Words = { readonly path: string; readonly variable: string; readonly words: readonly string[] }
+
+export type FileChange = WholeFile | Variables | Words
 
 export type Commands = readonly (readonly string[])[]
 
@@ -46,6 +52,22 @@ export function withVariables(text: string, set: Variables['set']): string {
     if (last === undefined) return `${before === '' ? '' : before.replace(/\n*$/, '\n')}${line}\n`
     return `${before.slice(0, last.index)}${line}${before.slice(last.index + last[0].length)}`
   }, text)
+}
+
+/** The text with these words in the variable, which is made when it is not there. */
+export function withWords(text: string, { variable, words }: Words): string {
+  const nameOf = (word: string): string => word.split('=')[0] ?? ''
+  const line = [...text.matchAll(new RegExp(`^[ \\t]*${variable}=(["']?)(.*)\\1[ \\t]*$`, 'gm'))].at(-1)
+  const now = (line?.[2] ?? '').split(/\s+/).filter((word) => word !== '')
+  if (words.every((word) => now.includes(word))) return text
+  const others = now.filter((word) => !words.some((one) => nameOf(one) === nameOf(word)))
+  return withVariables(text, { [variable]: `"${[...others, ...words].join(' ')}"` })
+}
+
+/** What a file holds once it is changed. */
+export function changed(text: string, change: FileChange): string {
+  if ('after' in change) return change.after
+  return 'set' in change ? withVariables(text, change.set) : withWords(text, change)
 }
 
 export const ownMark = '# Written by baton host prepare.\n'

@@ -17,6 +17,12 @@ export type Finding = {
 
 const gib = 1024 ** 3
 
+/** No updates and no mirrors since June 2024. */
+export const isPastItsEnd = ({ distribution: { id, version } }: Survey): boolean =>
+  id === 'centos' && version.startsWith('7')
+export const archiveNeeded =
+  'CentOS 7 is past its end, and its mirrors are gone: /etc/yum.repos.d has to name an archive'
+
 /** Without a role nothing fails: nobody has said what the host is for. */
 export function checkSurvey(host: string, survey: Survey, role: Role | undefined): Finding[] {
   const prepare = `baton host prepare ${host} --as`
@@ -34,10 +40,14 @@ function finding(check: string, level: Finding['level'], found: string, advice =
 }
 
 function machineFindings(survey: Survey): Finding[] {
-  const isKnown = familyOf(survey) !== 'other'
+  const advice = isPastItsEnd(survey)
+    ? archiveNeeded
+    : familyOf(survey) === 'other'
+      ? 'Baton prepares Debian, Ubuntu, RHEL and their kin'
+      : ''
   const name = survey.distribution.name || 'unknown'
   return [
-    finding('distribution', isKnown ? 'pass' : 'warn', name, 'Baton prepares Debian, Ubuntu, RHEL and their kin'),
+    finding('distribution', advice === '' ? 'pass' : 'warn', name, advice),
     finding(
       'user',
       survey.isRoot ? 'pass' : 'warn',

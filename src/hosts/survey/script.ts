@@ -50,7 +50,7 @@ const parts: readonly (readonly [string, string])[] = [
   ['connections', 'nmcli -t -f DEVICE,UUID connection show --active'],
   [
     'connection-settings',
-    'nmcli -t -f UUID connection show --active | while read -r u; do echo "uuid:$u"; nmcli -t -f connection.autoconnect,ipv4,ipv6 connection show "$u"; done',
+    'nmcli -t -f UUID connection show --active | while read -r u; do echo "uuid:$u"; nmcli -t -f connection.autoconnect,connection.zone,802-3-ethernet.mtu,ipv4,ipv6 connection show "$u"; done',
   ],
   ['firmware', 'if [ -d /sys/firmware/efi ]; then echo efi; else echo bios; fi'],
   ['disk', diskScript],
@@ -61,7 +61,7 @@ const parts: readonly (readonly [string, string])[] = [
   ],
   [
     'units',
-    'for u in NetworkManager.service libvirtd.service virtqemud.socket virtnetworkd.socket virtstoraged.socket baton-guests.service; do systemctl is-enabled --quiet $u && echo $u; done',
+    'for u in NetworkManager.service libvirtd.service virtqemud.socket virtnetworkd.socket virtnodedevd.socket virtnwfilterd.socket virtsecretd.socket virtstoraged.socket virtinterfaced.socket virtproxyd.socket xendomains.service baton-guests.service; do systemctl is-enabled --quiet $u && echo $u; done',
   ],
   [
     'sysctls',

@@ -5,11 +5,17 @@ import { ownMark } from '../step.ts'
 import type { Uplink } from './uplink.ts'
 
 /** What the bridge takes over. `nmcli connection add` wants a method's addresses with it, so the order is this one. */
-const carried = ['ipv4', 'ipv6'].flatMap((family) =>
-  ['addresses', 'gateway', 'method', 'dns', 'dns-search', 'routes', 'never-default', 'ignore-auto-dns', 'may-fail'].map(
-    (name) => `${family}.${name}`,
+const carried = [
+  // firewalld's zone: another one might let nobody in.
+  'connection.zone',
+  ...['ipv4', 'ipv6'].flatMap((family) =>
+    [
+      ...['addresses', 'gateway', 'method', 'dns', 'dns-search', 'routes', 'never-default', 'ignore-auto-dns'],
+      ...['may-fail', 'route-metric'],
+    ].map((name) => `${family}.${name}`),
   ),
-)
+  'ipv4.dhcp-client-id',
+]
 
 /** Without it NetworkManager takes guests' interfaces for cards that wait to be set up. */
 const unmanaged = '/etc/NetworkManager/conf.d/90-baton.conf'
@@ -25,6 +31,8 @@ export function bridgeByNetworkManager(
     const value = settings[name] ?? ''
     return value === '' || value === '--' ? [] : [name, value]
   })
+  const mtu = settings['802-3-ethernet.mtu'] ?? ''
+  const ofCard = /^[1-9]\d*$/.test(mtu) ? ['802-3-ethernet.mtu', mtu] : []
   const before = files[unmanaged] ?? ''
   const after = `${ownMark}[keyfile]\nunmanaged-devices=interface-name:vif*;interface-name:bt*\n`
   return {
@@ -38,7 +46,10 @@ export function bridgeByNetworkManager(
         ...['nmcli', 'connection', 'add', 'type', 'bridge', 'con-name', bridge, 'ifname', bridge],
         ...['bridge.stp', 'no', 'bridge.mac-address', uplink.mac, ...words],
       ],
-      ['nmcli', 'connection', 'add', 'type', 'bridge-slave', 'con-name', port, 'ifname', uplink.name, 'master', bridge],
+      [
+        ...['nmcli', 'connection', 'add', 'type', 'bridge-slave', 'con-name', port, 'ifname', uplink.name],
+        ...['master', bridge, ...ofCard],
+      ],
       ['nmcli', 'connection', 'modify', uuid, 'connection.autoconnect', 'no'],
       // The bridge has no carrier before its port: nobody waits for it.
       ['nmcli', '--wait', '0', 'connection', 'up', bridge],

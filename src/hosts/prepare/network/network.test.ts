@@ -212,15 +212,15 @@ describe('NetworkManager', () => {
   const more = {
     connections: 'enp1s0:5e1d:x\nlo:ffff',
     'connection-settings':
-      'uuid:5e1d\nconnection.autoconnect:yes\nipv4.method:manual\nipv4.addresses:10.0.0.2/24\nipv4.gateway:10.0.0.1\nipv4.dns:10.0.0.1\nipv4.routes:\nipv6.method:auto\nipv6.addresses:fd00\\:\\:2/64\nuuid:ffff\nipv4.method:auto',
+      'uuid:5e1d\nconnection.autoconnect:yes\nconnection.zone:internal\n802-3-ethernet.mtu:9000\nipv4.method:manual\nipv4.addresses:10.0.0.2/24\nipv4.gateway:10.0.0.1\nipv4.dns:10.0.0.1\nipv4.routes:\nipv6.method:auto\nipv6.addresses:fd00\\:\\:2/64\nuuid:ffff\nipv4.method:auto',
   }
 
   test('a bridge connection has the addresses, and the one before rests', () => {
     const { enter, back, files } = change(more)
     expect(commands(enter)).toEqual([
       'systemctl reload NetworkManager',
-      'nmcli connection add type bridge con-name xenbr0 ifname xenbr0 bridge.stp no bridge.mac-address 52:54:00:12:34:56 ipv4.addresses 10.0.0.2/24 ipv4.gateway 10.0.0.1 ipv4.method manual ipv4.dns 10.0.0.1 ipv6.addresses fd00::2/64 ipv6.method auto',
-      'nmcli connection add type bridge-slave con-name xenbr0-uplink ifname enp1s0 master xenbr0',
+      'nmcli connection add type bridge con-name xenbr0 ifname xenbr0 bridge.stp no bridge.mac-address 52:54:00:12:34:56 connection.zone internal ipv4.addresses 10.0.0.2/24 ipv4.gateway 10.0.0.1 ipv4.method manual ipv4.dns 10.0.0.1 ipv6.addresses fd00::2/64 ipv6.method auto',
+      'nmcli connection add type bridge-slave con-name xenbr0-uplink ifname enp1s0 master xenbr0 802-3-ethernet.mtu 9000',
       'nmcli connection modify 5e1d connection.autoconnect no',
       'nmcli --wait 0 connection up xenbr0',
       'nmcli --wait 0 connection up xenbr0-uplink',
