@@ -9,6 +9,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Host } from '../../src/hosts/host.ts'
+import { holdings } from './disks.ts'
 import { liveWithHost } from './guests.ts'
 import type { Suite } from './image.ts'
 import { bootMachine, type Machine, type Network } from './machine.ts'
@@ -80,11 +81,24 @@ async function onNetwork(network: Network): Promise<string> {
   await prepare(machine, ...options)
   await using bridged = await machine.connect(soon())
   assert.match(await said(bridged, 'ip -br -4 address'), /^br0 .* 10\.0\.2\.15\/24/m)
+  if (network === 'ifupdown' || network === 'netplan')
+    assert.match(
+      await said(bridged, 'ls /var/lib/baton/copies'),
+      network === 'netplan' ? /^etc-netplan-/ : /^etc-network-/,
+    )
   assert.match(await prepare(machine, ...options), /ready as director/)
   await bridged.run(['sh', '-c', 'nohup systemctl reboot > /dev/null 2>&1 &'], soon()).catch(() => undefined)
   await using again = await rebooted(machine, bridged)
   assert.match(await said(again, 'ip -br -4 address'), /^br0 .* 10\.0\.2\.15\/24/m)
-  return `${uplink} in br0: cut off and put back, then kept, and there after a reboot; a dry run touches nothing, a second run has nothing to do`
+  await isDirector(again)
+  return `${uplink} in br0: cut off and put back, then kept, and there after a reboot with modules and sysctls; a dry run touches nothing, a second run has nothing to do`
+}
+
+const sysctls = 'sysctl -n net.ipv4.ip_forward net.ipv4.ip_nonlocal_bind'
+
+async function isDirector(host: Host): Promise<void> {
+  assert.equal(await said(host, sysctls), '1\n1\n')
+  assert.match(await said(host, 'lsmod'), /^ip_vs /m)
 }
 
 async function rebooted(machine: Machine, host: Host) {
@@ -110,7 +124,38 @@ async function asRole(role: 'director' | 'kvm'): Promise<string> {
   assert.match(await prepare(machine, ...options), new RegExp(`ready as ${role}`))
   const check = await baton(machine, 'check', `root@127.0.0.1:${machine.port}`, ...options)
   assert.equal(check.code, 0, check.text)
-  return 'packages, modules and settings stand; a second run has nothing to do, and the check passes'
+  const seen = role === 'director' ? await undone(machine, host) : await refusedDisks(machine, host)
+  return `packages, modules and settings stand; a second run has nothing to do, and the check passes; ${seen}`
+}
+
+/** What each step says of its undo, done by hand; then all is to be done again. */
+async function undone(machine: Machine, host: Host): Promise<string> {
+  await isDirector(host)
+  const undo = 'yes | apt-get remove ipvsadm; rm /etc/modules-load.d/baton.conf; rm /etc/sysctl.d/90-baton.conf'
+  await said(host, `${undo}; sysctl --write net.ipv4.ip_forward=0 net.ipv4.ip_nonlocal_bind=0`)
+  const again = await prepare(machine, '--as', 'director', '--dry-run')
+  assert.match(again, /install ipvsadm \(not installed\)[^]*90-baton\.conf is not there[^]*to undo: rm \/etc\/sysctl/)
+  assert.equal(await said(host, sysctls), '0\n0\n')
+  return 'undone as it says, all is to be done again'
+}
+
+async function refusedDisks(machine: Machine, host: Host): Promise<string> {
+  for (const { what, make, take, refusal } of holdings) {
+    await must(host, make, '/dev/vdb')
+    const asked = ['prepare', `root@127.0.0.1:${machine.port}`, '--as', 'kvm', '--volume-group', 'vg0=/dev/vdb']
+    const { code, text } = await baton(machine, ...asked)
+    assert.notEqual(code, 0, `${what}: ${text}`)
+    assert.match(text, refusal, what)
+    await must(host, take, '/dev/vdb')
+  }
+  await prepare(machine, '--as', 'kvm', '--volume-group', 'vg0=/dev/vdb')
+  assert.match(await said(host, 'vgs --noheadings -o vg_name'), /vg0/)
+  return `no volume group on a disk that holds ${holdings.map(({ what }) => what).join(', ')}; one on the empty disk`
+}
+
+async function must(host: Host, script: string, device: string): Promise<void> {
+  const { code, stderr } = await host.run(['sh', '-ec', script, 'sh', device], soon())
+  assert.equal(code, 0, `${script}: ${stderr}`)
 }
 
 async function asXen(suite: Suite): Promise<string> {

@@ -2,7 +2,7 @@
 import { InfraError } from '../../errors.ts'
 import type { Family, Survey } from '../survey/survey.ts'
 import { misspelledXenOptions, xenLinesOfGrub, xenOptionsOfLinux } from '../survey/xen-options.ts'
-import { ownMark, type Step, type Words, withWords } from './step.ts'
+import { mergedWords, ownMark, type Step, type Words, withWords } from './step.ts'
 
 export type Dom0 = { readonly memory: string; readonly vcpus: number }
 
@@ -56,7 +56,7 @@ function checkOverrides({ files }: Survey): void {
 
 export function bootSteps(survey: Survey, family: Family, dom0: Dom0): Step[] {
   const options = `dom0_mem=${dom0.memory},max:${dom0.memory} dom0_max_vcpus=${dom0.vcpus}`
-  const what = `boot Xen by default, with ${dom0.memory} and ${dom0.vcpus} processors for Dom0`
+  const what = `boot Xen by default, with ${dom0.memory} and ${dom0.vcpus} ${dom0.vcpus === 1 ? 'processor' : 'processors'} for Dom0`
   if (isLegacy(survey)) return legacySteps(survey, what, options)
   return family === 'debian' ? debianSteps(survey, what, options) : centosSteps(survey, what, options)
 }
@@ -113,14 +113,14 @@ function legacySteps(survey: Survey, what: string, options: string): Step[] {
       subject: legacyMenu,
       hint: 'let update-grub write one (mv it away, and run update-grub), then run this again',
     })
-  const withoutOld = before.replaceAll(/^# xenhopt=.*\n/gm, '')
-  const after = withoutOld
-    .replace(start, `${start}\n# xenhopt=${options}`)
-    .replace(/^[ \t]*default[ \t]+\S+.*$/m, 'default\t\t0')
-  const isSet = new RegExp(`^# xenhopt=${options.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')}$`, 'm').test(before)
+  const now = /^# xenhopt=(.*)$/m.exec(before)?.[1] ?? ''
+  const wanted = mergedWords(now, options.split(' '))
+  const withOptions =
+    now === wanted ? before : before.replaceAll(/^# xenhopt=.*\n/gm, '').replace(start, `${start}\n# xenhopt=${wanted}`)
+  const after = withOptions.replace(/^[ \t]*default[ \t]+(?!0\s*$)\S+.*$/m, 'default\t\t0')
   const commands = [['update-grub']]
   const undo = `put ${legacyMenu} back from its copy`
-  return menuSteps(survey, { path: legacyMenu, after: isSet ? before : after, what, options, commands, undo })
+  return menuSteps(survey, { path: legacyMenu, after, what, options, commands, undo })
 }
 
 type Menu = {

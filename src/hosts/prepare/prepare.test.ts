@@ -267,6 +267,15 @@ describe('GRUB legacy', () => {
     expect(step?.commands).toEqual([['update-grub']])
   })
 
+  test('keeps the other options of the hypervisor, and the second run has nothing to do', () => {
+    const mine = text.replace('# xenhopt=', '# xenhopt=dom0_mem=1G com1=115200,8n1')
+    const after = 'com1=115200,8n1 dom0_mem=2G,max:2G dom0_max_vcpus=2'
+    expect(boot(mine)?.files).toMatchObject([{ after: expect.stringContaining(`# xenhopt=${after}\n`) }])
+    const ready = mine.replace(/# xenhopt=.*/, `# xenhopt=${after}`).replace('default\t\t2', 'default\t\t0')
+    expect(boot(ready, { 'grub-options': after.slice(15) })?.what).not.toContain('boot Xen')
+    expect(boot(ready)?.what).toBe('make the boot menu anew')
+  })
+
   test('is refused with a menu of hands, with UEFI, and with what Xen would ignore', () => {
     expect(() => boot('default 0\n')).toThrow('no part that update-grub writes')
     expect(() => boot(text, { firmware: 'efi' })).toThrow('does not start from UEFI')

@@ -56,12 +56,17 @@ export function withVariables(text: string, set: Variables['set']): string {
 
 /** The text with these words in the variable, which is made when it is not there. */
 export function withWords(text: string, { variable, words }: Words): string {
-  const nameOf = (word: string): string => word.split('=')[0] ?? ''
   const line = [...text.matchAll(new RegExp(`^[ \\t]*${variable}=(["']?)(.*)\\1[ \\t]*$`, 'gm'))].at(-1)
-  const now = (line?.[2] ?? '').split(/\s+/).filter((word) => word !== '')
-  if (words.every((word) => now.includes(word))) return text
-  const others = now.filter((word) => !words.some((one) => nameOf(one) === nameOf(word)))
-  return withVariables(text, { [variable]: `"${[...others, ...words].join(' ')}"` })
+  const [now, after] = [line?.[2] ?? '', mergedWords(line?.[2] ?? '', words)]
+  return now === after ? text : withVariables(text, { [variable]: `"${after}"` })
+}
+
+/** A line that has the words, each in place of others of its name; as it was when it has them all. */
+export function mergedWords(line: string, words: readonly string[]): string {
+  const nameOf = (word: string): string => word.split('=')[0] ?? ''
+  const now = line.split(/\s+/).filter((word) => word !== '')
+  if (words.every((word) => now.includes(word))) return line
+  return [...now.filter((word) => !words.some((one) => nameOf(one) === nameOf(word))), ...words].join(' ')
 }
 
 /** What a file holds once it is changed. */

@@ -57,7 +57,8 @@ const parts: readonly (readonly [string, string])[] = [
   ['directory', '[ -d "$2" ] && echo "$2"'],
   [
     'grub-options',
-    'grep -ho "dom0_mem=.*" /boot/grub/grub.cfg /boot/grub/menu.lst /boot/grub2/grub.cfg /boot/efi/EFI/*/grub.cfg | sort -u',
+    // Comments are what a menu is made from, and not the menu.
+    'grep -hv "^[[:space:]]*#" /boot/grub/grub.cfg /boot/grub/menu.lst /boot/grub2/grub.cfg /boot/efi/EFI/*/grub.cfg | grep -o "dom0_mem=.*" | sort -u',
   ],
   [
     'units',

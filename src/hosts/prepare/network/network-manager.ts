@@ -17,6 +17,11 @@ const carried = [
   'ipv4.dhcp-client-id',
 ]
 
+/** What nobody has set needs no word. */
+const defaults: readonly string[] = ['never-default no', 'ignore-auto-dns no', 'may-fail yes', 'route-metric -1']
+const isDefault = (name: string, value: string): boolean =>
+  defaults.includes(`${name.slice(name.indexOf('.') + 1)} ${value}`)
+
 /** Without it NetworkManager takes guests' interfaces for cards that wait to be set up. */
 const unmanaged = '/etc/NetworkManager/conf.d/90-baton.conf'
 
@@ -29,7 +34,7 @@ export function bridgeByNetworkManager(
   const port = `${bridge}-uplink`
   const words = carried.flatMap((name) => {
     const value = settings[name] ?? ''
-    return value === '' || value === '--' ? [] : [name, value]
+    return value === '' || value === '--' || isDefault(name, value) ? [] : [name, value]
   })
   const mtu = settings['802-3-ethernet.mtu'] ?? ''
   const ofCard = /^[1-9]\d*$/.test(mtu) ? ['802-3-ethernet.mtu', mtu] : []
