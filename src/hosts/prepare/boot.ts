@@ -33,8 +33,12 @@ export function checkBoot(survey: Survey, { memory, vcpus }: Dom0): void {
     ),
     ...xenOptionsOfLinux(survey.files),
   ]
-  for (const { path, written, why, instead } of wrong)
-    throw error('invalid', `${path}: ${written}: ${why}`, `write ${instead} there, or take it out, then run this again`)
+  if (wrong.length > 0)
+    throw error(
+      'invalid',
+      wrong.map(({ path, written, why }) => `${path}: ${written}: ${why}`).join('; '),
+      `write ${wrong.map(({ instead }) => instead).join(' and ')} there, or take it out, then run this again`,
+    )
   checkOverrides(survey)
 }
 

@@ -271,7 +271,8 @@ describe('GRUB legacy', () => {
     const mine = text.replace('# xenhopt=', '# xenhopt=dom0_mem=1G com1=115200,8n1')
     const after = 'com1=115200,8n1 dom0_mem=2G,max:2G dom0_max_vcpus=2'
     expect(boot(mine)?.files).toMatchObject([{ after: expect.stringContaining(`# xenhopt=${after}\n`) }])
-    const ready = mine.replace(/# xenhopt=.*/, `# xenhopt=${after}`).replace('default\t\t2', 'default\t\t0')
+    // As update-grub writes the menu anew, in an order of its own.
+    const ready = mine.replace(/# xenhopt=.*\n(.*\n)/, `$1# xenhopt=${after}\n`).replace('default\t\t2', 'default\t\t0')
     expect(boot(ready, { 'grub-options': after.slice(15) })?.what).not.toContain('boot Xen')
     expect(boot(ready)?.what).toBe('make the boot menu anew')
   })
@@ -430,6 +431,16 @@ describe('Xen as what is booted', () => {
     expect(changed(before, change ?? { path: '', set: {} })).toBe(after)
     const ready = { 'file:/etc/default/grub': after, 'grub-options': `${options} loglvl=all` }
     expect(boot('CentOS 7', ready)).toBeUndefined()
+  })
+
+  test('is refused with every misspelling at once, each with what to write', () => {
+    const wrong = { 'file:/etc/default/grub': 'GRUB_CMDLINE_XEN="dom0_mem=512M,max=512M dom0_max-vcpus=1"' }
+    expect(() => boot('Debian 12', wrong)).toThrow(
+      expect.objectContaining({
+        message: expect.stringMatching(/dom0_mem=512M,max=512M: the limit .*; .*dom0_max-vcpus=1: Xen knows no/),
+        hint: 'write dom0_mem=512M,max:512M and dom0_max_vcpus=1 there, or take it out, then run this again',
+      }),
+    )
   })
 
   test('Fedora is refused in other words: it has Xen', () => {
