@@ -9,7 +9,7 @@ d=$(readlink -f -- "$1"); [ -b "$d" ] || { echo "absent $1"; exit 0; }
 echo "device $d $(blockdev --getsize64 "$d")"
 lsblk -nrpo NAME,TYPE,MOUNTPOINT "$d" | sed 1d | sed 's/^/holds /'
 for h in /sys/class/block/"$(basename "$d")"/holders/*; do [ -e "$h" ] && echo "used /dev/$(basename "$h")"; done
-grep "^$d " /proc/mounts | sed 's/^[^ ]* \([^ ]*\) .*/mounted /'
+grep "^$d " /proc/mounts | sed 's/^[^ ]* \([^ ]*\) .*/mounted \1/'
 grep "^$d " /proc/swaps | sed 's/.*/swap/'
 wipefs -n -p -- "$d" | sed '/^#/d; s/.*,//; s/^/signature /'
 pvs --noheadings -o vg_name -- "$d" | sed 's/^ */group /'
