@@ -4,30 +4,15 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { encodeDisc, sectorBytes } from '../../src/wire/iso9660.ts'
 import { type Baton, openBaton } from '../hello/baton.ts'
+import { bootSector } from './boot-sector.ts'
 
 const text = (words: string): number[] => [...new TextEncoder().encode(words)]
 
-/** mov si,message; next: lodsb; test al,al; jz end; mov dx,0x3f8; out dx,al; jmp next — behind xor ax,ax; mov ds,ax; mov es,ax. */
-const say = (at: number): number[] => [
-  ...[0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xc0, 0xbe, at & 255, at >> 8],
-  ...[0xac, 0x84, 0xc0, 0x74, 0x06, 0xba, 0xf8, 0x03, 0xee, 0xeb, 0xf5],
-]
 /** The second sector of what was loaded becomes the first of the disk: int 13h, AH 3; then a reset by port 0xcf9. */
 const install = [
   ...[0xb8, 0x01, 0x03, 0xbb, 0x00, 0x7e, 0xb9, 0x01, 0x00, 0xba, 0x80, 0x00, 0xcd, 0x13],
   ...[0xba, 0xf9, 0x0c, 0xb0, 0x06, 0xee],
 ]
-const halt = [0xf4, 0xeb, 0xfd]
-const messageAt = 0x7c80
-
-function program(code: readonly number[], message: string): Uint8Array {
-  const sector = new Uint8Array(512)
-  sector.set([...say(messageAt), ...code, ...halt])
-  sector.set(text(message), messageAt - 0x7c00)
-  sector.set([0x55, 0xaa], 510)
-  return sector
-}
-
 /** El Torito 1.0: a boot record in sector 17 names the catalogue, whose entry names what is loaded, here without emulation. */
 function bootableDisc(): Uint8Array {
   const plain = encodeDisc('LAB', [{ name: 'readme', content: new Uint8Array(1) }])
@@ -45,8 +30,8 @@ function bootableDisc(): Uint8Array {
   disc.set([0x88], at + 32)
   view.setUint16(at + 38, 4, true)
   view.setUint32(at + 40, image, true)
-  disc.set(program(install, 'from the disc\r\n'), image * sectorBytes)
-  disc.set(program([], 'from the disk\r\n'), image * sectorBytes + 512)
+  disc.set(bootSector(install, 'from the disc\r\n'), image * sectorBytes)
+  disc.set(bootSector([], 'from the disk\r\n'), image * sectorBytes + 512)
   return disc
 }
 

@@ -10,6 +10,7 @@ import { askMs } from '../deadline-options.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { registerDiskFiles } from '../local/disk-file-commands.ts'
 import { registerCapture } from '../local/image-capture.ts'
+import { addInstallOptions, type InstallWords, installImage, wantsInstallation } from '../local/image-install.ts'
 import { registerNamedImages } from '../local/image-names.ts'
 import { listGuests, openMachine } from '../local/machine.ts'
 import { loadSpec } from '../local/spec-file.ts'
@@ -18,20 +19,25 @@ import { openWorkingLine } from '../progress/working-line.ts'
 import { builtView, deletedView, imagesView } from '../views/images.ts'
 
 type Options = { readonly json?: true }
+type BuildOptions = Options & InstallWords & { readonly file?: string }
 
 const buildMs = 30 * 60_000
 
 export function register(program: Command): void {
   const image = program.command('image').description('images: what guests are made from, each built once and cached')
-  image
+  const build = image
     .command('build')
-    .description('build one image of a spec, or all of them; tiny needs no spec')
-    .argument('[image]', 'its name in the file; all when left out')
+    .description(
+      'build one image of a spec, or all of them; tiny needs no spec; or install one from a disc, unattended',
+    )
+    .argument('[image]', 'its name in the file, all when left out; with --from, the name that it is kept under')
     .option('--file <file>', 'the spec (./baton.yaml when left out)')
     .option('--json', 'print JSON')
-    .action((name: string | undefined, options: Options & { readonly file?: string }) =>
-      runAction((context) => buildImages(name, options, context)),
-    )
+  addInstallOptions(build).action((name: string | undefined, options: BuildOptions) =>
+    runAction((context) =>
+      wantsInstallation(options) ? installImage(name, options, context) : buildImages(name, options, context),
+    ),
+  )
   registerNamedImages(image)
   registerCapture(image)
   image
@@ -76,7 +82,7 @@ async function usersOfImages(signal: AbortSignal): Promise<ImageUsers> {
 
 async function buildImages(
   name: string | undefined,
-  { file, json }: Options & { readonly file?: string },
+  { file, json, timeout = buildMs }: BuildOptions,
   { signal, output }: Context,
 ): Promise<ExitCode | undefined> {
   const wanted = wantedImages(name, file, output)
@@ -85,7 +91,7 @@ async function buildImages(
   const built = []
   for (const [imageName, spec] of wanted) {
     using line = openWorkingLine(imageName, output)
-    const image = await store.build(imageName, spec, { signal: within(signal, buildMs), onProgress: line.say })
+    const image = await store.build(imageName, spec, { signal: within(signal, timeout), onProgress: line.say })
     built.push({ name: imageName, ...image })
   }
   show(output, json === true, built, builtView)

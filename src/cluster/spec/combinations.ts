@@ -49,11 +49,14 @@ export function checkCombinations(root: SourceMap, report: Report): void {
 /** Exactly one key of `kinds` says what a thing is; each other key goes with some kinds only. */
 type Kinds = Readonly<Record<string, readonly string[]>>
 
+/** Of a disc that installs an image by itself. */
+const installKeys = ['unattended', 'append', 'size', 'memory']
+
 const imageKinds: Kinds = {
   builtin: [],
   kernel: ['initrd', 'cmdline'],
   disk: [],
-  iso: [],
+  iso: installKeys,
   url: ['checksum'],
   stored: [],
   debootstrap: ['packages', 'files', 'mirror'],
@@ -95,6 +98,15 @@ function checkImage(node: SourceNode, path: Path, key: Place, report: Report): v
         'add checksum: sha256:… as its publisher says, or the URL of SHA256SUMS',
       ),
     )
+  for (const [name, entry] of members(node))
+    if (installKeys.includes(name) && child(node, 'iso') !== undefined && child(node, 'unattended') === undefined)
+      report(
+        problem(
+          entry.key,
+          `${name} goes with unattended: guests of a disc have their own`,
+          'add unattended: with the files that answer the installer, or [] for a disc that asks nothing',
+        ),
+      )
   for (const [file, entry] of members(child(node, 'files')))
     if (!file.startsWith('/') || file.endsWith('/') || file.split('/').includes('..'))
       report(problem(entry.key, `${show(file)} is not an absolute path of a file in the image`, 'begin it with /'))

@@ -13,6 +13,7 @@ import { sinkSpecs } from './notify-spec.ts'
 import {
   defaultCmdline,
   defaultHost,
+  defaultInstall,
   type FileShape,
   type HostShape,
   type ImageShape,
@@ -136,7 +137,7 @@ function imageSpec(name: string, shape: ImageShape, resolve: ResolvePath): Image
       cmdline: shape.cmdline ?? defaultCmdline,
     }
   if (shape.disk !== undefined) return { kind: 'disk', path: at(shape.disk, 'disk') }
-  if (shape.iso !== undefined) return { kind: 'iso', path: at(shape.iso, 'iso') }
+  if (shape.iso !== undefined) return discSpec(at(shape.iso, 'iso'), shape, at)
   if (shape.url !== undefined) return { kind: 'url', url: shape.url, checksum: shape.checksum ?? '' }
   if (shape.stored !== undefined) return { kind: 'stored', name: shape.stored }
   if (shape.debootstrap === undefined) return { kind: 'tiny' }
@@ -146,6 +147,22 @@ function imageSpec(name: string, shape: ImageShape, resolve: ResolvePath): Image
     packages: shape.packages ?? [],
     files: mapValues(shape.files ?? {}, (file, local) => at(local, 'files', file)),
     ...given('mirror', shape.mirror),
+  }
+}
+
+function discSpec(
+  path: string,
+  { unattended, append, size, memory }: ImageShape,
+  at: (written: string, ...key: string[]) => string,
+): ImageSpec {
+  if (unattended === undefined) return { kind: 'iso', path }
+  return {
+    kind: 'install',
+    path,
+    answers: unattended.map((file) => at(file, 'unattended')),
+    ...given('append', append),
+    sizeBytes: size ?? defaultInstall.sizeBytes,
+    memoryBytes: memory ?? defaultInstall.memoryBytes,
   }
 }
 

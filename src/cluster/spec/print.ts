@@ -97,6 +97,14 @@ function imageText(image: ImageSpec): Written {
       return { disk: image.path }
     case 'iso':
       return { iso: image.path }
+    case 'install':
+      return {
+        iso: image.path,
+        unattended: image.answers,
+        append: image.append,
+        size: formatSize(image.sizeBytes),
+        memory: formatSize(image.memoryBytes),
+      }
     case 'url':
       return { url: image.url, checksum: image.checksum }
     case 'stored':

@@ -63,6 +63,17 @@ const image: fc.Arbitrary<ImageSpec> = fc.oneof(
     { requiredKeys: ['kind', 'kernel', 'cmdline'] },
   ),
   fc.record({ kind: fc.constantFrom('disk' as const, 'iso' as const), path: localPath }),
+  fc.record(
+    {
+      kind: fc.constant('install' as const),
+      path: localPath,
+      answers: fc.array(localPath, { maxLength: 2 }),
+      append: trickyText,
+      sizeBytes: fc.integer({ min: 1, max: 20 }).map((count) => count * 1024 ** 3),
+      memoryBytes: fc.integer({ min: 1, max: 20 }).map((count) => count * 1024 ** 2),
+    },
+    { requiredKeys: ['kind', 'path', 'answers', 'sizeBytes', 'memoryBytes'] },
+  ),
   fc.record({
     kind: fc.constant('url' as const),
     url: fc.constantFrom('https://mirror.example/a.qcow2', 'http://mirror.example/b%20c.raw'),

@@ -107,6 +107,21 @@ const image = map({
     .describe(
       'A disc that installs a system: guests boot from it while nothing on their own disk boots; docs/images.md.',
     ),
+  unattended: z
+    .array(localPath('a preseed or kickstart file, or user data'))
+    .optional()
+    .describe(
+      'With iso: the image is what the disc installs by itself, answered by these files; an empty list for a disc that asks nothing.',
+    ),
+  append: leaf('words for a kernel', { type: 'string' }, (value) => (typeof value === 'string' ? value : undefined))
+    .optional()
+    .describe("With unattended: more words for the installer's kernel."),
+  size: size('a size such as 10G')
+    .optional()
+    .describe('With unattended: the disk that it is installed on; 10G when left out.'),
+  memory: size('a size such as 2G')
+    .optional()
+    .describe('With unattended: memory of the guest that installs; 2G when left out.'),
   url: text('a URL such as https://mirror.example/debian-12.qcow2', /^https?:\/\/[^\s/]+\/\S+$/)
     .optional()
     .describe('A disk image over HTTP, qcow2 or raw: fetched once, and believed by its checksum.'),
@@ -256,6 +271,8 @@ export const namedSections = ['hosts', 'images', 'guests', 'services'] as const
 
 /** A host that is not described: this machine. */
 export const defaultHost = { name: 'local', shape: host.parse({}) }
+/** Of an image that a disc installs. */
+export const defaultInstall = { sizeBytes: 10 * 1024 ** 3, memoryBytes: 2 * 1024 ** 3 }
 export const defaultCheck: CheckShape = check.parse({})
 /** Only their defaults count: the rest is there because a pool and a service cannot be without. */
 export const defaultPool: PoolShape = guestPool.parse({ image: 'tiny' })

@@ -1,6 +1,7 @@
 /** Puts the words of one option into the domain's XML, by the table of its sub-options. */
 import { nearest } from '../../cluster/spec/suggest.ts'
 import { addElement, type Element, elementsAt, ensureAt, removeAt, setAt } from '../../formats/domain-xml/document.ts'
+import { todaysName } from './old-words.ts'
 import { Refusal } from './refusal.ts'
 import { readNumber, readSwitch, setFeature } from './settings.ts'
 import { specials } from './special.ts'
@@ -13,7 +14,10 @@ export type Applied = { readonly element: Element; readonly words: ReadonlyMap<s
 export function applyOption(domain: Element, option: string, text: string): Applied {
   const table = optionTables[option]
   if (table === undefined) throw new Refusal(`unknown option --${option}`, 2)
-  const words = option === 'qemu-commandline' ? wholeText(text) : nameFirst(splitWords(text), table.first)
+  const words =
+    option === 'qemu-commandline'
+      ? wholeText(text)
+      : nameFirst(splitWords(text), table.first).map((word) => ({ ...word, name: todaysName(option, word.name) }))
   const element = elementOf(domain, table, words)
   applyWords(domain, element, option, table, words, text)
   return { element, words: new Map(words.map(({ name, value }) => [name, value ?? ''])) }

@@ -26,7 +26,7 @@ import { absolute } from './settings.ts'
 import { optionTables } from './sub-options.ts'
 import { splitWords } from './words.ts'
 
-export type HostFacts = Pick<Machine, 'virtType' | 'emulator' | 'pc'> & {
+export type HostFacts = Pick<Machine, 'virtType' | 'emulator' | 'pc' | 'securityModel'> & {
   readonly poolDirectory: DiskContext['poolDirectory']
   readonly names: ReadonlySet<string>
 }
@@ -56,7 +56,7 @@ export function buildDomains({ options }: Said, host: HostFacts, media: Omit<Med
   const has = (name: string): boolean => options.some((option) => option.name === name)
   const os = chosenOs(last('os-variant'))
   const domain = newElement('domain')
-  const name = last('name') ?? metadataName(options)
+  const name = metadataName(options) ?? last('name')
   const context: DiskContext = {
     guest: name ?? defaultName(os, host.names),
     poolDirectory: host.poolDirectory,
@@ -73,7 +73,6 @@ export function buildDomains({ options }: Said, host: HostFacts, media: Omit<Med
     if (value !== 'none' || !comesAnyway.has(option)) given.add(option)
     const text = option === 'disk' ? friendlyDisk(value, notes) : value
     if (text === 'none' && (optionTables[option]?.repeats ?? false) && !keepsNone.has(option)) continue
-    if (option === 'controller') given.add('controller.some')
     const addBus = option === 'controller' ? usbBuses[text] : undefined
     if (addBus !== undefined) {
       addBus(ensureAt(domain, './devices'))
@@ -97,7 +96,7 @@ export function buildDomains({ options }: Said, host: HostFacts, media: Omit<Med
   if (media.seed !== undefined) addMedium(domain, media.seed, 'seed')
   if (!given.has('disk') && method !== 'boot')
     throw new Refusal('An --disk storage must be specified (override with --disk none)')
-  const arch = last('arch') ?? 'x86_64'
+  const arch = last('arch') ?? valueAt(domain, './os/type/@arch') ?? 'x86_64'
   const machine = last('machine') ?? valueAt(domain, './os/type/@machine')
   const virtType =
     last('virt-type') === 'kvm' || last('virt-type') === 'qemu' ? (last('virt-type') as 'kvm' | 'qemu') : host.virtType
@@ -114,7 +113,7 @@ export function buildDomains({ options }: Said, host: HostFacts, media: Omit<Med
 const comesAnyway = new Set(['video', 'input'])
 
 /** Elements that say by their model that there is none of them. */
-const keepsNone = new Set(['memballoon', 'serial', 'parallel'])
+const keepsNone = new Set(['memballoon', 'serial', 'parallel', 'vsock'])
 
 function metadataName(options: Said['options']): string | undefined {
   for (const { name, value } of options)
@@ -155,7 +154,7 @@ function setDefaultSizes(domain: Element, os: OsFacts | undefined): void {
     if (os?.memoryBytes === undefined) throw new Refusal('--memory amount in MiB is required')
     for (const path of ['./memory', './currentMemory']) setAt(domain, path, String(Math.floor(os.memoryBytes / 1024)))
   }
-  if ((valueAt(domain, './vcpu') ?? '') !== '') return
+  if (!['', '0'].includes(valueAt(domain, './vcpu') ?? '')) return
   const counts = ['sockets', 'dies', 'cores', 'threads'].map((word) => valueAt(domain, `./cpu/topology/@${word}`))
   const isSaid = counts.some((count) => count !== undefined)
   const product = counts.reduce((total, count) => total * Number(count ?? 1), 1)
@@ -178,6 +177,12 @@ function setTopology(domain: Element): void {
   for (const name of ['dies', 'threads']) if (count(name) === undefined) topology.setAttribute(name, '1')
   if (count('cores') === undefined)
     topology.setAttribute('cores', String(Math.max(1, Math.floor(total / others('cores')))))
+  const parts = ['sockets', 'dies', 'cores', 'threads'].map((word) => [word, count(word) ?? 1] as const)
+  const product = parts.reduce((all, [, one]) => all * one, 1)
+  if (product !== total)
+    throw new Refusal(
+      `Total CPUs implied by topology (${parts.map(([word, one]) => `${word}=${one}`).join(' * ')} == ${product}) does not match vCPU count ${total}`,
+    )
 }
 
 type MethodFacts = {
@@ -271,7 +276,8 @@ function installSteps(
     setAt(install, './os/cmdline', cmdline)
   }
   if (seed !== undefined) announceSeed(install)
-  if (first.length > 0) for (const boot of elementsAt(install, './os/boot')) boot.parentNode?.removeChild(boot)
+  if (first.length > 0 || seed !== undefined)
+    for (const boot of elementsAt(install, './os/boot')) boot.parentNode?.removeChild(boot)
   setBootOrder(install, first)
   setBootOrder(final, bootOrderAfter(final, method))
   setAt(install, './on_reboot', 'destroy')

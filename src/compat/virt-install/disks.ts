@@ -49,7 +49,7 @@ export function completeDisk(
     return undefined
   }
   context.taken.add(path)
-  if (/^\w+:\/\//.test(path)) return setNetworkSource(disk, path)
+  if (isUri(path)) return setNetworkSource(disk, path)
   const kind = kindOf(path)
   setAt(disk, './@type', explicitType ?? (kind === 'block' ? 'block' : kind === 'directory' ? 'dir' : 'file'))
   setAt(disk, `./source/@${kind === 'block' ? 'dev' : kind === 'directory' ? 'dir' : 'file'}`, path)
@@ -73,6 +73,9 @@ export function completeDisk(
   return { path, sizeBytes: Math.round(Number(size) * 1024 ** 3), format, isSparse, ...backing }
 }
 
+/** `gluster+tcp://…`: the way there may be named beside the protocol. */
+const isUri = (path: string): boolean => /^\w+(\+\w+)?:\/\//.test(path)
+
 /** Drives with a medium that comes and goes. */
 const mayBeEmpty = new Set(['cdrom', 'floppy'])
 
@@ -90,7 +93,7 @@ function pathOf(
   context: DiskContext,
 ): string | undefined {
   const path = words.get('path')
-  if (path !== undefined) return /^\w+:\/\//.test(path) ? path : absolute(path)
+  if (path !== undefined) return isUri(path) ? path : absolute(path)
   const volume = words.get('vol')
   if (volume !== undefined) {
     const [pool = '', name = ''] = volume.split('/')
@@ -148,11 +151,12 @@ function setDriver(disk: Element, format: string | undefined, isNewAndSparse: bo
 
 function setNetworkSource(disk: Element, uri: string): undefined {
   const { protocol, hostname, port, pathname } = new URL(uri)
-  const name = protocol.slice(0, -1)
+  const [name = '', transport] = protocol.slice(0, -1).split('+')
   setAt(disk, './@type', 'network')
   setAt(disk, './source/@protocol', name)
-  setAt(disk, './source/@name', pathname.slice(1))
-  setAt(disk, './source/host/@name', hostname)
+  if (pathname.length > 1) setAt(disk, './source/@name', pathname.slice(1))
+  if (hostname !== '') setAt(disk, './source/host/@name', hostname)
+  if (transport !== undefined) setAt(disk, './source/host/@transport', transport)
   if (port !== '') setAt(disk, './source/host/@port', port)
   setAt(disk, './driver/@name', valueAt(disk, './driver/@name') ?? 'qemu')
   return undefined

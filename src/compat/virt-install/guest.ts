@@ -13,10 +13,13 @@ import {
 import { completeDevices, removeEmpty } from './device-defaults.ts'
 import { assignTargets } from './disks.ts'
 import type { OsFacts } from './osinfo.ts'
+import { Refusal } from './refusal.ts'
 
 export type Machine = {
   readonly virtType: 'kvm' | 'qemu'
   readonly emulator: string
+  /** The first security model of the host's libvirt: what labels are of that name none. */
+  readonly securityModel?: string
   /** What `pc` is called in full. */
   readonly pc: string
   readonly os: OsFacts | undefined
@@ -114,18 +117,37 @@ function setSystem(domain: Element, at: Machine, { isQ35 }: Defaults): void {
   if (at.virtType === 'kvm' && elementAt(domain, './cpu') === undefined)
     setAt(domain, './cpu/@mode', 'host-passthrough')
   setClock(domain, at)
-  completeLabels(domain)
+  completeLabels(domain, at.securityModel)
+  checkLaunchSecurity(domain)
   for (const name of ['suspend-to-mem', 'suspend-to-disk'])
     if (valueAt(domain, `./pm/${name}/@enabled`) === undefined) setAt(domain, `./pm/${name}/@enabled`, 'no')
 }
 
-function completeLabels(domain: Element): void {
-  for (const label of elementsAt(domain, './seclabel'))
-    if (label.hasAttribute('model') && !label.hasAttribute('type')) label.setAttribute('type', 'dynamic')
+/** @throws Refusal: memory is encrypted from UEFI on. */
+function checkLaunchSecurity(domain: Element): void {
+  if (valueAt(domain, './launchSecurity/@type') !== 'sev') return
+  const hasUefi = valueAt(domain, './os/@firmware') === 'efi' || valueAt(domain, './os/loader/@type') === 'pflash'
+  if (!hasUefi || !/q35/.test(valueAt(domain, './os/type/@machine') ?? ''))
+    throw new Refusal('SEV launch security requires a Q35 UEFI machine (--machine q35 --boot uefi)')
+}
+
+function completeLabels(domain: Element, securityModel: string | undefined): void {
+  for (const label of elementsAt(domain, './seclabel')) {
+    if (!label.hasAttribute('model') && !label.hasAttribute('type')) continue
+    if (!label.hasAttribute('type')) label.setAttribute('type', 'dynamic')
+    const model = label.getAttribute('model') ?? modelOfLabel(valueAt(label, './label')) ?? securityModel
+    if (model !== undefined) label.setAttribute('model', model)
+  }
   const about = elementAt(domain, './sysinfo')
   if (about === undefined) return
   if (about.childNodes.length > 0 && !about.hasAttribute('type')) about.setAttribute('type', 'smbios')
   if (about.getAttribute('type') === 'smbios') setAt(domain, './os/smbios/@mode', 'sysinfo')
+}
+
+/** Labels of SELinux have three parts or more, those of users and groups two. */
+function modelOfLabel(label: string | undefined): string | undefined {
+  const parts = label?.split(':').length ?? 0
+  return parts >= 3 ? 'selinux' : parts === 2 ? 'dac' : undefined
 }
 
 /** Timers that were given are all that there are. */
@@ -172,27 +194,29 @@ function isNoUsb(controller: Element): boolean {
   return controller.getAttribute('type') === 'usb' && controller.getAttribute('model') === 'none'
 }
 
+function listensNowhere(graphics: Element): boolean {
+  return ['none', 'socket'].includes(valueAt(graphics, './listen/@type') ?? '')
+}
+
 /** A port that is not given is chosen when the guest starts. */
 function completeGraphics(graphics: Element): void {
   const type = graphics.getAttribute('type')
   if (type === 'spice') {
-    const listensNowhere = valueAt(graphics, './listen/@type') !== undefined
     const isFixed = graphics.hasAttribute('port') || graphics.hasAttribute('tlsPort')
-    if (!isFixed && !listensNowhere) {
+    if (!isFixed && !listensNowhere(graphics)) {
       graphics.setAttribute('port', '-1')
       graphics.setAttribute('tlsPort', '-1')
       graphics.setAttribute('autoport', 'yes')
     }
     if (elementAt(graphics, './image') === undefined) setAt(graphics, './image/@compression', 'off')
   }
-  if (type === 'vnc' && !graphics.hasAttribute('port') && valueAt(graphics, './listen/@type') === undefined)
-    graphics.setAttribute('port', '-1')
+  if (type === 'vnc' && !graphics.hasAttribute('port') && !listensNowhere(graphics)) graphics.setAttribute('port', '-1')
 }
 
 function completeNetwork(devicesElement: Element, at: Machine, { isQ35, supports }: Defaults): void {
   if (!at.given.has('network'))
     addElement(devicesElement, 'interface', { './@type': 'network', './source/@network': 'default' })
-  const model = supports('net') ? 'virtio' : isQ35 && supports('e1000e') ? 'e1000e' : 'e1000'
+  const model = supports('net') ? 'virtio' : isQ35 ? 'e1000e' : 'e1000'
   for (const card of elementsAt(devicesElement, './interface')) {
     if (card.getAttribute('type') === 'default') {
       card.setAttribute('type', 'network')
@@ -210,11 +234,10 @@ function completeControllers(devicesElement: Element, at: Machine, defaults: Def
   const standing = elementsAt(devicesElement, './controller')
   const has = (type: string): boolean => standing.some((one) => one.getAttribute('type') === type)
   const buses = elementsAt(devicesElement, './disk/target').map((target) => target.getAttribute('bus'))
-  if (at.given.has('controller') && !at.given.has('controller.some')) return
   if (!has('usb')) (defaults.supports('xhci') ? addUsb3 : addUsb2)(devicesElement)
   if (buses.includes('scsi') && !has('scsi'))
     addElement(devicesElement, 'controller', { './@type': 'scsi', './@model': 'virtio-scsi' })
-  if (!defaults.isQ35 || has('pci')) return
+  if (!defaults.isQ35 || has('pci') || at.rootPorts === 0) return
   addElement(devicesElement, 'controller', { './@type': 'pci', './@model': 'pcie-root' })
   for (let count = 0; count < (at.rootPorts ?? rootPorts); count += 1)
     addElement(devicesElement, 'controller', { './@type': 'pci', './@model': 'pcie-root-port' })

@@ -28,7 +28,7 @@ export async function hostFacts(
   connection: Connection | undefined,
   options: CallOptions,
 ): Promise<HostFacts> {
-  const [acceleration, machines, pools, names] = await Promise.all([
+  const [acceleration, machines, pools, names, securityModel] = await Promise.all([
     findAcceleration(host, options).catch((error: unknown) => {
       if (!isInfraError(error, 'missing-tool')) throw error
       return { kind: 'tcg' as const }
@@ -36,6 +36,7 @@ export async function hostFacts(
     machineTypes(host, options),
     poolDirectories(connection, options),
     domainNames(connection, options),
+    securityModelOf(connection, options),
   ])
   return {
     virtType: acceleration.kind === 'kvm' ? 'kvm' : 'qemu',
@@ -43,6 +44,7 @@ export async function hostFacts(
     pc: /^pc\s.*\(alias of (\S+)\)/m.exec(machines)?.[1] ?? 'pc',
     poolDirectory: (pool) => pools.get(pool),
     names,
+    ...(securityModel === undefined ? {} : { securityModel }),
   }
 }
 
@@ -89,6 +91,12 @@ async function domainNames(connection: Connection | undefined, options: CallOpti
   if (connection === undefined) return new Set()
   const [domains] = await connection.call('connectListAllDomains', [1, 0], options)
   return new Set(domains.map(({ name }) => name))
+}
+
+async function securityModelOf(connection: Connection | undefined, options: CallOptions): Promise<string | undefined> {
+  if (connection === undefined) return undefined
+  const [xml] = await connection.call('connectGetCapabilities', [], options)
+  return valueAt(parseXml(xml), './host/secmodel/model')
 }
 
 /** Where files lie that QEMU boots from once; it is made when one is put there. */

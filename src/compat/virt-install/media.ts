@@ -3,13 +3,13 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { basename } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { InfraError } from '../../errors.ts'
+import { InfraError, isInfraError } from '../../errors.ts'
+import { findKernel, type InstallTree, type KernelPair, openTree } from '../../guests/images/install-tree.ts'
 import type { Host } from '../../hosts/host.ts'
 import { encodeDisc } from '../../wire/iso9660.ts'
 import { joined } from '../../wire/joined.ts'
 import { encodeArchive } from '../../wire/newc.ts'
 import { cloudInitFiles } from './cloud-init.ts'
-import { findKernel, type InstallTree, type KernelPair, openTree } from './install-tree.ts'
 import { readInstallWords } from './install-words.ts'
 import type { Said } from './options.ts'
 import { Refusal } from './refusal.ts'
@@ -55,7 +55,8 @@ export async function findMedia({ options }: Said, place: MediaPlace, call: Call
     throw new Refusal('Kernel arguments are only supported with location or kernel installs.')
   const cloudInit = last('cloud-init')
   // As virt-install does it: an installer has no use for a seed.
-  const seed = cloudInit === undefined || installer !== undefined ? undefined : cloudInitFiles(cloudInit.value)
+  const asked = cloudInit === undefined ? undefined : cloudInitFiles(cloudInit.value)
+  const seed = installer === undefined ? asked : undefined
   if (seed !== undefined) {
     const iso = path('cloudinit.iso')
     const content = async (): Promise<Uint8Array> => encodeDisc('cidata', seed.files)
@@ -113,8 +114,25 @@ async function atLocation(text: string, place: MediaPlace, options: CallOptions)
   const pair =
     kernel !== undefined && initrd !== undefined
       ? { kernel, initrd }
-      : await findKernel(tree, location, place.arch, options)
+      : await knownKernel(tree, location, place.arch, options)
   return { pair, read: (path, call) => tree.read(path, call), ...besidesFiles(tree, location, place) }
+}
+
+/** @throws Refusal when the tree is none that is known. */
+async function knownKernel(
+  tree: InstallTree,
+  location: string,
+  arch: string,
+  options: CallOptions,
+): Promise<KernelPair> {
+  const pair = await findKernel(tree, arch, options).catch((error: unknown) => {
+    throw isInfraError(error, 'invalid') ? new Refusal(`--location ${error.message}`) : error
+  })
+  if (pair !== undefined) return pair
+  throw new Refusal(
+    `Error validating install location: Could not find an installable distribution at '${location}'\n\n` +
+      'The location must be the root directory of an install tree; --location TREE,kernel=PATH,initrd=PATH names the files.',
+  )
 }
 
 function besidesFiles({ kind }: InstallTree, location: string, { urlArgument }: MediaPlace): Partial<Installer> {

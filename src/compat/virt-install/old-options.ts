@@ -20,7 +20,10 @@ export function withoutOldOptions(options: readonly Option[]): readonly Option[]
     })),
   ]
   const gone = has('mac') ? new Set([...old, 'network']) : old
-  return [...options.filter(({ name }) => !gone.has(name)), ...more]
+  // Only that one may be left without a value.
+  const sound = (option: Option): Option =>
+    option.name === 'sound' && option.value === undefined ? { name: 'sound', value: 'default' } : option
+  return [...options.filter(({ name }) => !gone.has(name)).map(sound), ...more]
 }
 
 const old = new Set('vnc sdl vncport vnclisten keymap noacpi noapic cpuset description mac bridge check-cpu'.split(' '))

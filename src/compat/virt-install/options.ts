@@ -69,6 +69,7 @@ function readName(word: string): { readonly name: string; readonly inline: strin
 
 function arityOf(name: string): Arity | undefined {
   if (passed.has(name)) return name === 'os-type' ? 'one' : 'none'
+  if (name === 'sound') return 'maybe'
   return plain[name] ?? (name in optionTables ? 'one' : undefined)
 }
 

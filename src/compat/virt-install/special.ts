@@ -127,7 +127,7 @@ const cpuModels: Readonly<Record<string, string>> = {
   host: 'host-model',
   'host-passthrough': 'host-passthrough',
   'host-model': 'host-model',
-  maximum: 'maximum',
+  default: 'host-model',
 }
 
 const cpu: Readonly<Record<string, Act>> = {
@@ -138,7 +138,7 @@ const cpu: Readonly<Record<string, Act>> = {
         element.removeChild(child)
       return setAt(element, './@mode', mode)
     }
-    if (['none', 'default', 'hypervisor-default', 'host-model-only', 'host-copy'].includes(value)) return
+    if (['none', 'host-model-only', 'host-copy'].includes(value)) return
     setAt(element, './@mode', 'custom')
     setAt(element, './@match', 'exact')
     setAt(element, './model', value)
@@ -173,6 +173,9 @@ const vcpus: Readonly<Record<string, Act>> = {
     if (most !== undefined && most !== value) setAt(domain, './vcpu/@current', value)
   },
   'vcpus.vcpu': set('./vcpu'),
+  // Where they run is asked of numad then.
+  'vcpus.cpuset': ({ domain, value }) =>
+    value === 'auto' ? setAt(domain, './vcpu/@placement', value) : setAt(domain, './vcpu/@cpuset', value),
   'vcpus.maxvcpus': ({ domain, value, words }) => {
     if (wordOf(words, 'vcpus') === undefined) setAt(domain, './vcpu', value)
   },
@@ -292,7 +295,7 @@ export const specials: Readonly<Record<string, Act>> = {
   'graphics.tlsport': graphicsPort('tlsPort'),
   'graphics.listen': ({ element, value }) => {
     if (value === 'none' || value === 'socket') addElement(element, 'listen', { './@type': value })
-    else setAt(element, './@listen', value)
+    else if (value !== '') setAt(element, './@listen', value)
   },
   'graphics.keymap': ({ element, value }) => {
     if (value !== 'none' && value !== 'local') setAt(element, './@keymap', value)

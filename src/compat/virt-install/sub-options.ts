@@ -25,7 +25,7 @@ const kinds = { '%': 'number', '!': 'yes-no', '~': 'on-off', '+': 'element' } as
 
 const address =
   'address.type address.domain% address.bus% address.slot% address.function% address.controller% address.unit% address.port% ' +
-  'address.multifunction~ address.target% address.iobase address.irq address.base address.zpci.uid=address/zpci/@uid ' +
+  'address.multifunction~ address.target% address.iobase address.irq address.base address.reg address.cssid address.ssid address.devno address.zpci.uid=address/zpci/@uid ' +
   'address.zpci.fid=address/zpci/@fid alias.name'
 const boot = 'boot.order% boot_order=boot/@order% boot.loadparm'
 const virtio = 'driver.ats~ driver.iommu~ driver.packed~ driver.page_per_vq~'
@@ -60,7 +60,7 @@ export const optionTables: Readonly<Record<string, OptionTable>> = {
     memory%* currentMemory%* maxmemory%* maxMemory%* maxMemory.slots% hugepages=memoryBacking/hugepages+
   `),
   vcpus: table('@', 'vcpus', `
-    vcpus%* vcpu%* maxvcpus%* cpuset=vcpu/@cpuset sockets=cpu/topology/@sockets% dies=cpu/topology/@dies%
+    vcpus%* vcpu%* maxvcpus%* cpuset* sockets=cpu/topology/@sockets% dies=cpu/topology/@dies%
     cores=cpu/topology/@cores% threads=cpu/topology/@threads% vcpu.current% vcpu.cpuset vcpu.placement
     placement=vcpu/@placement vcpus.vcpu#.id% vcpus.vcpu#.enabled! vcpus.vcpu#.hotpluggable! vcpus.vcpu#.order%
   `),
@@ -161,7 +161,7 @@ export const optionTables: Readonly<Record<string, OptionTable>> = {
     target.rotation_rate% snapshot sgio rawio serial=serial wwn=wwn readonly=readonly+ shareable=shareable+
     transient=transient+ transient.shareBacking! startup_policy=source/@startupPolicy source.dir source.file source.dev
     source.pool source.volume source.name source.protocol source.startupPolicy source.type source.namespace%
-    source.managed! source.host#.name source.host#.port% source.host#.socket source.host#.transport
+    source.managed! source.address.domain source.address.bus source.address.slot source.address.function source.host#.name source.host#.port% source.host#.socket source.host#.transport
     source.seclabel#.model source.seclabel#.relabel! source.seclabel#.label=source/seclabel#/label
     iotune.read_bytes_sec=iotune/read_bytes_sec% read_bytes_sec=iotune/read_bytes_sec%
     iotune.write_bytes_sec=iotune/write_bytes_sec% write_bytes_sec=iotune/write_bytes_sec%
@@ -232,7 +232,7 @@ export const optionTables: Readonly<Record<string, OptionTable>> = {
   `),
   rng: device('rng', 'type', `
     ${virtio} type* device* model backend=backend backend.model backend.type backend_type=backend/@type
-    backend.source.path backend.source.host backend.source.service% backend.source.mode backend.protocol.type rate.bytes
+    backend.source.path backend.source.master backend.source.slave backend.source.host backend.source.service% backend.source.mode backend.protocol.type rate.bytes
     rate_bytes=rate/@bytes rate.period rate_period=rate/@period
   `),
   panic: device('panic', 'model', 'model* iobase=address/@iobase'),

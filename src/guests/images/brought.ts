@@ -8,7 +8,7 @@ import type { ImageSpec } from './image.ts'
 import type { Recipe } from './recipe.ts'
 
 /** What is made from files, or from none. */
-export type FileSpec = Exclude<ImageSpec, { readonly kind: 'url' | 'stored' }>
+export type FileSpec = Exclude<ImageSpec, { readonly kind: 'url' | 'stored' | 'install' }>
 
 /** One command carries so much. */
 const pieceBytes = 4 * 1024 ** 2

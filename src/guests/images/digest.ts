@@ -1,9 +1,11 @@
 /** The digest of an image: the same inputs give the same digest, without building anything. */
 import { createHash } from 'node:crypto'
+import { basename } from 'node:path'
 import type { Host } from '../../hosts/host.ts'
 import { debootstrapRecipe } from './debootstrap.ts'
 import { fileDigests } from './file-digests.ts'
 import { diskRecipe } from './files.ts'
+import { installRecipe } from './install.ts'
 import type { SettledSpec } from './settled.ts'
 import { tinyRecipe } from './tiny.ts'
 
@@ -37,6 +39,11 @@ async function inputsOf(host: Host, here: Host, spec: SettledSpec, signal: Abort
     case 'url': {
       const { algorithm, hex } = spec.checksum
       return algorithm === 'sha256' ? [diskRecipe, hex] : [diskRecipe, algorithm, hex]
+    }
+    case 'install': {
+      const [disc, ...answers] = await fileDigests(here, [spec.path, ...spec.answers], signal)
+      const named = answers.map(({ sha256 }, index) => [basename(spec.answers[index] ?? ''), sha256])
+      return [installRecipe, disc?.sha256, named, spec.append ?? '', spec.sizeBytes]
     }
     case 'debootstrap': {
       const targets = Object.keys(spec.files).sort()

@@ -57,12 +57,17 @@ const discMarks = [
   { at: 17 * 2048 + 7, begins: 'EL TORITO SPECIFICATION', hint: 'it is a disc, but none to boot from' },
 ] as const
 
-export async function buildDisc(spec: Extract<ImageSpec, { kind: 'iso' }>, recipe: Recipe): Promise<Made> {
+/** @throws InfraError `invalid` for what firmware does not boot from. */
+export async function mustBeDisc(path: string, recipe: Recipe): Promise<void> {
   for (const { at, begins, hint } of discMarks) {
-    const [found, wanted] = [await headOf(recipe, spec.path, at), Buffer.from(begins).toString('hex')]
+    const [found, wanted] = [await headOf(recipe, path, at), Buffer.from(begins).toString('hex')]
     if (!found.startsWith(wanted))
-      throw new InfraError('invalid', `${spec.path} is no disc that boots`, { subject: spec.path, hint })
+      throw new InfraError('invalid', `${path} is no disc that boots`, { subject: path, hint })
   }
+}
+
+export async function buildDisc(spec: Extract<ImageSpec, { kind: 'iso' }>, recipe: Recipe): Promise<Made> {
+  await mustBeDisc(spec.path, recipe)
   const disc = `${recipe.directory}/disc.iso`
   recipe.progress(`copying ${spec.path}`)
   await copy(recipe, spec.path, disc)

@@ -8,6 +8,8 @@ export type ImageSpec =
   | { readonly kind: 'disk'; readonly path: string }
   /** A local disc (ISO) to boot from and install. */
   | { readonly kind: 'iso'; readonly path: string }
+  /** What a disc installs by itself, once, in a guest that is not kept. */
+  | InstallSpec
   /** A qcow2 or raw file over HTTP. `checksum`: `sha256:HEX`, `sha512:HEX`, or the URL of a list that has it. */
   | { readonly kind: 'url'; readonly url: string; readonly checksum: string }
   /** What `baton image` has given a name on this machine. */
@@ -26,6 +28,20 @@ export type ImageSpec =
       readonly keyring?: string
       readonly architecture?: string
     }
+
+export type InstallSpec = {
+  readonly kind: 'install'
+  /** The disc. */
+  readonly path: string
+  /** What answers the installer: a preseed or kickstart file, or user data of cloud-init, and what is beside it. */
+  readonly answers: readonly string[]
+  /** More words for the installer's kernel. */
+  readonly append?: string
+  /** The disk that it is installed on. */
+  readonly sizeBytes: number
+  /** Of the guest that installs: it changes nothing of the image. */
+  readonly memoryBytes: number
+}
 
 /** A built image in the cache of a host. `digest` names the content: same digest, same bytes. */
 export type BuiltImage = {

@@ -1,5 +1,6 @@
 /** The image cache of a host: each image built once, under the digest of what it is made from. */
-import { InfraError } from '../../errors.ts'
+import { basename } from 'node:path'
+import { Bug, InfraError } from '../../errors.ts'
 import type { Host } from '../../hosts/host.ts'
 import { bringFiles, type FileSpec } from './brought.ts'
 import { type ImageCache, imageCache, removeTree } from './cache.ts'
@@ -7,7 +8,8 @@ import { buildDebootstrap } from './debootstrap.ts'
 import { imageDigest } from './digest.ts'
 import { download } from './download.ts'
 import { buildDisc, buildDisk, buildKernel } from './files.ts'
-import type { BuiltImage, ImageSpec } from './image.ts'
+import type { BuiltImage, ImageSpec, InstallSpec } from './image.ts'
+import { buildInstalled } from './install.ts'
 import type { Made, Recipe } from './recipe.ts'
 import { digestNamed, namedFiles, type SettledSpec, settledUrl } from './settled.ts'
 import { buildTiny } from './tiny.ts'
@@ -164,11 +166,21 @@ async function buildOnce(
 }
 
 async function makeHere(here: Host, spec: SettledSpec, recipe: Recipe): Promise<Made> {
+  if (spec.kind === 'install') return installHere(here, spec, recipe)
   if (spec.kind !== 'url') return make(here === recipe.host ? spec : await bringFiles(here, spec, recipe), recipe)
   await using file = await download(here, spec.url, spec.checksum, recipe)
   const fetched = { kind: 'disk', path: file.path } as const
   if (here === recipe.host) return await buildDisk(fetched, recipe, { isOurs: true, name: spec.url })
   return await make(await bringFiles(here, fetched, recipe), recipe)
+}
+
+/** Installed where the disc is; another host is brought the disk. */
+async function installHere(here: Host, spec: InstallSpec, recipe: Recipe): Promise<Made> {
+  if (here === recipe.host) return buildInstalled(spec, recipe)
+  const { signal, progress } = recipe
+  const built = await imageStore(here).build(basename(spec.path), spec, { signal, onProgress: progress })
+  if (built.disk === undefined) throw new Bug('an image that was installed has a disk')
+  return make(await bringFiles(here, { kind: 'disk', path: built.disk.path }, recipe), recipe)
 }
 
 function make(spec: FileSpec, recipe: Recipe): Promise<Made> {

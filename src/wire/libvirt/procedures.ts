@@ -15,6 +15,7 @@ export const procedures = {
   connectGetHostname: [59, '', 'S'],
   connectGetUri: [110, '', 'S'],
   connectGetLibVersion: [157, '', 'U'],
+  connectGetCapabilities: [7, '', 'S'],
   connectGetDomainCapabilities: [342, 'S? S? S? S? u', 'S'],
   // Domains
   connectListAllDomains: [273, 'i u', 'dom[] u'],

@@ -1,9 +1,8 @@
-/** Where `--location` leads: an ISO, a directory or a URL, and the installer's kernel and initrd in it. */
+/** What a system is installed from: an ISO, a directory or a URL, and the installer's kernel and initrd in it. */
 import { type FileHandle, open } from 'node:fs/promises'
 import { InfraError } from '../../errors.ts'
 import { findOnDisc } from '../../wire/iso9660.ts'
 import { WireError } from '../../wire/wire-error.ts'
-import { Refusal } from './refusal.ts'
 
 type CallOptions = { readonly signal: AbortSignal }
 
@@ -81,8 +80,9 @@ function discTree(location: string): InstallTree {
         return found && (await use(read, found.offset, found.size))
       })
     } catch (error) {
-      if (error instanceof WireError) throw new Refusal(`--location ${location} is no ISO image (${error.message})`)
-      throw error
+      if (!(error instanceof WireError)) throw error
+      const message = `${location} is no ISO image (${error.message})`
+      throw new InfraError('invalid', message, { subject: location, cause: error })
     }
   }
   return {
@@ -114,6 +114,8 @@ function knownPairs(arch: string): readonly KernelPair[] {
     ...['debian', 'ubuntu'].flatMap((name) =>
       ['current/images', 'current/legacy-images', 'daily', 'install'].map((below) => netboot(below, name)),
     ),
+    // A small disc that fetches all else.
+    { kernel: 'linux', initrd: 'initrd.gz' },
     pair(`install.${directory}`, 'vmlinuz', 'initrd.gz'),
     pair('install', 'vmlinuz', 'initrd.gz'),
     pair('casper', 'vmlinuz', 'initrd'),
@@ -128,13 +130,12 @@ function knownPairs(arch: string): readonly KernelPair[] {
   ]
 }
 
-/** @throws Refusal when the tree is none that is known. */
+/** undefined when the tree is none that is known. */
 export async function findKernel(
   tree: InstallTree,
-  location: string,
   arch: string,
   options: CallOptions,
-): Promise<KernelPair> {
+): Promise<KernelPair | undefined> {
   for (const file of ['.treeinfo', 'treeinfo']) {
     const told = await tree.read(file, options)
     const pair = told && kernelOfTreeinfo(new TextDecoder().decode(told))
@@ -142,10 +143,7 @@ export async function findKernel(
   }
   for (const pair of knownPairs(arch))
     if ((await tree.has(pair.kernel, options)) && (await tree.has(pair.initrd, options))) return pair
-  throw new Refusal(
-    `Error validating install location: Could not find an installable distribution at '${location}'\n\n` +
-      'The location must be the root directory of an install tree; --location TREE,kernel=PATH,initrd=PATH names the files.',
-  )
+  return undefined
 }
 
 /** A file of productmd: `[general] arch = …`, `[images-ARCH] kernel = …, initrd = …`. */
