@@ -57,8 +57,9 @@ function hintFor({ code, int1, message = '' }: Value<'error'>): string | undefin
     return 'be a member of the group libvirt, or root'
   if (code === systemError && int1 === 13 && /storage file|open/.test(message ?? ''))
     return 'the user that QEMU runs as must be able to enter every directory above the file (chmod o+x)'
-  if (/cannot execute binary \S*\/(pvs|vgs|vgchange|lvs|lvcreate)\b/.test(message ?? '')) return 'apt-get install lvm2'
-  if (/dnsmasq/.test(message ?? '')) return 'apt-get install dnsmasq-base'
+  if (/cannot execute binary \S*\/(pvs|vgs|vgchange|lvs|lvcreate)\b/.test(message ?? ''))
+    return 'install the package lvm2 there'
+  if (/dnsmasq/.test(message ?? '')) return 'install dnsmasq there (dnsmasq-base on Debian and Ubuntu)'
   if (/network '.*' is not active/.test(message ?? '')) return 'virsh net-start NAME starts it'
   return undefined
 }
