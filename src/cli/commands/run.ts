@@ -15,7 +15,7 @@ import { show } from '../output.ts'
 import { openWorkingLine } from '../progress/working-line.ts'
 
 type Options = SeedWords & {
-  readonly cdrom: string
+  readonly cdrom?: string
   readonly name?: string
   readonly disk: number
   readonly memory: number
@@ -35,7 +35,7 @@ export function register(program: Command): void {
   const command = program
     .command('run')
     .description('make a guest that boots from a disc while nothing on its own disk boots, and start it')
-    .requiredOption('--cdrom <iso>', 'the disc, such as that of an installer')
+    .option('--cdrom <iso>', 'the disc, such as that of an installer; it has to be there')
     .option('--name <name>', 'what it is called; by the name of the disc when left out')
     .option('--disk <size>', 'its empty disk', readBytes, 10 * gibibyte)
     .option('--memory <size>', 'such as 1024M', readBytes, gibibyte)
@@ -53,6 +53,9 @@ function run(options: Options): Promise<void> {
   return runAction(async ({ signal: stop, output }) => {
     const { json, timeout, hypervisor: kind } = options
     const signal = within(stop, timeout)
+    // Looked for here: an option that is misspelt is to be named before one that is missing.
+    if (options.cdrom === undefined)
+      throw new InfraError('invalid', 'run: --cdrom is missing', { subject: 'run', hint: 'baton run --cdrom ISO' })
     const path = resolve(options.cdrom)
     const name = options.name ?? nameOf(path)
     const seed = writtenSeed(options)

@@ -14,6 +14,7 @@ import {
 } from '../../formats/domain-xml/document.ts'
 import { randomMac } from '../../guests/mac-address.ts'
 import { applyOption } from './apply.ts'
+import { type Capabilities, checkSupported } from './capabilities.ts'
 import { chosenOs } from './chosen-os.ts'
 import { completeDisk, type DiskContext, type NewDisk } from './disks.ts'
 import { addUsb2, addUsb3, completeGuest, type Machine } from './guest.ts'
@@ -26,7 +27,9 @@ import { absolute } from './settings.ts'
 import { optionTables } from './sub-options.ts'
 import { splitWords } from './words.ts'
 
-export type HostFacts = Pick<Machine, 'virtType' | 'emulator' | 'pc' | 'securityModel'> & {
+export type HostFacts = Pick<Machine, 'virtType' | 'emulator' | 'pc'> & {
+  /** undefined where no daemon says. */
+  readonly capabilities?: Capabilities
   readonly poolDirectory: DiskContext['poolDirectory']
   readonly names: ReadonlySet<string>
 }
@@ -98,10 +101,27 @@ export function buildDomains({ options }: Said, host: HostFacts, media: Omit<Med
     throw new Refusal('An --disk storage must be specified (override with --disk none)')
   const arch = last('arch') ?? valueAt(domain, './os/type/@arch') ?? 'x86_64'
   const machine = last('machine') ?? valueAt(domain, './os/type/@machine')
+  if (host.capabilities !== undefined)
+    checkSupported(host.capabilities, {
+      osType: valueAt(domain, './os/type') || 'hvm',
+      arch,
+      machine,
+      domainType: last('virt-type') ?? valueAt(domain, './@type'),
+    })
   const virtType =
     last('virt-type') === 'kvm' || last('virt-type') === 'qemu' ? (last('virt-type') as 'kvm' | 'qemu') : host.virtType
   const emulator = arch === 'x86_64' ? host.emulator : host.emulator.replace('x86_64', arch === 'i686' ? 'i386' : arch)
-  completeGuest(domain, { ...host, virtType, emulator, os, arch, machine, given, rootPorts })
+  completeGuest(domain, {
+    ...host,
+    securityModel: host.capabilities?.securityModel,
+    virtType,
+    emulator,
+    os,
+    arch,
+    machine,
+    given,
+    rootPorts,
+  })
   for (const card of elementsAt(domain, './devices/interface'))
     if (valueAt(card, './mac/@address') === undefined) setAt(card, './mac/@address', randomMac('qemu'))
   setTopology(domain)

@@ -45,7 +45,9 @@ export function completeDisk(
     if (missing !== undefined && size === undefined)
       throw new Refusal(`Error: --disk: '${missing}' is not there: --disk path=${missing},size=8 makes it`)
     setAt(disk, './@type', explicitType ?? sourceType(disk))
-    if (device === 'disk') setDriver(disk, words.get('format') ?? sourceFormat(disk, context), false)
+    // A drive of NVMe is handed over as it is.
+    const isHandedOver = valueAt(disk, './source/@namespace') !== undefined
+    if (device === 'disk' && !isHandedOver) setDriver(disk, words.get('format') ?? sourceFormat(disk, context), false)
     return undefined
   }
   context.taken.add(path)
@@ -80,7 +82,9 @@ const isUri = (path: string): boolean => /^\w+(\+\w+)?:\/\//.test(path)
 const mayBeEmpty = new Set(['cdrom', 'floppy'])
 
 function isSourceSaid(disk: Element): boolean {
-  return ['protocol', 'file', 'dev', 'dir', 'volume'].some((name) => valueAt(disk, `./source/@${name}`) !== undefined)
+  return ['protocol', 'file', 'dev', 'dir', 'volume', 'namespace'].some(
+    (name) => valueAt(disk, `./source/@${name}`) !== undefined,
+  )
 }
 
 function backingOf(path: string, format: string | undefined): NonNullable<NewDisk['backing']> {

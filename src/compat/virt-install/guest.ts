@@ -19,7 +19,7 @@ export type Machine = {
   readonly virtType: 'kvm' | 'qemu'
   readonly emulator: string
   /** The first security model of the host's libvirt: what labels are of that name none. */
-  readonly securityModel?: string
+  readonly securityModel?: string | undefined
   /** What `pc` is called in full. */
   readonly pc: string
   readonly os: OsFacts | undefined
@@ -135,7 +135,8 @@ function completeLabels(domain: Element, securityModel: string | undefined): voi
   for (const label of elementsAt(domain, './seclabel')) {
     if (!label.hasAttribute('model') && !label.hasAttribute('type')) continue
     if (!label.hasAttribute('type')) label.setAttribute('type', 'dynamic')
-    const model = label.getAttribute('model') ?? modelOfLabel(valueAt(label, './label')) ?? securityModel
+    const said = valueAt(label, './label')
+    const model = label.getAttribute('model') ?? (said === undefined ? securityModel : modelOfLabel(said))
     if (model !== undefined) label.setAttribute('model', model)
   }
   const about = elementAt(domain, './sysinfo')
@@ -145,8 +146,8 @@ function completeLabels(domain: Element, securityModel: string | undefined): voi
 }
 
 /** Labels of SELinux have three parts or more, those of users and groups two. */
-function modelOfLabel(label: string | undefined): string | undefined {
-  const parts = label?.split(':').length ?? 0
+function modelOfLabel(label: string): string | undefined {
+  const parts = label.split(':').length
   return parts >= 3 ? 'selinux' : parts === 2 ? 'dac' : undefined
 }
 

@@ -8,6 +8,7 @@ import { findAcceleration } from '../../guests/qemu/acceleration.ts'
 import { runQemu } from '../../guests/qemu/program.ts'
 import type { Host } from '../../hosts/host.ts'
 import type { HostFacts } from './build.ts'
+import { type Capabilities, parseCapabilities } from './capabilities.ts'
 
 type CallOptions = { readonly signal: AbortSignal }
 
@@ -28,7 +29,7 @@ export async function hostFacts(
   connection: Connection | undefined,
   options: CallOptions,
 ): Promise<HostFacts> {
-  const [acceleration, machines, pools, names, securityModel] = await Promise.all([
+  const [acceleration, machines, pools, names, capabilities] = await Promise.all([
     findAcceleration(host, options).catch((error: unknown) => {
       if (!isInfraError(error, 'missing-tool')) throw error
       return { kind: 'tcg' as const }
@@ -36,7 +37,7 @@ export async function hostFacts(
     machineTypes(host, options),
     poolDirectories(connection, options),
     domainNames(connection, options),
-    securityModelOf(connection, options),
+    capabilitiesOf(connection, options),
   ])
   return {
     virtType: acceleration.kind === 'kvm' ? 'kvm' : 'qemu',
@@ -44,7 +45,7 @@ export async function hostFacts(
     pc: /^pc\s.*\(alias of (\S+)\)/m.exec(machines)?.[1] ?? 'pc',
     poolDirectory: (pool) => pools.get(pool),
     names,
-    ...(securityModel === undefined ? {} : { securityModel }),
+    ...(capabilities === undefined ? {} : { capabilities }),
   }
 }
 
@@ -93,10 +94,13 @@ async function domainNames(connection: Connection | undefined, options: CallOpti
   return new Set(domains.map(({ name }) => name))
 }
 
-async function securityModelOf(connection: Connection | undefined, options: CallOptions): Promise<string | undefined> {
+async function capabilitiesOf(
+  connection: Connection | undefined,
+  options: CallOptions,
+): Promise<Capabilities | undefined> {
   if (connection === undefined) return undefined
   const [xml] = await connection.call('connectGetCapabilities', [], options)
-  return valueAt(parseXml(xml), './host/secmodel/model')
+  return parseCapabilities(xml)
 }
 
 /** Where files lie that QEMU boots from once; it is made when one is put there. */

@@ -30,6 +30,7 @@ describe('what an installation boots from', () => {
     { words: ['--location', `${directory},kernel=linux`], says: 'must be be specified as a pair' },
     { words: ['--location', directory], says: 'Could not find an installable distribution' },
     { words: ['--location', '/not/there'], says: 'Validating install media' },
+    { words: ['--cdrom', '/not/there.iso'], says: "Validating install media '/not/there.iso' failed" },
     { words: ['--location', join(directory, 'ks.cfg')], says: 'is no ISO image' },
     { words: ['--import', '--initrd-inject', 'ks.cfg'], says: 'does not support initrd injections' },
     { words: ['--import', '--extra-args', 'quiet'], says: 'only supported with location' },

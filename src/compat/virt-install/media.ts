@@ -45,6 +45,8 @@ export async function findMedia({ options }: Said, place: MediaPlace, call: Call
   const last = (name: string) => options.findLast((option) => option.name === name)
   const all = (name: string): string[] => options.flatMap((one) => (one.name === name ? [one.value ?? ''] : []))
   const path = (file: string): string => `${place.directory}/virtinst-${randomBytes(4).toString('hex')}-${file}`
+  const disc = last('cdrom')?.value
+  if (disc !== undefined && !/^\w+:\/\//.test(disc)) mustStand(disc)
   const installer = await findInstaller(last('location')?.value, last('install')?.value, place, call)
   const wishes = { arguments: all('extra-args'), injected: all('initrd-inject') }
   if (installer === undefined && wishes.injected.length > 0)
@@ -106,16 +108,24 @@ async function atLocation(text: string, place: MediaPlace, options: CallOptions)
     throw new Refusal(`--location ${named} is not supported: mount it and give the directory, or use an http(s) URL`)
   const location = /^https?:\/\//.test(named) ? named : absolute(named)
   const found = location === named && /^https?:/.test(named) ? undefined : statSync(location, { throwIfNoEntry: false })
-  if (named === '' || (found === undefined && location.startsWith('/')))
-    throw new Refusal(
-      `Validating install media '${named}' failed: Must specify storage creation parameters for non-existent path '${location}'.`,
-    )
+  if (named === '' || (found === undefined && location.startsWith('/'))) throw noMedium(named)
   const tree = openTree(location, found?.isDirectory() === true)
   const pair =
     kernel !== undefined && initrd !== undefined
       ? { kernel, initrd }
       : await knownKernel(tree, location, place.arch, options)
   return { pair, read: (path, call) => tree.read(path, call), ...besidesFiles(tree, location, place) }
+}
+
+/** @throws Refusal */
+function mustStand(medium: string): void {
+  if (medium === '' || statSync(absolute(medium), { throwIfNoEntry: false }) === undefined) throw noMedium(medium)
+}
+
+function noMedium(medium: string): Refusal {
+  return new Refusal(
+    `Validating install media '${medium}' failed: Must specify storage creation parameters for non-existent path '${absolute(medium)}'.`,
+  )
 }
 
 /** @throws Refusal when the tree is none that is known. */

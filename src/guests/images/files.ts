@@ -100,7 +100,9 @@ export function diskFormat(path: string, head: string): 'qcow2' | 'raw' {
 }
 
 async function headOf({ host, signal }: Recipe, path: string, from = 0): Promise<string> {
-  const result = await host.run(['od', '-An', '-v', '-tx1', `-j${from}`, '-N512', '--', path], { signal })
+  const command = ['od', '-An', '-v', '-tx1', `-j${from}`, '-N512', '--', path]
+  const result = await host.run(command, { signal, environment: { LC_ALL: 'C' } })
+  if (result.stderr.includes('cannot skip past end')) return ''
   if (result.code !== 0) throw new InfraError('failed', `read ${path}: ${result.stderr.trim()}`, { subject: path })
   return result.stdout.replace(/\s/g, '')
 }
