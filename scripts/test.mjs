@@ -23,9 +23,9 @@ async function test() {
   const obstacle = await labObstacle()
   if (obstacle === undefined) add(await labs())
   else {
-    const { length } = await labFiles()
-    console.log(`lab: skipped ${length} files of tests: ${obstacle}`)
-    add({ skipped: length })
+    const files = await labFiles()
+    console.log(`lab: skipped ${files} files of tests: ${obstacle}`)
+    add({ skipped: files })
   }
   const isRefused = isCi && total.skipped > 0
   if (isRefused) console.log('CI=true: a skipped test counts as a failure')
@@ -36,22 +36,10 @@ async function test() {
 /** A lab shares this machine's clock and processors with whatever else runs on it, so few files that failed get a second run. */
 const mostRunAgain = 4
 
-/** Emulated guests keep about one processor busy; most of the time of the other labs is spent waiting. */
-const guestLabs = [
-  ...['labs/cluster/', 'labs/guests/', 'labs/hosts/', 'labs/images/', 'labs/ipvs/', 'labs/libvirt/', 'src/guests/'],
-  'labs/ebpf/kernel.lab.test.ts',
-]
-
-/**
- * The labs of emulated guests one after the other, and beside them all others. What fails twice has failed; what passes the second
- * time, by itself, is named, so that somebody mends it.
- */
+/** What fails twice has failed; what passes the second time is named, so that somebody mends it. */
 async function labs() {
-  const files = await labFiles()
-  const needsGuest = (file) => guestLabs.some((place) => file.startsWith(place))
-  const lanes = [files.filter(needsGuest), files.filter((file) => !needsGuest(file))]
-  const first = sumOf(await Promise.all(lanes.map((lane) => vitest('lab', lane))))
-  const { failedFiles } = first
+  const first = await vitest('lab')
+  const { failedFiles = [] } = first
   if (failedFiles.length === 0 || failedFiles.length > mostRunAgain) return first
   for (const { file, tests } of failedFiles) console.log(`run again, since it failed: ${file}: ${tests.join('; ')}`)
   const second = await vitest(
@@ -62,19 +50,12 @@ async function labs() {
   for (const { file } of failedFiles.filter(({ file }) => steady(file)))
     console.log(`UNSTEADY: ${file} passed only when it ran again`)
   const before = failedFiles.map(({ counts }) => counts)
-  const left = (key) => first[key] - before.reduce((sum, counts) => sum + counts[key], 0)
+  const left = (key) => (first[key] ?? 0) - before.reduce((sum, counts) => sum + counts[key], 0)
   return {
     passed: left('passed') + (second.passed ?? 0),
-    // Of the first run only what broke outside of every file: that is not run again.
-    failed: left('failed') + second.failed,
+    failed: second.failed,
     skipped: left('skipped') + (second.skipped ?? 0),
   }
-}
-
-function sumOf(results) {
-  const sum = (key) => results.reduce((total, result) => total + (result[key] ?? 0), 0)
-  const failedFiles = results.flatMap((result) => result.failedFiles ?? [])
-  return { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped'), failedFiles }
 }
 
 /** Runs one of vitest's projects, or some of its files: seen while it runs, counted from its report. */
@@ -131,11 +112,8 @@ async function labObstacle() {
 }
 
 async function labFiles() {
-  const folders = ['src', 'labs'].map(async (folder) => {
-    const names = await readdir(join(root, folder), { recursive: true })
-    return names.map((name) => `${folder}/${name}`)
-  })
-  return (await Promise.all(folders)).flat().filter((name) => name.endsWith('.lab.test.ts'))
+  const folders = ['src', 'labs'].map((name) => readdir(join(root, name), { recursive: true }))
+  return (await Promise.all(folders)).flat().filter((name) => name.endsWith('.lab.test.ts')).length
 }
 
 if (isMain(import.meta.url)) await runScript(test)
