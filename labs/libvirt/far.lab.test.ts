@@ -88,7 +88,7 @@ describe('libvirt on another machine', () => {
     expect(await baton.run('pause', 'far')).toMatchObject({ code: 0 })
     expect(await baton.json('list')).toMatchObject([{ name: 'far', state: 'paused' }])
     expect(await baton.run('unpause', 'far')).toMatchObject({ code: 0 })
-    Object.assign(baton.environment, { LIBVIRT_DEFAULT_URI: `${uri}?keyfile=/root/key` })
+    Object.assign(baton.environment, { LIBVIRT_DEFAULT_URI: `${uri}?keyfile=key` })
     const { code, stderr } = await baton.run('list')
     expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining('IdentityFile') as string })
   })

@@ -28,7 +28,7 @@ export async function liveWithHost(options: CallOptions): Promise<string> {
       `ln -s ${program} /usr/local/bin/baton; cp ${packaging}/${guestsUnitName} /etc/systemd/system/`,
       options,
     )
-    await must(first, `cat > /root/lab.yaml << 'END'\n${spec}END\nbaton up /root/lab.yaml`, options)
+    await must(first, `cat > lab.yaml << 'END'\n${spec}END\nbaton up lab.yaml`, options)
     await must(first, `systemctl daemon-reload && systemctl enable --now ${guestsUnitName}`, options)
     assert.deepEqual(await states(first, options), { 'marked-1': 'running', 'marked-2': 'running', other: 'running' })
     await halt(first, options)
